@@ -1,0 +1,192 @@
+"""The wire between the screen's process and the worker: one JSON object a line, typed both ways.
+
+Commands are verbs and go down, events are past tense and come up; every event carries the id of its command. A command ends
+with exactly one of `Done`-like events (`Loaded`, `Sampled`, `Trained`, `Evaluated`, `Exported`), `Cancelled` or `Failed`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.config import Lora, Sampling
+from core.task import Segment
+
+MAX_LINE = 1 << 24
+"""Bytes in one line of the wire; a longer one is a fault."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A training or evaluation row: the prompt in segments, the text, and how often an epoch draws it."""
+
+    id: str
+    prompt: list[Segment]
+    text: str
+    repeat: int = 1
+    held_out: bool = False
+    origin: str = ""
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    id: int
+
+
+class Load(Command, tag="load"):
+    """Make `base` resident. `quantization` is nf4 or none."""
+
+    base: str
+    quantization: str
+    lora: Lora
+
+
+class Sample(Command, tag="sample"):
+    """Sample one text for each prompt, together, with the adapter in the folder `checkpoint` (None: the base)."""
+
+    checkpoint: str | None
+    prompts: list[list[Segment]]
+    seeds: list[int]
+    settings: Sampling
+
+
+class Train(Command, tag="train"):
+    """Carry out the run that stands in the folder `run`: its `run.json` and `rows.jsonl` are already there."""
+
+    run: str
+
+
+class Evaluate(Command, tag="evaluate"):
+    """Mean loss per token of the rows' texts."""
+
+    checkpoint: str | None
+    rows: list[Row]
+
+
+class Cancel(Command, tag="cancel"):
+    """Stop the command `of`, now or when its turn comes."""
+
+    of: int
+
+
+AnyCommand = Load | Sample | Train | Evaluate | Cancel
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    id: int
+
+
+class Loading(Event, tag="loading"):
+    """What is being done, in words; `share` of it is over, 0 to 1, or None where that is not known."""
+
+    stage: str
+    share: float | None = None
+
+
+class Loaded(Event, tag="loaded"):
+    name: str
+    fingerprint: str
+    parameters: int
+    trainable: int
+    device: str
+    form: str
+    """How the weights are held, in words."""
+    note: str = ""
+    """What the person should know, for instance that 4 bits cannot run here."""
+    seconds: float = 0.0
+    memory: int = 0
+    """Resident bytes now."""
+    train_speed: float = 0.0
+    """Training tokens a second to expect, from a short measurement of this machine."""
+
+
+class Candidate(Event, tag="candidate"):
+    """One text of a `Sample` ended: `finish` is stop (by itself) or length (cut off)."""
+
+    index: int
+    text: str
+    finish: str
+    tokens: int
+    cut_at_heading: bool = False
+    """It had begun a new heading; what followed was cut off."""
+
+
+class Sampled(Event, tag="sampled"):
+    tokens: int
+    seconds: float
+    first_token: float
+    """Seconds from the command's start to its first sampled token."""
+
+
+class Step(Event, tag="step"):
+    """One optimiser step of a run. `loss` is the weighted mean over the batch."""
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    rate: float
+    tokens: int
+    seconds: float
+    """Since the run began."""
+
+
+class Epoch(Event, tag="epoch"):
+    """An epoch ended and its checkpoint is on the disk (epoch 0: the parent, measured before training)."""
+
+    epoch: int
+    checkpoint: str | None
+    held_out_loss: float | None
+    loss: float | None
+    seconds: float
+
+
+class Trained(Event, tag="trained"):
+    checkpoint: str
+    """The checkpoint to use, e.g. 0007/epoch-02."""
+    steps: int
+    tokens: int
+    seconds: float
+    train_seconds: float
+    """Without measuring the held-out loss and writing."""
+    skipped: list[str] = []
+    """Rows longer than the limit, by id, left out."""
+
+
+class Evaluated(Event, tag="evaluated"):
+    loss: float
+    tokens: int
+    rows: int
+    losses: list[float]
+    """Mean loss per token of each row."""
+
+
+class Cancelled(Event, tag="cancelled"):
+    pass
+
+
+class Failed(Event, tag="failed"):
+    message: str
+    hint: str = ""
+    kind: str = "error"
+
+
+AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Cancelled | Failed
+LAST = (Loaded, Sampled, Trained, Evaluated, Cancelled, Failed)
+"""The events that end a command."""
+
+_encoder = msgspec.json.Encoder()
+_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_events: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(message: Command | Event) -> bytes:
+    """One line of the wire, its newline included."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_command(line: bytes) -> AnyCommand:
+    """Raises msgspec.MsgspecError on anything else."""
+    return _commands.decode(line)
+
+
+def decode_event(line: bytes) -> AnyEvent:
+    """Raises msgspec.MsgspecError on anything else."""
+    return _events.decode(line)

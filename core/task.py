@@ -1,0 +1,119 @@
+"""What the person wants written: a heading, optional attribute fields, and how they become a prompt.
+
+The heading is the trigger; attribute lines are `Name: value`. Prompts are lists of segments, each tokenised apart, so that
+the ids seen in training and in sampling are the same, whatever a tokenizer merges across a boundary.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from core.errors import FlavorError
+from core.text import clean_line
+
+HEADING_WEIGHT = 0.0
+"""A heading that is the same in every row teaches nothing and only dilutes the mean."""
+ATTRIBUTE_WEIGHT = 0.2
+"""Prompt loss weight between 0 and 0.5: Shi et al. 2405.14394, and 2507.07817."""
+
+Kind = Literal["text", "choice", "scale"]
+Segment = tuple[str, float]
+"""A piece of a prompt and the loss weight of its tokens."""
+
+
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One attribute of an example."""
+
+    name: str
+    kind: Kind = "text"
+    values: tuple[str, ...] = ()
+
+    def choices(self) -> tuple[str, ...]:
+        """The values a person may pick; empty for free text."""
+        return tuple("12345") if self.kind == "scale" else self.values
+
+    def check(self, value: str) -> str:
+        """`value` as it will be stored. Raises FlavorError where the field does not allow it; empty means not given."""
+        value = clean_line(value)
+        if len(value) > 500:
+            raise FlavorError(f"{self.name}: a value of {len(value)} characters is too long.", "At most 500.")
+        allowed = self.choices()
+        if not value or not allowed or value in allowed:
+            return value
+        for choice in allowed:
+            if choice.casefold() == value.casefold():
+                return choice
+        raise FlavorError(f"{self.name} cannot be {value!r}.", f"It is one of {', '.join(allowed)}.", kind="field")
+
+
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The heading and the fields. `attributes_heading` and `text_heading` are used only where there are fields."""
+
+    heading: str
+    attributes_heading: str = "Attributes"
+    text_heading: str = "Description"
+    fields: tuple[Field, ...] = ()
+
+    def field(self, name: str) -> Field:
+        """The field called `name`, in any case. Raises FlavorError naming those there are."""
+        wanted = clean_line(name).casefold()
+        for field in self.fields:
+            if field.name.casefold() == wanted:
+                return field
+        known = ", ".join(f.name for f in self.fields) or "none"
+        raise FlavorError(f"There is no field {name!r} in this task.", f"Its fields: {known}.", kind="field")
+
+    def check(self, values: Mapping[str, str]) -> dict[str, str]:
+        """`values` by the fields' own names and order, empty ones left out. Raises FlavorError on unknown or wrong ones."""
+        given = {}
+        for name, value in values.items():
+            field = self.field(name)
+            given[field.name] = field.check(value)
+        return {f.name: given[f.name] for f in self.fields if given.get(f.name)}
+
+    def segments(self, values: Mapping[str, str]) -> list[Segment]:
+        """The prompt, ending where the text begins. Values that are not given have no line."""
+        lines = [(f"{f.name}: {values[f.name]}\n", ATTRIBUTE_WEIGHT) for f in self.fields if values.get(f.name)]
+        if not lines:
+            return [(f"# {self.heading}\n\n", HEADING_WEIGHT)]
+        opening = f"# {self.heading}\n\n## {self.attributes_heading}\n\n"
+        return [(opening, HEADING_WEIGHT), *lines, (f"\n## {self.text_heading}\n\n", HEADING_WEIGHT)]
+
+    def prompt(self, values: Mapping[str, str]) -> str:
+        """The prompt as one string."""
+        return "".join(text for text, _ in self.segments(values))
+
+    def draw(self, fixed: Mapping[str, str], known: Mapping[str, Sequence[str]], seed: int) -> dict[str, str]:
+        """Values for a candidate: `fixed` ones kept, the rest drawn with `seed`.
+
+        Choices and scales are drawn evenly, free text from the values that the examples (`known`) use; where there are none
+        the field is left open.
+        """
+        rng = random.Random(seed)
+        drawn = {}
+        for field in self.fields:
+            pool = field.choices() or tuple(known.get(field.name, ()))
+            pick = rng.choice(pool) if pool else ""  # drawn also where fixed: the other fields then do not shift
+            drawn[field.name] = fixed.get(field.name) or pick
+        return {name: value for name, value in drawn.items() if value}
+
+
+def parse_field(spec: str) -> Field:
+    """A field from the command line's NAME=KIND: `text`, `scale`, or `choice:one,two,three`."""
+    name, _, kind = spec.partition("=")
+    name = clean_line(name)
+    if not name or ":" in name:
+        raise FlavorError(f"--field {spec!r} has no usable name.", "Write NAME=KIND, for instance 'Mood=choice:calm,grim'.")
+    if kind in ("", "text"):
+        return Field(name)
+    if kind == "scale":
+        return Field(name, "scale")
+    if kind.startswith("choice:"):
+        values = tuple(v for v in (clean_line(part) for part in kind.removeprefix("choice:").split(",")) if v)
+        if len(values) >= 2:
+            return Field(name, "choice", values)
+    raise FlavorError(f"--field {spec!r} has an unknown kind.", "Kinds: text, scale, choice:one,two,three.")
