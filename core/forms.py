@@ -1,0 +1,161 @@
+"""The adapter's layers, each in two forms: one that trains exactly, one that samples fast.
+
+bitsandbytes 0.50 repacks a 4-bit weight in place at the first forward in eval mode on a CPU with AVX512-BF16, and that form has
+no backward: gradients silently vanish from every 4-bit layer. So its switch is turned off on every layer, and the packed form
+is made once, by its own function, from copies. For training on the CPU a third copy holds the dequantised NF4 weights in
+the computing type, where memory allows: the same numbers that bitsandbytes makes anew at every product, so the same result.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+
+from core.config import Lora
+from core.model import Base
+
+ADAPTER = "default"
+DENSE_SHARE = 0.15
+"""Of the memory that is free when the model is loaded, the dequantised copy may take this share."""
+
+Forward = Callable[..., torch.Tensor]
+
+
+class Layer:
+    """One linear layer with its LoRA pair. Installs itself as the layer's forward."""
+
+    def __init__(self, wrapped: LoraLayer, compute: torch.dtype) -> None:
+        self.wrapped: Any = wrapped
+        self.base = wrapped.get_base_layer()
+        self.compute = compute
+        self.a: torch.Tensor = wrapped.lora_A[ADAPTER].weight
+        self.b: torch.Tensor = wrapped.lora_B[ADAPTER].weight
+        self.scaling = float(wrapped.scaling[ADAPTER])
+        self.dropout = float(getattr(wrapped.lora_dropout[ADAPTER], "p", 0.0))
+        self.dense: torch.Tensor | None = None
+        self.packed: tuple[torch.Tensor, Any] | None = None
+
+    def make_dense(self) -> None:
+        """Keep the dequantised weights (out x in)."""
+        from bitsandbytes.functional import dequantize_4bit
+
+        self.dense = dequantize_4bit(self.base.weight.data, self.base.weight.quant_state).to(self.compute)
+
+    def make_packed(self) -> None:
+        """Keep the weights in the layout of the fast kernel, which needs `out` in blocks of 32."""
+        from bitsandbytes.functional import _convert_weight_packed_for_cpu
+
+        state = copy.deepcopy(self.base.weight.quant_state)
+        if state.shape[0] % 32 == 0 and state.shape[1] % state.blocksize == 0:
+            self.packed = _convert_weight_packed_for_cpu(self.base.weight.data.clone(), state)
+
+    def training_forward(self) -> Forward:
+        """y = W x + scaling B A dropout(x), differentiable in A, B and x."""
+        dense, base, scaling = self.dense, self.base, self.scaling
+
+        def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+            y = base(x) if dense is None else F.linear(x, dense, base.bias)
+            h = F.dropout(x, self.dropout, self.wrapped.training) if self.dropout else x
+            return y + F.linear(F.linear(h, self.a.to(x.dtype)), self.b.to(x.dtype) * scaling)
+
+        return forward
+
+    def sampling_forward(self, with_adapter: bool) -> Forward:
+        """The same without gradients, over the packed weights, the pair cast and scaled beforehand."""
+        base, dense, packed = self.base, self.dense, self.packed
+        if packed is None:
+            plain: Forward = base if dense is None else lambda x: F.linear(x, dense, base.bias)
+        else:
+            from bitsandbytes.functional import gemv_4bit
+
+            weight, state = packed
+
+            def plain(x: torch.Tensor) -> torch.Tensor:
+                y: torch.Tensor = gemv_4bit(x, weight, state=state)
+                return y if base.bias is None else y + base.bias
+
+        if not with_adapter:
+            return lambda x, *_, **__: plain(x)
+        a = self.a.detach().to(self.compute).t().contiguous()
+        b = (self.b.detach() * self.scaling).to(self.compute).t().contiguous()
+
+        def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+            y = plain(x)
+            y.view(-1, y.shape[-1]).addmm_(x.reshape(-1, x.shape[-1]) @ a, b)
+            return y
+
+        return forward
+
+
+class Forms:
+    """A base with one LoRA adapter on all its linear layers; `train` and `sample` switch its form in milliseconds."""
+
+    def __init__(self, base: Base, lora: Lora) -> None:
+        """Raises ValueError where the model has no linear layers that PEFT knows."""
+        config = LoraConfig(
+            r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear", task_type="CAUSAL_LM", bias="none"
+        )
+        for module in base.model.modules():
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False  # see the head of this file
+        self.peft: PeftModel = get_peft_model(base.model, config, adapter_name=ADAPTER)
+        self.layers = [Layer(module, base.compute) for module in self.peft.modules() if isinstance(module, LoraLayer)]
+        self.form = "16 bits"
+        if base.four_bit:
+            self.form = "NF4"
+            if base.device == "cpu":
+                self._make_cpu_forms()
+        self._state = ""
+
+    def _make_cpu_forms(self) -> None:
+        from bitsandbytes.functional import has_avx512bf16
+
+        size = sum(layer.base.weight.quant_state.shape.numel() for layer in self.layers) * self.layers[0].compute.itemsize
+        dense = size <= DENSE_SHARE * psutil.virtual_memory().available
+        for layer in self.layers:
+            if has_avx512bf16():
+                layer.make_packed()
+            if dense:
+                layer.make_dense()
+        packed = sum(layer.packed is not None for layer in self.layers)
+        self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
+
+    def train(self) -> None:
+        """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""
+        if self._state != "train":
+            for layer in self.layers:
+                layer.wrapped.forward = layer.training_forward()
+            self._state = "train"
+
+    def sample(self, with_adapter: bool, version: str) -> None:
+        """Switch to the fast form. `version` names the adapter's content: the cast pairs are made anew when it changes."""
+        wanted = f"sample {version if with_adapter else ''}"
+        if self._state != wanted:
+            for layer in self.layers:
+                layer.wrapped.forward = layer.sampling_forward(with_adapter)
+            self._state = wanted
+
+    def silence_adapter(self) -> None:
+        """Make the pair of every layer a no-op: the exact form of the base, for measuring its loss."""
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.b.zero_()
+        self._state = ""
+
+    def fresh_adapter(self, seed: int) -> None:
+        """A new adapter: A random from `seed`, B zero."""
+        torch.manual_seed(seed)
+        for layer in self.layers:
+            layer.wrapped.reset_lora_parameters(ADAPTER, True)
+        self._state = ""
+
+    def parameters(self) -> list[torch.Tensor]:
+        """The trainable tensors, in a fixed order."""
+        return [tensor for layer in self.layers for tensor in (layer.a, layer.b)]

@@ -1,0 +1,174 @@
+"""The training loop, written out: rows in, optimiser steps out, as a generator of what happened. No files, no screen.
+
+Made for 1 to 100 rows: every row is seen in every epoch, the last batch is stepped whatever its size, warm-up is counted in steps,
+and losses are weighted by position, never by token id (the end token may also be the padding).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from core.config import Training
+from core.errors import FlavorError
+from core.protocol import Row
+from core.task import Segment
+
+MICRO_TOKENS = 768
+"""Padded tokens in one forward; a larger batch is accumulated from several."""
+SLOW_END = 0.2
+"""The last share of the steps, over which the rate falls linearly to a tenth."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A row as the model sees it. `weights[i]` is the loss weight of `ids[i]`; the text is `ids[start:end]`, then the end token."""
+
+    row: str
+    ids: list[int]
+    weights: list[float]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class StepDone:
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    rate: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    epoch: int
+    loss: float
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return ids
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Segment]) -> tuple[list[int], list[float]]:
+    """Ids and loss weights of a prompt, segment by segment, after what the tokenizer puts before any text (its BOS, if any)."""
+    ids = [token for token in tokenizer("").input_ids if token != tokenizer.eos_token_id or token == tokenizer.bos_token_id]
+    weights = [0.0] * len(ids)
+    for text, weight in prompt:
+        part = _ids(tokenizer, text)
+        ids += part
+        weights += [weight] * len(part)
+    return ids, weights
+
+
+def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, end_weight: float) -> Encoded:
+    """Prompt, text (weight 1) and the end token (`end_weight`), tokenised apart and joined."""
+    ids, weights = encode_prompt(tokenizer, row.prompt)
+    text = _ids(tokenizer, row.text)
+    start = len(ids)
+    return Encoded(row.id, [*ids, *text, tokenizer.eos_token_id], [*weights, *[1.0] * len(text), end_weight], start, start + len(text))
+
+
+def steps_of(rows: Sequence[Row], batch_size: int, epochs: int) -> int:
+    """Optimiser steps of a run over `rows`, repeats counted."""
+    return math.ceil(sum(row.repeat for row in rows) / batch_size) * epochs
+
+
+def rate_at(step: int, steps: int, peak: float, warmup: int) -> float:
+    """The learning rate of step 0 to `steps` - 1: linear warm-up in steps, constant, and a slow end."""
+    warmup = min(warmup, steps // 4)
+    slow = max(1, round(steps * SLOW_END)) if steps > 4 else 0
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    if step >= steps - slow:
+        return peak * (1 - 0.9 * (step - (steps - slow) + 1) / slow)
+    return peak
+
+
+def _batches(rows: list[Encoded], repeats: list[int], size: int, seed: str) -> list[list[Encoded]]:
+    """One epoch: every row `repeat` times, shuffled by `seed`; the last batch may be smaller, none is dropped."""
+    drawn = [row for row, repeat in zip(rows, repeats, strict=True) for _ in range(repeat)]
+    random.Random(seed).shuffle(drawn)
+    return [drawn[start : start + size] for start in range(0, len(drawn), size)]
+
+
+def micro_batches(rows: Sequence[Encoded], limit: int = MICRO_TOKENS) -> Iterator[list[Encoded]]:
+    """Rows of like length together, at most `limit` padded tokens (or one row) at a time."""
+    group: list[Encoded] = []
+    for row in sorted(rows, key=lambda row: len(row.ids)):
+        if group and len(row.ids) * (len(group) + 1) > limit:
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def token_losses(model: PreTrainedModel, rows: Sequence[Encoded], weights: Sequence[Sequence[float]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy (nats, float32) and weight of every position whose weight is not 0, over all rows, flat.
+
+    Logits are made only for positions that some row needs: at 49,152 words they are the largest tensor.
+    """
+    device = model.device
+    width = max(len(row.ids) for row in rows)
+    ids = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows], device=device)
+    mask = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows], device=device)
+    weight = torch.tensor([[*w, *[0.0] * (width - len(w))] for w in weights], device=device)[:, 1:]
+    needed = weight.any(0).nonzero().squeeze(-1)
+    whole = None if len(rows) == 1 else mask
+    logits = model(input_ids=ids, attention_mask=whole, use_cache=False, logits_to_keep=needed).logits
+    weight, target = weight[:, needed], ids[:, 1:][:, needed]
+    chosen = weight != 0
+    return F.cross_entropy(logits[chosen].float(), target[chosen], reduction="none"), weight[chosen]
+
+
+def train(
+    model: PreTrainedModel, parameters: list[torch.Tensor], rows: list[Encoded], repeats: list[int], settings: Training, *, epochs: int, peak: float, seed: int
+) -> Iterator[StepDone | EpochDone | None]:
+    """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step.
+
+    To cancel, stop iterating. Raises FlavorError where the loss is no longer a number.
+    """
+    torch.manual_seed(seed)
+    size = min(settings.batch_size, sum(repeats))
+    steps = math.ceil(sum(repeats) / size) * epochs
+    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
+    step = 0
+    model.train()
+    try:
+        for epoch in range(1, epochs + 1):
+            total = share = 0.0
+            for batch in _batches(rows, repeats, size, f"{seed}-{epoch}"):
+                # One step: the weighted mean over the whole batch, whatever parts it is computed in.
+                mass = sum(sum(row.weights[1:]) for row in batch)
+                loss = 0.0
+                for part in micro_batches(batch):
+                    losses, weights = token_losses(model, part, [row.weights for row in part])
+                    value = (losses * weights).sum() / mass
+                    value.backward()
+                    loss += value.item()
+                    yield None
+                if not math.isfinite(loss):
+                    raise FlavorError("The loss is no longer a number.", "Lower the learning rate in flavor.toml; the parent is kept.", "nan")
+                norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                rate = rate_at(step, steps, peak, settings.warmup_steps)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                if torch.isfinite(norm):
+                    optimiser.step()
+                optimiser.zero_grad()
+                step += 1
+                total, share = total + loss * mass, share + mass
+                yield StepDone(step, steps, epoch, loss, rate, sum(len(row.ids) for row in batch))
+            yield EpochDone(epoch, total / share)
+    finally:
+        optimiser.zero_grad()
+        model.eval()

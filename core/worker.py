@@ -1,0 +1,134 @@
+"""The worker process: commands on stdin, events on a private copy of stdout, everything that anyone prints in the log.
+
+One thread reads commands and marks cancelled ones; the main thread works. The end of stdin ends the process: no orphans.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import BinaryIO
+
+
+def _private_stdout() -> BinaryIO:
+    """The pipe to the client, for this module alone: descriptor 1 then is the log, for Python and for C."""
+    wire = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return wire
+
+
+if __name__ == "__main__":
+    _wire = _private_stdout()  # before any import that may print
+
+import msgspec
+
+from core.errors import FlavorError
+from core.protocol import LAST, AnyCommand, Cancel, Cancelled, Evaluate, Event, Failed, Load, Loading, Sample, Train, decode_command, encode
+
+log = logging.getLogger("worker")
+
+
+class Worker:
+    """Reads commands in one thread, carries them out in another, one after the other."""
+
+    def __init__(self, commands: BinaryIO, wire: BinaryIO) -> None:
+        self._commands = commands
+        self._wire = wire
+        self._todo: queue.SimpleQueue[AnyCommand] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+
+    def _read(self) -> None:
+        for line in self._commands:
+            try:
+                command = decode_command(line)
+            except msgspec.MsgspecError as error:
+                log.error("unreadable command: %s", error)
+                continue
+            if isinstance(command, Cancel):
+                self._cancelled.add(command.of)
+            else:
+                self._todo.put(command)
+        os._exit(0)  # the client is gone, however it went
+
+    def _send(self, event: Event) -> None:
+        line = memoryview(encode(event))
+        while line:
+            line = line[self._wire.write(line) :]
+
+    def run(self) -> None:
+        """Work until stdin ends."""
+        threading.Thread(target=self._read, daemon=True).start()
+        engine = None
+        while True:
+            command = self._todo.get()
+            try:
+                if engine is None:
+                    self._send(Loading(id=command.id, stage="starting torch"))
+                    from core.engine import Engine
+
+                    engine = Engine()
+                match command:
+                    case Load():
+                        self._carry_out(command.id, engine.load(command))
+                    case Sample():
+                        self._carry_out(command.id, engine.sample(command))
+                    case Train():
+                        self._carry_out(command.id, engine.train(command))
+                    case Evaluate():
+                        self._carry_out(command.id, engine.evaluate(command))
+            except Exception as error:
+                log.error("command %s failed\n%s", command.id, traceback.format_exc())
+                self._send(_failure(command.id, error))
+            finally:
+                self._cancelled.discard(command.id)
+
+    def _carry_out(self, number: int, events: Iterator[Event | None]) -> None:
+        """Send a command's events until it ends or is cancelled; closing the generator runs its clean-up."""
+        with contextlib.closing(events):  # type: ignore[type-var]
+            if number in self._cancelled:
+                self._send(Cancelled(id=number))
+                return
+            for event in events:
+                if event is not None:
+                    self._send(event)
+                if number in self._cancelled and not isinstance(event, LAST):
+                    break
+            else:
+                return
+        self._send(Cancelled(id=number))
+
+
+def _failure(number: int, error: Exception) -> Failed:
+    if isinstance(error, FlavorError):
+        return Failed(id=number, message=error.message, hint=error.hint, kind=error.kind)
+    name, text = type(error).__name__, " ".join(str(error).split())[:200]
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text or "out of memory" in text.lower():
+        return Failed(
+            id=number,
+            message="The memory ran out; the old checkpoint still serves.",
+            hint="Lower batch_size or max_tokens in flavor.toml, or choose a smaller base.",
+            kind="memory",
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return Failed(id=number, message=f"{error.filename or 'A file'}: {error.strerror}.", hint="Mend that, then try again.", kind="disk")
+    return Failed(id=number, message=f"{name}: {text}", hint="The worker's log has the details.", kind="fault")
+
+
+def main() -> None:
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.captureWarnings(True)
+    with contextlib.suppress(OSError):
+        os.nice(5)  # the screen's process comes first
+    Worker(sys.stdin.buffer, _wire).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What the dataset holds, typed. All frozen: a change is a new value, committed through the store."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from core.task import Segment
+
+Origin = Literal["written", "imported", "accepted", "edited"]
+State = Literal["pending", "accepted", "edited", "rejected", "skipped"]
+Verdict = Literal["accept", "edit", "reject", "skip"]
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A row the model trains on."""
+
+    uid: str
+    text: str
+    fields: dict[str, str]
+    origin: Origin
+    created: str
+    candidate: str = ""
+    """The candidate it was accepted from."""
+    changed: str = ""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one sampling was asked for: with the checkpoint it gives the same candidates again."""
+
+    uid: str
+    checkpoint: str
+    """`base`, or run and epoch, e.g. 0007/epoch-03."""
+    prompts: list[list[Segment]]
+    seeds: list[int]
+    settings: dict[str, float]
+    created: str
+    base: str = ""
+    fingerprint: str = ""
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A sampled text, waiting for a decision or decided."""
+
+    uid: str
+    text: str
+    fields: dict[str, str]
+    checkpoint: str
+    batch: str
+    index: int
+    """Its place in the batch."""
+    seed: int
+    finish: str
+    tokens: int
+    flags: list[str]
+    created: str
+    state: State = "pending"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What the person said of a candidate. `before` is the text that was shown, `after` what was kept (empty: nothing)."""
+
+    uid: str
+    candidate: str
+    verdict: Verdict
+    time: str
+    before: str
+    after: str
+    fields: dict[str, str]
+    checkpoint: str
+    seed: int
+    settings: dict[str, float]
+    example: str = ""
+
+
+class Tables(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Documents by table and id; None stands for absence."""
+
+    examples: dict[str, Example | None] = {}
+    candidates: dict[str, Candidate | None] = {}
+    decisions: dict[str, Decision | None] = {}
+    batches: dict[str, Batch | None] = {}
+
+
+class Op(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of the journal: what is put, and what stood there before, so that it can be undone."""
+
+    seq: int
+    time: str
+    kind: str
+    put: Tables
+    was: Tables = Tables()
+    of: int | None = None
+    """For an undo: the line it takes back."""
+    note: str = ""

@@ -1,0 +1,1 @@
+"""The runs of a workspace, as their files tell."""

@@ -1,0 +1,1 @@
+"""The session, the command line and the screens."""
