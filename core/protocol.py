@@ -95,6 +95,8 @@ class Loaded(Event, tag="loaded"):
     """Resident bytes now."""
     train_speed: float = 0.0
     """Training tokens a second to expect, from a short measurement of this machine."""
+    train_memory: int = 0
+    """Bytes that training will need on top, by estimate."""
 
 
 class Candidate(Event, tag="candidate"):

@@ -58,8 +58,7 @@ def draw(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """One token a row by inversion: the first whose cumulative probability exceeds the row's uniform number in [0, 1)."""
     cumulative = probabilities.cumsum(-1)
     picked = torch.searchsorted(cumulative, (uniform * cumulative[:, -1]).unsqueeze(-1), right=True).squeeze(-1)
-    last = probabilities.shape[-1] - 1 - (probabilities.flip(-1) > 0).float().argmax(-1)  # rounding may point past the last one
-    return torch.minimum(picked, last)
+    return picked.where(picked < probabilities.shape[-1], probabilities.argmax(-1))  # rounding may point past the last one
 
 
 class Sampler:

@@ -1,0 +1,433 @@
+"""The session: one workspace, its settings, dataset, runs and worker tied together. What a key does and what a command does are
+the same functions, here. Knows no Textual."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from core import config, runfiles
+from core.client import WorkerClient
+from core.config import Sampling, Settings
+from core.errors import FlavorError
+from core.files import Lock, new_uid, now
+from core.gauges.breakdown import flags
+from core.gauges.copying import Copying
+from core.protocol import AnyEvent, Candidate as Arrived, Evaluated, Failed, Loaded, Row, Trained
+from core.runfiles import BASE, RunSpec
+from core.text import clean, words
+from dataset.folds import held_out
+from dataset.importing import Parsed, check_text, read_rows
+from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Tables, Verdict
+from dataset.store import Store
+from runs.registry import Registry
+
+CHARACTERS_PER_TOKEN = 4.2
+"""Of English prose, for estimates only."""
+COPIED_WORDS = 8
+"""A span of this many words that stands in an example is worth a flag."""
+STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a retrain would do, said before it starts."""
+
+    spec: RunSpec
+    rows: list[Row]
+    learned: int
+    held: int
+    steps: int
+    seconds: float
+    memory: int
+
+    def line(self) -> str:
+        """One line for the person."""
+        how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
+        memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
+        held = f", {self.held} held out" if self.held else ""
+        return (
+            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {self.spec.epochs} epoch(s), {self.steps} steps, "
+            f"about {duration(self.seconds)}{memory}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """`seconds` as 0:41 or 1:02:03."""
+    whole = max(0, math.ceil(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+class Session:
+    """An open workspace. Use as a context manager; `stop_worker` first where a worker was started."""
+
+    def __init__(self, workspace: Path, read_only: bool = False) -> None:
+        """Open it. Raises FlavorError where it is none or is damaged. Read-only where another session holds it: see `held_by`."""
+        self.workspace = workspace.resolve()
+        self.settings: Settings = config.load(self.workspace)
+        self.held_by = ""
+        self._lock = Lock(self.workspace / "lock")
+        if not read_only:
+            try:
+                self.held_by = self._lock.acquire() or ""
+            except OSError as error:
+                self.held_by = f"nobody, but the folder cannot be written ({error.strerror})"
+        self.store = Store(self.workspace, read_only or bool(self.held_by))
+        self.registry = Registry(self.workspace)
+        self.worker: WorkerClient | None = None
+        self.loaded: Loaded | None = None
+        self._copying: Copying | None = None
+        self.fixed: dict[str, str] = {}
+        """Attribute values that the person fixed for the next candidates."""
+        self.overlaps: dict[str, tuple[int, str]] = {}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write the view and let the workspace go."""
+        try:
+            self.store.close()
+        finally:
+            self._lock.release()
+
+    @property
+    def task(self) -> config.Task:
+        return self.settings.task
+
+    def must_write(self) -> None:
+        """Raises FlavorError where this session may not change anything."""
+        if self.held_by:
+            raise FlavorError(f"{self.workspace} is open elsewhere: {self.held_by}.", "Close that session first.", "locked")
+
+    # -- examples ------------------------------------------------------------------------------------------------------
+
+    def _commit(self, kind: str, put: Tables, note: str = "") -> Op:
+        self.must_write()
+        op = self.store.commit(kind, put, note)
+        self._reindex(put)
+        return op
+
+    def _reindex(self, put: Tables) -> None:
+        if self._copying is not None:
+            for uid, example in put.examples.items():
+                self._copying.remove(uid)
+                if example:
+                    self._copying.add(uid, example.text)
+
+    @property
+    def copying(self) -> Copying:
+        """The examples' word runs, indexed when first asked for."""
+        if self._copying is None:
+            self._copying = Copying(self.store.texts().items())
+        return self._copying
+
+    def write_example(self, text: str, fields: Mapping[str, str], origin: Origin = "written") -> Example:
+        """Add an example. It is on the disk when this returns. Raises FlavorError on empty or huge texts and wrong fields."""
+        example = Example(new_uid(), check_text(text), self.task.check(fields), origin, now())
+        self._commit("write", Tables(examples={example.uid: example}), "example written")
+        return example
+
+    def change_example(self, uid: str, text: str, fields: Mapping[str, str]) -> Example:
+        """Replace an example's text and fields. Undoable."""
+        old = self._example(uid)
+        example = msgspec.structs.replace(old, text=check_text(text), fields=self.task.check(fields), changed=now())
+        self._commit("change", Tables(examples={uid: example}), "example changed")
+        return example
+
+    def delete_example(self, uid: str) -> None:
+        """Remove an example. Undoable."""
+        self._example(uid)
+        self._commit("delete", Tables(examples={uid: None}), "example deleted")
+
+    def _example(self, uid: str) -> Example:
+        if uid not in self.store.examples:
+            raise FlavorError(f"There is no example {uid!r}.", "It may have been deleted; u takes that back.", "missing")
+        return self.store.examples[uid]
+
+    def import_file(self, *paths: Path) -> int:
+        """Add all rows of the files as one undoable step, or none of them. Returns their number."""
+        rows = [row for path in paths for row in read_rows(path, self.task)]
+        return self.import_rows(rows, f"{len(rows)} imported")
+
+    def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None) -> int:
+        """Add parsed rows as one step. `names` gives them ids of their own."""
+        uids = names or [new_uid() for _ in rows]
+        examples = {uid: Example(uid, text, fields, "imported", now()) for uid, (text, fields) in zip(uids, rows, strict=True)}
+        self._commit("import", Tables(examples=dict(examples)), note)
+        return len(rows)
+
+    def known_values(self) -> dict[str, list[str]]:
+        """The values that the examples use, by field, most frequent first."""
+        counts: dict[str, Counter[str]] = {field.name: Counter() for field in self.task.fields}
+        for example in self.store.examples.values():
+            for name, value in example.fields.items():
+                if name in counts:
+                    counts[name][value] += 1
+        return {name: [value for value, _ in counter.most_common()] for name, counter in counts.items()}
+
+    # -- candidates and decisions --------------------------------------------------------------------------------------
+
+    def queue(self) -> list[Candidate]:
+        """The candidates that wait, those of the active checkpoint first, else oldest first."""
+        current = self.registry.current()
+        pending = list(self.store.pending.values())
+        return [c for c in pending if c.checkpoint == current] + [c for c in pending if c.checkpoint != current]
+
+    def copied(self, candidate: Candidate) -> tuple[int, str]:
+        """Longest span in words that one example has too, and that example's id."""
+        return self.copying.longest(candidate.text, but=candidate.uid)
+
+    def decide(self, uid: str, verdict: Verdict, text: str | None = None) -> Decision:
+        """Decide a waiting candidate. `text` is the edited text. On the disk when this returns."""
+        candidate = self.store.candidates.get(uid)
+        if candidate is None:
+            raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
+        if candidate.state != "pending":
+            raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
+        after = ""
+        if verdict in ("accept", "edit"):
+            after = check_text(candidate.text if text is None else text)
+            verdict = "accept" if after == candidate.text else "edit"
+        batch = self.store.batches.get(candidate.batch)
+        example = None
+        if after:
+            origin: Origin = "accepted" if verdict == "accept" else "edited"
+            example = Example(new_uid(), after, candidate.fields, origin, now(), candidate=uid)
+        decision = Decision(
+            new_uid(), uid, verdict, now(), candidate.text, after, candidate.fields, candidate.checkpoint, candidate.seed,
+            batch.settings if batch else {}, example.uid if example else "",
+        )  # fmt: skip
+        put = Tables(
+            examples={example.uid: example} if example else {},
+            candidates={uid: msgspec.structs.replace(candidate, state=STATES[verdict])},
+            decisions={decision.uid: decision},
+        )
+        self._commit("decide", put, STATES[verdict])
+        return decision
+
+    def undo(self) -> Op | None:
+        """Take back the last thing a person did; None where there is nothing left."""
+        self.must_write()
+        op = self.store.undo()
+        if op:
+            self._reindex(op.was)
+        return op
+
+    def status(self) -> dict[str, object]:
+        """The figures of `flavor-tui status`."""
+        counts = self.store.counts
+        return {
+            "examples": len(self.store.examples),
+            "pending": counts["pending"],
+            "accepted": counts["accepted"],
+            "rejected": counts["rejected"],
+            "edited": counts["edited"],
+            "skipped": counts["skipped"],
+            "checkpoint": self.registry.current(),
+        }
+
+    # -- the worker ----------------------------------------------------------------------------------------------------
+
+    async def start_worker(self) -> AsyncIterator[AnyEvent]:
+        """Start the worker and load the base: its progress, up to `Loaded`. Raises FlavorError where it fails."""
+        self.loaded = None
+        log = self.workspace / "logs" / "worker.log"
+        try:
+            log.parent.mkdir(exist_ok=True)
+            if log.exists() and log.stat().st_size > 1 << 22:
+                os.replace(log, log.with_suffix(".old"))
+            self.worker = WorkerClient(log)
+            await self.worker.start()
+        except OSError as error:
+            self.worker = None
+            raise FlavorError(f"The worker could not be started: {error.strerror}.", "Make room or mend the folder.", "worker") from None
+        base = self.settings.model.base
+        path = self.workspace / base
+        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
+            base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
+        async for event in self.worker.load(base, self.settings.model.quantization, self.settings.lora):
+            if isinstance(event, Loaded):
+                self.loaded = event
+            yield _checked(event)
+
+    async def stop_worker(self) -> None:
+        if self.worker:
+            await self.worker.close()
+            self.worker = None
+            self.loaded = None
+
+    def _ready(self) -> tuple[WorkerClient, Loaded]:
+        if self.worker is None or self.loaded is None:
+            raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
+        return self.worker, self.loaded
+
+    async def sample(
+        self, count: int, fixed: Mapping[str, str], *, checkpoint: str | None = None, seed: int | None = None, max_tokens: int | None = None
+    ) -> AsyncIterator[Candidate | AnyEvent]:
+        """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
+
+        The attributes that are not `fixed` are drawn; candidate i uses seed + i, for both draws.
+        """
+        self.must_write()
+        worker, loaded = self._ready()
+        name = checkpoint or self.registry.current()
+        folder = self.registry.checkpoint_folder(name)
+        fixed = self.task.check(fixed)
+        settings = self.settings.sampling
+        if max_tokens:
+            settings = msgspec.structs.replace(settings, max_tokens=max_tokens)
+        first = int.from_bytes(os.urandom(4)) >> 1 if seed is None else seed
+        known = self.known_values()
+        for start in range(first, first + count, settings.batch):
+            seeds = list(range(start, min(start + settings.batch, first + count)))
+            drawn = [self.task.draw(fixed, known, value) for value in seeds]
+            prompts = [self.task.segments(values) for values in drawn]
+            batch = Batch(
+                new_uid(), name, prompts, seeds, msgspec.to_builtins(settings), now(), self.settings.model.base, loaded.fingerprint
+            )  # fmt: skip
+            lengths = [len(words(example.text)) for example in self.store.examples.values()]
+            recorded = False
+            async for event in worker.sample(folder, prompts, seeds, settings):
+                if not isinstance(_checked(event), Arrived):
+                    yield event
+                    continue
+                candidate = self._candidate(event, batch, drawn[event.index], lengths)
+                self._commit("sample", Tables(candidates={candidate.uid: candidate}, batches={} if recorded else {batch.uid: batch}))
+                recorded = True
+                yield candidate
+
+    def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:
+        text = clean(event.text).strip()
+        found = flags(text, event.finish, lengths, event.cut_at_heading)
+        copied = self.copying.longest(text)[0]
+        if copied >= COPIED_WORDS:
+            found.append(f"copies {copied} words")
+        return Candidate(
+            new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
+            event.tokens, found, now(),
+        )  # fmt: skip
+
+    async def reproduce(self, uid: str) -> str:
+        """The text of a candidate, sampled again from its record: its whole batch, since batch-mates share each product."""
+        worker, _ = self._ready()
+        candidate = self.store.candidates.get(uid)
+        batch = self.store.batches.get(candidate.batch) if candidate else None
+        if candidate is None or batch is None:
+            raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
+        folder = self.registry.checkpoint_folder(batch.checkpoint)
+        settings = msgspec.convert(batch.settings, Sampling)
+        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings):
+            if isinstance(_checked(event), Arrived) and event.index == candidate.index:
+                return clean(event.text).strip()
+        raise FlavorError("The candidate could not be sampled again.", kind="fault")
+
+    # -- retraining ----------------------------------------------------------------------------------------------------
+
+    def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:
+        """What a retrain would do. A top-up warm-starts from the active checkpoint; without one it is afresh.
+
+        Raises FlavorError where there is nothing to train on.
+        """
+        self.must_write()
+        if not self.store.examples:
+            raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
+        training = self.settings.training
+        current = self.registry.current()
+        parent = None if fresh or current == BASE else current
+        before = self.registry.rows(parent.split("/")[0]) if parent else {}
+        out = held_out(self.store.examples)
+        rows, new = [], 0
+        for uid, example in self.store.examples.items():
+            is_new = uid not in before or before[uid].text != example.text
+            new += is_new
+            repeat = training.new_rows if parent and is_new else 1
+            rows.append(Row(uid, self.task.segments(example.fields), example.text, repeat, uid in out, example.origin))
+        learned = [row for row in rows if not row.held_out]
+        epochs = epochs or (training.topup_epochs if parent else training.epochs)
+        drawn = sum(row.repeat for row in learned)
+        spec = RunSpec(
+            name=self.registry.next_name(), created=now(), base=self.settings.model.base,
+            fingerprint=self.loaded.fingerprint if self.loaded else "", quantization=self.settings.model.quantization,
+            lora=self.settings.lora, training=training, seed=int.from_bytes(os.urandom(3)) if seed is None else seed, epochs=epochs,
+            learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows), new_rows=new,
+            rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(), versions=_versions(),
+        )  # fmt: skip
+        steps = math.ceil(drawn / min(training.batch_size, drawn)) * epochs
+        seconds, memory = self._estimate(rows, epochs)
+        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory)
+
+    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+        """Seconds and peak bytes of a run, from the last run on this base, else from the worker's own measurement."""
+        speed = self.loaded.train_speed if self.loaded else 200.0
+        memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
+        for name in reversed(self.registry.names()):
+            run = self.registry.run(name)
+            if run.result and run.result.status == "done" and run.spec and run.spec.base == self.settings.model.base and run.result.train_seconds:
+                speed, memory = run.result.tokens / run.result.train_seconds, run.result.peak_memory
+                break
+        size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
+        trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
+        measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
+        return trained / speed + measured / (3 * speed), memory
+
+    async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
+        """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
+        worker, _ = self._ready()
+        folder = self.registry.create(plan.spec, plan.rows)
+        self.registry.live = plan.spec.name
+        try:
+            async for event in worker.train(folder):
+                if isinstance(_checked(event), Trained):
+                    self.registry.use(event.checkpoint)
+                yield event
+        finally:
+            self.registry.live = ""
+
+    async def evaluate(self, rows: list[Parsed], checkpoint: str | None = None) -> Evaluated:
+        """Mean loss per token of texts, their headings and fields given."""
+        worker, _ = self._ready()
+        folder = self.registry.checkpoint_folder(checkpoint or self.registry.current())
+        wire = [Row(str(number), self.task.segments(fields), text) for number, (text, fields) in enumerate(rows)]
+        async for event in worker.evaluate(folder, wire):
+            if isinstance(_checked(event), Evaluated):
+                return event
+        raise FlavorError("The measurement was cancelled.", kind="cancelled")
+
+    async def write_view(self) -> None:
+        """Bring dataset.json up to date without holding up the keys."""
+        tables = self.store.snapshot()
+        if tables:
+            with contextlib.suppress(OSError):  # the journal is the truth; the view is written again at the end
+                await asyncio.to_thread(self.store.write_view, tables)
+
+
+def _checked(event: AnyEvent) -> AnyEvent:
+    """`event`, unless it says that the command failed: then the FlavorError of it."""
+    if isinstance(event, Failed):
+        raise FlavorError(event.message, event.hint, event.kind)
+    return event
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata as metadata
+
+    found = {}
+    for name in ("torch", "transformers", "peft", "bitsandbytes"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
