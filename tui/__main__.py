@@ -1,0 +1,5 @@
+"""`python -m tui` is `flavor-tui`."""
+
+from tui.launcher import main
+
+main()

@@ -1,0 +1,165 @@
+"""The command line: arguments in, lines out. Opens no screen itself; `tui.launcher` does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from core.errors import FlavorError
+from core.text import strip_controls
+
+NAMES = (
+    "demo", "new", "import", "generate", "decide", "undo", "retrain", "evaluate", "runs", "use", "status", "export", "reproduce", "doctor",
+)  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    root = argparse.ArgumentParser(
+        prog="flavor-tui",
+        description="Write a few dozen texts, taste what a local 4-bit LoRA makes of them, keep the good ones with one key, retrain with one key.",
+        epilog="flavor-tui [WORKSPACE] opens a workspace (default: this folder). Every command takes --json.",
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
+
+    def add(name: str, about: str, workspace: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
+        if workspace:
+            command.add_argument("workspace", type=Path, metavar="WORKSPACE")
+        return command
+
+    demo = add("demo", "open a fresh copy of the demo workspace", workspace=False)
+    demo.add_argument("--at", type=Path, metavar="FOLDER", help="where to put it (default: demo-workspace here)")
+    demo.add_argument("--play", action="store_true", help="play a short evening without a person and print it")
+    demo.add_argument("--seed", type=int, default=1)
+    new = add("new", "make a workspace")
+    new.add_argument("--heading", metavar="TEXT", help="what the texts are; the trigger of every prompt")
+    new.add_argument("--field", action="append", default=[], metavar="NAME=KIND", help="an attribute: text, scale, or choice:one,two,three")
+    new.add_argument("--template", metavar="NAME", help="alien-empires, skill-checks or image-prompts")
+    new.add_argument("--base", default="starter", metavar="MODEL", help="starter, a hub id, a folder or a .gguf file")
+    imported = add("import", "add examples from .jsonl, .csv, .md or .txt files, all or nothing")
+    imported.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    generate = add("generate", "sample candidates from the active checkpoint")
+    generate.add_argument("-n", type=int, default=8, metavar="N", dest="count")
+    generate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="fix an attribute; the rest are drawn")
+    generate.add_argument("--checkpoint", metavar="ID", help="another checkpoint, or base")
+    generate.add_argument("--seed", type=int, metavar="S")
+    generate.add_argument("--max-tokens", type=int, metavar="M")
+    decide = add("decide", "accept, reject or skip a candidate")
+    decide.add_argument("candidate", metavar="CANDIDATE")
+    decide.add_argument("verdict", choices=["accept", "reject", "skip"])
+    decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
+    add("undo", "take the last decision, edit or import back")
+    retrain = add("retrain", "retrain the LoRA: a top-up of the active checkpoint")
+    retrain.add_argument("--fresh", action="store_true", help="afresh from the base")
+    retrain.add_argument("--epochs", type=int, metavar="E")
+    retrain.add_argument("--seed", type=int, metavar="S")
+    evaluate = add("evaluate", "mean loss per token of the texts of an unseen file")
+    evaluate.add_argument("file", type=Path, metavar="FILE")
+    evaluate.add_argument("--checkpoint", metavar="ID")
+    add("runs", "list runs and checkpoints")
+    use = add("use", "make a checkpoint active")
+    use.add_argument("checkpoint", metavar="CHECKPOINT")
+    add("status", "count examples and candidates")
+    export = add("export", "write the active adapter or the dataset elsewhere")
+    export.add_argument("what", choices=["adapter", "dataset"])
+    export.add_argument("dest", type=Path, metavar="DEST")
+    reproduce = add("reproduce", "sample a candidate again from its record")
+    reproduce.add_argument("candidate", metavar="CANDIDATE")
+    add("doctor", "say what hardware, 4-bit path, versions and models there are", workspace=False)
+    return root
+
+
+def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """The generator of the chosen command."""
+    from tui import commands, play
+
+    workspace = getattr(args, "workspace", None)
+    for name in ("count", "epochs", "max_tokens"):
+        if (value := getattr(args, name, None)) is not None and not 1 <= value <= 10_000:
+            raise FlavorError(f"{value} is no usable number for {'-n' if name == 'count' else '--' + name.replace('_', '-')}.", "From 1 to 10000.")
+    if (seed := getattr(args, "seed", None)) is not None and not 0 <= seed < 1 << 62:
+        raise FlavorError("--seed must be 0 or more.")
+    match args.command:
+        case "demo":
+            return play.play(args.at, args.seed)
+        case "new":
+            return commands.new(workspace, args.heading, args.field, args.template, args.base)
+        case "import":
+            return commands.import_(workspace, args.files)
+        case "generate":
+            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, args.max_tokens)
+        case "decide":
+            return commands.decide(workspace, args.candidate, args.verdict, args.text)
+        case "undo":
+            return commands.undo(workspace)
+        case "retrain":
+            return commands.retrain(workspace, args.fresh, args.epochs, args.seed)
+        case "evaluate":
+            return commands.evaluate(workspace, args.file, args.checkpoint)
+        case "runs":
+            return commands.runs(workspace)
+        case "use":
+            return commands.use(workspace, args.checkpoint)
+        case "status":
+            return commands.status(workspace)
+        case "export":
+            return commands.export(workspace, args.what, args.dest)
+        case "reproduce":
+            return commands.reproduce(workspace, args.candidate)
+        case _:
+            return commands.doctor()
+
+
+async def _print(args: argparse.Namespace) -> None:
+    from tui.commands import Line
+
+    live = sys.stderr.isatty()
+    async with contextlib.aclosing(_output(args)) as output:
+        async for item in output:
+            if not isinstance(item, Line):
+                if live:
+                    sys.stderr.write(f"\r\x1b[2K{strip_controls(item.text)[:100]}")
+                    sys.stderr.flush()
+                continue
+            if live:
+                sys.stderr.write("\r\x1b[2K")
+                sys.stderr.flush()
+            if args.json:
+                print(json.dumps(item.data, ensure_ascii=False, allow_nan=False), flush=True)  # noqa: T201
+            elif item.text:
+                print(strip_controls(item.text), flush=True)  # noqa: T201
+
+
+def complain(error: FlavorError, as_json: bool) -> int:
+    """Say what is wrong and what to do, in one line; the exit status."""
+    line = strip_controls(" ".join(str(error).split()))
+    if as_json:
+        print(json.dumps({"error": error.message, "hint": error.hint, "kind": error.kind}, ensure_ascii=False), flush=True)  # noqa: T201
+    print(f"flavor-tui: {line}", file=sys.stderr, flush=True)  # noqa: T201
+    return 1
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry a command out; the exit status."""
+    try:
+        asyncio.run(_print(args))
+    except FlavorError as error:
+        return complain(error, args.json)
+    except KeyboardInterrupt:
+        print("flavor-tui: stopped; what was there before is unchanged.", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit
+        return 0
+    except OSError as error:
+        return complain(FlavorError(f"{error.filename or 'A file'}: {error.strerror or error}.", "Mend that, then try again."), args.json)
+    return 0

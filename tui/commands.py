@@ -1,0 +1,316 @@
+"""What the command line can do, each command a generator of lines: data for machines, words for people. The last one is the result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core import config
+from core.errors import FlavorError
+from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
+from core.task import Task, parse_field
+from core.text import clean_line
+from dataset.exporting import write_rows
+from dataset.importing import read_rows, read_text
+from dataset.rows import Candidate
+from runs.registry import Run
+from tui.session import Session, duration
+
+DEMO = "alien-empires"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of output: `data` for --json, `text` for people (empty: nothing to say)."""
+
+    data: dict[str, Any]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something that is under way; shown on a terminal's stderr only."""
+
+    text: str
+
+
+Output = AsyncIterator[Line | Progress]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A demo workspace that was made: where, and how many rows it has."""
+
+    workspace: Path
+    rows: int = field(default=0)
+
+
+def make_demo(at: Path | None) -> Made:
+    """A fresh copy of the demo workspace, in `at` or in the first free folder here."""
+    if at is None:
+        at = next(path for n in range(1, 10_000) if not (path := Path(f"demo-workspace{'' if n == 1 else f'-{n}'}")).exists())
+    config.create(at, config.template(DEMO))
+    with Session(at) as session:
+        with resources.as_file(resources.files("dataset").joinpath("demo", f"{DEMO}.jsonl")) as path:
+            rows = read_rows(path, session.task)
+        names = [f"demo{number:03}" for number in range(1, len(rows) + 1)]  # the same ids in every copy: the same folds
+        session.import_rows(rows, "the demo's examples", names)
+    return Made(at, len(rows))
+
+
+def _model_progress(event: Loading) -> Progress:
+    share = f" {event.share:.0%}" if event.share is not None else ""
+    return Progress(f"{event.stage}{share}")
+
+
+async def start(session: Session) -> AsyncIterator[Progress]:
+    """Start the worker and load the base, with progress."""
+    async for event in session.start_worker():
+        if isinstance(event, Loading):
+            yield _model_progress(event)
+        elif isinstance(event, Loaded) and event.note:
+            print(event.note, file=sys.stderr)  # noqa: T201
+
+
+def candidate_line(candidate: Candidate) -> Line:
+    """A candidate as `generate` tells it."""
+    data = {
+        "id": candidate.uid,
+        "text": candidate.text,
+        "fields": candidate.fields,
+        "checkpoint": candidate.checkpoint,
+        "seed": candidate.seed,
+        "flags": candidate.flags,
+        "finish": candidate.finish,
+    }
+    about = " · ".join(f"{name} {value}" for name, value in candidate.fields.items())
+    marks = f"  ! {', '.join(candidate.flags)}" if candidate.flags else ""
+    return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
+
+
+async def new(workspace: Path, heading: str | None, fields: list[str], template: str | None, base: str) -> Output:
+    if heading is None and template is None:
+        raise FlavorError("A workspace needs a heading.", "--heading TEXT, or --template NAME.")
+    task = config.template(template) if template else Task(clean_line(heading or ""))
+    if heading:
+        task = msgspec.structs.replace(task, heading=clean_line(heading))
+    if fields:
+        task = msgspec.structs.replace(task, fields=tuple(map(parse_field, fields)))
+    config.create(workspace, task, base)
+    names = [f.name for f in task.fields]
+    yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}")
+
+
+async def import_(workspace: Path, files: list[Path]) -> Output:
+    with Session(workspace) as session:
+        session.must_write()
+        count = session.import_file(*files)
+        total = len(session.store.examples)
+        yield Line({"imported": count, "examples": total}, f"{count} examples imported, {total} in all. `undo` takes them back.")
+
+
+async def generate(workspace: Path, count: int, settings: list[str], checkpoint: str | None, seed: int | None, tokens: int | None) -> Output:
+    if count < 1:
+        raise FlavorError("-n must be 1 or more.")
+    fixed = {}
+    for pair in settings:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise FlavorError(f"--set {pair!r} is not NAME=VALUE.", "For instance --set 'Danger Level=4'.")
+        fixed[name] = value
+    with Session(workspace) as session:
+        session.must_write()
+        fixed = session.task.check(fixed)
+        session.registry.checkpoint_folder(checkpoint or session.registry.current())
+        try:
+            async for progress in start(session):
+                yield progress
+            made, seconds, sampled = 0, 0.0, 0
+            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, max_tokens=tokens):
+                if isinstance(event, Candidate):
+                    made += 1
+                    yield candidate_line(event)
+                    yield Progress(f"{made} of {count} candidates")
+                elif isinstance(event, Sampled):
+                    seconds, sampled = seconds + event.seconds, sampled + event.tokens
+            data = {"candidates": made, "tokens": sampled, "seconds": round(seconds, 2), "checkpoint": checkpoint or session.registry.current()}
+            yield Line(data, f"{made} candidates, {sampled} tokens in {duration(seconds)}")
+        finally:
+            await session.stop_worker()
+
+
+async def decide(workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None) -> Output:
+    with Session(workspace) as session:
+        if text and verdict != "accept":
+            raise FlavorError("--text goes with accept only.")
+        edited = read_text(text, 1 << 20) if text else None
+        decision = session.decide(candidate, verdict, edited)
+        data = {"candidate": candidate, "verdict": decision.verdict, "example": decision.example}
+        yield Line(data, f"{candidate}: {decision.verdict}, {len(session.store.examples)} examples now")
+
+
+async def undo(workspace: Path) -> Output:
+    with Session(workspace) as session:
+        op = session.undo()
+        data = {"undone": op.kind if op else None, "examples": len(session.store.examples)}
+        yield Line(data, f"taken back: {op.note or op.kind}" if op else "There is nothing to take back.")
+
+
+async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None) -> Output:
+    with Session(workspace) as session:
+        session.must_write()
+        session.plan(fresh, epochs, seed)  # says what is wrong before anything is loaded
+        try:
+            async for progress in start(session):
+                yield progress
+            plan = session.plan(fresh, epochs, seed)
+            yield Line({"plan": plan.line(), "rows": plan.learned, "held_out": plan.held, "new": plan.spec.new_rows}, plan.line())
+            measured: list[dict[str, Any]] = []
+            async for event in session.retrain(plan):
+                match event:
+                    case Step():
+                        yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
+                    case Epoch():
+                        loss = event.held_out_loss
+                        measured.append({"epoch": event.epoch, "held_out_loss": loss, "loss": event.loss, "checkpoint": event.checkpoint})
+                        held = f"held-out loss {loss:.3f}" if loss is not None else "no row held out"
+                        start_of = plan.spec.parent or "the base"
+                        yield Line(measured[-1], f"epoch {event.epoch}: {held}" + ("" if event.epoch else f" ({start_of})"))
+                    case Trained():
+                        data = {
+                            "run": plan.spec.name,
+                            "parent": plan.spec.parent,
+                            "steps": event.steps,
+                            "epochs": measured,
+                            "seconds": round(event.seconds, 2),
+                            "tokens": event.tokens,
+                            "skipped": event.skipped,
+                            "checkpoint": event.checkpoint,
+                        }
+                        left_out = f"; {len(event.skipped)} rows were too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
+                        yield Line(data, f"{event.checkpoint} is active: {event.steps} steps in {duration(event.seconds)}{left_out}")
+        finally:
+            await session.stop_worker()
+
+
+async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Output:
+    with Session(workspace, read_only=True) as session:
+        rows = read_rows(file, session.task)
+        name = checkpoint or session.registry.current()
+        session.registry.checkpoint_folder(name)
+        try:
+            async for progress in start(session):
+                yield progress
+            result = await session.evaluate(rows, checkpoint)
+        finally:
+            await session.stop_worker()
+        data = {"loss": result.loss, "tokens": result.tokens, "rows": result.rows, "checkpoint": name}
+        yield Line(data, f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {result.rows} texts")
+
+
+def _run_line(run: Run, current: str) -> Line:
+    data = {
+        "run": run.name,
+        "status": run.status,
+        "reason": run.reason,
+        "parent": run.spec.parent if run.spec else None,
+        "rows": run.spec.rows if run.spec else None,
+        "new": run.spec.new_rows if run.spec else None,
+        "checkpoints": [{"checkpoint": c.name, "held_out_loss": c.held_out_loss, "active": c.name == current} for c in run.checkpoints],
+    }
+    text = f"{run.name}  {run.status}" + (f": {run.reason}" if run.reason else "")
+    if run.spec:
+        text += f"  {run.spec.rows} rows, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
+    for info in run.checkpoints:
+        loss = f"held-out loss {info.held_out_loss:.3f}" if info.held_out_loss is not None else ""
+        text += f"\n  {'*' if info.name == current else ' '} {info.name}  {loss}"
+    return Line(data, text)
+
+
+async def runs(workspace: Path) -> Output:
+    with Session(workspace, read_only=True) as session:
+        current = session.registry.current()
+        found = session.registry.runs()
+        for run in found:
+            yield _run_line(run, current)
+        yield Line({"runs": len(found), "checkpoint": current}, f"active: {current}")
+
+
+async def use(workspace: Path, checkpoint: str) -> Output:
+    with Session(workspace) as session:
+        session.must_write()
+        session.registry.use(checkpoint)
+        yield Line({"checkpoint": checkpoint}, f"{checkpoint} is active.")
+
+
+async def status(workspace: Path) -> Output:
+    with Session(workspace, read_only=True) as session:
+        data = session.status()
+        yield Line(data, "  ".join(f"{name} {value}" for name, value in data.items()))
+
+
+async def reproduce(workspace: Path, candidate: str) -> Output:
+    with Session(workspace, read_only=True) as session:
+        if candidate not in session.store.candidates:
+            raise FlavorError(f"There is no candidate {candidate!r}.", "See `flavor-tui generate`.", "missing")
+        try:
+            async for progress in start(session):
+                yield progress
+            text = await session.reproduce(candidate)
+        finally:
+            await session.stop_worker()
+        same = text == session.store.candidates[candidate].text
+        yield Line({"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}")
+
+
+async def export(workspace: Path, what: Literal["adapter", "dataset"], dest: Path) -> Output:
+    with Session(workspace, read_only=True) as session:
+        if what == "dataset":
+            if not session.store.examples:
+                raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
+            count = write_rows(session.store.examples.values(), session.task, dest)
+            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")
+            return
+        name = session.registry.current()
+        folder = session.registry.checkpoint_folder(name)
+        if folder is None:
+            raise FlavorError("The base is active; it has no adapter.", "Retrain, or choose a checkpoint with `use`.", "missing")
+        if dest.exists():
+            raise FlavorError(f"{dest} is there already.", "Choose a new folder.", "exists")
+        try:
+            shutil.copytree(folder, dest)
+        except OSError as error:
+            raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
+        yield Line({"checkpoint": name, "to": str(dest)}, f"{name} in {dest}, for peft's PeftModel.from_pretrained")
+
+
+async def doctor() -> Output:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "core.doctor", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    yield Progress("starting torch")
+    out, err = await process.communicate()
+    try:
+        data = json.loads(out)
+    except ValueError:
+        last = err.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"code {process.returncode}"]
+        raise FlavorError(f"The model's packages do not start: {last[0]}.", "Reinstall them: pip install flavor-tui.") from None
+    lines = [
+        f"device      {data['device']}, {data['cores']} cores, {data['memory'] / 1e9:.0f} GB",
+        f"4 bits      {data.get('four_bit', 'unknown')}, computing in {data.get('compute', 'unknown')}",
+        f"versions    python {data['python']}, " + ", ".join(f"{name} {version}" for name, version in data["versions"].items()),
+        *(f"model       {name}" for name in data["models"]),
+        *(f"problem     {problem}" for problem in data["problems"]),
+    ]
+    yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
+
+

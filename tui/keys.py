@@ -1,0 +1,90 @@
+"""Every key of every screen, in one table: what the bindings, the footer, the palette and `[keys]` in flavor.toml are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from textual.binding import Binding
+
+from core.errors import FlavorError
+
+
+class Key(NamedTuple):
+    """An action of a screen: its default key, its label, a sentence, and whether the footer shows it."""
+
+    name: str
+    key: str
+    label: str
+    tip: str
+    shown: bool = False
+
+
+KEYS: dict[str, tuple[Key, ...]] = {
+    "app": (
+        Key("write", "f2", "write", "Go to Write: type an example"),
+        Key("curate", "f3", "curate", "Go to Curate: decide candidates"),
+        Key("library", "f4", "library", "Go to Library: all examples and decided candidates"),
+        Key("runs", "f5", "runs", "Go to Runs: runs and checkpoints"),
+        Key("help", "question_mark,f1", "help", "Show all keys of this screen", True),
+        Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
+        Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
+        Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
+    ),
+    "write": (
+        Key("save_example", "ctrl+s", "save, next", "Save the example and start the next one", True),
+        Key("continue_text", "ctrl+g", "continue", "Let the model continue the text", True),
+        Key("undo_write", "ctrl+u", "undo save", "Take the last saved example back", True),
+        Key("leave", "escape", "curate", "Go to Curate; the draft is kept", True),
+    ),
+    "curate": (
+        Key("accept", "a", "accept", "Accept the candidate as an example", True),
+        Key("reject", "x", "reject", "Reject the candidate", True),
+        Key("edit", "e", "edit", "Edit the candidate, then accept it", True),
+        Key("skip", "space", "skip", "Decide nothing about this candidate"),
+        Key("undo", "u", "undo", "Take the last decision back, as often as you like", True),
+        Key("retrain", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
+        Key("retrain_fresh", "T", "retrain afresh", "Retrain from the base"),
+        Key("more", "g", "more", "Sample more candidates now"),
+        Key("attributes", "f", "attributes", "Fix attribute values for the next candidates"),
+        Key("scroll_down", "down,j", "down", "Scroll the text down"),
+        Key("scroll_up", "up,k", "up", "Scroll the text up"),
+    ),
+    "library": (
+        Key("open", "enter", "open", "Open the row", True),
+        Key("search", "slash", "search", "Search in texts and attributes", True),
+        Key("filter", "o", "filter", "Show only one origin, or all", True),
+        Key("delete", "d", "delete", "Delete the example (undoable)", True),
+        Key("undo_library", "u", "undo", "Take the last change back", True),
+        Key("measure", "l", "loss", "Measure the loss of every example with the active checkpoint"),
+    ),
+    "runs": (
+        Key("use", "enter", "use", "Make this checkpoint active", True),
+        Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
+        Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
+    ),
+}
+
+
+def bindings(screen: str) -> list[Binding]:
+    """The bindings of a screen, each with its id, so that `[keys]` can move it."""
+    return [
+        Binding(key.key, key.name, key.label, tooltip=key.tip, show=key.shown, id=key.name, priority=key.key.startswith(("ctrl+", "f")) and len(key.key) > 1)
+        for key in KEYS[screen]
+    ]
+
+
+def check(own: Mapping[str, str]) -> dict[str, str]:
+    """The person's `[keys]`. Raises FlavorError on an unknown action or a key that does two things on one screen."""
+    names = {key.name for table in KEYS.values() for key in table}
+    for name in own:
+        if name not in names:
+            raise FlavorError(f"flavor.toml: [keys] has an unknown action {name!r}.", f"Known: {', '.join(sorted(names))}.", "config")
+    for screen, table in KEYS.items():
+        used: dict[str, str] = {}
+        for key in (*table, *(KEYS["app"] if screen != "app" else ())):
+            for single in own.get(key.name, key.key).split(","):
+                if single in used and (key.name in own or used[single] in own):
+                    raise FlavorError(f"flavor.toml: [keys] gives {single!r} to both {used[single]} and {key.name}.", "Choose another.", "config")
+                used[single] = key.name
+    return dict(own)

@@ -1,0 +1,190 @@
+"""Curate: one candidate large, decided with one key; the queue beside it. Sampling goes on behind while the person decides."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+
+from core.errors import FlavorError
+from dataset.rows import Candidate, Verdict
+from tui import keys
+from tui.screens.attributes import AttributesDialog
+from tui.screens.edit import EditDialog
+from tui.screens.page import Page
+from tui.widgets.plain import Plain, line, plain
+
+
+def flag_line(candidate: Candidate, copied: int) -> Content:
+    """The gauges of a card: each with a sign and words."""
+    ended = ("✓ ended by itself", "$text-success") if candidate.finish == "stop" else ("! cut off, never ended", "$text-warning")
+    copying = (f"✓ copied {copied} words at most", "$text-success") if copied < 8 else (f"! copies {copied} words of an example", "$text-warning")
+    if copied == 0:
+        copying = ("✓ nothing copied", "$text-success")
+    rest = [flag for flag in candidate.flags if flag != "never ended" and not flag.startswith("copies ")]
+    parts: list[str | tuple[str, str]] = [ended, "   ", copying]
+    for flag in rest:
+        parts += ["   ", (f"! {flag}", "$text-warning")]
+    return line(*parts)
+
+
+def fields_line(fields: dict[str, str], scales: set[str]) -> Content:
+    """The attributes in one line: `Danger Level 4/5 · Disposition Aloof`."""
+    parts: list[str | tuple[str, str]] = []
+    for name, value in fields.items():
+        parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
+    return line(*parts)
+
+
+class CurateScreen(Page):
+    """The card and its queue."""
+
+    MODE = "curate"
+    BINDINGS = keys.bindings("curate")
+    HELP = """
+# Curate
+Each card is a text that the active checkpoint wrote. **a** takes it as an example, **x** throws it away, **e** lets you mend it
+first, **space** decides nothing. **u** takes the last decision back, as far back as you like, also after a restart.
+
+When some new examples have come together, **t** retrains: the adapter goes on from where it is. **T** starts from the base.
+You can go on deciding meanwhile; the next candidates come from the new checkpoint.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: str | None = None
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="desk"):
+            with Vertical(id="card"):
+                with Horizontal(id="card-head"):
+                    yield Plain(id="heading")
+                    yield Plain(id="place")
+                yield Plain(id="fields")
+                with VerticalScroll(id="text-scroll", can_focus=True):
+                    yield Plain(id="text")
+                yield Plain(id="flags")
+            yield VerticalScroll(Plain(id="queue"), id="queue-side", can_focus=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#text-scroll").focus()
+
+    def candidate(self) -> Candidate | None:
+        """The candidate on the card."""
+        return self.session.store.pending.get(self.shown) if self.shown else None
+
+    def renew(self) -> None:
+        queue = self.session.queue()
+        current = self.session.registry.current()
+        card = self.candidate()
+        stale = card is not None and card.checkpoint != current and queue[0].checkpoint == current and self.flavor.prefer_new
+        if card is None or stale:
+            card = queue[0] if queue else None
+            self.flavor.prefer_new = False
+            self.shown = card.uid if card else None
+            self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
+        self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
+        fixed = " · ".join(f"{name} fixed" for name in self.session.fixed)
+        if card is None:
+            self._empty()
+            return
+        place = next((i for i, c in enumerate(queue, 1) if c.uid == card.uid), 1)
+        origin = "" if card.checkpoint == current else f"from {card.checkpoint} · "
+        self.query_one("#place", Plain).update(plain(f"{origin}{place} of {len(queue)} ready", "$text-muted"))
+        scales = {field.name for field in self.session.task.fields if field.kind == "scale"}
+        self.query_one("#fields", Plain).update(fields_line(card.fields, scales) if card.fields else plain(fixed))
+        self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
+        self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
+        self._queue(queue, card)
+
+    def _queue(self, queue: list[Candidate], card: Candidate) -> None:
+        side = self.query_one("#queue", Plain)
+        if not self.has_class("-wide"):
+            return
+        parts: list[str | tuple[str, str]] = [("Waiting\n\n", "bold")]
+        for candidate in queue[:40]:
+            sign = "▶ " if candidate.uid == card.uid else "! " if candidate.flags else "  "
+            head = " ".join(candidate.text.split())[:60]
+            parts.append((f"{sign}{head}\n\n", "bold" if candidate.uid == card.uid else "$text-muted"))
+        side.update(line(*parts))
+
+    def _empty(self) -> None:
+        self.query_one("#place", Plain).update("")
+        self.query_one("#fields", Plain).update("")
+        self.query_one("#flags", Plain).update("")
+        if not self.session.store.examples:
+            hint = "Nothing to decide yet.\n\nF2 opens Write: a few examples of your own come first.\nThe model is tasted from the start: candidates of the untrained base appear here too."
+        else:
+            hint = "No candidate waits.\n\ng samples some now, t retrains first, F2 writes another example."
+        self.query_one("#text", Plain).update(plain(hint, "$text-muted"))
+        self.query_one("#queue", Plain).update("")
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def _decide(self, verdict: Verdict, text: str | None = None) -> None:
+        card = self.candidate()
+        if card is None:
+            self.flavor.say("There is no card to decide.", "warning")
+            return
+        try:
+            self.session.decide(card.uid, verdict, text)
+        except FlavorError as error:
+            self.flavor.complain(error)
+            return
+        self.shown = None
+        self.flavor.changed()
+
+    def action_accept(self) -> None:
+        self._decide("accept")
+
+    def action_reject(self) -> None:
+        self._decide("reject")
+
+    def action_skip(self) -> None:
+        self._decide("skip")
+
+    def action_edit(self) -> None:
+        card = self.candidate()
+        if card is None:
+            return
+
+        def done(result: tuple[str, dict[str, str]] | None) -> None:
+            if result and self.shown == card.uid:
+                self._decide("accept", result[0])
+
+        self.app.push_screen(EditDialog("Edit, then accept", card.uid, card.text, card.fields, self.session, fields=False), done)
+
+    def action_undo(self) -> None:
+        op = self.flavor.undo()
+        if op:
+            back = [uid for uid, candidate in op.was.candidates.items() if candidate]
+            self.shown = back[0] if back else self.shown
+            self.flavor.changed()
+
+    def action_more(self) -> None:
+        self.flavor.sample_more()
+
+    def action_attributes(self) -> None:
+        def done(fixed: dict[str, str] | None) -> None:
+            if fixed is not None:
+                self.session.fixed = fixed
+                said = ", ".join(f"{name} = {value}" for name, value in fixed.items())
+                self.flavor.say(f"The next candidates: {said or 'all attributes drawn'}. g samples now.")
+
+        if not self.session.task.fields:
+            self.flavor.say("This task has no attributes.", "warning")
+            return
+        self.app.push_screen(AttributesDialog(self.session), done)
+
+    def action_retrain(self) -> None:
+        self.flavor.retrain(fresh=False)
+
+    def action_retrain_fresh(self) -> None:
+        self.flavor.retrain(fresh=True)
+
+    def action_scroll_down(self) -> None:
+        self.query_one("#text-scroll", VerticalScroll).scroll_down(animate=False)
+
+    def action_scroll_up(self) -> None:
+        self.query_one("#text-scroll", VerticalScroll).scroll_up(animate=False)

@@ -1,0 +1,56 @@
+"""What the four screens share: the bar above, the line of activity, the footer, and being told when something changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui.session import Session
+from tui.widgets.chrome import Activity, TopBar
+
+if TYPE_CHECKING:
+    from tui.app import FlavorApp
+
+
+class Page(Screen[None]):
+    """A screen of the app. Subclasses compose `body` and redraw in `renew`."""
+
+    MODE = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+
+    @property
+    def flavor(self) -> FlavorApp:
+        return cast("FlavorApp", self.app)
+
+    @property
+    def session(self) -> Session:
+        return self.flavor.session
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.session, self.MODE)
+        yield from self.body()
+        yield Activity()
+        yield Footer(show_command_palette=False)
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        yield from ()
+
+    def renew(self) -> None:
+        """Redraw what the session holds."""
+
+    def on_mount(self) -> None:
+        self.renew()
+
+    def on_screen_resume(self) -> None:
+        if self.is_mounted:
+            self.renew_all()
+
+    def renew_all(self) -> None:
+        """Redraw everything, the bar and the line of activity included."""
+        self.query_one(TopBar).renew()
+        self.query_one(Activity).show(self.flavor.activity_line())
+        self.renew()

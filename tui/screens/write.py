@@ -1,0 +1,109 @@
+"""Write: a text under the task's heading, its attributes, and what can be said of it while it is typed. A draft is kept."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, TextArea
+
+from core.errors import FlavorError
+from core.gauges.copying import nearest
+from core.text import MAX_TEXT, words
+from tui import keys
+from tui.drafts import Draft
+from tui.screens.page import Page
+from tui.session import CHARACTERS_PER_TOKEN
+from tui.widgets.fields import FieldInputs
+from tui.widgets.plain import Plain, line, plain
+
+
+class WriteScreen(Page):
+    """The text area and the attributes."""
+
+    MODE = "write"
+    BINDINGS = keys.bindings("write")
+    HELP = """
+# Write
+Type an example as you would like the model to write them: **ctrl+s** saves it and starts the next one. A dozen good and different
+ones teach more than a hundred alike. **ctrl+g** lets the model go on from where your text stops. What you type is kept as a
+draft at once, whatever happens.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._draft: Draft | None = None
+
+    def body(self) -> ComposeResult:
+        self._draft = Draft(self.session.workspace, "write")
+        kept = self._draft.read()
+        with Vertical(id="desk"):
+            yield Plain(plain(f"# {self.session.task.heading}", "bold"), id="heading")
+            if self.session.task.fields:
+                yield FieldInputs(self.session, kept.fields if kept else {})
+            yield TextArea(kept.text if kept else "", soft_wrap=True, id="write-text", tab_behavior="focus")
+            yield Plain(id="measure")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(TextArea).focus()
+        self.set_interval(0.8, self._keep)
+
+    def renew(self) -> None:
+        self._measure()
+
+    def _fields(self) -> dict[str, str]:
+        return self.query_one(FieldInputs).values() if self.session.task.fields else {}
+
+    def _keep(self) -> None:
+        if self._draft and not self.session.held_by:
+            self._draft.keep(self.query_one(TextArea).text, self._fields())
+
+    @on(TextArea.Changed)
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self.set_timer(0.15, self._measure)
+
+    def _measure(self) -> None:
+        text = self.query_one(TextArea).text
+        parts: list[str | tuple[str, str]] = [f"{len(words(text))} words, about {round(len(text) / CHARACTERS_PER_TOKEN)} tokens"]
+        if len(text) > MAX_TEXT:
+            parts += [(f"   ! too long: at most {MAX_TEXT} characters", "$text-warning")]
+        elif len(words(text)) >= 5:
+            score, uid = nearest(text, self.session.store.texts())
+            if uid:
+                head = " ".join(self.session.store.examples[uid].text.split())[:40]
+                parts += [(f"   nearest: {score:.0%} of its words shared with “{head}…”", "$text-muted" if score < 0.5 else "$text-warning")]
+        self.query_one("#measure", Plain).update(line(*parts))
+
+    def action_save_example(self) -> None:
+        area = self.query_one(TextArea)
+        try:
+            self.session.write_example(area.text, self._fields())
+        except FlavorError as error:
+            self.flavor.complain(error)
+            return
+        if self._draft:
+            self._draft.drop()
+        area.load_text("")
+        if self.session.task.fields:
+            self.query_one(FieldInputs).fill({})
+            self.query(Input).first().focus()
+        self.flavor.say(f"Saved: {len(self.session.store.examples)} examples.")
+        self.flavor.changed()
+
+    def action_continue_text(self) -> None:
+        try:
+            fields = self.session.task.check(self._fields())
+        except FlavorError as error:
+            self.flavor.complain(error)
+            return
+        self.flavor.continue_text(self.query_one(TextArea), fields)
+
+    def action_undo_write(self) -> None:
+        if self.flavor.undo():
+            self.flavor.changed()
+
+    def action_leave(self) -> None:
+        self._keep()
+        self.app.switch_mode("curate")

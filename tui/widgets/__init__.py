@@ -1,0 +1,1 @@
+"""Widgets: one file each. Data reaches them as `Content` only, never as markup."""

@@ -1,0 +1,76 @@
+"""What every screen has: the bar above (workspace, checkpoint, counts, tabs) and the line of what is going on below."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Click
+from textual.widget import Widget
+
+from tui.session import Session
+from tui.widgets.plain import Plain, line
+
+TABS = (("write", "Write", "F2"), ("curate", "Curate", "F3"), ("library", "Library", "F4"), ("runs", "Runs", "F5"))
+
+
+def summary(session: Session) -> Content:
+    """Workspace, active checkpoint and counts, as the bar shows them."""
+    counts = session.store.counts
+    accepted = counts["accepted"] + counts["edited"]
+    decided = accepted + counts["rejected"]
+    share = f" ({accepted / decided:.0%})" if decided else ""
+    only = " · READ-ONLY" if session.held_by or session.store.read_only else ""
+    current = session.registry.current()
+    return line(
+        (session.workspace.name[:24], "bold $accent"),
+        (f"  {current} · {len(session.store.examples)} examples · accepted {accepted} of {decided}{share}", "$text-muted"),
+        (only, "bold $error"),
+    )
+
+
+class Tab(Plain):
+    """The name of a screen; a click goes there."""
+
+    def __init__(self, mode: str, label: str, key: str, active: bool) -> None:
+        super().__init__(line((f" {label} ", "bold"), (key, "$text-muted"), " "), classes="tab active" if active else "tab")
+        self.mode = mode
+
+    def on_click(self, event: Click) -> None:
+        self.app.switch_mode(self.mode)
+
+
+class TopBar(Vertical):
+    """Two lines: what is open and how it stands; the screens."""
+
+    def __init__(self, session: Session, mode: str) -> None:
+        super().__init__(id="topbar")
+        self.session = session
+        self.mode = mode
+
+    def compose(self) -> ComposeResult:
+        yield Plain(summary(self.session), id="summary")
+        with Horizontal(id="tabs"):
+            for mode, label, key in TABS:
+                yield Tab(mode, label, key, mode == self.mode)
+
+    def renew(self) -> None:
+        self.query_one("#summary", Plain).update(summary(self.session))
+
+
+class Activity(Widget):
+    """One line: what the worker is doing, with a sign and a word; never colour alone."""
+
+    DEFAULT_CSS = "Activity { height: auto; max-height: 3; padding: 0 1; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="activity")
+        self._content: Content = Content("")
+
+    def show(self, content: Content) -> None:
+        if content != self._content:
+            self._content = content
+            self.refresh(layout=True)
+
+    def render(self) -> Content:
+        return self._content

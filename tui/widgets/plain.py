@@ -1,0 +1,37 @@
+"""How untrusted text reaches the terminal: as `Content`, never as markup; and the filter through which every line passes."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from textual.color import Color
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.widgets import Static
+
+from core.text import strip_controls
+
+
+def plain(text: str, style: str = "") -> Content:
+    """`text` as it is, without markup, in one style."""
+    return Content.styled(text, style) if style else Content(text)
+
+
+def line(*parts: str | tuple[str, str] | Content) -> Content:
+    """Several pieces in a row; a pair is a text and its style."""
+    return Content.assemble(*(part if isinstance(part, Content) else plain(*((part,) if isinstance(part, str) else part)) for part in parts))
+
+
+class Plain(Static):
+    """A `Static` that knows no markup."""
+
+    def __init__(self, text: str | Content = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(text, id=id, classes=classes, markup=False)
+
+
+class ControlFilter(LineFilter):
+    """The last line of defence: no control character of any text reaches the terminal, whichever widget it came through."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.control or segment.text.isprintable() for segment in segments):
+            return segments
+        return [segment if segment.control else Segment(strip_controls(segment.text), segment.style) for segment in segments]
