@@ -322,6 +322,19 @@ class Session:
             event.tokens, found, now(),
         )  # fmt: skip
 
+    async def continue_text(self, text: str, fields: Mapping[str, str]) -> str:
+        """What the active checkpoint would write after `text`, by itself; nothing is stored."""
+        worker, _ = self._ready()
+        folder = self.registry.checkpoint_folder(self.registry.current())
+        text = clean(text)
+        prompt = [*self.task.segments(self.task.check(fields)), (text.rstrip(), 1.0)] if text.strip() else self.task.segments(fields)
+        addition = ""
+        async for event in worker.sample(folder, [prompt], [int.from_bytes(os.urandom(4)) >> 1], self.settings.sampling):
+            if isinstance(_checked(event), Arrived):
+                addition = clean(event.text).rstrip()
+        gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
+        return gap + addition
+
     async def reproduce(self, uid: str) -> str:
         """The text of a candidate, sampled again from its record: its whole batch, since batch-mates share each product."""
         worker, _ = self._ready()

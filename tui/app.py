@@ -1,0 +1,215 @@
+"""The Textual app: it holds the session, runs the worker's jobs behind the screens, and tells the screens what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.widgets import TextArea
+from textual.worker import Worker
+
+from core.config import FILE
+from core.errors import FlavorError
+from dataset.rows import Candidate, Op
+from tui import keys
+from tui.jobs import Jobs
+from tui.recent import remember
+from tui.screens.curate import CurateScreen
+from tui.screens.library import LibraryScreen
+from tui.screens.page import Page
+from tui.screens.runs import RunsScreen
+from tui.screens.welcome import WelcomeScreen
+from tui.screens.write import WriteScreen
+from tui.session import Session
+from tui.widgets.plain import ControlFilter, line
+
+
+class FlavorApp(App[int]):
+    """One workspace on four screens."""
+
+    TITLE = "flavor-tui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = keys.bindings("app")
+    MODES = {"write": WriteScreen, "curate": CurateScreen, "library": LibraryScreen, "runs": RunsScreen}
+    session: Session
+    jobs: Jobs
+    _VIEW_EVERY: ClassVar[float] = 2.0
+
+    def __init__(self, workspace: Path, *, start_worker: bool = True) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._start_worker = start_worker
+        self._opened = False
+        self.prefer_new = False
+        """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
+
+    def get_line_filters(self) -> list[LineFilter]:  # type: ignore[override]
+        return [*super().get_line_filters(), ControlFilter()]
+
+    # -- opening and closing -------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self._leave, 128 + number)
+        if (self._workspace / FILE).exists():
+            self._open(self._workspace)
+        else:
+            self.push_screen(WelcomeScreen(self._workspace), self._chosen)
+
+    def _chosen(self, workspace: Path | None) -> None:
+        if workspace is None:
+            self._leave(0)
+        else:
+            self._open(workspace)
+
+    def _open(self, workspace: Path) -> None:
+        try:
+            self.session = Session(workspace)
+            own = keys.check(self.session.settings.keys)
+        except FlavorError as error:
+            self.exit(1, message=f"flavor-tui: {error}")
+            return
+        self._opened = True
+        self.set_keymap(own)
+        self.title = f"flavor-tui {self.session.workspace.name}"
+        self.jobs = Jobs(self)
+        remember(self.session.workspace)
+        self.switch_mode("curate" if self.session.store.examples else "write")
+        self.set_interval(self._VIEW_EVERY, self._write_view)
+        if self.session.held_by:
+            self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
+        elif self._start_worker:
+            self.call_after_refresh(self.jobs.load)
+
+    def _leave(self, code: int) -> None:
+        if isinstance(self.screen, WriteScreen):
+            self.screen._keep()
+        self.exit(code)
+
+    async def action_quit(self) -> None:
+        self._leave(0)
+
+    async def on_unmount(self) -> None:
+        if self._opened:
+            await self.session.stop_worker()
+            with contextlib.suppress(FlavorError):
+                self.session.close()
+
+    async def _write_view(self) -> None:
+        if not self.session.store.read_only:
+            await self.session.write_view()
+
+    # -- what the screens ask for --------------------------------------------------------------------------------------
+
+    def say(self, text: str, severity: str = "information") -> None:
+        """A passing note."""
+        self.notify(text, severity=severity, markup=False, timeout=6)  # type: ignore[arg-type]
+
+    def complain(self, error: FlavorError) -> None:
+        """A failure, in one line."""
+        self.notify(str(error), severity="error", markup=False, timeout=10)
+
+    def changed(self) -> None:
+        """Something in the session changed: redraw, and see that the queue is filled."""
+        if isinstance(self.screen, Page):
+            self.screen.renew_all()
+        if self._opened:
+            self.jobs.fill()
+
+    def checkpoint_changed(self) -> None:
+        """Another checkpoint is active: its candidates come first from now on."""
+        self.prefer_new = True
+        self.jobs.stop_sampling()
+        self.changed()
+
+    def activity_line(self) -> Content:
+        """What is going on behind, with a sign and a word."""
+        if self.session.held_by:
+            return line(("○ read-only", "$text-warning"))
+        return self.jobs.line()
+
+    def undo(self) -> Op | None:
+        """Take the last thing back and say so."""
+        try:
+            op = self.session.undo()
+        except FlavorError as error:
+            self.complain(error)
+            return None
+        self.say(f"Taken back: {op.note or op.kind}." if op else "There is nothing to take back.")
+        return op
+
+    def retrain(self, fresh: bool) -> None:
+        self.jobs.retrain(fresh)
+
+    def sample_more(self) -> None:
+        self.jobs.sample()
+
+    def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
+        self.jobs.continue_text(area, fields)
+
+    def measure_examples(self, done: Callable[[dict[str, float]], None]) -> None:
+        self.jobs.measure(done)
+
+    def arrived(self, candidate: Candidate) -> None:
+        """A candidate was sampled and stored."""
+        if isinstance(self.screen, CurateScreen):
+            self.screen.renew_all()
+
+    def redraw_activity(self) -> None:
+        """The line of activity changed, nothing else."""
+        if isinstance(self.screen, Page):
+            from tui.widgets.chrome import Activity
+
+            for activity in self.screen.query(Activity):
+                activity.show(self.activity_line())
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def _go(self, mode: str) -> None:
+        if self._opened and self.current_mode != mode and not self.screen.is_modal:
+            self.switch_mode(mode)
+
+    def action_write(self) -> None:
+        self._go("write")
+
+    def action_curate(self) -> None:
+        self._go("curate")
+
+    def action_library(self) -> None:
+        self._go("library")
+
+    def action_runs(self) -> None:
+        self._go("runs")
+
+    def action_help(self) -> None:
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def action_restart_worker(self) -> None:
+        if self._opened and not self.session.held_by:
+            self.jobs.restart()
+
+    def action_cancel(self) -> None:
+        if self._opened:
+            self.jobs.cancel()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.worker.error is not None:
+            self.log.error(event.worker.error)
+
+
+def run_app(workspace: Path | None) -> int:
+    """Open the app on a workspace (default: this folder); the exit status."""
+    return FlavorApp(workspace or Path.cwd()).run() or 0

@@ -1,0 +1,27 @@
+"""The workspaces that were opened last, kept in the user's state folder."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from core.config import FILE
+from core.errors import FlavorError
+from core.files import read_json, state_folder, write_json
+
+KEPT = 8
+
+
+def recent() -> list[Path]:
+    """Workspaces opened before that are still there, the latest first."""
+    with contextlib.suppress(FlavorError, TypeError):
+        return [path for name in read_json(state_folder() / "recent.json") if (path := Path(str(name)) / FILE).exists() for path in [path.parent]]
+    return []
+
+
+def remember(workspace: Path) -> None:
+    """Put a workspace first. Never raises: a list that cannot be kept is no reason to stop."""
+    names = [str(workspace.resolve()), *(str(path) for path in recent() if path != workspace.resolve())]
+    with contextlib.suppress(OSError):
+        state_folder().mkdir(parents=True, exist_ok=True)
+        write_json(state_folder() / "recent.json", names[:KEPT])

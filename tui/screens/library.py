@@ -1,0 +1,162 @@
+"""Library: every example and every decided candidate in one table; search, filter, open, delete, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import DataTable, Input
+
+from core.errors import FlavorError
+from dataset.rows import Candidate, Example
+from tui import keys
+from tui.screens.edit import EditDialog
+from tui.screens.page import Page
+from tui.widgets.plain import Plain, line, plain
+
+FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped")
+SIGNS = {"written": "✎ written", "imported": "⇣ imported", "accepted": "✓ accepted", "edited": "✓ edited", "rejected": "✗ rejected", "skipped": "· skipped"}
+TWIN = 0.5
+"""Share of a text's runs of four words that another example holds, from which it is marked as a near-duplicate."""
+
+
+class LibraryScreen(Page):
+    """The table and its search."""
+
+    MODE = "library"
+    BINDINGS = keys.bindings("library")
+    HELP = """
+# Library
+All examples, and the candidates that were rejected or skipped. **enter** opens a row to read or edit it, **d** deletes an example
+(**u** brings it back), **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
+typos, off style, or your most original. **≈** marks near-duplicates.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = "all"
+        self._seen: tuple[int, str, str] | None = None
+        self.losses: dict[str, float] = {}
+
+    def body(self) -> ComposeResult:
+        with Vertical(id="desk"):
+            yield Plain(id="library-head")
+            yield Input(placeholder="search; enter goes to the table", id="search", compact=True)
+            table: DataTable[object] = DataTable(cursor_type="row", zebra_stripes=True, id="library-table")
+            yield table
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", None)):
+            table.add_column(label, width=width, key=label)
+        super().on_mount()
+        table.focus()
+
+    def _rows(self) -> list[tuple[str, Example | Candidate]]:
+        store = self.session.store
+        decided = [(c.state, c) for c in store.candidates.values() if c.state in ("rejected", "skipped")]
+        rows: list[tuple[str, Example | Candidate]] = [(e.origin, e) for e in reversed(store.examples.values())]
+        rows += list(reversed(decided))
+        needle = self.query_one("#search", Input).value.casefold().strip()
+        return [
+            (origin, row)
+            for origin, row in rows
+            if self._filter in ("all", origin) and (not needle or needle in " ".join((row.text, *row.fields.values())).casefold())
+        ]
+
+    def renew(self) -> None:
+        state = (self.session.store.journal.seq, self._filter, self.query_one("#search", Input).value)
+        if state == self._seen:
+            return
+        self._seen = state
+        table = self.query_one(DataTable)
+        at = table.cursor_row
+        table.clear()
+        rows = self._rows()
+        twins = {uid for _, row in rows if (uid := row.uid) and self.session.copying.overlap(row.text, but=uid)[0] >= TWIN}
+        for origin, row in rows:
+            loss = f"{self.losses[row.uid]:.2f}" if row.uid in self.losses else ""
+            head = " ".join(row.text.split())[:300]
+            table.add_row(
+                plain(SIGNS[origin]), plain(f"{len(row.text.split()):>5}"), plain("≈" if row.uid in twins else ""), plain(loss), plain(head), key=row.uid
+            )
+        if rows:
+            table.move_cursor(row=min(at, len(rows) - 1))
+        total = len(self.session.store.examples)
+        shown = f"{len(rows)} shown" if self._filter == "all" else f"{len(rows)} {self._filter} shown"
+        self.query_one("#library-head", Plain).update(line((f"{total} examples", "bold"), (f" · {shown}", "$text-muted")))
+
+    def _selected(self) -> str | None:
+        table = self.query_one(DataTable)
+        if not table.row_count:
+            return None
+        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+
+    @on(Input.Changed, "#search")
+    def _searched(self) -> None:
+        self.set_timer(0.15, self.renew)
+
+    @on(Input.Submitted, "#search")
+    def _submitted(self) -> None:
+        self.query_one(DataTable).focus()
+
+    @on(DataTable.RowSelected)
+    def _row_selected(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        uid = self._selected()
+        store = self.session.store
+        if uid in store.examples:
+            example = store.examples[uid]
+
+            def done(result: tuple[str, dict[str, str]] | None) -> None:
+                if result:
+                    self._try(lambda: self.session.change_example(example.uid, *result))
+
+            self.app.push_screen(EditDialog(f"Example ({example.origin})", uid, example.text, example.fields, self.session), done)
+        elif uid in store.candidates:
+            row = store.candidates[uid]
+
+            def taken(result: tuple[str, dict[str, str]] | None) -> None:
+                if result:
+                    self._try(lambda: self.session.write_example(result[0], result[1], "edited"))
+
+            title = f"A {row.state} candidate of {row.checkpoint}; ctrl+s makes it an example after all"
+            self.app.push_screen(EditDialog(title, uid, row.text, row.fields, self.session), taken)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except FlavorError as error:
+            self.flavor.complain(error)
+        self.flavor.changed()
+
+    def action_search(self) -> None:
+        self.query_one("#search", Input).focus()
+
+    def action_filter(self) -> None:
+        self._filter = FILTERS[(FILTERS.index(self._filter) + 1) % len(FILTERS)]
+        self.renew()
+
+    def action_delete(self) -> None:
+        uid = self._selected()
+        if uid in self.session.store.examples:
+            self._try(lambda: self.session.delete_example(uid))
+            self.flavor.say("Deleted; u brings it back.")
+        else:
+            self.flavor.say("Only examples can be deleted; what was rejected stays on record.", "warning")
+
+    def action_undo_library(self) -> None:
+        if self.flavor.undo():
+            self.flavor.changed()
+
+    def action_measure(self) -> None:
+        self.flavor.measure_examples(self._measured)
+
+    def _measured(self, losses: dict[str, float]) -> None:
+        self.losses = losses
+        self._seen = None
+        self.renew()

@@ -1,0 +1,106 @@
+"""The first start in an empty folder: three doors. A new workspace, the demo, or a recent one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Button, Footer, Input, OptionList, Select
+from textual.widgets.option_list import Option
+
+from core import config
+from core.errors import FlavorError
+from core.task import Task, parse_field
+from core.text import clean_line
+from tui.commands import make_demo
+from tui.recent import recent
+from tui.widgets.plain import Plain, plain
+
+BLANK = "blank"
+
+
+class WelcomeScreen(Screen[Path]):
+    """Dismisses with the workspace to open."""
+
+    BINDINGS = [
+        Binding("ctrl+s", "make", "make the workspace", priority=True, id="welcome_make"),
+        Binding("ctrl+d", "demo", "open the demo", priority=True, id="welcome_demo"),
+        Binding("ctrl+q", "app.quit", "quit", priority=True, id="welcome_quit"),
+    ]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="welcome"):
+            yield Plain(plain("flavor-tui", "bold $accent"))
+            yield Plain("Write a few dozen texts, taste what a small local model makes of them, keep the good ones with one key,\nretrain with one key.")
+            yield Plain(plain("A new workspace", "bold"), classes="door")
+            with Horizontal(classes="field"):
+                yield Plain("Form", classes="field-name")
+                options = [("a heading and a text", BLANK), *((name.replace("-", " "), name) for name in config.TEMPLATES)]
+                yield Select(options, value=BLANK, allow_blank=False, id="template", compact=True)
+            for name, label, value, tip in (
+                ("folder", "Folder", str(self.folder), ""),
+                ("heading", "Heading", "", "Brief Description of an Alien Empire"),
+                ("fields", "Attributes", "", "Danger Level=scale; Disposition=choice:Aloof,Curious; Society=text"),
+                ("base", "Base model", config.STARTER, "starter, a hub id, a folder or a .gguf file"),
+            ):
+                with Horizontal(classes="field"):
+                    yield Plain(label, classes="field-name")
+                    yield Input(value, placeholder=tip, id=name, compact=True)
+            yield Plain(id="welcome-error")
+            with Horizontal(id="doors"):
+                yield Button("Make it (ctrl+s)", id="make", compact=True, variant="primary")
+                yield Button("Open the demo (ctrl+d)", id="demo", compact=True)
+            kept = recent()
+            if kept:
+                yield Plain(plain("A recent one", "bold"), classes="door")
+                yield OptionList(*(Option(plain(str(path)), id=str(path)) for path in kept), id="recent", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#heading", Input).focus()
+
+    @on(Select.Changed, "#template")
+    def _template(self, event: Select.Changed) -> None:
+        task = config.template(str(event.value)) if event.value != BLANK else Task("")
+        self.query_one("#heading", Input).value = task.heading
+        specs = [f"{f.name}={f.kind}" + (":" + ",".join(f.values) if f.values else "") for f in task.fields]
+        self.query_one("#fields", Input).value = "; ".join(specs)
+
+    def _value(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value
+
+    @on(Button.Pressed, "#make")
+    def action_make(self) -> None:
+        chosen = str(self.query_one("#template", Select).value)
+        try:
+            task = config.template(chosen) if chosen != BLANK else Task("")
+            fields = tuple(parse_field(part) for part in self._value("fields").split(";") if part.strip())
+            heading = clean_line(self._value("heading")).removeprefix("# ")
+            if not heading:
+                raise FlavorError("The heading is empty.", "Write what the texts are.")
+            made = Task(heading, task.attributes_heading, task.text_heading, fields)
+            folder = Path(self._value("folder")).expanduser()
+            config.create(folder, made, self._value("base").strip() or config.STARTER)
+        except FlavorError as error:
+            self.query_one("#welcome-error", Plain).update(plain(f"! {error}", "$text-error"))
+            return
+        self.dismiss(folder)
+
+    @on(Button.Pressed, "#demo")
+    def action_demo(self) -> None:
+        try:
+            self.dismiss(make_demo(None).workspace)
+        except (FlavorError, OSError) as error:
+            self.query_one("#welcome-error", Plain).update(plain(f"! {error}", "$text-error"))
+
+    @on(OptionList.OptionSelected, "#recent")
+    def _recent(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(Path(str(event.option.id)))
