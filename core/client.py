@@ -90,9 +90,7 @@ class WorkerClient:
             reason = f"it sent something unreadable ({type(error).__name__})"
             self._signal(signal.SIGKILL)
         code = await process.wait()
-        self._dead = WorkerDied(
-            f"The worker stopped: {reason or _cause(code)}.", f"Restart it with R; its log is {self.log}.", "worker"
-        )
+        self._dead = WorkerDied(f"The worker stopped: {reason or _cause(code)}.", f"Restart it with R; its log is {self.log}.", "worker")
         for number, queue in self._queues.items():
             queue.put_nowait(Failed(id=number, message=self._dead.message, hint=self._dead.hint, kind="worker"))
 
@@ -121,7 +119,10 @@ class WorkerClient:
         return self._next
 
     async def _run(self, command: Command) -> AsyncIterator[AnyEvent]:
-        """Send `command` and yield its events up to the last. Leaving early cancels it in the worker."""
+        """Send `command` and yield its events up to the last. Leaving early cancels it in the worker.
+
+        Raises FlavorError where the command failed, or the worker died.
+        """
         queue: asyncio.Queue[AnyEvent] = asyncio.Queue()
         self._queues[command.id] = queue
         ended = False
@@ -130,6 +131,8 @@ class WorkerClient:
             while not ended:
                 event = await queue.get()
                 ended = isinstance(event, LAST)
+                if isinstance(event, Failed):
+                    raise FlavorError(event.message, event.hint, event.kind)
                 yield event
         finally:
             del self._queues[command.id]

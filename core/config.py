@@ -28,21 +28,21 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pass
 
 
-class Model(_Section):
+class Model(_Section, frozen=True):
     base: str = STARTER
     """`starter`, a Hugging Face id, a folder, or a .gguf file."""
     quantization: Literal["nf4", "none"] = "nf4"
     """`none` keeps 16 bits."""
 
 
-class Lora(_Section):
+class Lora(_Section, frozen=True):
     r: Annotated[int, Meta(ge=1, le=1024)] = 16
     alpha: Positive = 32
     dropout: Share = 0.0
     """Nothing by default: on the starter it costs a sixth of the time and does not move the held-out loss."""
 
 
-class Training(_Section):
+class Training(_Section, frozen=True):
     epochs: Annotated[int, Meta(ge=1, le=100)] = 3
     """Epochs when training afresh; every one is kept, the one with the lowest held-out loss becomes active."""
     topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 1
@@ -60,7 +60,7 @@ class Training(_Section):
     """Rows longer than this are named and left out, never cut."""
 
 
-class Sampling(_Section):
+class Sampling(_Section, frozen=True):
     temperature: Annotated[float, Meta(ge=0, le=5)] = 1.0
     min_p: Share = 0.05
     """Tokens less likely than this share of the likeliest one are dropped (Nguyen et al. 2407.01082)."""
@@ -73,7 +73,7 @@ class Sampling(_Section):
     """The queue is refilled in the background when fewer than this many candidates wait."""
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     task: Task
     model: Model = Model()
     lora: Lora = Lora()

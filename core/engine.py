@@ -151,7 +151,9 @@ class Engine:
         _, forms, _ = self._ready()
         own = get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER)
         if set(own) != set(state) or any(own[name].shape != tensor.shape for name, tensor in state.items()):
-            raise FlavorError("The adapter has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign")
+            raise FlavorError(
+                "The adapter has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
+            )
         with torch.no_grad():
             for name, tensor in state.items():
                 own[name].copy_(tensor)
@@ -163,7 +165,9 @@ class Engine:
         if key in self._states:
             return self._states[key]
         if not folder.is_dir():
-            raise FlavorError(f"The checkpoint {folder.name} of run {folder.parent.parent.name} is missing.", "Choose another one.", "missing")
+            raise FlavorError(
+                f"The checkpoint {folder.name} of run {folder.parent.parent.name} is missing.", "Choose another one.", "missing"
+            )
         info = runfiles.read(folder / "checkpoint.json", CheckpointInfo)
         if info.fingerprint != base.fingerprint:
             raise FlavorError(
@@ -316,7 +320,7 @@ class Engine:
             peak=spec.learning_rate,
             seed=spec.seed,
         )
-        with contextlib.closing(loop):
+        with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
                 match event:
                     case None:
@@ -334,7 +338,12 @@ class Engine:
                         name = f"{spec.name}/epoch-{event.epoch:02}"
                         self._save(folder, name, event, spec, loss)
                         yield Epoch(
-                            id=number, epoch=event.epoch, checkpoint=name, held_out_loss=loss, loss=event.loss, seconds=time.perf_counter() - began
+                            id=number,
+                            epoch=event.epoch,
+                            checkpoint=name,
+                            held_out_loss=loss,
+                            loss=event.loss,
+                            seconds=time.perf_counter() - began,
                         )
                         if loss is None or best is None or loss < best[0]:
                             best = (loss or 0.0, name)  # without held-out rows: the last epoch
@@ -342,7 +351,13 @@ class Engine:
                         mark = time.perf_counter()
         assert best is not None
         yield Trained(
-            id=number, checkpoint=best[1], steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent, skipped=skipped
+            id=number,
+            checkpoint=best[1],
+            steps=steps,
+            tokens=tokens,
+            seconds=time.perf_counter() - began,
+            train_seconds=spent,
+            skipped=skipped,
         )
 
     def _held_out(self, rows: list[Encoded]) -> Generator[None, None, float | None]:
@@ -362,7 +377,9 @@ class Engine:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
         try:
-            state = {key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER).items()}
+            state = {
+                key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER).items()
+            }
             save_file(state, staging / ADAPTER_FILE)
             config = forms.peft.peft_config[ADAPTER]
             config.base_model_name_or_path = STARTER_HUB_ID if spec.base == "starter" else spec.base
@@ -377,7 +394,9 @@ class Engine:
             final = checkpoints / f"epoch-{event.epoch:02}"
             publish_folder(staging, final)
         except OSError as error:
-            raise FlavorError(f"The checkpoint could not be written: {error.strerror}.", "Make room; the old checkpoint still serves.", "disk") from None
+            raise FlavorError(
+                f"The checkpoint could not be written: {error.strerror}.", "Make room; the old checkpoint still serves.", "disk"
+            ) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         self._remember(str(final), state)

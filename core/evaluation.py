@@ -27,9 +27,7 @@ def text_losses(model: PreTrainedModel, rows: Sequence[Encoded]) -> Iterator[lis
             inside = [[1.0 if row.start <= place < row.end else 0.0 for place in range(len(row.ids))] for row in part]
             losses, _ = token_losses(model, part, inside)
             sizes = [row.end - row.start for row in part]
-            yield [
-                RowLoss(row.row, chunk.sum().item(), size) for row, chunk, size in zip(part, losses.split(sizes), sizes, strict=True)
-            ]
+            yield [RowLoss(row.row, chunk.sum().item(), size) for row, chunk, size in zip(part, losses.split(sizes), sizes, strict=True)]
 
 
 def mean(losses: Sequence[RowLoss]) -> float:

@@ -87,7 +87,7 @@ def _download(name: str) -> Iterator[Progress | Path]:
 
     bars: list[Any] = []
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "disable": False, "file": _Nowhere()})
             if kwargs.get("unit") == "B":
@@ -112,14 +112,18 @@ def _download(name: str) -> Iterator[Progress | Path]:
         case Path() as folder:
             yield _check_folder(folder, name)
         case GatedRepoError():
-            raise FlavorError(f"{name} is gated: your account has no access.", "Accept its licence on its page, then `hf auth login`.", "access")
+            raise FlavorError(
+                f"{name} is gated: your account has no access.", "Accept its licence on its page, then `hf auth login`.", "access"
+            )
         case RepositoryNotFoundError():
             raise FlavorError(f"There is no model {name!r} on the hub, or it is private.", "Check the id, or `hf auth login`.", "missing")
         case HfHubHTTPError() as error if error.response is not None and error.response.status_code in (401, 403):
             raise FlavorError(f"The hub refused access to {name}.", "`hf auth login`, then try again.", "access")
         case error:
             reason = " ".join(str(error).split())[:120]
-            raise FlavorError(f"{name} could not be downloaded: {reason}.", "Check the network; what came stays, and is resumed.", "network")
+            raise FlavorError(
+                f"{name} could not be downloaded: {reason}.", "Check the network; what came stays, and is resumed.", "network"
+            )
 
 
 class _Nowhere:

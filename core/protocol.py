@@ -30,7 +30,7 @@ class Command(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     id: int
 
 
-class Load(Command, tag="load"):
+class Load(Command, frozen=True, tag="load"):
     """Make `base` resident. `quantization` is nf4 or none."""
 
     base: str
@@ -38,7 +38,7 @@ class Load(Command, tag="load"):
     lora: Lora
 
 
-class Sample(Command, tag="sample"):
+class Sample(Command, frozen=True, tag="sample"):
     """Sample one text for each prompt, together, with the adapter in the folder `checkpoint` (None: the base)."""
 
     checkpoint: str | None
@@ -47,20 +47,20 @@ class Sample(Command, tag="sample"):
     settings: Sampling
 
 
-class Train(Command, tag="train"):
+class Train(Command, frozen=True, tag="train"):
     """Carry out the run that stands in the folder `run`: its `run.json` and `rows.jsonl` are already there."""
 
     run: str
 
 
-class Evaluate(Command, tag="evaluate"):
+class Evaluate(Command, frozen=True, tag="evaluate"):
     """Mean loss per token of the rows' texts."""
 
     checkpoint: str | None
     rows: list[Row]
 
 
-class Cancel(Command, tag="cancel"):
+class Cancel(Command, frozen=True, tag="cancel"):
     """Stop the command `of`, now or when its turn comes."""
 
     of: int
@@ -73,14 +73,14 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     id: int
 
 
-class Loading(Event, tag="loading"):
+class Loading(Event, frozen=True, tag="loading"):
     """What is being done, in words; `share` of it is over, 0 to 1, or None where that is not known."""
 
     stage: str
     share: float | None = None
 
 
-class Loaded(Event, tag="loaded"):
+class Loaded(Event, frozen=True, tag="loaded"):
     name: str
     fingerprint: str
     parameters: int
@@ -99,7 +99,7 @@ class Loaded(Event, tag="loaded"):
     """Bytes that training will need on top, by estimate."""
 
 
-class Candidate(Event, tag="candidate"):
+class Candidate(Event, frozen=True, tag="candidate"):
     """One text of a `Sample` ended: `finish` is stop (by itself) or length (cut off)."""
 
     index: int
@@ -110,14 +110,14 @@ class Candidate(Event, tag="candidate"):
     """It had begun a new heading; what followed was cut off."""
 
 
-class Sampled(Event, tag="sampled"):
+class Sampled(Event, frozen=True, tag="sampled"):
     tokens: int
     seconds: float
     first_token: float
     """Seconds from the command's start to its first sampled token."""
 
 
-class Step(Event, tag="step"):
+class Step(Event, frozen=True, tag="step"):
     """One optimiser step of a run. `loss` is the weighted mean over the batch."""
 
     step: int
@@ -130,7 +130,7 @@ class Step(Event, tag="step"):
     """Since the run began."""
 
 
-class Epoch(Event, tag="epoch"):
+class Epoch(Event, frozen=True, tag="epoch"):
     """An epoch ended and its checkpoint is on the disk (epoch 0: the parent, measured before training)."""
 
     epoch: int
@@ -140,7 +140,7 @@ class Epoch(Event, tag="epoch"):
     seconds: float
 
 
-class Trained(Event, tag="trained"):
+class Trained(Event, frozen=True, tag="trained"):
     checkpoint: str
     """The checkpoint to use, e.g. 0007/epoch-02."""
     steps: int
@@ -152,7 +152,7 @@ class Trained(Event, tag="trained"):
     """Rows longer than the limit, by id, left out."""
 
 
-class Evaluated(Event, tag="evaluated"):
+class Evaluated(Event, frozen=True, tag="evaluated"):
     loss: float
     tokens: int
     rows: int
@@ -160,11 +160,11 @@ class Evaluated(Event, tag="evaluated"):
     """Mean loss per token of each row."""
 
 
-class Cancelled(Event, tag="cancelled"):
+class Cancelled(Event, frozen=True, tag="cancelled"):
     pass
 
 
-class Failed(Event, tag="failed"):
+class Failed(Event, frozen=True, tag="failed"):
     message: str
     hint: str = ""
     kind: str = "error"

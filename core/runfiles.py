@@ -1,7 +1,7 @@
 """What stands in a run's folder. The session writes `run.json` and `rows.jsonl` before the run, the worker all the rest.
 
-    runs/0007/run.json, rows.jsonl, metrics.jsonl, checkpoints/epoch-03/{adapter_config.json, adapter_model.safetensors,
-    checkpoint.json}, result.json (last: the commit mark)
+runs/0007/run.json, rows.jsonl, metrics.jsonl, checkpoints/epoch-03/{adapter_config.json, adapter_model.safetensors,
+checkpoint.json}, result.json (last: the commit mark)
 """
 
 from __future__ import annotations

@@ -86,7 +86,9 @@ class Sampler:
         cache = DynamicCache(config=self.model.config)
         rows = list(range(len(prompts)))
         written: list[list[int]] = [[] for _ in prompts]
-        logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1).logits[:, -1]
+        logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1).logits[
+            :, -1
+        ]
         next_position = positions[:, -1:] + 1
         for step in range(settings.max_tokens):
             picked = draw(filter_logits(logits.cpu(), settings), uniform[rows, step])

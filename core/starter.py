@@ -58,7 +58,11 @@ def convert(gguf: Path) -> Path:
     try:
         where, name = str(gguf.parent.resolve()), gguf.name
         packed = AutoModelForCausalLM.from_pretrained(
-            where, gguf_file=name, dtype=torch.bfloat16, quantization_config=GgufConfig(gguf_file=name, dequantize=True), trust_remote_code=False
+            where,
+            gguf_file=name,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(gguf_file=name, dequantize=True),
+            trust_remote_code=False,
         )
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
         settings = packed.config.to_dict()
@@ -79,7 +83,9 @@ def convert(gguf: Path) -> Path:
     except OSError as error:
         raise FlavorError(f"{gguf.name} could not be converted: {error}.", f"The copy goes to {folder.parent}.", "disk") from None
     except (ValueError, KeyError, RuntimeError) as error:
-        raise FlavorError(f"{gguf} cannot be read as a GGUF model: {error}.", "Is it whole, and of a known architecture?", "model") from error
+        raise FlavorError(
+            f"{gguf} cannot be read as a GGUF model: {error}.", "Is it whole, and of a known architecture?", "model"
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     os.chmod(folder, 0o755)

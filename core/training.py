@@ -155,12 +155,20 @@ def token_losses(model: PreTrainedModel, rows: Sequence[Encoded], weights: Seque
     weight, target = weight[:, needed], ids[:, 1:][:, needed]
     chosen = weight != 0
     flat = logits.flatten(0, 1) if bool(chosen.all()) else logits[chosen]
-    losses: torch.Tensor = TokenLoss.apply(flat, target[chosen])  # type: ignore[no-untyped-call]
+    losses: torch.Tensor = TokenLoss.apply(flat, target[chosen])
     return losses, weight[chosen]
 
 
 def train(
-    model: PreTrainedModel, parameters: list[torch.Tensor], rows: list[Encoded], repeats: list[int], settings: Training, *, epochs: int, peak: float, seed: int
+    model: PreTrainedModel,
+    parameters: list[torch.Tensor],
+    rows: list[Encoded],
+    repeats: list[int],
+    settings: Training,
+    *,
+    epochs: int,
+    peak: float,
+    seed: int,
 ) -> Iterator[StepDone | EpochDone | None]:
     """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step.
 
@@ -186,7 +194,9 @@ def train(
                     loss += value.item()
                     yield None
                 if not math.isfinite(loss):
-                    raise FlavorError("The loss is no longer a number.", "Lower the learning rate in flavor.toml; the parent is kept.", "nan")
+                    raise FlavorError(
+                        "The loss is no longer a number.", "Lower the learning rate in flavor.toml; the parent is kept.", "nan"
+                    )
                 norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                 rate = rate_at(step, steps, peak, settings.warmup_steps)
                 for group in optimiser.param_groups:

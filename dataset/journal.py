@@ -6,6 +6,7 @@ saw anything) is set aside; damage anywhere else is reported, never repaired sil
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterator
@@ -101,10 +102,8 @@ class Journal:
         self.seq = op.seq
 
     def _fail(self, error: OSError) -> None:
-        try:
+        with contextlib.suppress(OSError):  # else the torn line is set aside at the next start
             os.truncate(self.path, self._size)
-        except OSError:
-            pass  # the torn line is set aside at the next start
         self.broken = f"The journal could not be written ({error.strerror}); the last key was not kept, and the session is read-only now."
         raise FlavorError(self.broken, "Make room or mend the disk, then open the workspace again.", "disk") from None
 

@@ -125,6 +125,8 @@ class Store:
             if tables:
                 self.write_view(tables)
         except OSError as error:
-            raise FlavorError(f"dataset.json could not be written ({error.strerror}).", "Nothing is lost: journal.log has it.", "disk") from None
+            raise FlavorError(
+                f"dataset.json could not be written ({error.strerror}).", "Nothing is lost: journal.log has it.", "disk"
+            ) from None
         finally:
             self.journal.close()

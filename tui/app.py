@@ -51,7 +51,7 @@ class FlavorApp(App[int]):
         self.prefer_new = False
         """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
 
-    def get_line_filters(self) -> list[LineFilter]:  # type: ignore[override]
+    def get_line_filters(self) -> list[LineFilter]:
         return [*super().get_line_filters(), ControlFilter()]
 
     # -- opening and closing -------------------------------------------------------------------------------------------

@@ -82,10 +82,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
     """The generator of the chosen command."""
     from tui import commands, play
 
-    workspace = getattr(args, "workspace", None)
+    workspace: Path = getattr(args, "workspace", Path())
     for name in ("count", "epochs", "max_tokens"):
         if (value := getattr(args, name, None)) is not None and not 1 <= value <= 10_000:
-            raise FlavorError(f"{value} is no usable number for {'-n' if name == 'count' else '--' + name.replace('_', '-')}.", "From 1 to 10000.")
+            raise FlavorError(
+                f"{value} is no usable number for {'-n' if name == 'count' else '--' + name.replace('_', '-')}.", "From 1 to 10000."
+            )
     if (seed := getattr(args, "seed", None)) is not None and not 0 <= seed < 1 << 62:
         raise FlavorError("--seed must be 0 or more.")
     match args.command:

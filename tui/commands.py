@@ -118,7 +118,9 @@ async def import_(workspace: Path, files: list[Path]) -> Output:
         yield Line({"imported": count, "examples": total}, f"{count} examples imported, {total} in all. `undo` takes them back.")
 
 
-async def generate(workspace: Path, count: int, settings: list[str], checkpoint: str | None, seed: int | None, tokens: int | None) -> Output:
+async def generate(
+    workspace: Path, count: int, settings: list[str], checkpoint: str | None, seed: int | None, tokens: int | None
+) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
     fixed = {}
@@ -142,7 +144,12 @@ async def generate(workspace: Path, count: int, settings: list[str], checkpoint:
                     yield Progress(f"{made} of {count} candidates")
                 elif isinstance(event, Sampled):
                     seconds, sampled = seconds + event.seconds, sampled + event.tokens
-            data = {"candidates": made, "tokens": sampled, "seconds": round(seconds, 2), "checkpoint": checkpoint or session.registry.current()}
+            data = {
+                "candidates": made,
+                "tokens": sampled,
+                "seconds": round(seconds, 2),
+                "checkpoint": checkpoint or session.registry.current(),
+            }
             yield Line(data, f"{made} candidates, {sampled} tokens in {duration(seconds)}")
         finally:
             await session.stop_worker()
@@ -196,7 +203,9 @@ async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | 
                             "skipped": event.skipped,
                             "checkpoint": event.checkpoint,
                         }
-                        left_out = f"; {len(event.skipped)} rows were too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
+                        left_out = (
+                            f"; {len(event.skipped)} rows were too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
+                        )
                         yield Line(data, f"{event.checkpoint} is active: {event.steps} steps in {duration(event.seconds)}{left_out}")
         finally:
             await session.stop_worker()
@@ -269,7 +278,9 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         finally:
             await session.stop_worker()
         same = text == session.store.candidates[candidate].text
-        yield Line({"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}")
+        yield Line(
+            {"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}"
+        )
 
 
 async def export(workspace: Path, what: Literal["adapter", "dataset"], dest: Path) -> Output:
@@ -295,7 +306,13 @@ async def export(workspace: Path, what: Literal["adapter", "dataset"], dest: Pat
 
 async def doctor() -> Output:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "core.doctor", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-P",
+        "-m",
+        "core.doctor",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     yield Progress("starting torch")
     out, err = await process.communicate()
@@ -312,5 +329,3 @@ async def doctor() -> Output:
         *(f"problem     {problem}" for problem in data["problems"]),
     ]
     yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
-
-

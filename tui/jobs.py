@@ -62,7 +62,9 @@ class Jobs:
         if loaded is None:
             self._say("none", "the model is not loaded; R starts the worker")
         else:
-            self._say("ready", f"ready: {loaded.name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form}")
+            self._say(
+                "ready", f"ready: {loaded.name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form.split(',')[0]} on {loaded.device}"
+            )
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._task = self.app.run_worker(self._guarded(work), name=name, group="jobs", exit_on_error=False)
@@ -149,7 +151,11 @@ class Jobs:
             self._say("sampling", "sampling")
             self._start(self._sample(), "sample")
         elif asked:
-            self.app.say({"sampling": "Candidates are on their way.", "training": "They come when the retraining is over."}.get(self.doing, "The model is not ready yet."))
+            self.app.say(
+                {"sampling": "Candidates are on their way.", "training": "They come when the retraining is over."}.get(
+                    self.doing, "The model is not ready yet."
+                )
+            )
 
     async def _sample(self) -> None:
         count = self.session.settings.sampling.batch
@@ -235,14 +241,16 @@ class Jobs:
                     self._say(
                         "training",
                         f"retraining  epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
-                        f"  {duration(left)} left  (c stops it)",
+                        f"  {duration(left)} left",
                         force=False,
                     )
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
                     left_out = f" {len(event.skipped)} rows were too long and left out." if event.skipped else ""
-                    self.app.say(f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it.{left_out}")
+                    self.app.say(
+                        f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it.{left_out}"
+                    )
         self._sampling_failed = False
         self.app.prefer_new = True
         self._ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from core.errors import FlavorError
 
@@ -66,10 +66,18 @@ KEYS: dict[str, tuple[Key, ...]] = {
 }
 
 
-def bindings(screen: str) -> list[Binding]:
+def bindings(screen: str) -> list[BindingType]:
     """The bindings of a screen, each with its id, so that `[keys]` can move it."""
     return [
-        Binding(key.key, key.name, key.label, tooltip=key.tip, show=key.shown, id=key.name, priority=key.key.startswith(("ctrl+", "f")) and len(key.key) > 1)
+        Binding(
+            key.key,
+            key.name,
+            key.label,
+            tooltip=key.tip,
+            show=key.shown,
+            id=key.name,
+            priority=key.key.startswith(("ctrl+", "f")) and len(key.key) > 1,
+        )
         for key in KEYS[screen]
     ]
 
@@ -85,6 +93,8 @@ def check(own: Mapping[str, str]) -> dict[str, str]:
         for key in (*table, *(KEYS["app"] if screen != "app" else ())):
             for single in own.get(key.name, key.key).split(","):
                 if single in used and (key.name in own or used[single] in own):
-                    raise FlavorError(f"flavor.toml: [keys] gives {single!r} to both {used[single]} and {key.name}.", "Choose another.", "config")
+                    raise FlavorError(
+                        f"flavor.toml: [keys] gives {single!r} to both {used[single]} and {key.name}.", "Choose another.", "config"
+                    )
                 used[single] = key.name
     return dict(own)

@@ -33,7 +33,9 @@ async def _round(session: Session, name: str, seed: int, shown: list[dict[str, A
         data = {"round": name, "text": event.text, "fields": event.fields, "flags": event.flags, "accepted": good}
         yield Line(data, f"  {'accepted' if good else 'rejected'}  [{about}] ({marks})\n    {event.text[:300]}\n")
     shown.append({"round": name, "checkpoint": session.registry.current(), "accepted": accepted, "decided": decided})
-    yield Line(shown[-1], f"{name}: accepted {accepted} of {decided} ({accepted / max(1, decided):.0%}), from {session.registry.current()}\n")
+    yield Line(
+        shown[-1], f"{name}: accepted {accepted} of {decided} ({accepted / max(1, decided):.0%}), from {session.registry.current()}\n"
+    )
 
 
 async def play(at: Path | None, seed: int = 1) -> Output:
@@ -69,4 +71,7 @@ async def play(at: Path | None, seed: int = 1) -> Output:
             await session.stop_worker()
         rates = "  ".join(f"{r['round']} {r['accepted']}/{r['decided']}" for r in rounds)
         rule_text = "rule: no flags, length as in the examples"
-        yield Line({"rounds": rounds, "retrain": result, **session.status()}, f"accept rates ({rule_text}): {rates}\nopen it: flavor-tui {made.workspace}")
+        yield Line(
+            {"rounds": rounds, "retrain": result, **session.status()},
+            f"accept rates ({rule_text}): {rates}\nopen it: flavor-tui {made.workspace}",
+        )

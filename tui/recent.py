@@ -15,7 +15,7 @@ KEPT = 8
 def recent() -> list[Path]:
     """Workspaces opened before that are still there, the latest first."""
     with contextlib.suppress(FlavorError, TypeError):
-        return [path for name in read_json(state_folder() / "recent.json") if (path := Path(str(name)) / FILE).exists() for path in [path.parent]]
+        return [Path(str(name)) for name in read_json(state_folder() / "recent.json") if (Path(str(name)) / FILE).exists()]
     return []
 
 

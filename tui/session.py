@@ -23,8 +23,10 @@ from core.errors import FlavorError
 from core.files import Lock, new_uid, now
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
-from core.protocol import AnyEvent, Candidate as Arrived, Evaluated, Failed, Loaded, Row, Trained
+from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
+from core.protocol import Candidate as Arrived
 from core.runfiles import BASE, RunSpec
+from core.task import Task
 from core.text import clean, words
 from dataset.folds import held_out
 from dataset.importing import Parsed, check_text, read_rows
@@ -106,7 +108,7 @@ class Session:
             self._lock.release()
 
     @property
-    def task(self) -> config.Task:
+    def task(self) -> Task:
         return self.settings.task
 
     def must_write(self) -> None:
@@ -263,7 +265,7 @@ class Session:
         async for event in self.worker.load(base, self.settings.model.quantization, self.settings.lora):
             if isinstance(event, Loaded):
                 self.loaded = event
-            yield _checked(event)
+            yield event
 
     async def stop_worker(self) -> None:
         if self.worker:
@@ -303,7 +305,7 @@ class Session:
             lengths = [len(words(example.text)) for example in self.store.examples.values()]
             recorded = False
             async for event in worker.sample(folder, prompts, seeds, settings):
-                if not isinstance(_checked(event), Arrived):
+                if not isinstance(event, Arrived):
                     yield event
                     continue
                 candidate = self._candidate(event, batch, drawn[event.index], lengths)
@@ -330,7 +332,7 @@ class Session:
         prompt = [*self.task.segments(self.task.check(fields)), (text.rstrip(), 1.0)] if text.strip() else self.task.segments(fields)
         addition = ""
         async for event in worker.sample(folder, [prompt], [int.from_bytes(os.urandom(4)) >> 1], self.settings.sampling):
-            if isinstance(_checked(event), Arrived):
+            if isinstance(event, Arrived):
                 addition = clean(event.text).rstrip()
         gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
         return gap + addition
@@ -345,7 +347,7 @@ class Session:
         folder = self.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
         async for event in worker.sample(folder, batch.prompts, batch.seeds, settings):
-            if isinstance(_checked(event), Arrived) and event.index == candidate.index:
+            if isinstance(event, Arrived) and event.index == candidate.index:
                 return clean(event.text).strip()
         raise FlavorError("The candidate could not be sampled again.", kind="fault")
 
@@ -390,7 +392,13 @@ class Session:
         memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
         for name in reversed(self.registry.names()):
             run = self.registry.run(name)
-            if run.result and run.result.status == "done" and run.spec and run.spec.base == self.settings.model.base and run.result.train_seconds:
+            if (
+                run.result
+                and run.result.status == "done"
+                and run.spec
+                and run.spec.base == self.settings.model.base
+                and run.result.train_seconds
+            ):
                 speed, memory = run.result.tokens / run.result.train_seconds, run.result.peak_memory
                 break
         size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
@@ -405,7 +413,7 @@ class Session:
         self.registry.live = plan.spec.name
         try:
             async for event in worker.train(folder):
-                if isinstance(_checked(event), Trained):
+                if isinstance(event, Trained):
                     self.registry.use(event.checkpoint)
                 yield event
         finally:
@@ -417,7 +425,7 @@ class Session:
         folder = self.registry.checkpoint_folder(checkpoint or self.registry.current())
         wire = [Row(str(number), self.task.segments(fields), text) for number, (text, fields) in enumerate(rows)]
         async for event in worker.evaluate(folder, wire):
-            if isinstance(_checked(event), Evaluated):
+            if isinstance(event, Evaluated):
                 return event
         raise FlavorError("The measurement was cancelled.", kind="cancelled")
 
@@ -427,13 +435,6 @@ class Session:
         if tables:
             with contextlib.suppress(OSError):  # the journal is the truth; the view is written again at the end
                 await asyncio.to_thread(self.store.write_view, tables)
-
-
-def _checked(event: AnyEvent) -> AnyEvent:
-    """`event`, unless it says that the command failed: then the FlavorError of it."""
-    if isinstance(event, Failed):
-        raise FlavorError(event.message, event.hint, event.kind)
-    return event
 
 
 def _versions() -> dict[str, str]:

@@ -18,7 +18,9 @@ from tui.widgets.plain import Plain, line, plain
 def flag_line(candidate: Candidate, copied: int) -> Content:
     """The gauges of a card: each with a sign and words."""
     ended = ("✓ ended by itself", "$text-success") if candidate.finish == "stop" else ("! cut off, never ended", "$text-warning")
-    copying = (f"✓ copied {copied} words at most", "$text-success") if copied < 8 else (f"! copies {copied} words of an example", "$text-warning")
+    copying = (
+        (f"✓ copied {copied} words at most", "$text-success") if copied < 8 else (f"! copies {copied} words of an example", "$text-warning")
+    )
     if copied == 0:
         copying = ("✓ nothing copied", "$text-success")
     rest = [flag for flag in candidate.flags if flag != "never ended" and not flag.startswith("copies ")]

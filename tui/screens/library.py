@@ -17,7 +17,14 @@ from tui.screens.page import Page
 from tui.widgets.plain import Plain, line, plain
 
 FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped")
-SIGNS = {"written": "✎ written", "imported": "⇣ imported", "accepted": "✓ accepted", "edited": "✓ edited", "rejected": "✗ rejected", "skipped": "· skipped"}
+SIGNS = {
+    "written": "✎ written",
+    "imported": "⇣ imported",
+    "accepted": "✓ accepted",
+    "edited": "✓ edited",
+    "rejected": "✗ rejected",
+    "skipped": "· skipped",
+}
 TWIN = 0.5
 """Share of a text's runs of four words that another example holds, from which it is marked as a near-duplicate."""
 
@@ -49,7 +56,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", None)):
+        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", 200)):
             table.add_column(label, width=width, key=label)
         super().on_mount()
         table.focus()
@@ -80,7 +87,12 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             loss = f"{self.losses[row.uid]:.2f}" if row.uid in self.losses else ""
             head = " ".join(row.text.split())[:300]
             table.add_row(
-                plain(SIGNS[origin]), plain(f"{len(row.text.split()):>5}"), plain("≈" if row.uid in twins else ""), plain(loss), plain(head), key=row.uid
+                plain(SIGNS[origin]),
+                plain(f"{len(row.text.split()):>5}"),
+                plain("≈" if row.uid in twins else ""),
+                plain(loss),
+                plain(head),
+                key=row.uid,
             )
         if rows:
             table.move_cursor(row=min(at, len(rows) - 1))

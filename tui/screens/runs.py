@@ -16,7 +16,14 @@ from tui.screens.page import Page
 from tui.session import duration
 from tui.widgets.plain import Plain, line, plain
 
-STATUS = {"done": "✓ done", "running": "● running", "failed": "✗ failed", "cancelled": "· cancelled", "interrupted": "! interrupted", "unreadable": "! unreadable"}
+STATUS = {
+    "done": "✓ done",
+    "running": "● running",
+    "failed": "✗ failed",
+    "cancelled": "· cancelled",
+    "interrupted": "! interrupted",
+    "unreadable": "! unreadable",
+}
 
 
 class RunsScreen(Page):
@@ -45,8 +52,8 @@ candidates come from it. Later is not always better: the one with the lowest hel
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label in ("", "checkpoint", "held-out", "accepted"):
-            table.add_column(label, key=label)
+        for label, width in (("", 1), ("checkpoint", 13), ("held-out", 9), ("accepted", 8)):
+            table.add_column(label, key=label, width=width)
         super().on_mount()
         table.focus()
 
@@ -92,7 +99,11 @@ candidates come from it. Later is not always better: the one with the lowest hel
     def _about(self) -> None:
         name = self._selected() or BASE
         run = self._runs.get(name.split("/")[0])
-        about, curve, held = self.query_one("#run-about", Plain), self.query_one("#run-curve", Sparkline), self.query_one("#run-held", Plain)
+        about, curve, held = (
+            self.query_one("#run-about", Plain),
+            self.query_one("#run-curve", Sparkline),
+            self.query_one("#run-held", Plain),
+        )
         if run is None:
             about.update(plain(f"The base, {self.session.settings.model.base}, without any adapter."))
             curve.data = []
@@ -140,7 +151,9 @@ def _describe(run: Run) -> Content:
     if run.reason:
         parts.append((run.reason + "\n", "$text-warning"))
     if spec := run.spec:
-        parts.append(f"from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n")
+        parts.append(
+            f"from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
+        )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
     if run.result and run.result.steps:
         parts.append((f"{run.result.steps} steps in {duration(run.result.seconds)}\n", "$text-muted"))

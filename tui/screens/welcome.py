@@ -39,7 +39,9 @@ class WelcomeScreen(Screen[Path]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="welcome"):
             yield Plain(plain("flavor-tui", "bold $accent"))
-            yield Plain("Write a few dozen texts, taste what a small local model makes of them, keep the good ones with one key,\nretrain with one key.")
+            yield Plain(
+                "Write a few dozen texts, taste what a small local model makes of them, keep the good ones with one key,\nretrain with one key."
+            )
             yield Plain(plain("A new workspace", "bold"), classes="door")
             with Horizontal(classes="field"):
                 yield Plain("Form", classes="field-name")

@@ -18,7 +18,9 @@ def plain(text: str, style: str = "") -> Content:
 
 def line(*parts: str | tuple[str, str] | Content) -> Content:
     """Several pieces in a row; a pair is a text and its style."""
-    return Content.assemble(*(part if isinstance(part, Content) else plain(*((part,) if isinstance(part, str) else part)) for part in parts))
+    return Content.assemble(
+        *(part if isinstance(part, Content) else plain(*((part,) if isinstance(part, str) else part)) for part in parts)
+    )
 
 
 class Plain(Static):

