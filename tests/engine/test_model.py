@@ -1,0 +1,125 @@
+"""From a base's name to its folder: pickles, foreign code and absent models are refused in one line; a filled cache needs no network."""
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from core.errors import FlavorError
+from core.model import fingerprint, locate
+
+
+def last(name):
+    *_, folder = locate(str(name))
+    return folder
+
+
+def test_a_local_folder(tiny):
+    assert last(tiny) == tiny.resolve()
+
+
+def test_pickles_are_refused(tmp_path, tiny):
+    shutil.copytree(tiny, tmp_path / "pickled")
+    (tmp_path / "pickled/model.safetensors").rename(tmp_path / "pickled/pytorch_model.bin")
+    with pytest.raises(FlavorError, match=r"only pickles \(pytorch_model.bin\)"):
+        last(tmp_path / "pickled")
+
+
+def test_models_with_code_of_their_own_are_refused(tmp_path, tiny):
+    shutil.copytree(tiny, tmp_path / "coded")
+    path = tmp_path / "coded/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "evil.Model"}}))
+    with pytest.raises(FlavorError, match="code of its own"):
+        last(tmp_path / "coded")
+
+
+@pytest.mark.parametrize("name", ["./nowhere/at all", "../x y", "missing.gguf"])
+def test_what_is_no_model_is_refused(name):
+    with pytest.raises(FlavorError):
+        last(name)
+
+
+def test_a_broken_gguf_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF but not really" * 100)
+    with pytest.raises(FlavorError):
+        last(path)
+    assert not list((tmp_path / "cache/models").iterdir())
+
+
+def test_fingerprints_tell_weights_apart(tiny, other):
+    assert fingerprint(tiny) != fingerprint(other)
+    assert fingerprint(tiny) == fingerprint(tiny)
+
+
+def locate_in_process(name, cache, endpoint):
+    """`locate` in a process of its own, since the hub's library reads its environment once."""
+    code = f"""
+from core.model import locate
+from core.errors import FlavorError
+try:
+    *_, folder = locate({name!r})
+    print("FOLDER", folder)
+except FlavorError as error:
+    print("ERROR", error.kind, error)
+"""
+    environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return next(line for line in result.stdout.splitlines() if line.startswith(("FOLDER", "ERROR")))
+
+
+def test_a_cached_hub_model_needs_no_network(tiny, tmp_path):
+    snapshot = tmp_path / "models--someone--tiny/snapshots/abc123"
+    shutil.copytree(tiny, snapshot)
+    (tmp_path / "models--someone--tiny/refs").mkdir()
+    (tmp_path / "models--someone--tiny/refs/main").write_text("abc123")
+    assert locate_in_process("someone/tiny", tmp_path, "http://127.0.0.1:9") == f"FOLDER {snapshot}"
+
+
+def test_without_a_network_the_hint_says_so(tmp_path):
+    answer = locate_in_process("someone/absent", tmp_path, "http://127.0.0.1:9")
+    assert answer.startswith("ERROR network") and "Check the network" in answer
+
+
+class FakeHub(http.server.BaseHTTPRequestHandler):
+    """A stand-in for the hub that knows one gated model and no other."""
+
+    def do_GET(self):
+        gated = "gated" in self.path
+        self.send_response(403 if gated else 404)
+        self.send_header("X-Error-Code", "GatedRepo" if gated else "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def hub():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("someone/gated", "access"), ("someone/absent", "missing")])
+def test_the_hub_refuses(hub, tmp_path, name, kind):
+    assert locate_in_process(name, tmp_path, hub).startswith(f"ERROR {kind}")
+
+
+def test_the_starter_is_found_without_being_imported():
+    from core import starter
+
+    assert starter.find().name == starter.FILE
+    assert Path(starter.find()).stat().st_size > 50_000_000
+    assert starter.PACKAGE not in sys.modules

@@ -1,0 +1,131 @@
+"""The training loop on 1, 2, 3 and 7 rows: all of them seen, weighted by position, and the same again with the same seed."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from core.config import Training
+from core.errors import FlavorError
+from core.protocol import Row
+from core.task import Field, Task
+from core.training import EpochDone, StepDone, TokenLoss, encode_prompt, encode_row, micro_batches, rate_at, token_losses, train
+
+TASK = Task("Heading", fields=(Field("Mood"),))
+
+
+def make_rows(count):
+    return [Row(id=str(n), prompt=TASK.segments({"Mood": "calm"}), text=f"text number {n} " * (n + 1)) for n in range(count)]
+
+
+def run(engine, count, epochs=2, batch=2, seed=1, rows=None):
+    base, forms, _ = engine._ready()
+    forms.fresh_adapter(seed)
+    forms.train()
+    rows = rows or make_rows(count)
+    encoded = [encode_row(base.tokenizer, row, 2.0) for row in rows]
+    events = train(
+        base.model, forms.parameters(), encoded, [row.repeat for row in rows], Training(batch_size=batch), epochs=epochs, peak=1e-2, seed=seed
+    )
+    return [event for event in events if event], encoded
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_every_row_is_seen_in_every_epoch(engine, count):
+    events, encoded = run(engine, count)
+    steps = [event for event in events if isinstance(event, StepDone)]
+    assert len(steps) == -(-count // 2) * 2 == steps[-1].steps
+    for epoch in (1, 2):
+        assert sum(step.tokens for step in steps if step.epoch == epoch) == sum(len(row.ids) for row in encoded)
+    first, last = [event.loss for event in events if isinstance(event, EpochDone)]
+    assert last < first
+
+
+def test_repeated_rows_are_drawn_more_often(engine):
+    rows = make_rows(3)
+    rows[0] = Row(id="0", prompt=rows[0].prompt, text=rows[0].text, repeat=3)
+    events, encoded = run(engine, 3, epochs=1, rows=rows)
+    drawn = sum(event.tokens for event in events if isinstance(event, StepDone))
+    assert drawn == sum(len(row.ids) for row in encoded) + 2 * len(encoded[0].ids)
+
+
+def test_the_same_seed_gives_the_same_adapter(engine):
+    def result(seed):
+        run(engine, 3, seed=seed)
+        return torch.cat([tensor.detach().flatten().clone() for tensor in engine._forms.parameters()])
+
+    one, two, other = result(1), result(1), result(2)
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def test_weights_stand_by_position(engine):
+    """Heading 0, attribute lines 0.2, text 1, end token 2, though the end token is also the padding."""
+    tokenizer = engine._base.tokenizer
+    row = Row(id="1", prompt=TASK.segments({"Mood": "calm"}), text="abc")
+    encoded = encode_row(tokenizer, row, 2.0)
+    assert encoded.ids[-1] == tokenizer.eos_token_id == tokenizer.pad_token_id
+    assert encoded.weights[-1] == 2.0
+    assert encoded.weights[-4:-1] == [1.0, 1.0, 1.0]
+    assert tokenizer.decode(encoded.ids[encoded.start : encoded.end]) == "abc"
+    lines = [token for token, weight in zip(encoded.ids, encoded.weights, strict=True) if weight == 0.2]
+    assert tokenizer.decode(lines) == "Mood: calm\n"
+
+
+def test_prompt_ids_are_the_same_in_training_and_sampling(engine):
+    prompt = TASK.segments({"Mood": "calm"})
+    ids, _ = encode_prompt(engine._base.tokenizer, prompt)
+    encoded = encode_row(engine._base.tokenizer, Row(id="1", prompt=prompt, text="x"), 1.0)
+    assert encoded.ids[: encoded.start] == ids
+
+
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(engine):
+    base, forms, _ = engine._ready()
+    forms.fresh_adapter(1)
+    with torch.no_grad():
+        for tensor in forms.parameters():
+            tensor.add_(0.01)
+    forms.train()
+    rows = [encode_row(base.tokenizer, row, 2.0) for row in make_rows(4)]
+
+    def gradient(limit):
+        for part in micro_batches(rows, limit):
+            losses, weights = token_losses(base.model, part, [row.weights for row in part])
+            (losses * weights).sum().backward()
+        found = torch.cat([tensor.grad.flatten() for tensor in forms.parameters()])
+        for tensor in forms.parameters():
+            tensor.grad = None
+        return found
+
+    whole, parts = gradient(100_000), gradient(1)
+    assert (whole - parts).norm() < 0.02 * whole.norm()
+
+
+def test_token_loss_is_cross_entropy():
+    torch.manual_seed(0)
+    logits = torch.randn(150, 37, requires_grad=True)
+    target = torch.randint(0, 37, (150,))
+    weight = torch.rand(150)
+    (TokenLoss.apply(logits, target) * weight).sum().backward()
+    ours, logits.grad = logits.grad, None
+    expected = F.cross_entropy(logits, target, reduction="none")
+    (expected * weight).sum().backward()
+    assert torch.allclose(ours, logits.grad, atol=1e-6)
+    assert torch.allclose(TokenLoss.apply(logits, target), expected, atol=1e-5)
+
+
+def test_the_rate_warms_up_in_steps_and_ends_slowly():
+    rates = [rate_at(step, 40, 1.0, 3) for step in range(40)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[31] == 1.0 > rates[32] > rates[39] == pytest.approx(0.1)
+    assert all(rate_at(step, 1, 1.0, 3) == 1.0 for step in range(1))
+
+
+def test_a_loss_that_is_no_number_stops_the_run(engine):
+    base, forms, _ = engine._ready()
+    forms.fresh_adapter(1)
+    with torch.no_grad():
+        forms.parameters()[1].fill_(float("nan"))
+    forms.train()
+    encoded = [encode_row(base.tokenizer, row, 2.0) for row in make_rows(1)]
+    with pytest.raises(FlavorError, match="no longer a number"):
+        list(train(base.model, forms.parameters(), encoded, [1], Training(), epochs=1, peak=1e-3, seed=1))
