@@ -15,10 +15,12 @@ from textual.filter import LineFilter
 from textual.widgets import TextArea
 from textual.worker import Worker
 
+from core import config
 from core.config import FILE
 from core.errors import FlavorError
 from dataset.rows import Candidate, Op
 from tui import keys
+from tui.cli import complain
 from tui.jobs import Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
@@ -77,7 +79,7 @@ class FlavorApp(App[int]):
             self.session = Session(workspace)
             own = keys.check(self.session.settings.keys)
         except FlavorError as error:
-            self.exit(1, message=f"flavor-tui: {error}")
+            self.exit(1, return_code=1, message=f"flavor-tui: {error}")
             return
         self._opened = True
         self.set_keymap(own)
@@ -212,4 +214,12 @@ class FlavorApp(App[int]):
 
 def run_app(workspace: Path | None) -> int:
     """Open the app on a workspace (default: this folder); the exit status."""
-    return FlavorApp(workspace or Path.cwd()).run() or 0
+    folder = workspace or Path.cwd()
+    try:
+        if (folder / FILE).exists():
+            keys.check(config.load(folder).keys)
+        elif workspace and workspace.exists() and not workspace.is_dir():
+            raise FlavorError(f"{workspace} is a file.", "Give a folder.", "missing")
+    except FlavorError as error:
+        return complain(error, as_json=False)
+    return FlavorApp(folder).run() or 0

@@ -1,0 +1,244 @@
+"""The screens by their keys, without a worker: what a key acknowledges is on the disk, and undo takes it back."""
+
+import pytest
+from textual.widgets import DataTable, Input, TextArea
+
+from core.config import FILE
+from dataset.store import Store
+from tests.app.conftest import TEXTS, add_candidates
+from tui.app import FlavorApp, run_app
+from tui.screens.curate import CurateScreen
+from tui.screens.edit import EditDialog
+from tui.screens.library import LibraryScreen
+from tui.screens.runs import RunsScreen
+from tui.screens.welcome import WelcomeScreen
+from tui.screens.write import WriteScreen
+from tui.session import Session
+from tui.widgets.plain import Plain
+
+
+def shown(app, where="#text"):
+    return str(app.screen.query_one(where, Plain).content)
+
+
+def on_disk(workspace):
+    """What a fresh process would see, while the app still runs."""
+    return Store(workspace, read_only=True)
+
+
+async def opened(app, pilot):
+    await pilot.pause()
+    return app
+
+
+async def test_deciding(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, CurateScreen)
+        assert TEXTS[0] in shown(app)
+        await pilot.press("a")
+        assert TEXTS[1] in shown(app)
+        assert [e.text for e in on_disk(workspace).examples.values()][-1] == TEXTS[0]
+        await pilot.press("x")
+        await pilot.press("space")
+        assert on_disk(workspace).counts == {"accepted": 1, "rejected": 1, "skipped": 1, "pending": 0}
+        assert "No candidate waits" in shown(app)
+        for text in reversed(TEXTS):
+            await pilot.press("u")
+            assert text in shown(app)
+        assert on_disk(workspace).counts["pending"] == 3
+        assert len(on_disk(workspace).examples) == 3
+
+
+async def test_undo_goes_on_after_a_restart(workspace):
+    for key, count in (("a", 4), ("u", 3), ("u", 2)):  # the second u takes back an example that was written before
+        app = FlavorApp(workspace, start_worker=False)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await pilot.press(key)
+        assert len(on_disk(workspace).examples) == count
+
+
+async def test_editing_keeps_before_and_after(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("e")
+        await pilot.pause()
+        assert isinstance(app.screen, EditDialog)
+        await pilot.press(*"Yes.")
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        (decision,) = on_disk(workspace).decisions.values()
+        assert (decision.verdict, decision.before, decision.after) == ("edit", TEXTS[0], TEXTS[0] + "Yes.")
+        assert not list((workspace / "drafts").glob("edit-*"))
+
+
+async def test_an_edit_that_is_left_changes_nothing(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("e", "z", "escape")
+        await pilot.pause()
+        assert TEXTS[0] in shown(app)
+        assert not on_disk(workspace).decisions
+
+
+async def test_writing(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("f2")
+        await pilot.pause()
+        assert isinstance(app.screen, WriteScreen)
+        app.screen.query_one("#field-1", Input).value = "kind"
+        area = app.screen.query_one(TextArea)
+        area.focus()
+        await pilot.press(*"a x u t")  # letters that decide on Curate are only letters here
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        last = list(on_disk(workspace).examples.values())[-1]
+        assert (last.text, last.fields, last.origin) == ("a x u t", {"Keeper": "Kind"}, "written")
+        assert area.text == ""
+        await pilot.press("ctrl+s")  # an empty text is refused
+        assert len(on_disk(workspace).examples) == 4
+
+
+async def test_a_draft_survives(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("f2")
+        await pilot.pause()
+        app.screen.query_one(TextArea).focus()
+        await pilot.press(*"half a text")
+        await pilot.press("escape")
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("f2")
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == "half a text"
+
+
+async def test_library(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("x", "f4")
+        await pilot.pause()
+        assert isinstance(app.screen, LibraryScreen)
+        table = app.screen.query_one(DataTable)
+        assert table.row_count == 4
+        await pilot.press("d")
+        assert table.row_count == 3 and len(on_disk(workspace).examples) == 2
+        await pilot.press("u")
+        assert table.row_count == 4 and len(on_disk(workspace).examples) == 3
+        await pilot.press("o")
+        assert table.row_count == 3
+        await pilot.press("slash", *"Example 1")
+        await pilot.pause(0.4)
+        assert table.row_count == 1
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, EditDialog)
+
+
+async def test_runs_shows_the_base(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("f5")
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen)
+        assert app.screen.query_one(DataTable).row_count == 1
+
+
+async def test_a_second_session_is_read_only(workspace):
+    with Session(workspace):
+        app = FlavorApp(workspace, start_worker=False)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await pilot.press("a")
+            assert TEXTS[0] in shown(app)
+            assert "READ-ONLY" in shown(app, "#summary")
+    assert not on_disk(workspace).decisions
+
+
+async def test_welcome_makes_a_workspace(tmp_path):
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    app = FlavorApp(folder, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, WelcomeScreen)
+        app.screen.query_one("#heading", Input).value = "Tiny Tavern Menu"
+        app.screen.query_one("#fields", Input).value = "Mood=choice:calm,grim; Price=scale"
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert isinstance(app.screen, WriteScreen)
+    assert "Tiny Tavern Menu" in (folder / FILE).read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[keys]\naccept = 'x'", "'x' to both"),
+        ("[keys]\nfly = 'x'", "unknown action 'fly'"),
+        ("[keys]", "line"),
+    ],
+)
+def test_a_broken_setting_is_said_in_one_line_before_the_screen(workspace, capsys, line, said):
+    path = workspace / FILE
+    path.write_text(path.read_text().replace("[keys]", line) + ("\n[keys" if line == "[keys]" else ""))
+    assert run_app(workspace) == 1
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+
+
+HOSTILE = [
+    "a [/] b [bold]c[/bold]",
+    "[@click=app.quit]press[/]",
+    "[/",
+    "\x1b]52;c;aGk=\x07 osc and \x1b[2J csi",
+    "\x9b2J c1 \u202e rtl \u2066 isolate",
+    "null \x00 and del \x7f",
+    "[link='https://x']y[/link]",
+    "$error on $x [$error on $x]z",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_hostile_texts_are_shown_as_they_are(workspace, text):
+    from core.text import clean
+
+    with Session(workspace) as session:
+        session.write_example(text, {"Coast": text})
+        add_candidates(session, [clean(text)], "base")
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(120, 40), notifications=True, tooltips=True) as pilot:
+        await pilot.pause()
+        for _ in range(3):
+            await pilot.press("space")
+        assert clean(text) in shown(app)
+        await pilot.press("a")
+        app.say(text)
+        for key in ("f2", "f4", "f5", "f3"):
+            await pilot.press(key)
+            await pilot.pause()
+            for strip in app.screen._compositor.render_strips():
+                for segment in strip:
+                    assert segment.control or not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2066" for c in segment.text)
+    assert list(on_disk(workspace).examples.values())[-1].text == clean(text).strip()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50), (40, 12)])
+async def test_every_screen_at_every_size(workspace, size):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=size) as pilot:
+        for key in ("f2", "f3", "f4", "f5"):
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.resize_terminal(100, 30)
+        await pilot.pause()
