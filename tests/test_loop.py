@@ -30,7 +30,9 @@ SHORT = "[sampling]\nmax_tokens = 24\nbatch = 2\nkeep_ready = 2\n"
 
 def command(*words, code=0):
     """A command of the real program; the objects it printed."""
-    done = subprocess.run([sys.executable, "-m", "tui", *map(str, words), "--json"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", *map(str, words), "--json"], capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == code, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

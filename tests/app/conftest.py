@@ -8,8 +8,14 @@ from core.task import Field, Task
 from dataset.rows import Batch, Candidate, Tables
 from tui.session import Session
 
-TASK = Task("Brief Description of a Lighthouse", fields=(Field("Height", "scale"), Field("Keeper", "choice", ("Kind", "Odd")), Field("Coast")))
-TEXTS = ["The lamp on Gull Point burns whale fat and gossip.", "Nobody built the tower at Sarn; it was found.", "Two keepers share one shadow."]
+TASK = Task(
+    "Brief Description of a Lighthouse", fields=(Field("Height", "scale"), Field("Keeper", "choice", ("Kind", "Odd")), Field("Coast"))
+)
+TEXTS = [
+    "The lamp on Gull Point burns whale fat and gossip.",
+    "Nobody built the tower at Sarn; it was found.",
+    "Two keepers share one shadow.",
+]
 
 
 def add_candidates(session, texts, checkpoint="base"):

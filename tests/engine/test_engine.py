@@ -42,7 +42,13 @@ def trained(tiny, tmp_path):
 
 
 def texts(engine, checkpoint, tokens=12):
-    command = Sample(id=4, checkpoint=str(checkpoint) if checkpoint else None, prompts=[PROMPT] * 3, seeds=[1, 2, 3], settings=Sampling(max_tokens=tokens))
+    command = Sample(
+        id=4,
+        checkpoint=str(checkpoint) if checkpoint else None,
+        prompts=[PROMPT] * 3,
+        seeds=[1, 2, 3],
+        settings=Sampling(max_tokens=tokens),
+    )
     return {event.index: event.text for event in engine.sample(command) if isinstance(event, Candidate)}
 
 

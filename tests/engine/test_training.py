@@ -24,7 +24,14 @@ def run(engine, count, epochs=2, batch=2, seed=1, rows=None):
     rows = rows or make_rows(count)
     encoded = [encode_row(base.tokenizer, row, 2.0) for row in rows]
     events = train(
-        base.model, forms.parameters(), encoded, [row.repeat for row in rows], Training(batch_size=batch), epochs=epochs, peak=1e-2, seed=seed
+        base.model,
+        forms.parameters(),
+        encoded,
+        [row.repeat for row in rows],
+        Training(batch_size=batch),
+        epochs=epochs,
+        peak=1e-2,
+        seed=seed,
     )
     return [event for event in events if event], encoded
 

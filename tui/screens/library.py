@@ -98,7 +98,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             table.move_cursor(row=min(at, len(rows) - 1))
         total = len(self.session.store.examples)
         shown = f"{len(rows)} shown" if self._filter == "all" else f"{len(rows)} {self._filter} shown"
-        self.query_one("#library-head", Plain).update(line((f"{total} examples", "bold"), (f" · {shown}", "$text-muted")))
+        self.query_one("#library-head", Plain).update(line((f"{total} examples · ", "bold"), (shown, "$text-muted")))
 
     def _selected(self) -> str | None:
         table = self.query_one(DataTable)

@@ -66,16 +66,14 @@ draft at once, whatever happens.
 
     def _measure(self) -> None:
         text = self.query_one(TextArea).text
-        parts: list[str | tuple[str, str]] = [f"{len(words(text))} words, about {round(len(text) / CHARACTERS_PER_TOKEN)} tokens"]
+        parts: list[str | tuple[str, str]] = [f"{len(words(text))} words, about {round(len(text) / CHARACTERS_PER_TOKEN)} tokens   "]
         if len(text) > MAX_TEXT:
-            parts += [(f"   ! too long: at most {MAX_TEXT} characters", "$text-warning")]
+            parts += [(f"! too long: at most {MAX_TEXT} characters", "$text-warning")]
         elif len(words(text)) >= 5:
             score, uid = nearest(text, self.session.store.texts())
             if uid:
                 head = " ".join(self.session.store.examples[uid].text.split())[:40]
-                parts += [
-                    (f"   nearest: {score:.0%} of its words shared with “{head}…”", "$text-muted" if score < 0.5 else "$text-warning")
-                ]
+                parts += [(f"nearest: {score:.0%} of its words shared with “{head}…”", "$text-muted" if score < 0.5 else "$text-warning")]
         self.query_one("#measure", Plain).update(line(*parts))
 
     def action_save_example(self) -> None:

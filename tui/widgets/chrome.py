@@ -23,8 +23,8 @@ def summary(session: Session) -> Content:
     only = " · READ-ONLY" if session.held_by or session.store.read_only else ""
     current = session.registry.current()
     return line(
-        (session.workspace.name[:24], "bold $accent"),
-        (f"  {current} · {len(session.store.examples)} examples · accepted {accepted} of {decided}{share}", "$text-muted"),
+        (session.workspace.name[:24] + "  ", "bold $accent"),
+        (f"{current} · {len(session.store.examples)} examples · accepted {accepted} of {decided}{share}", "$text-muted"),
         (only, "bold $error"),
     )
 
