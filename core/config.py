@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -138,6 +137,8 @@ def template(name: str) -> Task:
     """One of the tasks that come with the program."""
     if name not in TEMPLATES:
         raise FlavorError(f"There is no template {name!r}.", f"Templates: {', '.join(TEMPLATES)}.")
+    from importlib import resources
+
     text = resources.files("core").joinpath("templates", f"{name}.toml").read_text("utf-8")
     return parse(text, name).task
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from core.errors import FlavorError
+
 MAX_TEXT = 20_000
 """Characters in one text; far above any flavour text, far below what slows a screen down."""
 
@@ -29,6 +31,16 @@ def clean(text: str) -> str:
 def clean_line(text: str) -> str:
     """`clean` for a name or a value: one line, runs of white space folded."""
     return " ".join(clean(text).split())
+
+
+def check_text(text: str) -> str:
+    """`text` as it may be stored. Raises FlavorError where it is empty or huge."""
+    text = clean(text).strip()
+    if not text:
+        raise FlavorError("The text is empty.", "Write something first.", "empty")
+    if len(text) > MAX_TEXT:
+        raise FlavorError(f"The text has {len(text)} characters.", f"The limit is {MAX_TEXT}.", "huge")
+    return text
 
 
 def is_clean(text: str) -> bool:

@@ -13,14 +13,12 @@ from pathlib import Path
 
 from core.errors import FlavorError
 from core.task import Task
-from core.text import MAX_TEXT, clean
+from core.text import check_text
+from dataset.rows import Parsed
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_ROWS = 10_000
 SUFFIXES = (".jsonl", ".csv", ".md", ".txt")
-
-Parsed = tuple[str, dict[str, str]]
-"""A text and its fields."""
 
 
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
@@ -115,16 +113,6 @@ def _plain(text: str, task: Task) -> Iterator[tuple[int, Parsed]]:
 
 
 _READERS = {".jsonl": _jsonl, ".csv": _csv, ".md": _markdown, ".txt": _plain}
-
-
-def check_text(text: str) -> str:
-    """`text` as it may be stored. Raises FlavorError where it is empty or huge."""
-    text = clean(text).strip()
-    if not text:
-        raise FlavorError("The text is empty.", "Write something first.", "empty")
-    if len(text) > MAX_TEXT:
-        raise FlavorError(f"The text has {len(text)} characters.", f"The limit is {MAX_TEXT}.", "huge")
-    return text
 
 
 def read_rows(path: Path, task: Task) -> list[Parsed]:

@@ -13,6 +13,10 @@ State = Literal["pending", "accepted", "edited", "rejected", "skipped"]
 Verdict = Literal["accept", "edit", "reject", "skip"]
 
 
+Parsed = tuple[str, dict[str, str]]
+"""A text and its fields, as a file holds them."""
+
+
 class Example(msgspec.Struct, frozen=True):
     """A row the model trains on."""
 

@@ -8,19 +8,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from tinydb import TinyDB
 
 from core.errors import FlavorError
 from core.files import now
 from dataset.journal import Journal
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Tables
-from dataset.storage import AtomicStorage
+
+if TYPE_CHECKING:
+    from tinydb import TinyDB
 
 UNDOABLE = frozenset({"write", "change", "delete", "import", "decide"})
 """What a person does and can take back; sampling is not among them."""
+
+
+def open_view(path: Path) -> TinyDB:
+    """The view as a TinyDB that loses nothing. Imported here, since a screen should not wait for it."""
+    from tinydb import TinyDB
+
+    from dataset.storage import AtomicStorage
+
+    return TinyDB(path, storage=AtomicStorage)
 
 
 class Store:
@@ -52,7 +62,7 @@ class Store:
 
     def _rebuild(self) -> None:
         """The journal is gone but its view is there: begin a new journal with what the view holds."""
-        with TinyDB(self._view, storage=AtomicStorage) as view:
+        with open_view(self._view) as view:
             raw = {name: {doc["uid"]: dict(doc) for doc in view.table(name)} for name in Tables.__struct_fields__}
         self.commit("restore", msgspec.convert(raw, Tables), "the journal was missing; rebuilt from dataset.json")
 
@@ -115,7 +125,7 @@ class Store:
 
     def write_view(self, tables: dict[str, dict[str, Any]]) -> None:
         """Write the view. May run in a thread, for it touches nothing but its argument and the file."""
-        with TinyDB(self._view, storage=AtomicStorage) as view:
+        with open_view(self._view) as view:
             view.storage.write(tables)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,7 +111,9 @@ class Registry:
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
             self.folder.mkdir(exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".tmp-", dir=self.folder))
+            staging = self.folder / f".tmp-{os.getpid()}-{spec.name}"
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
             try:
                 (staging / "rows.jsonl").write_bytes(data)
                 runfiles.write(staging / "run.json", spec)

@@ -4,33 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.content import Content
 from textual.filter import LineFilter
-from textual.widgets import TextArea
+from textual.screen import Screen
 from textual.worker import Worker
 
-from core import config
 from core.config import FILE
 from core.errors import FlavorError
 from dataset.rows import Candidate, Op
 from tui import keys
-from tui.cli import complain
 from tui.jobs import Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
-from tui.screens.library import LibraryScreen
 from tui.screens.page import Page
-from tui.screens.runs import RunsScreen
-from tui.screens.welcome import WelcomeScreen
-from tui.screens.write import WriteScreen
 from tui.session import Session
 from tui.widgets.plain import ControlFilter, line
+
+if TYPE_CHECKING:
+    from textual.widgets import TextArea
+
+
+def _write() -> Screen[None]:
+    from tui.screens.write import WriteScreen
+
+    return WriteScreen()
+
+
+def _library() -> Screen[None]:
+    from tui.screens.library import LibraryScreen
+
+    return LibraryScreen()
+
+
+def _runs() -> Screen[None]:
+    from tui.screens.runs import RunsScreen
+
+    return RunsScreen()
 
 
 class FlavorApp(App[int]):
@@ -40,18 +56,36 @@ class FlavorApp(App[int]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = keys.bindings("app")
-    MODES = {"write": WriteScreen, "curate": CurateScreen, "library": LibraryScreen, "runs": RunsScreen}
+    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs}  # imported when first gone to
     session: Session
     jobs: Jobs
     _VIEW_EVERY: ClassVar[float] = 2.0
 
     def __init__(self, workspace: Path, *, start_worker: bool = True) -> None:
-        super().__init__()
+        """Open the workspace, or the welcome where there is none. Raises FlavorError where it cannot be opened."""
         self._workspace = workspace
         self._start_worker = start_worker
         self._opened = False
         self.prefer_new = False
         """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
+        if (workspace / FILE).exists():
+            self._take(workspace)
+            self.DEFAULT_MODE = self._first_mode()  # type: ignore[misc]  # its screen is the first that is painted
+        super().__init__()
+
+    def _take(self, workspace: Path) -> None:
+        session = Session(workspace)
+        try:
+            self._own_keys = keys.check(session.settings.keys)
+        except FlavorError:
+            session.close()
+            raise
+        self.session = session
+        self.jobs = Jobs(self)
+        self._opened = True
+
+    def _first_mode(self) -> str:
+        return "curate" if self.session.store.examples else "write"
 
     def get_line_filters(self) -> list[LineFilter]:
         return [*super().get_line_filters(), ControlFilter()]
@@ -63,39 +97,43 @@ class FlavorApp(App[int]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._leave, 128 + number)
-        if (self._workspace / FILE).exists():
-            self._open(self._workspace)
+        if self._opened:
+            self._settle()
         else:
+            from tui.screens.welcome import WelcomeScreen
+
             self.push_screen(WelcomeScreen(self._workspace), self._chosen)
 
     def _chosen(self, workspace: Path | None) -> None:
         if workspace is None:
             self._leave(0)
-        else:
-            self._open(workspace)
-
-    def _open(self, workspace: Path) -> None:
+            return
         try:
-            self.session = Session(workspace)
-            own = keys.check(self.session.settings.keys)
+            self._take(workspace)
         except FlavorError as error:
             self.exit(1, return_code=1, message=f"flavor-tui: {error}")
             return
-        self._opened = True
-        self.set_keymap(own)
+        self.switch_mode(self._first_mode())
+        self._settle()
+
+    def _settle(self) -> None:
+        """What an open workspace needs besides its screen; the worker starts when that has been painted."""
+        self.set_keymap(self._own_keys)
         self.title = f"flavor-tui {self.session.workspace.name}"
-        self.jobs = Jobs(self)
-        remember(self.session.workspace)
-        self.switch_mode("curate" if self.session.store.examples else "write")
         self.set_interval(self._VIEW_EVERY, self._write_view)
+        self.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        gc.enable()
+        remember(self.session.workspace)
         if self.session.held_by:
             self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
         elif self._start_worker:
-            self.call_after_refresh(self.jobs.load)
+            self.jobs.load()
 
     def _leave(self, code: int) -> None:
-        if isinstance(self.screen, WriteScreen):
-            self.screen._keep()
+        if isinstance(self.screen, Page):
+            self.screen.leave()
         self.exit(code)
 
     async def action_quit(self) -> None:
@@ -216,10 +254,11 @@ def run_app(workspace: Path | None) -> int:
     """Open the app on a workspace (default: this folder); the exit status."""
     folder = workspace or Path.cwd()
     try:
-        if (folder / FILE).exists():
-            keys.check(config.load(folder).keys)
-        elif workspace and workspace.exists() and not workspace.is_dir():
-            raise FlavorError(f"{workspace} is a file.", "Give a folder.", "missing")
+        if folder.exists() and not folder.is_dir():
+            raise FlavorError(f"{folder} is a file.", "Give a folder.", "missing")
+        app = FlavorApp(folder)
     except FlavorError as error:
+        from tui.say import complain
+
         return complain(error, as_json=False)
-    return FlavorApp(folder).run() or 0
+    return app.run() or app.return_code or 0

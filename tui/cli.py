@@ -12,10 +12,7 @@ from pathlib import Path
 
 from core.errors import FlavorError
 from core.text import strip_controls
-
-NAMES = (
-    "demo", "new", "import", "generate", "decide", "undo", "retrain", "evaluate", "runs", "use", "status", "export", "reproduce", "doctor",
-)  # fmt: skip
+from tui.say import complain
 
 
 def parser() -> argparse.ArgumentParser:
@@ -139,15 +136,6 @@ async def _print(args: argparse.Namespace) -> None:
                 print(json.dumps(item.data, ensure_ascii=False, allow_nan=False), flush=True)  # noqa: T201
             elif item.text:
                 print(strip_controls(item.text), flush=True)  # noqa: T201
-
-
-def complain(error: FlavorError, as_json: bool) -> int:
-    """Say what is wrong and what to do, in one line; the exit status."""
-    line = strip_controls(" ".join(str(error).split()))
-    if as_json:
-        print(json.dumps({"error": error.message, "hint": error.hint, "kind": error.kind}, ensure_ascii=False), flush=True)  # noqa: T201
-    print(f"flavor-tui: {line}", file=sys.stderr, flush=True)  # noqa: T201
-    return 1
 
 
 def run(args: argparse.Namespace) -> int:

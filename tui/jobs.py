@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
-from textual.widgets import TextArea
 from textual.worker import Worker
 
 from core.errors import FlavorError
@@ -18,6 +17,8 @@ from tui.session import duration
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
+    from textual.widgets import TextArea
+
     from tui.app import FlavorApp
 
 REDRAW = 0.1

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
 
+COMMANDS = frozenset(
+    ["demo", "new", "import", "generate", "decide", "undo", "retrain", "evaluate", "runs", "use", "status", "export", "reproduce", "doctor"]
+)
 RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[0m"
 """Leave the alternate screen, show the cursor, stop mouse, focus and paste reports, pop the keyboard protocol."""
 
@@ -26,6 +30,7 @@ def _open(workspace: Path | None) -> int:
     before = termios.tcgetattr(0)
     child = os.fork()
     if not child:
+        gc.disable()  # a fifth of the time to the first picture; the app turns it on again
         from tui.app import run_app
 
         os._exit(run_app(workspace))
@@ -53,20 +58,21 @@ def _open(workspace: Path | None) -> int:
 
 def main() -> None:
     """`flavor-tui`: a known command, or a workspace to open."""
-    from core.errors import FlavorError
-    from tui import cli
-
     argv = sys.argv[1:]
-    if argv and (argv[0] in cli.NAMES or argv[0] in ("-h", "--help")):
+    if argv and (argv[0] in COMMANDS or argv[0] in ("-h", "--help")):
+        from tui import cli  # only here: a screen should not wait for it
+
         args = cli.parser().parse_args(argv)
         if args.command != "demo" or args.play or args.json or not _interactive():
             sys.exit(cli.run(args))
+        from core.errors import FlavorError
         from tui.commands import make_demo
+        from tui.say import complain
 
         try:
             sys.exit(_open(make_demo(args.at).workspace))
         except FlavorError as error:
-            sys.exit(cli.complain(error, False))
+            sys.exit(complain(error, False))
     if len(argv) > 1 or (argv and argv[0].startswith("-")):
         print(f"flavor-tui: {argv[0]!r} is no command. See flavor-tui --help.", file=sys.stderr)  # noqa: T201
         sys.exit(1)

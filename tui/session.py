@@ -27,10 +27,9 @@ from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE, RunSpec
 from core.task import Task
-from core.text import clean, words
+from core.text import check_text, clean, words
 from dataset.folds import held_out
-from dataset.importing import Parsed, check_text, read_rows
-from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Tables, Verdict
+from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.store import Store
 from runs.registry import Registry
 
@@ -163,6 +162,8 @@ class Session:
 
     def import_file(self, *paths: Path) -> int:
         """Add all rows of the files as one undoable step, or none of them. Returns their number."""
+        from dataset.importing import read_rows
+
         rows = [row for path in paths for row in read_rows(path, self.task)]
         return self.import_rows(rows, f"{len(rows)} imported")
 

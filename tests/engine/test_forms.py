@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.engine.conftest import load_engine
 
 from core.config import Sampling
 from core.protocol import Row, Sample
 from core.training import encode_row, token_losses
+from tests.engine.conftest import load_engine
 
 PROMPT = [("# Heading\n\n", 0.0)]
 ROWS = [Row(id=str(n), prompt=PROMPT, text=text) for n, text in enumerate(["a small text", "another one, longer than the first"])]

@@ -9,8 +9,6 @@ from textual.content import Content
 from core.errors import FlavorError
 from dataset.rows import Candidate, Verdict
 from tui import keys
-from tui.screens.attributes import AttributesDialog
-from tui.screens.edit import EditDialog
 from tui.screens.page import Page
 from tui.widgets.plain import Plain, line, plain
 
@@ -151,6 +149,8 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         if card is None:
             return
 
+        from tui.screens.edit import EditDialog
+
         def done(result: tuple[str, dict[str, str]] | None) -> None:
             if result and self.shown == card.uid:
                 self._decide("accept", result[0])
@@ -168,6 +168,8 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         self.flavor.sample_more()
 
     def action_attributes(self) -> None:
+        from tui.screens.attributes import AttributesDialog
+
         def done(fixed: dict[str, str] | None) -> None:
             if fixed is not None:
                 self.session.fixed = fixed

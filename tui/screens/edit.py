@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, TextArea
 
 from core.errors import FlavorError
-from dataset.importing import check_text
+from core.text import check_text
 from tui.drafts import Draft
 from tui.session import Session
 from tui.widgets.fields import FieldInputs

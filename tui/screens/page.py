@@ -39,6 +39,9 @@ class Page(Screen[None]):
         """The screen's own widgets."""
         yield from ()
 
+    def leave(self) -> None:
+        """The app ends, or another screen is gone to: keep what is not kept yet."""
+
     def renew(self) -> None:
         """Redraw what the session holds."""
 

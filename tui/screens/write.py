@@ -104,6 +104,9 @@ draft at once, whatever happens.
         if self.flavor.undo():
             self.flavor.changed()
 
+    def leave(self) -> None:
+        self._keep()
+
     def action_leave(self) -> None:
         self._keep()
         self.app.switch_mode("curate")

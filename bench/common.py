@@ -1,0 +1,58 @@
+"""What the benches share: rows, workspaces, subprocesses that print one JSON line, medians."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from core.config import template
+from core.protocol import Row
+from dataset.importing import read_rows
+from dataset.rows import Parsed
+from tui.session import Session
+
+
+def demo_rows() -> list[Parsed]:
+    """The demo's texts with their attributes."""
+    with resources.as_file(resources.files("dataset").joinpath("demo/alien-empires.jsonl")) as path:
+        return read_rows(path, template("alien-empires"))
+
+
+def wire_rows(count: int) -> list[Row]:
+    """Training rows of the demo."""
+    task = template("alien-empires")
+    return [Row(str(number), task.segments(fields), text) for number, (text, fields) in enumerate(demo_rows()[:count])]
+
+
+def measure(module: str, *words: str) -> dict[str, Any]:
+    """Run a measurement in a process of its own; the JSON object in its last line."""
+    done = subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{module} {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def spread(values: list[float], form: str = "{:.2f}") -> str:
+    """Median, and the least and greatest where there are several."""
+    middle = form.format(median(values))
+    return middle if len(values) == 1 else f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
+
+
+def fill(session: Session, count: int) -> None:
+    """The demo's first rows, with ids that are the same every time."""
+    session.import_rows(demo_rows()[:count], "bench", [f"demo{number:03}" for number in range(1, count + 1)])
+
+
+def workspace(folder: Path, rows: int) -> Path:
+    """A demo workspace with some rows."""
+    from core import config
+
+    config.create(folder, template("alien-empires"))
+    with Session(folder) as session:
+        fill(session, rows)
+    return folder

@@ -1,0 +1,138 @@
+"""The figures of the evening loop, on the starter: `python -m bench.loop [--only NAME ...] [--rounds N]` prints them as a table.
+
+Medians, and ratios within one run: the machine may be shared. Nothing here is asserted; a target that is missed is printed so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from bench.common import demo_rows, measure, spread, workspace
+from core.protocol import Candidate as Sampled
+from core.protocol import Epoch, Step, Trained
+from dataset.rows import Candidate
+from tui.session import Session
+
+Line = tuple[str, str, str, bool]
+"""What, the target, what was measured, and whether it is reached."""
+
+
+def start(rounds: int) -> list[Line]:
+    found = measure("bench.screen", "start")
+    ratio = median(found["ours"]) / median(found["empty"])
+    text = f"{ratio:.2f} ({median(found['ours']):.2f} s against {median(found['empty']):.2f} s)"
+    return [("start to first painted screen, over an empty Textual app", "at most 1.5", text, ratio <= 1.5)]
+
+
+def decide(rounds: int) -> list[Line]:
+    lines = []
+    for count, target in ((500, 50), (10_000, 100)):
+        found = measure("bench.screen", "decide", str(count))
+        text = f"p50 {found['p50']:.0f} ms, p99 {found['p99']:.0f} ms"
+        lines.append((f"decision while the worker trains, {count} candidates", f"p99 {target} ms", text, found["p99"] <= target))
+    return lines
+
+
+def _ratio(what: str, ours: str, plain: str, target: float, rounds: int) -> list[Line]:
+    pairs = [(measure("bench.speed", ours)["tokens_a_second"], measure("bench.speed", plain)["tokens_a_second"]) for _ in range(rounds)]
+    ratios = [one / two for one, two in pairs]
+    text = f"{spread(ratios)} ({median(o for o, _ in pairs):.0f} against {median(p for _, p in pairs):.0f} tokens/s)"
+    return [(what, f"at least {target:g} times", text, median(ratios) >= target)]
+
+
+def sampling(rounds: int) -> list[Line]:
+    return _ratio(
+        "sampling 8 at once, over one-at-a-time `generate()` with plain peft on the same 4-bit model",
+        "ours-sample",
+        "plain-sample",
+        5,
+        rounds,
+    )
+
+
+def training(rounds: int) -> list[Line]:
+    return _ratio("training tokens a second, over the plainest correct peft loop in 16 bit", "ours-train", "plain-train", 0.9, rounds)
+
+
+async def _evening(there: Path) -> dict[str, float]:
+    """Train on 30 rows, add 5, top up, sample: seconds, and the worker's peak memory."""
+    found: dict[str, float] = {}
+    with Session(there) as session:
+        async for _ in session.start_worker():
+            pass
+        try:
+            async for _ in session.retrain(session.plan(epochs=1, seed=1)):
+                pass
+            async for event in session.sample(8, {}, seed=1):
+                if isinstance(event, Candidate):
+                    continue
+            for text, fields in demo_rows()[30:35]:
+                session.write_example(text, fields)
+            last_step = checkpoint = 0.0
+            async for event in session.retrain(session.plan(seed=2)):
+                match event:
+                    case Step():
+                        last_step = time.perf_counter()
+                    case Epoch():
+                        checkpoint = time.perf_counter()
+                    case Trained():
+                        found["retrain"] = event.seconds
+            asked = time.perf_counter()
+            async for event in session.sample(8, {}, seed=9):
+                if not isinstance(event, Candidate | Sampled) and hasattr(event, "first_token"):
+                    found["first token"] = event.first_token
+            found["wait"] = asked - checkpoint + found["first token"]
+            found["measuring"] = checkpoint - last_step
+            status = Path(f"/proc/{session.worker.pid}/status").read_text() if session.worker else ""
+            found["memory"] = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+        finally:
+            await session.stop_worker()
+    return found
+
+
+def evening(rounds: int) -> list[Line]:
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = [asyncio.run(_evening(workspace(Path(scratch) / str(number), 30))) for number in range(rounds)]
+    wait, retrain, memory = ([run[name] for run in runs] for name in ("wait", "retrain", "memory"))
+    measuring = median(run["measuring"] for run in runs)
+    gigabytes = [value / 1e9 for value in memory]
+    return [
+        (
+            "last training step to the first token of a new candidate",
+            "at most 1 s",
+            f"{spread(wait)} s, and {measuring:.1f} s for the held-out loss and the checkpoint",
+            median(wait) <= 1,
+        ),
+        ("retrain after 5 new rows on 30", "at most 45 s", f"{spread(retrain, '{:.0f}')} s", median(retrain) <= 45),
+        ("the worker's peak memory", "at most 2 GB", f"{spread(gigabytes)} GB ({median(memory) / 2**30:.2f} GiB)", median(gigabytes) <= 2),
+    ]
+
+
+PARTS: dict[str, Callable[[int], list[Line]]] = {
+    "start": start,
+    "decide": decide,
+    "sampling": sampling,
+    "training": training,
+    "evening": evening,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    print("| what | to reach | measured | |\n|---|---|---|---|", flush=True)
+    for name in args.only:
+        for what, target, text, reached in PARTS[name](args.rounds):
+            print(f"| {what} | {target} | {text} | {'reached' if reached else 'missed'} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
