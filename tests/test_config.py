@@ -1,0 +1,51 @@
+"""flavor.toml: what `new` writes is read back; what is broken is named with its line."""
+
+import pytest
+
+from core import config
+from core.errors import FlavorError
+
+
+@pytest.mark.parametrize("name", config.TEMPLATES)
+def test_templates_make_workspaces(tmp_path, name):
+    task = config.template(name)
+    settings = config.create(tmp_path / "new", task, "org/model")
+    assert config.load(tmp_path / "new") == settings
+    assert settings.task == task and settings.model.base == "org/model"
+    with pytest.raises(FlavorError, match="a workspace already"):
+        config.create(tmp_path / "new", task)
+
+
+def test_every_default_stands_in_the_file_and_may_be_uncommented(tmp_path):
+    text = config.render(config.template("alien-empires"), "starter")
+    loose = "\n".join(
+        line.removeprefix("# ") if line.startswith("# ") and " = " in line and '"y"' not in line else line for line in text.splitlines()
+    )
+    assert config.parse(loose) == config.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[task\n", "line 1"),
+        ('[task]\nheading = "x"\n[training]\nepochs = "many"\n', "line 4: Expected `int`"),
+        ('[task]\nheading = "x"\n[training]\nlearning_rate = 7.0\n', "line 4"),
+        ('[task]\nheading = "x"\n[sampling]\n\ntemprature = 1\n', "line 5: Object contains unknown field `temprature`"),
+        ('[task]\nheading = "x"\n[sampler]\n', "line 3"),
+        ('[task]\nheading = ""\n', "heading is empty"),
+        ("[model]\n", "task"),
+        ('[task]\nheading="x"\n[[task.fields]]\nname="A"\nkind="number"\n', "line 5"),
+        ('[task]\nheading="x"\n[[task.fields]]\nname="A"\nkind="choice"\n', "fewer than two values"),
+        ('[task]\nheading="x"\n[[task.fields]]\nname="A"\n[[task.fields]]\nname="a"\n', "doubled"),
+    ],
+)
+def test_broken_settings_name_the_line(tmp_path, text, said):
+    (tmp_path / config.FILE).write_text(text)
+    with pytest.raises(FlavorError) as error:
+        config.load(tmp_path)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_workspace(tmp_path):
+    with pytest.raises(FlavorError, match="not a workspace"):
+        config.load(tmp_path)

@@ -1,0 +1,199 @@
+"""The store: what it acknowledged survives kill -9, a torn tail, a full disk; undo reaches back over restarts."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tinydb import TinyDB
+
+from core.errors import FlavorError
+from core.files import new_uid, now
+from dataset.rows import Batch, Candidate, Example, Tables
+from dataset.storage import AtomicStorage
+from dataset.store import Store
+
+KILLS = 40
+WRITER = """
+import sys
+from pathlib import Path
+from core.files import new_uid, now
+from dataset.rows import Example, Tables
+from dataset.store import Store
+store = Store(Path(sys.argv[1]))
+while True:
+    uid = new_uid()
+    op = store.commit("write", Tables(examples={uid: Example(uid, "x" * 400, {}, "written", now())}))
+    print(op.seq, flush=True)
+    if op.seq % 7 == 0:
+        store.write_view(store.snapshot())
+"""
+
+
+def example(text="a text"):
+    return Example(new_uid(), text, {}, "written", now())
+
+
+def add(store, text="a text"):
+    row = example(text)
+    store.commit("write", Tables(examples={row.uid: row}))
+    return row
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path):
+    rng = random.Random(1)
+    acknowledged = 0
+    for _ in range(KILLS):
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
+        seen = b""
+        for _ in range(rng.randrange(1, 25)):
+            seen = child.stdout.readline() or seen
+        child.send_signal(signal.SIGKILL)
+        seen = (child.stdout.read().splitlines() or [seen])[-1]
+        child.wait()
+        child.stdout.close()
+        acknowledged = max(acknowledged, int(seen))
+        store = Store(tmp_path)
+        assert store.journal.seq in (acknowledged, acknowledged + 1)
+        assert len(store.examples) == store.journal.seq
+        store.journal.close()
+        if (tmp_path / "dataset.json").exists():
+            assert AtomicStorage(tmp_path / "dataset.json").read() is not None
+        acknowledged = store.journal.seq
+
+
+def test_the_view_is_a_plain_tinydb(tmp_path):
+    store = Store(tmp_path)
+    rows = [add(store, f"text {n} é") for n in range(5)]
+    store.close()
+    with TinyDB(tmp_path / "dataset.json") as plain:
+        assert [doc["text"] for doc in plain.table("examples")] == [row.text for row in rows]
+        assert plain.table("candidates").all() == []
+
+
+def test_a_torn_tail_is_set_aside(tmp_path):
+    store = Store(tmp_path)
+    add(store)
+    store.close()
+    whole = (tmp_path / "journal.log").read_bytes()
+    (tmp_path / "journal.log").write_bytes(whole + whole[: len(whole) // 2])
+    store = Store(tmp_path)
+    assert len(store.examples) == 1
+    assert (tmp_path / "journal.log").read_bytes() == whole
+    assert (tmp_path / "journal.torn").read_bytes().startswith(whole[:20])
+    add(store)
+    store.close()
+    assert len(Store(tmp_path).examples) == 2
+
+
+@pytest.mark.parametrize("damage", ["bit", "line gone", "lines swapped"])
+def test_damage_in_the_middle_is_named_and_nothing_is_changed(tmp_path, damage):
+    store = Store(tmp_path)
+    for _ in range(5):
+        add(store)
+    store.close()
+    path = tmp_path / "journal.log"
+    lines = path.read_bytes().splitlines(keepends=True)
+    if damage == "bit":
+        lines[2] = lines[2][:30] + bytes([lines[2][30] ^ 1]) + lines[2][31:]
+    elif damage == "line gone":
+        del lines[2]
+    else:
+        lines[2], lines[3] = lines[3], lines[2]
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(FlavorError, match="line 3 is damaged"):
+        Store(tmp_path)
+    assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_missing_journal_is_rebuilt_from_the_view(tmp_path):
+    store = Store(tmp_path)
+    rows = [add(store, f"text {n}") for n in range(3)]
+    store.close()
+    (tmp_path / "journal.log").unlink()
+    store = Store(tmp_path)
+    assert list(store.examples.values()) == rows
+    store.close()
+    assert list(Store(tmp_path).examples.values()) == rows
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_full_disk_acknowledges_nothing_and_ends_writing(tmp_path, monkeypatch, call):
+    store = Store(tmp_path)
+    add(store)
+    before = (tmp_path / "journal.log").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, full)
+        with pytest.raises(FlavorError, match="No space left"):
+            add(store)
+    assert len(store.examples) == 1 and store.read_only
+    assert (tmp_path / "journal.log").read_bytes() == before
+    with pytest.raises(FlavorError, match="read-only"):  # no retry: the next fsync would succeed without the lost pages
+        add(store)
+    assert len(Store(tmp_path).examples) == 1
+
+
+def test_a_damaged_view_is_never_taken_for_empty(tmp_path):
+    (tmp_path / "view.json").write_text('{"examples": {"1"')
+    with pytest.raises(FlavorError, match="damaged"):
+        AtomicStorage(tmp_path / "view.json").read()
+
+
+def state(session):
+    store = session.store
+    return (dict(store.examples), dict(store.candidates), dict(store.decisions), set(store.pending), +store.counts)
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["write", "change", "delete", "accept", "edit", "reject", "skip", "sample"]), st.integers(0, 50)), max_size=25)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
+    """Any sequence of deeds, taken back one by one, some of them after a restart, gives every state in between again."""
+    from core import config
+    from tui.session import Session
+
+    folder = tmp_path_factory.mktemp("undo") / "w"
+    config.create(folder, task)
+    session = Session(folder)
+    states = []
+    for deed, number in steps:
+        examples, pending = list(session.store.examples), list(session.store.pending)
+        if deed == "sample":
+            batch = Batch(new_uid(), "base", [], [], {}, now())
+            made = Candidate(new_uid(), f"candidate {number}", {"Mood": "Calm"}, "base", batch.uid, 0, 0, "stop", 3, [], now())
+            session._commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
+            states = [(*old[:1], {**old[1], made.uid: made}, old[2], old[3] | {made.uid}, old[4] + type(old[4])(pending=1)) for old in states]
+            continue
+        before = state(session)
+        if deed == "write":
+            session.write_example(f"text {number}", {})
+        elif deed in ("change", "delete") and examples:
+            uid = examples[number % len(examples)]
+            session.change_example(uid, f"changed {number}", {}) if deed == "change" else session.delete_example(uid)
+        elif pending and deed in ("accept", "edit", "reject", "skip"):
+            verdict = "accept" if deed == "edit" else deed
+            session.decide(pending[number % len(pending)], verdict, f"edited {number}" if deed == "edit" else None)
+        else:
+            continue
+        states.append(before)
+    for count, expected in enumerate(reversed(states)):
+        if count == len(states) // 2:
+            session.close()
+            session = Session(folder)
+        assert session.undo() is not None
+        assert state(session) == expected
+    assert session.undo() is None
+    session.close()
+    lines = [json.loads(line[9:]) for line in (folder / "journal.log").read_bytes().splitlines()] if (folder / "journal.log").exists() else []
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))

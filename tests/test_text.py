@@ -1,0 +1,140 @@
+"""The sanitiser, the files, the task and its prompts, the gauges: the parts without state."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import files
+from core.errors import FlavorError
+from core.gauges.breakdown import flags
+from core.gauges.copying import Copying, nearest
+from core.task import Field, Task, parse_field
+from core.text import check_text, clean, clean_line, words
+
+
+@given(st.text())
+def test_clean_is_idempotent_and_leaves_nothing_that_a_terminal_obeys(text):
+    once = clean(text)
+    assert clean(once) == once
+    assert all(c == "\n" or not (ord(c) < 32 or 127 <= ord(c) < 160 or 0x202A <= ord(c) <= 0x202E or 0xD800 <= ord(c) < 0xE000) for c in once)
+    once.encode("utf-8")
+
+
+def test_clean_shows_what_it_takes_away():
+    assert clean("a\x1b[2Jb\x07\u202ec\r\nd\te\x85f") == "a␛[2Jb␇<U+202E>c\nd   e\nf"
+    assert clean("👩‍🚀 é مرحبا") == "👩‍🚀 é مرحبا"
+    assert clean_line("  two\n lines ") == "two lines"
+
+
+@pytest.mark.parametrize(("text", "kind"), [("", "empty"), (" \n\t ", "empty"), ("x" * 20_001, "huge")])
+def test_empty_and_huge_texts_are_refused(text, kind):
+    with pytest.raises(FlavorError) as error:
+        check_text(text)
+    assert error.value.kind == kind
+
+
+def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    files.write_atomic(path, "old")
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError):
+        files.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_uids_rise_and_differ():
+    uids = [files.new_uid() for _ in range(5000)]
+    assert uids == sorted(uids) and len(set(uids)) == 5000
+
+
+def test_prompts_have_the_two_forms(task):
+    assert task.prompt({}) == "# Tiny Tavern Menu\n\n"
+    values = {"Price": "3", "Mood": "Grim"}
+    assert task.prompt(values) == "# Tiny Tavern Menu\n\n## Attributes\n\nMood: Grim\nPrice: 3\n\n## Description\n\n"
+    assert {text: weight for text, weight in task.segments(values) if weight} == {"Mood: Grim\n": 0.2, "Price: 3\n": 0.2}
+
+
+def test_values_are_checked(task):
+    assert task.check({"mood": "grim", "Cook": " a  b ", "Price": ""}) == {"Mood": "Grim", "Cook": "a b"}
+    with pytest.raises(FlavorError, match=r"no field 'Moods'.*Its fields: Mood, Price, Cook"):
+        task.check({"Moods": "x"})
+    with pytest.raises(FlavorError, match="one of 1, 2, 3, 4, 5"):
+        task.check({"Price": "6"})
+
+
+@given(st.integers(0, 1 << 60))
+def test_draws_keep_what_is_fixed(seed):
+    task = Task("H", fields=(Field("A", "scale"), Field("B"), Field("C", "choice", ("x", "y"))))
+    drawn = task.draw({"A": "4"}, {"B": ["one", "two"]}, seed)
+    assert drawn["A"] == "4" and drawn["B"] in ("one", "two") and drawn["C"] in ("x", "y")
+    assert drawn == task.draw({"A": "4"}, {"B": ["one", "two"]}, seed)
+    free = task.draw({}, {"B": ["one", "two"]}, seed)
+    assert (free["B"], free["C"]) == (drawn["B"], drawn["C"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"), [("A", Field("A")), ("A=scale", Field("A", "scale")), ("A B=choice:x, y", Field("A B", "choice", ("x", "y")))]
+)
+def test_fields_of_the_command_line(spec, field):
+    assert parse_field(spec) == field
+
+
+@pytest.mark.parametrize("spec", ["=text", "A=number", "A=choice:x", "A:b=text"])
+def test_wrong_fields_are_refused(spec):
+    with pytest.raises(FlavorError):
+        parse_field(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "expected"),
+    [
+        ("A quiet moon of glass where letters go to sleep.", "stop", []),
+        ("A quiet moon", "length", ["never ended"]),
+        ("Nice #moon #glass #art", "stop", ["hashtags"]),
+        ("", "stop", ["empty"]),
+        ("One.\n# Two", "stop", ["heading inside"]),
+        ("See https://x.y", "stop", ["link"]),
+        ("Part 1\nIt began.", "stop", ["chapters"]),
+        ("the old king of the sea " * 4, "stop", ["repeats itself"]),
+        ("odd ␛[2J", "stop", ["control characters"]),
+    ],
+)
+def test_breakdown_flags(text, finish, expected):
+    assert flags(text, finish) == expected
+
+
+def test_lengths_are_flagged_against_the_examples():
+    assert flags("one two three", "stop", [20, 30]) == ["much shorter than any example"]
+    assert flags(" ".join(f"word{n}" for n in range(70)), "stop", [20, 30]) == ["much longer than any example"]
+    assert flags(" ".join(f"word{n}" for n in range(25)), "stop", [20, 30]) == []
+
+
+LETTERS = st.lists(st.sampled_from("abc"), max_size=12).map(" ".join)
+
+
+def brute(text, other):
+    mine, theirs = words(text), words(other)
+    best = 0
+    for start in range(len(mine)):
+        for end in range(start + 4, len(mine) + 1):
+            if any(theirs[at : at + end - start] == mine[start:end] for at in range(len(theirs))):
+                best = max(best, end - start)
+    return best
+
+
+@given(LETTERS, LETTERS)
+def test_copied_spans_are_never_missed(text, other):
+    """The index may join two runs that overlap in the candidate; it never says less than the true longest span."""
+    assert Copying([("x", other)]).longest(text)[0] >= brute(text, other)
+
+
+def test_copying_names_the_example():
+    index = Copying([("a", "The lamp burns whale fat and old gossip."), ("b", "Nothing alike in here at all, sorry.")])
+    assert index.longest("They say the lamp burns whale fat today") == (5, "a")
+    assert index.longest("They say the lamp burns whale fat today", but="a") == (0, "")
+    index.remove("a")
+    assert index.longest("the lamp burns whale fat") == (0, "")
+    assert nearest("whale fat lamp", {"a": "the lamp of whale fat", "b": "no"})[1] == "a"
