@@ -27,10 +27,11 @@ def read_text(path: Path, limit: int = MAX_BYTES) -> str:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise FlavorError(f"{path} cannot be opened: {error.strerror}.", "Check the name.", "missing") from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise FlavorError(f"{path} is not a regular file.", "Give a file.", "import")
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise FlavorError(f"{path} is not a regular file.", "Give a file.", "import")
         if status.st_size > limit:
             raise FlavorError(f"{path} has {status.st_size} bytes; the limit is {limit}.", "Split it.", "import")
         data = file.read(limit + 1)

@@ -28,4 +28,4 @@ class AtomicStorage(Storage):
             raise FlavorError(f"{self.path} is damaged: {error}.", "The journal beside it is whole; delete this file.", "damaged") from None
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
-        write_atomic(self.path, msgspec.json.format(msgspec.json.encode(data), indent=0))
+        write_atomic(self.path, msgspec.json.encode(data))

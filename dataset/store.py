@@ -55,6 +55,14 @@ class Store:
             self._apply(op)
         if rebuild and not read_only:
             self._rebuild()
+        elif not self.journal.seq or self._view_is_fresh():
+            self._view_seq = self.journal.seq
+
+    def _view_is_fresh(self) -> bool:
+        try:
+            return self._view.stat().st_mtime_ns >= self.journal.path.stat().st_mtime_ns
+        except OSError:
+            return False
 
     @property
     def read_only(self) -> bool:
@@ -114,7 +122,7 @@ class Store:
         return {uid: example.text for uid, example in self.examples.items()}
 
     def snapshot(self) -> dict[str, dict[str, Any]] | None:
-        """The view's tables, or None if nothing changed since it was last written. Cheap; give it to `write_view`."""
+        """The view's tables, or None if nothing changed since it was last written. Give it to `write_view`."""
         if self._view_seq == self.journal.seq or self.journal.read_only:
             return None
         self._view_seq = self.journal.seq

@@ -153,7 +153,9 @@ def state(session):
     return (dict(store.examples), dict(store.candidates), dict(store.decisions), set(store.pending), +store.counts)
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["write", "change", "delete", "accept", "edit", "reject", "skip", "sample"]), st.integers(0, 50)), max_size=25)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["write", "change", "delete", "accept", "edit", "reject", "skip", "sample"]), st.integers(0, 50)), max_size=25
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -173,7 +175,9 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
             batch = Batch(new_uid(), "base", [], [], {}, now())
             made = Candidate(new_uid(), f"candidate {number}", {"Mood": "Calm"}, "base", batch.uid, 0, 0, "stop", 3, [], now())
             session._commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
-            states = [(*old[:1], {**old[1], made.uid: made}, old[2], old[3] | {made.uid}, old[4] + type(old[4])(pending=1)) for old in states]
+            states = [
+                (*old[:1], {**old[1], made.uid: made}, old[2], old[3] | {made.uid}, old[4] + type(old[4])(pending=1)) for old in states
+            ]
             continue
         before = state(session)
         if deed == "write":
@@ -195,5 +199,7 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
         assert state(session) == expected
     assert session.undo() is None
     session.close()
-    lines = [json.loads(line[9:]) for line in (folder / "journal.log").read_bytes().splitlines()] if (folder / "journal.log").exists() else []
+    lines = (
+        [json.loads(line[9:]) for line in (folder / "journal.log").read_bytes().splitlines()] if (folder / "journal.log").exists() else []
+    )
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))

@@ -18,7 +18,9 @@ from core.text import check_text, clean, clean_line, words
 def test_clean_is_idempotent_and_leaves_nothing_that_a_terminal_obeys(text):
     once = clean(text)
     assert clean(once) == once
-    assert all(c == "\n" or not (ord(c) < 32 or 127 <= ord(c) < 160 or 0x202A <= ord(c) <= 0x202E or 0xD800 <= ord(c) < 0xE000) for c in once)
+    assert all(
+        c == "\n" or not (ord(c) < 32 or 127 <= ord(c) < 160 or 0x202A <= ord(c) <= 0x202E or 0xD800 <= ord(c) < 0xE000) for c in once
+    )
     once.encode("utf-8")
 
 

@@ -66,6 +66,7 @@ class FlavorApp(App[int]):
         self._workspace = workspace
         self._start_worker = start_worker
         self._opened = False
+        self._seq_seen = 0
         self.prefer_new = False
         """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
         if (workspace / FILE).exists():
@@ -146,8 +147,11 @@ class FlavorApp(App[int]):
                 self.session.close()
 
     async def _write_view(self) -> None:
-        if not self.session.store.read_only:
+        """Bring dataset.json up to date when the person pauses: encoding ten thousand rows would hold up a key."""
+        seq = self.session.store.journal.seq
+        if seq == self._seq_seen and not self.session.store.read_only:
             await self.session.write_view()
+        self._seq_seen = seq
 
     # -- what the screens ask for --------------------------------------------------------------------------------------
 

@@ -1,0 +1,157 @@
+"""The command line on bad and good input: one clear line, exit 1, and nothing changed; no model is needed for these."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from core.files import new_uid, now
+from dataset.rows import Batch, Candidate, Tables
+from tui.session import Session
+
+
+def run(*words, cwd=None):
+    return subprocess.run([sys.executable, "-m", "tui", *map(str, words)], capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
+
+
+def snapshot(folder):
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+def refused(folder, *words):
+    """Run a command that must fail; its one line."""
+    before = snapshot(folder)
+    done = run(*words)
+    assert done.returncode == 1, done
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("flavor-tui: ")
+    assert "Traceback" not in done.stderr
+    assert snapshot(folder) == before
+    return done.stderr
+
+
+@pytest.fixture
+def waiting(there):
+    """The id of a waiting candidate."""
+    with Session(there) as session:
+        batch = Batch(new_uid(), "base", [], [5], {"temperature": 1.0}, now())
+        made = Candidate(new_uid(), "A grim soup.", {"Mood": "Grim"}, "base", batch.uid, 0, 5, "stop", 3, [], now())
+        session._commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
+    return made.uid
+
+
+def test_bad_input_is_one_line(there, tmp_path):
+    (tmp_path / "bad.jsonl").write_bytes(b'{"text": "a"}\n\xff')
+    (tmp_path / "long.jsonl").write_text(json.dumps({"text": "x" * 30_000}))
+    for said, words in [
+        ("not a workspace", ("status", tmp_path)),
+        ("not UTF-8 at byte 14", ("import", there, tmp_path / "bad.jsonl")),
+        ("30000 characters", ("import", there, tmp_path / "long.jsonl")),
+        ("cannot be opened", ("import", there, tmp_path / "absent.csv")),
+        ("no candidate 'x'", ("decide", there, "x", "accept")),
+        ("no example to train on", ("retrain", there)),
+        ("no checkpoint '0009/epoch-01'", ("use", there, "0009/epoch-01")),
+        ("no checkpoint 'x'", ("generate", there, "--checkpoint", "x")),
+        ("no field 'Mod'", ("generate", there, "--set", "Mod=Calm")),
+        ("is not NAME=VALUE", ("generate", there, "--set", "Mood")),
+        ("one of Calm, Grim", ("generate", there, "--set", "Mood=Loud")),
+        ("no usable number", ("generate", there, "-n", "0")),
+        ("no example to export", ("export", there, "dataset", tmp_path / "out.jsonl")),
+        ("The base is active", ("export", there, "adapter", tmp_path / "out")),
+        ("a workspace already", ("new", there, "--heading", "x")),
+        ("needs a heading", ("new", tmp_path / "n")),
+        ("unknown kind", ("new", tmp_path / "n", "--heading", "x", "--field", "A=b")),
+        ("no template", ("new", tmp_path / "n", "--template", "x")),
+    ]:
+        assert said in refused(there, *words), words
+
+
+def test_a_broken_flavor_toml_names_the_line(there):
+    path = there / "flavor.toml"
+    path.write_text(path.read_text().replace("[training]", "[training]\nepochs = 0"))
+    line = path.read_text().splitlines().index("epochs = 0") + 1
+    assert f"line {line}" in refused(there, "status", there)
+
+
+def test_one_json_object_a_line(there, tmp_path, waiting):
+    (tmp_path / "rows.txt").write_text("one\n\ntwo")
+    assert json.loads(run("import", there, tmp_path / "rows.txt", "--json").stdout) == {"imported": 2, "examples": 2}
+    (tmp_path / "mended.txt").write_text("A grim soup, mended.\n")
+    decided = json.loads(run("decide", there, waiting, "accept", "--text", tmp_path / "mended.txt", "--json").stdout)
+    assert decided["verdict"] == "edit"
+    status = json.loads(run("status", there, "--json").stdout)
+    assert status == {"examples": 3, "pending": 0, "accepted": 0, "rejected": 0, "edited": 1, "skipped": 0, "checkpoint": "base"}
+    assert "edited already" in refused(there, "decide", there, waiting, "reject")
+    for kind, examples in (("decide", 2), ("import", 0)):
+        assert json.loads(run("undo", there, "--json").stdout) == {"undone": kind, "examples": examples}
+    assert json.loads(run("undo", there, "--json").stdout)["undone"] is None
+    done = run("use", there, "nothing", "--json")
+    assert json.loads(done.stdout)["kind"] == "missing" and done.returncode == 1
+    assert json.loads(run("runs", there, "--json").stdout) == {"runs": 0, "checkpoint": "base"}
+
+
+def test_decisions_record_everything(there, waiting):
+    run("decide", there, waiting, "reject")
+    with Session(there) as session:
+        (decision,) = session.store.decisions.values()
+    assert (decision.verdict, decision.before, decision.after, decision.seed, decision.checkpoint) == (
+        "reject",
+        "A grim soup.",
+        "",
+        5,
+        "base",
+    )
+    assert decision.settings == {"temperature": 1.0} and decision.time
+
+
+def test_a_second_session_is_told_who_holds_the_workspace(there, waiting):
+    with Session(there):
+        line = refused(there, "decide", there, waiting, "accept")
+        assert f"process {os.getpid()}" in line
+        assert run("status", there).returncode == 0
+    assert run("decide", there, waiting, "accept").returncode == 0
+
+
+def test_a_killed_holder_holds_nothing(there):
+    code = "import sys, time; from pathlib import Path; from tui.session import Session; s = Session(Path(sys.argv[1])); print('open', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(there)], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"open\n"
+    with Session(there) as second:
+        assert second.held_by
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    with Session(there) as third:
+        assert not third.held_by
+
+
+def test_without_a_terminal_there_is_no_screen(there):
+    assert "needs a terminal" in refused(there, there)
+    assert "is no command" in refused(there, "frobnicate", "x")
+
+
+def test_templates_and_export(tmp_path):
+    there = tmp_path / "checks"
+    assert run("new", there, "--template", "skill-checks").returncode == 0
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"text": "Roll.", "fields": {"Scenario": "A door.", "Action": "Kick it"}}) + "\n")
+    assert run("import", there, tmp_path / "rows.jsonl").returncode == 0
+    assert run("export", there, "dataset", tmp_path / "out.md").returncode == 0
+    assert "Scenario: A door.\nAction: Kick it\n\n## Check\n\nRoll." in (tmp_path / "out.md").read_text()
+
+
+HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "huggingface_hub")
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        ("tui.app, tui.screens.write, tui.screens.library, tui.screens.runs, tui.screens.welcome, tui.commands, tui.play", HEAVY),
+        ("tui.session, tui.commands, tui.cli, tui.play, dataset.store, runs.registry", (*HEAVY, "textual")),
+        ("core.worker", ("torch", "textual", "tinydb")),
+    ],
+)
+def test_what_the_screens_process_never_imports(modules, absent):
+    code = f"import sys, {modules}; print([name for name in {absent!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

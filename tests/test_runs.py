@@ -1,0 +1,111 @@
+"""Runs as their folders tell, folds, and the plan of a retrain."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import runfiles
+from core.errors import FlavorError
+from core.runfiles import CheckpointInfo, Result
+from dataset.folds import fold, held_out
+from runs.registry import Registry
+
+
+@given(st.sets(st.text("abcdef0123456789", min_size=8, max_size=8), max_size=60), st.text("ghij", min_size=8, max_size=8))
+def test_held_out_rows(uids, another):
+    out = held_out(uids)
+    assert out <= uids and len(out) <= len(uids) / 3
+    assert bool(out) == (len(uids) >= 8)
+    more = held_out(uids | {another})
+    if all(fold(uid) == 0 for uid in out) and len(out) < len(uids) // 3:
+        assert out <= more  # a row keeps its fold for ever
+
+
+def finish(session, name, checkpoint=True, status="done"):
+    """A run as the worker would leave it, without the tensors."""
+    folder = session.registry.folder / name
+    if checkpoint:
+        where = folder / "checkpoints/epoch-01"
+        where.mkdir(parents=True)
+        runfiles.write(where / "checkpoint.json", CheckpointInfo(f"{name}/epoch-01", 1, "starter", "f", "0" * 64, 2.5, 2.0, "now"))
+    runfiles.write(
+        folder / "result.json", Result(status, checkpoint=f"{name}/epoch-01", steps=4, tokens=1000, train_seconds=10.0, peak_memory=7)
+    )
+
+
+def write(session, count, start=0):
+    for number in range(start, start + count):
+        session.write_example(f"The {number} dish is a stew of {number} roots and one regret.", {"Mood": "Calm"})
+
+
+def test_a_plan_says_what_will_happen(session):
+    with pytest.raises(FlavorError, match="no example to train on"):
+        session.plan()
+    write(session, 1)
+    plan = session.plan(seed=1)
+    assert (plan.learned, plan.held, plan.steps, plan.spec.parent) == (1, 0, 3, None)
+    assert plan.line().startswith("afresh from the base: 1 rows (1 new), 3 epoch(s), 3 steps, about ")
+    write(session, 11, 1)
+    plan = session.plan(seed=1)
+    assert plan.learned + plan.held == 12 and 1 <= plan.held <= 4
+    session.registry.create(plan.spec, plan.rows)
+    finish(session, "0001")
+    session.registry.use("0001/epoch-01")
+    write(session, 2, 12)
+    first = next(iter(session.store.examples))
+    session.change_example(first, "Changed since.", {})
+    topup = session.plan()
+    assert (topup.spec.name, topup.spec.parent, topup.spec.new_rows, topup.spec.epochs) == ("0002", "0001/epoch-01", 3, 1)
+    assert topup.spec.learning_rate == pytest.approx(plan.spec.learning_rate / 2)
+    assert {row.id for row in topup.rows if row.repeat == 2} == {first, *list(session.store.examples)[-2:]}
+    assert topup.memory == 7  # what the last run used
+    fresh = session.plan(fresh=True)
+    assert fresh.spec.parent is None and all(row.repeat == 1 for row in fresh.rows)
+
+
+def test_statuses_are_read_from_files(session):
+    write(session, 2)
+    for name, status in (("0001", "done"), ("0002", "cancelled"), ("0003", "failed")):
+        plan = session.plan()
+        assert plan.spec.name == name
+        session.registry.create(plan.spec, plan.rows)
+        finish(session, name, checkpoint=status == "done", status=status)
+    plan = session.plan()
+    session.registry.create(plan.spec, plan.rows)
+    (session.registry.folder / "0005").mkdir()
+    (session.registry.folder / "0006").mkdir()
+    (session.registry.folder / "0006/run.json").write_text("{")
+    assert [run.status for run in session.registry.runs()] == ["done", "cancelled", "failed", "interrupted", "unreadable", "unreadable"]
+    session.registry.live = "0004"
+    assert session.registry.run("0004").status == "running"
+    assert session.registry.next_name() == "0007"
+
+
+def test_a_checkpoint_must_be_there_to_be_used(session):
+    with pytest.raises(FlavorError, match="no checkpoint '0009/epoch-01'"):
+        session.registry.use("0009/epoch-01")
+    for name in ("../../etc", "0001", "0001/epoch-1/..", ""):
+        with pytest.raises(FlavorError):
+            session.registry.use(name)
+    session.registry.use("base")
+    assert session.registry.current() == "base"
+    (session.registry.folder / "current").write_text("../../etc/passwd")
+    assert session.registry.current() == "base"
+
+
+def test_frozen_rows_are_those_of_the_plan(session):
+    write(session, 3)
+    plan = session.plan()
+    session.registry.create(plan.spec, plan.rows)
+    assert list(session.registry.rows("0001").values()) == plan.rows
+    lines = (session.registry.folder / "0001/rows.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["prompt"][0][0].startswith("# Tiny Tavern Menu")
+    (session.registry.folder / "0001/rows.jsonl").write_text("changed")
+    assert session.registry.rows("0001") == {}
+
+
+def test_no_runs_yet(tmp_path):
+    registry = Registry(tmp_path)
+    assert (registry.runs(), registry.current(), registry.next_name()) == ([], "base", "0001")
