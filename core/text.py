@@ -11,9 +11,9 @@ from core.errors import FlavorError
 MAX_TEXT = 20_000
 """Characters in one text; far above any flavour text, far below what slows a screen down."""
 
-# C0 without tab and newline, DEL, C1; lone surrogates; bidi controls and the invisible tag block. ZWJ and ZWNJ stay: emoji
-# and Persian need them.
-_HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+# C0 without tab and newline, DEL, C1; lone surrogates; bidi controls, the byte order mark and the invisible tag block. ZWJ and
+# ZWNJ stay: emoji and Persian need them.
+_HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 
 
 def _mark(match: re.Match[str]) -> str:
@@ -23,7 +23,7 @@ def _mark(match: re.Match[str]) -> str:
 
 def clean(text: str) -> str:
     """`text` with Unix newlines, no tabs, in NFC, and every control or direction character as a visible mark. Idempotent."""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     text = text.replace("\u2028", "\n").replace("\u2029", "\n").replace("\x85", "\n").expandtabs(4)
     return unicodedata.normalize("NFC", _HOSTILE.sub(_mark, text))
 

@@ -70,9 +70,15 @@ class Store:
 
     def _rebuild(self) -> None:
         """The journal is gone but its view is there: begin a new journal with what the view holds."""
-        with open_view(self._view) as view:
-            raw = {name: {doc["uid"]: dict(doc) for doc in view.table(name)} for name in Tables.__struct_fields__}
-        self.commit("restore", msgspec.convert(raw, Tables), "the journal was missing; rebuilt from dataset.json")
+        try:
+            with open_view(self._view) as view:
+                raw = {name: {doc["uid"]: dict(doc) for doc in view.table(name)} for name in Tables.__struct_fields__}
+            tables = msgspec.convert(raw, Tables)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise FlavorError(
+                f"journal.log is missing, and {self._view} is not its view ({error!r}).", "Put the journal back.", "damaged"
+            ) from None
+        self.commit("restore", tables, "the journal was missing; rebuilt from dataset.json")
 
     def commit(self, kind: str, put: Tables, note: str = "", of: int | None = None) -> Op:
         """Make the change durable, then visible. Raises FlavorError, with nothing changed, where it cannot be written."""
@@ -132,9 +138,13 @@ class Store:
         return tables
 
     def write_view(self, tables: dict[str, dict[str, Any]]) -> None:
-        """Write the view. May run in a thread, for it touches nothing but its argument and the file."""
-        with open_view(self._view) as view:
-            view.storage.write(tables)
+        """Write the view. May run in a thread, for it touches nothing but its argument and the file. After an OSError it is due again."""
+        try:
+            with open_view(self._view) as view:
+                view.storage.write(tables)
+        except OSError:
+            self._view_seq = -1
+            raise
 
     def close(self) -> None:
         """Write the view and let go of the files. A view that cannot be written is no loss: the journal is the truth."""

@@ -97,7 +97,11 @@ class Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        if error is None:
+            return self.close()
+        with contextlib.suppress(FlavorError):  # what went wrong first is what the person should read
+            self.close()
+        return None
 
     def close(self) -> None:
         """Write the view and let the workspace go."""
