@@ -59,6 +59,11 @@ class WorkerClient:
         return self._process is not None and self._process.returncode is None and self._dead is None
 
     @property
+    def death(self) -> FlavorError | None:
+        """Why the worker ended on its own, once it has."""
+        return self._dead
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 

@@ -1,6 +1,6 @@
 """The README's transcript: real commands on a scratch workspace with the real starter, written between its marks.
 
-    python -m docs.transcript            (prints; --write puts it into README.md)
+python -m docs.transcript            (prints; --write puts it into README.md)
 """
 
 from __future__ import annotations

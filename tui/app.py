@@ -59,7 +59,7 @@ class FlavorApp(App[int]):
     MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs}  # imported when first gone to
     session: Session
     jobs: Jobs
-    _VIEW_EVERY: ClassVar[float] = 2.0
+    _TICK: ClassVar[float] = 2.0
 
     def __init__(self, workspace: Path, *, start_worker: bool = True) -> None:
         """Open the workspace, or the welcome where there is none. Raises FlavorError where it cannot be opened."""
@@ -121,7 +121,7 @@ class FlavorApp(App[int]):
         """What an open workspace needs besides its screen; the worker starts when that has been painted."""
         self.set_keymap(self._own_keys)
         self.title = f"flavor-tui {self.session.workspace.name}"
-        self.set_interval(self._VIEW_EVERY, self._write_view)
+        self.set_interval(self._TICK, self._tick)
         self.call_after_refresh(self._painted)
 
     def _painted(self) -> None:
@@ -146,8 +146,10 @@ class FlavorApp(App[int]):
             with contextlib.suppress(FlavorError):
                 self.session.close()
 
-    async def _write_view(self) -> None:
-        """Bring dataset.json up to date when the person pauses: encoding ten thousand rows would hold up a key."""
+    async def _tick(self) -> None:
+        """See that the worker lives; bring dataset.json up to date when the person pauses, since encoding ten thousand rows
+        would hold up a key."""
+        self.jobs.watch()
         seq = self.session.store.journal.seq
         if seq == self._seq_seen and not self.session.store.read_only:
             await self.session.write_view()

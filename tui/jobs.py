@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
@@ -64,7 +65,8 @@ class Jobs:
             self._say("none", "the model is not loaded; R starts the worker")
         else:
             self._say(
-                "ready", f"ready: {loaded.name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form.split(',')[0]} on {loaded.device}"
+                "ready",
+                f"ready: {PurePath(loaded.name).name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form.split(',')[0]} on {loaded.device}",
             )
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -122,6 +124,12 @@ class Jobs:
         await self.session.stop_worker()
         self._sampling_failed = False
         await self._load()
+
+    def watch(self) -> None:
+        """Notice a worker that ended while nothing was asked of it."""
+        worker = self.session.worker
+        if self.doing == "ready" and worker and worker.death:
+            self._failed(worker.death)
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""

@@ -1,0 +1,128 @@
+"""The app with a real worker on a tiny random base: load, sample, retrain, cancel, measure, continue, die and start again."""
+
+import os
+import re
+import signal
+
+import pytest
+from textual.widgets import TextArea
+
+from core.config import FILE
+from dataset.store import Store
+from runs.registry import Registry
+from tests.engine.conftest import make_tiny
+from tui.app import FlavorApp
+from tui.screens.library import LibraryScreen
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture
+def quick(workspace, base):
+    """The workspace on the tiny base, with few tokens a text."""
+    path = workspace / FILE
+    text = path.read_text().replace('base = "starter"', f'base = "{base}"')
+    path.write_text(re.sub(r"\[sampling\]\n", "[sampling]\nmax_tokens = 12\nbatch = 4\nkeep_ready = 4\n", text))
+    return workspace
+
+
+async def until(pilot, condition, tries=1200):
+    for _ in range(tries):
+        if condition():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError(f"never came: {pilot.app.jobs.doing}, {pilot.app.jobs.line().plain}")
+
+
+async def test_the_whole_evening(quick):
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "loading")
+        await pilot.press("x")  # deciding works while the model loads
+        assert Store(quick, read_only=True).counts["rejected"] == 1
+        await until(pilot, lambda: jobs.doing == "ready" and len(app.session.store.pending) >= 4)
+
+        await pilot.press("T", "x")  # and while it trains
+        await until(pilot, lambda: app.session.registry.current() == "0001/epoch-03")
+        await until(pilot, lambda: jobs.doing == "ready" and any(c.checkpoint == "0001/epoch-03" for c in app.session.queue()))
+        assert app.session.queue()[0].checkpoint == "0001/epoch-03"
+        assert app.session.store.pending[app.screen.shown].checkpoint == "0001/epoch-03"
+
+        worker = app.session.worker.pid
+        await pilot.press("t")
+        await until(pilot, lambda: app.session.registry.current() == "0002/epoch-01")
+        assert app.session.worker.pid == worker
+        assert Registry(quick).run("0002").spec.parent == "0001/epoch-03"
+        await until(pilot, lambda: jobs.doing == "ready")
+
+        await pilot.press("f4", "l")
+        assert isinstance(app.screen, LibraryScreen)
+        await until(pilot, lambda: set(app.screen.losses) == set(app.session.store.examples))
+        assert all(loss > 0 for loss in app.screen.losses.values())
+
+        await pilot.press("f2")
+        area = app.screen.query_one(TextArea)
+        area.load_text("A tower")
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: jobs.doing == "ready")
+        assert area.text.startswith("A tower")
+
+
+async def test_a_cancelled_retrain_leaves_everything_as_it_was(quick):
+    path = quick / FILE
+    path.write_text(path.read_text().replace("[training]", "[training]\nepochs = 100"))
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        await pilot.press("T")
+        await until(pilot, lambda: "step" in app.jobs.line().plain)
+        await pilot.press("c")
+        await until(pilot, lambda: Registry(quick).run("0001").status == "cancelled")
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        assert app.session.registry.current() == "base"
+        await pilot.press("g")
+        await until(pilot, lambda: app.jobs.doing == "sampling")
+
+
+async def test_a_worker_that_dies_is_named_and_starts_again_on_a_key(quick):
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        await pilot.press("T")
+        await until(pilot, lambda: app.jobs.doing == "training")
+        os.kill(app.session.worker.pid, signal.SIGKILL)
+        await until(pilot, lambda: app.jobs.doing == "dead")
+        assert "memory ran out" in app.jobs.line().plain and "R starts it again" in app.jobs.line().plain
+        await pilot.press("a")  # deciding goes on
+        assert Store(quick, read_only=True).counts["accepted"] == 1
+        assert (quick / "logs/worker.log").exists()
+        await pilot.press("R")
+        await until(pilot, lambda: app.jobs.doing in ("ready", "sampling"))
+        assert Registry(quick).run("0001").status == "interrupted"
+        assert app.session.registry.current() == "base"
+
+
+async def test_a_worker_that_dies_while_nothing_goes_on_is_noticed(quick):
+    path = quick / FILE
+    path.write_text(path.read_text().replace("keep_ready = 4", "keep_ready = 0"))
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        os.kill(app.session.worker.pid, signal.SIGKILL)
+        await until(pilot, lambda: app.jobs.doing == "dead")
+
+
+async def test_a_base_that_is_not_there_is_said(workspace):
+    path = workspace / FILE
+    path.write_text(path.read_text().replace('base = "starter"', 'base = "./nowhere.gguf"'))
+    app = FlavorApp(workspace)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "dead")
+        assert "is not there" in app.jobs.line().plain
+        await pilot.press("a")
+        assert Store(workspace, read_only=True).counts["accepted"] == 1
