@@ -86,7 +86,9 @@ class Sampler:
         cache = DynamicCache(config=self.model.config)
         rows = list(range(len(prompts)))
         written: list[list[int]] = [[] for _ in prompts]
-        logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1).logits[
+        # The last place by its index: a slice leaves a view, for which torch copies the output matrix once a row.
+        last = torch.tensor([width - 1], device=device)
+        logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=last).logits[
             :, -1
         ]
         next_position = positions[:, -1:] + 1
