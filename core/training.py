@@ -20,7 +20,7 @@ from core.errors import FlavorError
 from core.protocol import Row
 from core.task import Segment
 
-MICRO_TOKENS = 384
+MICRO_TOKENS = 256
 """Padded tokens in one forward; a larger batch is accumulated from several."""
 CHUNK = 64
 """Positions whose float32 probabilities are held at once."""

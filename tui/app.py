@@ -105,6 +105,10 @@ class FlavorApp(App[int]):
 
             self.push_screen(WelcomeScreen(self._workspace), self._chosen)
 
+    def on_ready(self) -> None:
+        """Textual draws its first picture inside a batch, which throws it away; without this the next one comes 20 ms later."""
+        self.screen.refresh()
+
     def _chosen(self, workspace: Path | None) -> None:
         if workspace is None:
             self._leave(0)
@@ -125,6 +129,7 @@ class FlavorApp(App[int]):
         self.call_after_refresh(self._painted)
 
     def _painted(self) -> None:
+        gc.freeze()  # what is imported stays anyway; looking through it would hold the picture back by 20 ms
         gc.enable()
         remember(self.session.workspace)
         if self.session.held_by:

@@ -67,7 +67,6 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             yield VerticalScroll(Plain(id="queue"), id="queue-side", can_focus=False)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#text-scroll").focus()
 
     def candidate(self) -> Candidate | None:

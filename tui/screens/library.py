@@ -58,7 +58,6 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         table = self.query_one(DataTable)
         for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", 200)):
             table.add_column(label, width=width, key=label)
-        super().on_mount()
         table.focus()
 
     def _rows(self) -> list[tuple[str, Example | Candidate]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -33,7 +34,7 @@ class Page(Screen[None]):
         yield TopBar(self.session, self.MODE)
         yield from self.body()
         yield Activity()
-        yield Footer(show_command_palette=False)
+        yield Vertical(id="keys")
 
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
@@ -47,6 +48,10 @@ class Page(Screen[None]):
 
     def on_mount(self) -> None:
         self.renew()
+        self.set_timer(0.05, self._show_keys)  # a widget a key: not before the first picture, which it would hold up
+
+    async def _show_keys(self) -> None:
+        await self.query_one("#keys").mount(Footer(show_command_palette=False))
 
     def on_screen_resume(self) -> None:
         if self.is_mounted:

@@ -54,7 +54,6 @@ candidates come from it. Later is not always better: the one with the lowest hel
         table = self.query_one(DataTable)
         for label, width in (("", 1), ("checkpoint", 13), ("held-out", 9), ("accepted", 8)):
             table.add_column(label, key=label, width=width)
-        super().on_mount()
         table.focus()
 
     def _rates(self) -> dict[str, tuple[int, int]]:

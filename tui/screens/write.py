@@ -45,7 +45,6 @@ draft at once, whatever happens.
             yield Plain(id="measure")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one(TextArea).focus()
         self.set_interval(0.8, self._keep)
 
