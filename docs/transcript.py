@@ -17,9 +17,8 @@ from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- transcript -->", "<!-- /transcript -->"
-WIDTH = 110
-CUT = 420
-"""Characters of a long answer that are kept."""
+CUT = 240
+"""Characters of a long line that are kept."""
 
 
 def run(line: str, where: Path) -> str:
@@ -27,8 +26,7 @@ def run(line: str, where: Path) -> str:
     words = shlex.split(line)
     assert words[0] == "flavor-tui"
     done = subprocess.run([sys.executable, "-m", "tui", *words[1:]], capture_output=True, text=True, cwd=where, check=False)
-    answer = done.stdout + done.stderr
-    return answer if len(answer) <= CUT or "\n" in answer.strip()[:CUT] else answer[:CUT] + "...\n"
+    return done.stdout + done.stderr
 
 
 def transcript() -> str:
@@ -58,7 +56,7 @@ def transcript() -> str:
         say("flavor-tui status evening --json")
         say("flavor-tui use evening 0009/epoch-01")
     text = "\n".join(out)
-    return "\n".join(line if len(line) <= 240 else line[:240] + "..." for line in text.splitlines())
+    return "\n".join(line if len(line) <= CUT else line[:CUT] + "..." for line in text.splitlines())
 
 
 def main() -> None:

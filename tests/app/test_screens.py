@@ -26,11 +26,6 @@ def on_disk(workspace):
     return Store(workspace, read_only=True)
 
 
-async def opened(app, pilot):
-    await pilot.pause()
-    return app
-
-
 async def test_deciding(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -49,6 +44,18 @@ async def test_deciding(workspace):
             assert text in shown(app)
         assert on_disk(workspace).counts["pending"] == 3
         assert len(on_disk(workspace).examples) == 3
+
+
+async def test_every_screen_shows_its_keys(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in ("f3", "f2", "f4", "f5"):
+            await pilot.press(key)
+            for _ in range(50):
+                await pilot.pause(0.02)
+                if app.screen.query("Footer FooterKey"):
+                    break
+            assert app.screen.query("Footer FooterKey"), key
 
 
 async def test_undo_goes_on_after_a_restart(workspace):

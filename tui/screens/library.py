@@ -96,7 +96,8 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         if rows:
             table.move_cursor(row=min(at, len(rows) - 1))
         total = len(self.session.store.examples)
-        shown = f"{len(rows)} shown" if self._filter == "all" else f"{len(rows)} {self._filter} shown"
+        others = sum(isinstance(row, Candidate) for _, row in rows)
+        shown = f"{len(rows)} shown, {others} of them rejected or skipped" if self._filter == "all" else f"{len(rows)} {self._filter} shown"
         self.query_one("#library-head", Plain).update(line((f"{total} examples · ", "bold"), (shown, "$text-muted")))
 
     def _selected(self) -> str | None:

@@ -52,6 +52,7 @@ class Page(Screen[None]):
 
     async def _show_keys(self) -> None:
         await self.query_one("#keys").mount(Footer(show_command_palette=False))
+        self.refresh_bindings()  # a footer shows nothing until it is told of them
 
     def on_screen_resume(self) -> None:
         if self.is_mounted:

@@ -114,9 +114,12 @@ candidates come from it. Later is not always better: the one with the lowest hel
         parts: list[str | tuple[str, str]] = []
         if losses:
             parts.append((f"loss by step: {losses[0]:.2f} → {losses[-1]:.2f}\n\n", "$text-muted"))
-        for epoch, loss in run.held_out():
+        measured = run.held_out()
+        before = measured[0][1] if measured else 0.0
+        for epoch, loss in measured:
+            why = "  ← chosen: the lowest" if loss <= before else "  ← chosen: the lowest after training; its parent was lower"
             best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
-            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{'  ← chosen: the lowest' if best else ''}\n", "bold" if best else ""))
+            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why if best else ''}\n", "bold" if best else ""))
         held.update(line(*parts))
 
     @on(DataTable.RowSelected)

@@ -40,7 +40,7 @@ class WelcomeScreen(Screen[Path]):
         with VerticalScroll(id="welcome"):
             yield Plain(plain("flavor-tui", "bold $accent"))
             yield Plain(
-                "Write a few dozen texts, taste what a small local model makes of them, keep the good ones with one key,\nretrain with one key."
+                "Write a few dozen texts, taste what a small local model makes of them, keep the good ones with one key, retrain with one key."
             )
             yield Plain(plain("A new workspace", "bold"), classes="door")
             with Horizontal(classes="field"):
