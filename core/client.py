@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -52,6 +52,8 @@ class WorkerClient:
         self._pump: asyncio.Task[None] | None = None
         self._queues: dict[int, asyncio.Queue[AnyEvent]] = {}
         self._next = 0
+        self._examples: list[str] | None = None
+        """What the worker knows of the examples."""
         self._dead: WorkerDied | None = None
 
     @property
@@ -81,6 +83,7 @@ class WorkerClient:
                 env={**os.environ, **_ENVIRONMENT},
             )
         self._dead = None
+        self._examples = None
         self._pump = asyncio.create_task(self._read(self._process), name="worker-pump")
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -123,7 +126,7 @@ class WorkerClient:
         self._next += 1
         return self._next
 
-    async def _run(self, command: Command) -> AsyncIterator[AnyEvent]:
+    async def _run(self, command: Command) -> AsyncGenerator[AnyEvent]:
         """Send `command` and yield its events up to the last. Leaving early cancels it in the worker.
 
         Raises FlavorError where the command failed, or the worker died.
@@ -148,11 +151,27 @@ class WorkerClient:
     def load(self, base: str, quantization: str, lora: Lora) -> AsyncIterator[AnyEvent]:
         return self._run(Load(id=self._number(), base=base, quantization=quantization, lora=lora))
 
-    def sample(
-        self, checkpoint: Path | None, prompts: list[list[Segment]], seeds: list[int], settings: Sampling
+    async def sample(
+        self,
+        checkpoint: Path | None,
+        prompts: list[list[Segment]],
+        seeds: list[int],
+        settings: Sampling,
+        examples: list[str] | None = None,
+        free: list[str] | None = None,
     ) -> AsyncIterator[AnyEvent]:
+        """The examples travel only where they are not those that the worker has."""
         where = str(checkpoint) if checkpoint else None
-        return self._run(Sample(id=self._number(), checkpoint=where, prompts=prompts, seeds=seeds, settings=settings))
+        examples = examples or []
+        command = Sample(
+            id=self._number(), checkpoint=where, prompts=prompts, seeds=seeds, settings=settings,
+            examples=None if examples == self._examples else examples, free=free or [],
+        )  # fmt: skip
+        self._examples = None  # until it is known to have arrived
+        async with contextlib.aclosing(self._run(command)) as events:
+            async for event in events:
+                self._examples = examples
+                yield event
 
     def train(self, run: Path) -> AsyncIterator[AnyEvent]:
         return self._run(Train(id=self._number(), run=str(run)))

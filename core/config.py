@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -59,12 +60,41 @@ class Training(_Section, frozen=True):
     """Rows longer than this are named and left out, never cut."""
 
 
+Preset = Literal["faithful", "balanced", "wild"]
+PRESETS: dict[str, dict[str, float]] = {
+    "faithful": {"temperature": 0.7, "min_p": 0.1},
+    "balanced": {},
+    "wild": {"temperature": 1.2, "min_p": 0.03, "xtc_probability": 0.3},
+}
+"""Where a preset differs from the defaults; what `flavor.toml` sets itself goes before either."""
+
+
 class Sampling(_Section, frozen=True):
+    preset: Preset = "balanced"
+    """`faithful` keeps to the likely, `wild` to the unlikely; every other value here goes before the preset's."""
     temperature: Annotated[float, Meta(ge=0, le=5)] = 1.0
+    """Applied last, as in llama.cpp: the filters see the model's own probabilities."""
     min_p: Share = 0.05
     """Tokens less likely than this share of the likeliest one are dropped (Nguyen et al. 2407.01082)."""
     top_k: Annotated[int, Meta(ge=0)] = 0
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    top_n_sigma: Annotated[float, Meta(ge=0, le=20)] = 0.0
+    """Tokens whose logit is more than this many standard deviations below the largest are dropped; 0: none (2411.07641)."""
+    xtc_probability: Share = 0.0
+    """How often all likely tokens but the least likely of them are dropped (exclude top choices)."""
+    xtc_threshold: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """What XTC calls likely."""
+    dry_multiplier: Annotated[float, Meta(ge=0, le=10)] = 0.8
+    """Strength of DRY, which makes a text's own repetitions unlikely; 0: off."""
+    dry_base: Annotated[float, Meta(ge=1, le=4)] = 1.75
+    dry_allowed_length: Positive = 2
+    """Tokens that may be repeated freely."""
+    end_ramp: Annotated[float, Meta(ge=0, le=5)] = 0.1
+    """What the end token's logit gains with each token beyond the 90th percentile of the examples' lengths, at the ends of sentences."""
+    max_copied_tokens: Annotated[int, Meta(ge=0, le=1000)] = 8
+    """No span longer than this that stands in only one example is ever written; 0: no such limit."""
+    few_shot: Annotated[int, Meta(ge=0, le=16)] = 4
+    """Examples that the prompt shows to the base, while nothing is trained; 0: the heading alone."""
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""
@@ -79,6 +109,12 @@ class Settings(_Section, frozen=True):
     training: Training = Training()
     sampling: Sampling = Sampling()
     keys: dict[str, str] = {}
+
+
+def with_preset(sampling: Sampling, preset: Preset, own: Mapping[str, Any]) -> Sampling:
+    """`sampling` by a preset, where it does not set a value of its `own`."""
+    values = {name: value for name, value in PRESETS[preset].items() if name not in own}
+    return msgspec.structs.replace(sampling, preset=preset, **values)
 
 
 def _line_of(text: str, path: str) -> int | None:
@@ -110,6 +146,8 @@ def parse(text: str, where: str = FILE) -> Settings:
         line = _line_of(text, path)
         place = f"{where}, line {line}" if line else where
         raise FlavorError(f"{place}: {message}{' at ' + path.strip('`') if path else ''}.", "Mend that setting.", "config") from None
+    own = raw.get("sampling", {})
+    settings = msgspec.structs.replace(settings, sampling=with_preset(settings.sampling, settings.sampling.preset, own))
     names = [field.name.casefold() for field in settings.task.fields]
     for field in settings.task.fields:
         if not field.name.strip() or ":" in field.name or "\n" in field.name or names.count(field.name.casefold()) > 1:
@@ -131,6 +169,12 @@ def load(workspace: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise FlavorError(f"{path} is not UTF-8 at byte {error.start}.", "Save it as UTF-8.", "config") from None
     return parse(text, str(path))
+
+
+def own_sampling(workspace: Path) -> dict[str, Any]:
+    """What `flavor.toml` itself sets under `[sampling]`."""
+    own: dict[str, Any] = tomllib.loads((workspace / FILE).read_text("utf-8")).get("sampling", {})
+    return own
 
 
 def template(name: str) -> Task:
@@ -161,7 +205,10 @@ def render(task: Task, base: str) -> str:
     lines += ['# quantization = "nf4"      # or "none": 16 bits']
     for name in ("lora", "training", "sampling"):
         lines += ["", f"[{name}]"]
-        lines += [f"# {key} = {value}" for key, value in msgspec.to_builtins(getattr(defaults, name)).items()]
+        lines += [
+            f"# {key} = {_quote(value) if isinstance(value, str) else value}"
+            for key, value in msgspec.to_builtins(getattr(defaults, name)).items()
+        ]
     lines += ["", "# Own keys: an action's name and its key, for instance", '# accept = "y"', "[keys]"]
     return "\n".join(lines) + "\n"
 

@@ -101,6 +101,7 @@ class Engine:
         self._adapter = ""
         """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
         self._states: dict[str, dict[str, torch.Tensor]] = {}
+        self._examples: list[str] = []
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
@@ -207,12 +208,15 @@ class Engine:
         folder = Path(command.checkpoint) if command.checkpoint else None
         if not command.prompts or len(command.prompts) != len(command.seeds):
             raise FlavorError("Nothing to sample.", kind="order")
+        if command.examples is not None:
+            self._examples = command.examples
+        sampler.learn_examples(self._examples, command.settings)
         if folder:
             self._use(folder)
         forms.sample(folder is not None, str(folder))
         began = time.perf_counter()
         first, tokens = 0.0, 0
-        for event in sampler.sample(command.prompts, command.seeds, command.settings):
+        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
             match event:
                 case Text():
                     tokens += event.tokens

@@ -45,6 +45,10 @@ class Sample(Command, frozen=True, tag="sample"):
     prompts: list[list[Segment]]
     seeds: list[int]
     settings: Sampling
+    examples: list[str] | None = None
+    """The examples' texts, which may not be copied; None: as in the command before."""
+    free: list[str] = []
+    """Texts that may be copied: attribute values, what the person typed."""
 
 
 class Train(Command, frozen=True, tag="train"):

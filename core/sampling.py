@@ -7,16 +7,27 @@ A batch sampled again with the same prompts, seeds, settings and adapter gives t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.config import Sampling
+from core.filters import NEVER, draw, dry_penalties, end_bonus, probabilities
+from core.originals import Originals, piece_bytes
 from core.task import Segment
 from core.text import clean
 from core.training import encode_prompt
+
+LEAST = 4
+"""Examples from which on their usual length means something."""
+LEAST_SHARED = 32
+"""Tokens at the beginning of all prompts from which on reading them once pays."""
+SENTENCE_ENDS = (b".", b"!", b"?", b'"', b"'", b")", b"\n", b"\x9d", b"\xa6")
+"""Last bytes of a finished sentence; the last two of a closing quote and an ellipsis in UTF-8."""
+BREAKERS = b'\n:"*'
+"""llama.cpp's sequence breakers for DRY: form, not repetition."""
 
 
 @dataclass(frozen=True)
@@ -37,96 +48,129 @@ class Tick:
     first: float
 
 
-def filter_logits(logits: torch.Tensor, settings: Sampling) -> torch.Tensor:
-    """Probabilities (rows x vocabulary, float32) after temperature, top-k, min-p and top-p, in this order. Rows sum to 1."""
-    if settings.temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
-    probabilities = torch.softmax(logits.float() / settings.temperature, -1)
-    if settings.top_k and settings.top_k < probabilities.shape[-1]:
-        least = probabilities.topk(settings.top_k).values[:, -1:]
-        probabilities = probabilities.where(probabilities >= least, 0)
-    if settings.min_p:
-        probabilities = probabilities.where(probabilities >= settings.min_p * probabilities.max(-1, keepdim=True).values, 0)
-    if settings.top_p < 1:
-        ordered, order = probabilities.sort(-1, descending=True)
-        ordered = ordered.where(ordered.cumsum(-1) - ordered < settings.top_p * ordered.sum(-1, keepdim=True), 0)
-        probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered)
-    return probabilities / probabilities.sum(-1, keepdim=True)
+@dataclass
+class _Writing:
+    """A text being written: its place in the batch, its tokens, and what the filters look at."""
 
-
-def draw(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """One token a row by inversion: the first whose cumulative probability exceeds the row's uniform number in [0, 1)."""
-    cumulative = probabilities.cumsum(-1)
-    picked = torch.searchsorted(cumulative, (uniform * cumulative[:, -1]).unsqueeze(-1), right=True).squeeze(-1)
-    return picked.where(picked < probabilities.shape[-1], probabilities.argmax(-1))  # rounding may point past the last one
+    row: int
+    tokens: list[int] = field(default_factory=list)
+    breakers: list[bool] = field(default_factory=list)
+    data: bytes = b""
 
 
 class Sampler:
-    """Samples from one model. Made once for a loaded base; holds what is known of its tokenizer."""
+    """Samples from one model. Made once for a loaded base; holds what is known of its tokenizer, and the examples' texts."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.end = tokenizer.eos_token_id
-        size = model.get_input_embeddings().weight.shape[0]
-        pieces = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
-        self._hash = torch.tensor([piece is not None and "#" in str(piece) for piece in pieces] + [False] * (size - len(pieces)))
+        self._pieces = piece_bytes(tokenizer, model.get_input_embeddings().weight.shape[0])
+        self._originals = Originals(self._pieces, self._encode)
+        self._usual_length = 0.0
+        self._learned: tuple[list[str], int] = ([], 0)
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
+    def learn_examples(self, texts: list[str], settings: Sampling) -> None:
+        """The examples as they are now: what may not be copied, and how long texts are (their 90th percentile, in tokens)."""
+        if (texts, settings.max_copied_tokens) == self._learned:
+            return
+        self._learned = (list(texts), settings.max_copied_tokens)
+        self._originals.update(texts, settings.max_copied_tokens)
+        lengths = sorted(len(self._encode(text)) for text in texts)
+        self._usual_length = lengths[min(len(lengths) - 1, int(0.9 * len(lengths)))] if len(lengths) >= LEAST else 0.0
 
     @torch.inference_mode()
-    def sample(self, prompts: list[list[Segment]], seeds: list[int], settings: Sampling) -> Iterator[Text | Tick]:
-        """A `Tick` for every step of the batch and a `Text` for every prompt as it ends. To cancel, stop iterating."""
+    def sample(self, prompts: list[list[Segment]], seeds: list[int], settings: Sampling, free: Sequence[str] = ()) -> Iterator[Text | Tick]:
+        """A `Tick` for every step of the batch and a `Text` for every prompt as it ends. To cancel, stop iterating.
+
+        `free` are texts that may be copied from: what the person gave.
+        """
         began = time.perf_counter()
         device = self.model.device
-        encoded = [encode_prompt(self.tokenizer, prompt)[0] for prompt in prompts]
-        width = max(map(len, encoded))
-        ids = torch.tensor([[self.end] * (width - len(row)) + row for row in encoded], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in encoded], device=device)
-        uniform = torch.stack([torch.rand(settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        allowed = [text.encode() for text in free]
+        uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        logits, cache, mask = self._read([encode_prompt(self.tokenizer, prompt)[0] for prompt in prompts])
+        position = mask.sum(-1, keepdim=True)
+        texts = [_Writing(row) for row in range(len(prompts))]
+        for step in range(settings.max_tokens):
+            rows = [text.row for text in texts]
+            scores = self._judge(logits.float().cpu(), texts, step, settings, allowed)
+            picked = draw(probabilities(scores, settings, uniform[rows, 1, step], self.end), uniform[rows, 0, step])
+            going = []
+            for place, (text, token) in enumerate(zip(texts, picked.tolist(), strict=True)):
+                ended = self._write(text, token, settings)
+                if ended:
+                    yield ended
+                else:
+                    going.append(place)
+            yield Tick(time.perf_counter() - began)
+            if not going:
+                return
+            if len(going) < len(texts):
+                keep = torch.tensor(going, device=device)
+                texts = [texts[place] for place in going]
+                cache.batch_select_indices(keep)
+                mask, position, picked = mask[keep], position[keep], picked[keep.cpu()]
+            mask = torch.cat([mask, mask.new_ones(len(texts), 1)], -1)
+            logits = self.model(
+                input_ids=picked.to(device).unsqueeze(-1), attention_mask=mask, position_ids=position, past_key_values=cache
+            ).logits[:, -1]
+            position = position + 1
+
+    def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
+        """Logits after each prompt, the cache, and its mask. What all prompts begin with is read once, the rest padded on the left."""
+        device = self.model.device
         cache = DynamicCache(config=self.model.config)
-        rows = list(range(len(prompts)))
-        written: list[list[int]] = [[] for _ in prompts]
+        shared = next((at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1), min(map(len, prompts)) - 1)
+        if shared < LEAST_SHARED or len(prompts) == 1:
+            shared = 0
+        if shared:
+            self.model(
+                input_ids=torch.tensor([prompts[0][:shared]], device=device), past_key_values=cache, logits_to_keep=torch.tensor([0])
+            )
+            cache.batch_repeat_interleave(len(prompts))
+        width = max(map(len, prompts)) - shared
+        pads = [width - len(row) + shared for row in prompts]
+        ids = torch.tensor([[self.end] * pad + row[shared:] for pad, row in zip(pads, prompts, strict=True)], device=device)
+        mask = torch.tensor([[1] * shared + [0] * pad + [1] * (width - pad) for pad in pads], device=device)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
         # The last place by its index: a slice leaves a view, for which torch copies the output matrix once a row.
         last = torch.tensor([width - 1], device=device)
-        logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=last).logits[
-            :, -1
-        ]
-        next_position = positions[:, -1:] + 1
-        for step in range(settings.max_tokens):
-            picked = draw(filter_logits(logits.cpu(), settings), uniform[rows, step])
-            done = []
-            hashes = self._hash[picked].tolist()
-            for place, (row, token) in enumerate(zip(rows, picked.tolist(), strict=True)):
-                if token == self.end:
-                    done.append(place)
-                    yield self._text(row, written[row], "stop")
-                    continue
-                written[row].append(token)
-                if hashes[place] and (cut := self._cut(written[row])) is not None:
-                    done.append(place)
-                    yield Text(row, cut, "stop", len(written[row]), True)
-                elif len(written[row]) == settings.max_tokens:
-                    done.append(place)
-                    yield self._text(row, written[row], "length")
-            yield Tick(time.perf_counter() - began)
-            if len(done) == len(rows):
-                return
-            if done:
-                keep = torch.tensor([place for place in range(len(rows)) if place not in done], device=device)
-                rows = [rows[place] for place in keep.tolist()]
-                cache.batch_select_indices(keep)
-                mask, next_position, picked = mask[keep], next_position[keep], picked[keep.cpu()]
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], -1)
-            logits = self.model(
-                input_ids=picked.to(device).unsqueeze(-1), attention_mask=mask, position_ids=next_position, past_key_values=cache
-            ).logits[:, -1]
-            next_position = next_position + 1
+        out = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=last)
+        return out.logits[:, -1], cache, mask
+
+    def _judge(self, logits: torch.Tensor, texts: list[_Writing], step: int, settings: Sampling, free: Sequence[bytes]) -> torch.Tensor:
+        """The logits after everything that looks at what a text already says: DRY, the end ramp, anti-copy."""
+        for place, text in enumerate(texts):
+            penalties = dry_penalties(text.tokens, text.breakers, settings)
+            if penalties:
+                logits[place, list(penalties)] -= torch.tensor(list(penalties.values()))
+            logits[place, self.end] += end_bonus(step, self._usual_length, text.data[-1:] in SENTENCE_ENDS, settings)
+            forbidden = self._originals.forbidden(text.data, free)
+            if forbidden:
+                logits[place, list(forbidden)] = NEVER
+        return logits
+
+    def _write(self, text: _Writing, token: int, settings: Sampling) -> Text | None:
+        """Append a token; the finished text, where it ends with it."""
+        if token == self.end:
+            return Text(text.row, self._decode(text.tokens).strip(), "stop", len(text.tokens), False)
+        piece = self._pieces[token]
+        text.tokens.append(token)
+        text.breakers.append(any(byte in BREAKERS for byte in piece))
+        text.data += piece
+        if b"#" in piece and (cut := self._cut(text.tokens)) is not None:
+            return Text(text.row, cut, "stop", len(text.tokens), True)
+        if len(text.tokens) == settings.max_tokens:
+            return Text(text.row, self._decode(text.tokens).strip(), "length", len(text.tokens), False)
+        return None
 
     def _decode(self, tokens: list[int]) -> str:
         return clean(self.tokenizer.decode(tokens, skip_special_tokens=True))
-
-    def _text(self, row: int, tokens: list[int], finish: str) -> Text:
-        return Text(row, self._decode(tokens).strip(), finish, len(tokens), False)
 
     def _cut(self, tokens: list[int]) -> str | None:
         """The text before a new heading, if one has begun: the task's next heading is an end as good as the end token."""

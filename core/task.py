@@ -87,19 +87,31 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The prompt as one string."""
         return "".join(text for text, _ in self.segments(values))
 
-    def draw(self, fixed: Mapping[str, str], known: Mapping[str, Sequence[str]], seed: int) -> dict[str, str]:
-        """Values for a candidate: `fixed` ones kept, the rest drawn with `seed`.
+    def draw(self, fixed: Mapping[str, str], known: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[dict[str, str]]:
+        """Values for a candidate of each seed: `fixed` ones kept, the rest drawn, as different over the batch as can be.
 
-        Choices and scales are drawn evenly, free text from the values that the examples (`known`) use; where there are none
-        the field is left open.
+        Choices and scales are drawn evenly. Free texts come together from one example (`known`: their values), since those of one
+        belong together; where there are none they are left open.
         """
-        rng = random.Random(seed)
-        drawn = {}
-        for field in self.fields:
-            pool = field.choices() or tuple(known.get(field.name, ()))
-            pick = rng.choice(pool) if pool else ""  # drawn also where fixed: the other fields then do not shift
-            drawn[field.name] = fixed.get(field.name) or pick
-        return {name: value for name, value in drawn.items() if value}
+        texts = [field.name for field in self.fields if not field.choices()]
+        pools: dict[str, list[dict[str, str]]] = {
+            field.name: [{field.name: value} for value in field.choices()] for field in self.fields if field.choices()
+        }
+        pools[""] = list(
+            {tuple(row.items()): row for each in known if (row := {name: each[name] for name in texts if name in each})}.values()
+        )
+        drawn: list[dict[str, str]] = [{} for _ in seeds]
+        for name, pool in pools.items():
+            rng = random.Random(f"{seeds[0] if seeds else 0}-{name}")
+            order: list[dict[str, str]] = []
+            for values in drawn:
+                if not order:
+                    order = rng.sample(pool, len(pool))
+                if order:
+                    values.update(order.pop())
+        return [
+            {field.name: value for field in self.fields if (value := fixed.get(field.name) or values.get(field.name))} for values in drawn
+        ]
 
 
 def parse_field(spec: str) -> Field:

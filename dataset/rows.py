@@ -38,10 +38,14 @@ class Batch(msgspec.Struct, frozen=True):
     """`base`, or run and epoch, e.g. 0007/epoch-03."""
     prompts: list[list[Segment]]
     seeds: list[int]
-    settings: dict[str, float]
+    settings: dict[str, float | str]
     created: str
     base: str = ""
     fingerprint: str = ""
+    examples_at: int = 0
+    """The journal's line after which the examples were as the sampler knew them; 0: it knew none."""
+    free: list[str] = []
+    """Texts that might be copied."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -74,7 +78,7 @@ class Decision(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     checkpoint: str
     seed: int
-    settings: dict[str, float]
+    settings: dict[str, float | str]
     example: str = ""
 
 

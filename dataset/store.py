@@ -127,6 +127,19 @@ class Store:
         """The examples' texts by id."""
         return {uid: example.text for uid, example in self.examples.items()}
 
+    def texts_at(self, seq: int) -> list[str]:
+        """The examples' texts as they were after line `seq` of the journal."""
+        found: dict[str, str] = {}
+        for op in Journal(self.journal.path, read_only=True).replay():
+            if op.seq > seq:
+                break
+            for uid, example in op.put.examples.items():
+                if example is None:
+                    found.pop(uid, None)
+                else:
+                    found[uid] = example.text
+        return list(found.values())
+
     def snapshot(self) -> dict[str, dict[str, Any]] | None:
         """The view's tables, or None if nothing changed since it was last written. Give it to `write_view`."""
         if self._view_seq == self.journal.seq or self.journal.read_only:

@@ -67,14 +67,26 @@ def test_values_are_checked(task):
         task.check({"Price": "6"})
 
 
+DRAWN = Task("H", fields=(Field("A", "scale"), Field("B"), Field("C", "choice", ("x", "y")), Field("D")))
+KNOWN = [{"B": "one", "D": "first"}, {"A": "2", "B": "two", "D": "second"}, {"B": "two", "D": "second"}, {"B": "three"}]
+
+
+@given(st.integers(0, 1 << 60), st.integers(1, 12))
+def test_draws_keep_what_is_fixed(seed, count):
+    seeds = list(range(seed, seed + count))
+    drawn = DRAWN.draw({"A": "4"}, KNOWN, seeds)
+    assert len(drawn) == count
+    assert all(values["A"] == "4" and values["C"] in ("x", "y") for values in drawn)
+    assert drawn == DRAWN.draw({"A": "4"}, KNOWN, seeds)
+    free = DRAWN.draw({}, KNOWN, seeds)
+    assert [(values["B"], values["C"]) for values in free] == [(values["B"], values["C"]) for values in drawn]
+
+
 @given(st.integers(0, 1 << 60))
-def test_draws_keep_what_is_fixed(seed):
-    task = Task("H", fields=(Field("A", "scale"), Field("B"), Field("C", "choice", ("x", "y"))))
-    drawn = task.draw({"A": "4"}, {"B": ["one", "two"]}, seed)
-    assert drawn["A"] == "4" and drawn["B"] in ("one", "two") and drawn["C"] in ("x", "y")
-    assert drawn == task.draw({"A": "4"}, {"B": ["one", "two"]}, seed)
-    free = task.draw({}, {"B": ["one", "two"]}, seed)
-    assert (free["B"], free["C"]) == (drawn["B"], drawn["C"])
+def test_draws_differ_over_a_batch_and_texts_stay_together(seed):
+    drawn = DRAWN.draw({}, KNOWN, list(range(seed, seed + 6)))
+    assert {values["A"] for values in drawn[:5]} == set("12345")
+    assert sorted((values["B"], values.get("D")) for values in drawn[:3]) == [("one", "first"), ("three", None), ("two", "second")]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from core import config
 from core.errors import FlavorError
 from core.text import strip_controls
 from tui.say import complain
@@ -50,6 +51,10 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--checkpoint", metavar="ID", help="another checkpoint, or base")
     generate.add_argument("--seed", type=int, metavar="S")
     generate.add_argument("--max-tokens", type=int, metavar="M")
+    generate.add_argument("--preset", choices=list(config.PRESETS), help="faithful, balanced or wild")
+    generate.add_argument(
+        "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
+    )
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE")
     decide.add_argument("verdict", choices=["accept", "reject", "skip"])
@@ -95,7 +100,9 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "import":
             return commands.import_(workspace, args.files)
         case "generate":
-            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, args.max_tokens)
+            changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
+            changes = {name: value for name, value in changes.items() if value is not None}
+            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset)
         case "decide":
             return commands.decide(workspace, args.candidate, args.verdict, args.text)
         case "undo":

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from core import config
+from core.config import Preset
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
 from core.task import Task, parse_field
@@ -119,7 +120,13 @@ async def import_(workspace: Path, files: list[Path]) -> Output:
 
 
 async def generate(
-    workspace: Path, count: int, settings: list[str], checkpoint: str | None, seed: int | None, tokens: int | None
+    workspace: Path,
+    count: int,
+    settings: list[str],
+    checkpoint: str | None,
+    seed: int | None,
+    changes: dict[str, Any],
+    preset: Preset | None,
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
@@ -137,7 +144,9 @@ async def generate(
             async for progress in start(session):
                 yield progress
             made, seconds, sampled = 0, 0.0, 0
-            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, max_tokens=tokens):
+            if preset:
+                session.use_preset(preset)
+            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, **changes):
                 if isinstance(event, Candidate):
                     made += 1
                     yield candidate_line(event)

@@ -8,17 +8,19 @@ import contextlib
 import hashlib
 import math
 import os
+import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from core import config, runfiles
 from core.client import WorkerClient
-from core.config import Sampling, Settings
+from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
 from core.files import Lock, new_uid, now
 from core.gauges.breakdown import flags
@@ -26,7 +28,7 @@ from core.gauges.copying import Copying
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE, RunSpec
-from core.task import Task
+from core.task import Segment, Task
 from core.text import check_text, clean, words
 from dataset.folds import held_out
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
@@ -37,6 +39,8 @@ CHARACTERS_PER_TOKEN = 4.2
 """Of English prose, for estimates only."""
 COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
+MOST_SHOWN = 1200
+"""Characters of an example that may be shown in a prompt: reading it takes its time."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
 
@@ -283,36 +287,48 @@ class Session:
             raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
         return self.worker, self.loaded
 
+    def use_preset(self, preset: Preset) -> None:
+        """Sample by a preset from now on, where flavor.toml does not set the values itself."""
+        own = config.own_sampling(self.workspace)
+        sampling = config.with_preset(msgspec.convert(own, Sampling), preset, own)
+        self.settings = msgspec.structs.replace(self.settings, sampling=sampling)
+
     async def sample(
-        self, count: int, fixed: Mapping[str, str], *, checkpoint: str | None = None, seed: int | None = None, max_tokens: int | None = None
+        self, count: int, fixed: Mapping[str, str], *, checkpoint: str | None = None, seed: int | None = None, **changes: Any
     ) -> AsyncIterator[Candidate | AnyEvent]:
         """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
 
-        The attributes that are not `fixed` are drawn; candidate i uses seed + i, for both draws.
+        The attributes that are not `fixed` are drawn; candidate i uses seed + i. `changes` are sampling settings for this time.
         """
         self.must_write()
         worker, loaded = self._ready()
         name = checkpoint or self.registry.current()
         folder = self.registry.checkpoint_folder(name)
         fixed = self.task.check(fixed)
-        settings = self.settings.sampling
-        if max_tokens:
-            settings = msgspec.structs.replace(settings, max_tokens=max_tokens)
+        try:
+            settings = msgspec.convert({**msgspec.to_builtins(self.settings.sampling), **changes}, Sampling)
+        except msgspec.ValidationError as error:
+            raise FlavorError(f"These sampling settings will not do: {error}.", kind="config") from None
         first = int.from_bytes(os.urandom(4)) >> 1 if seed is None else seed
-        known = self.known_values()
         for start in range(first, first + count, settings.batch):
             seeds = list(range(start, min(start + settings.batch, first + count)))
-            drawn = [self.task.draw(fixed, known, value) for value in seeds]
-            prompts = [self.task.segments(values) for values in drawn]
+            examples = list(self.store.examples.values())
+            drawn = self.task.draw(fixed, [example.fields for example in examples], seeds)
+            shown = few_shot(self.task, examples, settings.few_shot, start) if name == BASE else []
             batch = Batch(
-                new_uid(), name, prompts, seeds, msgspec.to_builtins(settings), now(), self.settings.model.base, loaded.fingerprint
+                new_uid(), name, [shown + self.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
+                self.settings.model.base, loaded.fingerprint, self.store.journal.seq,
+                sorted({value for values in drawn for value in values.values()}),
             )  # fmt: skip
-            lengths = [len(words(example.text)) for example in self.store.examples.values()]
+            lengths = [len(words(example.text)) for example in examples]
+            texts = [example.text for example in examples]
             recorded = False
-            async for event in worker.sample(folder, prompts, seeds, settings):
+            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free):
                 if not isinstance(event, Arrived):
                     yield event
                     continue
+                if shown:  # the next example's heading is how a text of this prompt ends
+                    event = msgspec.structs.replace(event, cut_at_heading=False)
                 candidate = self._candidate(event, batch, drawn[event.index], lengths)
                 self._commit("sample", Tables(candidates={candidate.uid: candidate}, batches={} if recorded else {batch.uid: batch}))
                 recorded = True
@@ -336,7 +352,9 @@ class Session:
         text = clean(text)
         prompt = [*self.task.segments(self.task.check(fields)), (text.rstrip(), 1.0)] if text.strip() else self.task.segments(fields)
         addition = ""
-        async for event in worker.sample(folder, [prompt], [int.from_bytes(os.urandom(4)) >> 1], self.settings.sampling):
+        seeds = [int.from_bytes(os.urandom(4)) >> 1]
+        texts, free = list(self.store.texts().values()), [text, *fields.values()]
+        async for event in worker.sample(folder, [prompt], seeds, self.settings.sampling, texts, free):
             if isinstance(event, Arrived):
                 addition = clean(event.text).rstrip()
         gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
@@ -351,7 +369,8 @@ class Session:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
         folder = self.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
-        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings):
+        texts = self.store.texts_at(batch.examples_at)
+        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free):
             if isinstance(event, Arrived) and event.index == candidate.index:
                 return clean(event.text).strip()
         raise FlavorError("The candidate could not be sampled again.", kind="fault")
@@ -441,6 +460,13 @@ class Session:
         if tables:
             with contextlib.suppress(OSError):  # the journal is the truth; the view is written again at the end
                 await asyncio.to_thread(self.store.write_view, tables)
+
+
+def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
+    """`count` examples drawn by `seed`, as the beginning of a prompt: what a base that was not trained can go by (Lin et al. 2312.01552)."""
+    pool = [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
+    chosen = random.Random(seed).sample(pool, min(count, len(pool)))
+    return [part for example in chosen for part in (*task.segments(example.fields), (example.text + "\n\n", 0.0))]
 
 
 def _versions() -> dict[str, str]:

@@ -1,37 +1,11 @@
-"""Sampling: filters against hand-worked cases, the same again from the record, ends where it should."""
+"""Sampling: the same again from the record, ends where it should, shared beginnings, no copies."""
 
-import pytest
 import torch
 
 from core.config import Sampling
-from core.sampling import Text, Tick, draw, filter_logits
+from core.sampling import Text, Tick
 
 PROMPT = [("# Heading\n\n", 0.0)]
-
-
-def logits(*probabilities):
-    return torch.tensor([probabilities]).log()
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        (Sampling(min_p=0), [0.5, 0.3, 0.15, 0.05]),
-        (Sampling(min_p=0.2), [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0]),
-        (Sampling(min_p=0, top_k=2), [0.625, 0.375, 0, 0]),
-        (Sampling(min_p=0, top_p=0.75), [0.625, 0.375, 0, 0]),
-        (Sampling(min_p=0, temperature=0), [1, 0, 0, 0]),
-        (Sampling(min_p=0, temperature=0.5), [0.25 / 0.365, 0.09 / 0.365, 0.0225 / 0.365, 0.0025 / 0.365]),
-    ],
-)
-def test_filters(settings, expected):
-    assert filter_logits(logits(0.5, 0.3, 0.15, 0.05), settings)[0].tolist() == pytest.approx(expected, abs=1e-5)
-
-
-def test_draw_inverts_the_distribution():
-    probabilities = torch.tensor([[0.5, 0.0, 0.3, 0.2]]).repeat(5, 1)
-    uniform = torch.tensor([0.0, 0.49, 0.51, 0.81, 0.9999999])
-    assert draw(probabilities, uniform).tolist() == [0, 0, 2, 3, 3]
 
 
 def sample(engine, seeds, tokens=24, **settings):
@@ -65,7 +39,7 @@ def test_a_new_heading_ends_a_text(engine, monkeypatch):
     """The rows are fed a fixed text by a stand-in for the drawing of tokens, since an untrained model writes no headings."""
     ids = engine._base.tokenizer("A text.\n# Heading", add_special_tokens=False).input_ids
     fed = iter(ids)
-    monkeypatch.setattr("core.sampling.draw", lambda probabilities, uniform: torch.tensor([next(fed)] * len(uniform)))
+    monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
     text = sample(engine, [1])[0]
     assert (text.text, text.finish, text.cut_at_heading) == ("A text.", "stop", True)
 
@@ -73,7 +47,7 @@ def test_a_new_heading_ends_a_text(engine, monkeypatch):
 def test_hash_inside_a_line_is_no_heading(engine, monkeypatch):
     ids = engine._base.tokenizer("room #4", add_special_tokens=False).input_ids
     fed = iter([*ids, engine._sampler.end])
-    monkeypatch.setattr("core.sampling.draw", lambda probabilities, uniform: torch.tensor([next(fed)] * len(uniform)))
+    monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
     assert sample(engine, [1])[0].text == "room #4"
 
 
@@ -83,3 +57,38 @@ def test_sampling_stops_when_iteration_stops(engine):
     assert isinstance(next(event for event in events if isinstance(event, Tick)), Tick)
     events.close()
     assert next(events, None) is None
+
+
+def greedy(engine, prompts, **settings):
+    engine._forms.sample(False, "")
+    events = engine._sampler.sample(prompts, list(range(len(prompts))), Sampling(max_tokens=12, temperature=0, **settings))
+    return {event.index: event.text for event in events if isinstance(event, Text)}
+
+
+def test_a_shared_beginning_read_once_changes_nothing(engine):
+    beginning = [("The examples that all prompts of this batch begin with, long enough.\n\n", 0.0)]
+    prompts = [[*beginning, (tail, 0.0)] for tail in ("# One\n\n", "# Another, longer one\n\n", "# 3\n\n")]
+    together = greedy(engine, prompts)
+    assert together == {place: greedy(engine, [prompt])[0] for place, prompt in enumerate(prompts)}
+
+
+def test_what_the_model_would_copy_is_not_written(engine, monkeypatch):
+    """The model, by a stand-in for its logits, wants to write one text; made an example, it is followed for eight tokens at most."""
+    text = "A tower that looks at itself"
+    ids = engine._base.tokenizer(text, add_special_tokens=False).input_ids
+
+    def wants_the_text(logits, texts, *rest):
+        for place, writing in enumerate(texts):
+            logits[place, ids[len(writing.tokens) % len(ids)]] = 1e4
+        return judge(logits, texts, *rest)
+
+    judge = engine._sampler._judge
+    monkeypatch.setattr(engine._sampler, "_judge", wants_the_text)
+    assert greedy(engine, [PROMPT])[0] == text[:12]  # bytes are tokens here
+    engine._sampler.learn_examples([text], Sampling())
+    other = greedy(engine, [PROMPT])[0]
+    assert other[:8] == text[:8] and other[8:9] != text[8]
+    engine._sampler.learn_examples([text, "x" + text], Sampling())  # what two have is the form of the task
+    assert greedy(engine, [PROMPT])[0] == text[:12]
+    engine._sampler.learn_examples([text], Sampling(max_copied_tokens=0))
+    assert greedy(engine, [PROMPT])[0] == text[:12]

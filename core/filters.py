@@ -1,0 +1,96 @@
+"""What is done to the logits before a token is drawn: penalties that look at what was written, and filters that cut the tail.
+
+The definitions and their order are llama.cpp's (penalties, top-n-sigma, top-k, top-p, min-p, XTC, temperature last), so that values
+found elsewhere mean the same here; two are ours: XTC never removes the end token, and the end ramp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from core.config import Sampling
+
+NEVER = float("-inf")
+
+
+def dry_penalties(written: Sequence[int], breakers: Sequence[bool], settings: Sampling) -> dict[int, float]:
+    """What DRY takes off the logit of each token that would prolong a repetition (p-e-w; llama.cpp's definition).
+
+    `multiplier * base ** (length - allowed)` for a token that once followed the last `length` >= `allowed` tokens. `breakers[i]` says
+    that `written[i]` (a newline, a colon, a quote, an asterisk) ends a repetition.
+    """
+    if not settings.dry_multiplier or len(written) < 2:
+        return {}
+    last = len(written) - 1
+    limit = next((last - place for place in range(last, -1, -1) if breakers[place]), len(written))
+    longest: dict[int, int] = {}
+    for place in range(last):
+        if written[place] != written[last]:
+            continue
+        length = 1
+        while length <= place and length < limit and written[place - length] == written[last - length]:
+            length += 1
+        if min(length, limit) >= settings.dry_allowed_length:
+            following = written[place + 1]
+            longest[following] = max(longest.get(following, 0), min(length, limit))
+    return {
+        token: settings.dry_multiplier * settings.dry_base ** (length - settings.dry_allowed_length) for token, length in longest.items()
+    }
+
+
+def end_bonus(step: int, begin: float, at_sentence_end: bool, settings: Sampling) -> float:
+    """What the end token's logit gains `step` tokens into a text, where examples rarely go beyond `begin`: only where a sentence has
+    just ended, so that no text is cut short in the middle of one."""
+    return settings.end_ramp * max(0.0, step - begin) if at_sentence_end and begin else 0.0
+
+
+def top_n_sigma(logits: torch.Tensor, n: float) -> torch.Tensor:
+    """Keep what is at most `n` standard deviations of the row's logits below its largest one (Tang et al. 2411.07641)."""
+    possible = logits > NEVER
+    count = possible.sum(-1, keepdim=True)
+    mean = logits.where(possible, 0).sum(-1, keepdim=True) / count
+    deviation = (((logits - mean) ** 2).where(possible, 0).sum(-1, keepdim=True) / count).sqrt()
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - n * deviation, NEVER)
+
+
+def xtc(probabilities: torch.Tensor, uniform: torch.Tensor, settings: Sampling, end: int) -> torch.Tensor:
+    """Exclude top choices (p-e-w): in rows whose `uniform` is below the probability, drop all tokens that reach the threshold but the
+    least likely one of them. The end token stays: without it the text would not end where it should."""
+    strong = probabilities >= settings.xtc_threshold
+    least = probabilities.where(strong, 2.0).amin(-1, keepdim=True)
+    drop = strong & (probabilities > least) & (uniform < settings.xtc_probability).unsqueeze(-1)
+    drop[:, end] = False
+    return probabilities.masked_fill(drop, 0)
+
+
+def probabilities(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor | None = None, end: int = 0) -> torch.Tensor:
+    """From logits (rows x vocabulary) to the probabilities that are drawn from, float32; rows sum to 1. `uniform` (rows) is for XTC."""
+    logits = logits.float()
+    if settings.temperature == 0:
+        return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
+    if settings.top_n_sigma:
+        logits = top_n_sigma(logits, settings.top_n_sigma)
+    found = torch.softmax(logits, -1)
+    if settings.top_k and settings.top_k < found.shape[-1]:
+        found = found.where(found >= found.topk(settings.top_k).values[:, -1:], 0)
+    if settings.top_p < 1:
+        ordered, order = found.sort(-1, descending=True)
+        ordered = ordered.where(ordered.cumsum(-1) - ordered < settings.top_p * ordered.sum(-1, keepdim=True), 0)
+        found = torch.zeros_like(found).scatter(-1, order, ordered)
+    if settings.min_p:
+        found = found.where(found >= settings.min_p * found.amax(-1, keepdim=True), 0)
+    found = found / found.sum(-1, keepdim=True)
+    if settings.xtc_probability and uniform is not None:
+        found = xtc(found, uniform, settings, end)
+    if settings.temperature != 1:
+        found = torch.softmax(found.log() / settings.temperature, -1)
+    return found / found.sum(-1, keepdim=True)
+
+
+def draw(found: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """One token a row by inversion: the first whose cumulative probability exceeds the row's uniform number in [0, 1)."""
+    cumulative = found.cumsum(-1)
+    picked = torch.searchsorted(cumulative, (uniform * cumulative[:, -1]).unsqueeze(-1), right=True).squeeze(-1)
+    return picked.where(picked < found.shape[-1], found.argmax(-1))  # rounding may point past the last one

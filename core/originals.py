@@ -1,0 +1,148 @@
+"""Anti-copy: the examples' texts, and which pieces may not come next because they would complete a copy of one of them.
+
+A span of more than `limit` tokens that stands in only one example is never written. What two examples share is the form of the
+task and stays free. Works on bytes, so that a copy spelled with other tokens is a copy too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from transformers import PreTrainedTokenizerBase
+
+KEY = 6
+"""Bytes by which places in the examples are found."""
+
+
+def piece_bytes(tokenizer: PreTrainedTokenizerBase, size: int) -> list[bytes]:
+    """What each of the first `size` tokens adds to a text, as bytes; nothing for special ones."""
+    special = set(tokenizer.all_special_ids)
+    names = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
+    byte_level = _byte_alphabet() if any(name and "Ġ" in name for name in names) else None
+    pieces = []
+    for number, name in enumerate(names):
+        if name is None or number in special:
+            pieces.append(b"")
+        elif byte_level is not None:
+            pieces.append(bytes(byte_level[char] for char in name) if all(char in byte_level for char in name) else name.encode())
+        elif len(name) == 6 and name.startswith("<0x"):
+            pieces.append(bytes([int(name[3:5], 16)]))
+        else:
+            pieces.append(name.replace("▁", " ").encode())
+    return pieces + [b""] * (size - len(pieces))
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The characters by which byte-level tokenizers (GPT-2) write the 256 bytes."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {**{chr(byte): byte for byte in shown}, **{chr(256 + place): byte for place, byte in enumerate(hidden)}}
+
+
+@dataclass(frozen=True)
+class Original:
+    """One example's text, and where its tokens begin; `starts[-1]` is its length."""
+
+    data: bytes
+    starts: list[int]
+
+
+class Originals:
+    """The texts that may not be copied. `encode` gives a text's token ids, `pieces` each token's bytes."""
+
+    def __init__(self, pieces: Sequence[bytes], encode: Callable[[str], list[int]], limit: int = 8) -> None:
+        self._pieces = pieces
+        self._encode = encode
+        self._limit = limit
+        order = sorted((piece, token) for token, piece in enumerate(pieces) if piece)
+        self._sorted = [piece for piece, _ in order]
+        self._tokens = [token for _, token in order]
+        self._longest = max(map(len, self._sorted), default=0)
+        self._texts: dict[str, Original] = {}
+        self._places: dict[bytes, list[tuple[Original, int]]] = {}
+        self._early: list[tuple[bytes, list[int], bytes]] = []
+        self._by_length = sorted(self._sorted, key=len, reverse=True)
+        self._lonely: dict[bytes, bool] = {}
+
+    def update(self, texts: Iterable[str], limit: int) -> None:
+        """Make `texts` the originals, and `limit` the tokens that may be copied (0: any number)."""
+        wanted = set(texts) if limit else set()
+        if wanted == self._texts.keys() and limit == self._limit:
+            return
+        self._limit = limit
+        self._texts = {text: self._texts.get(text) or self._original(text) for text in wanted}
+        self._lonely.clear()
+        self._places = {}
+        self._early = []
+        for original in self._texts.values():
+            for place in range(KEY, len(original.data)):
+                self._places.setdefault(original.data[place - KEY : place], []).append((original, place))
+        for original in self._texts.values():
+            self._find_early(original)
+
+    def _original(self, text: str) -> Original:
+        starts, data = [0], b""
+        for token in self._encode(text):
+            data += self._pieces[token]
+            starts.append(len(data))
+        return Original(data, starts)
+
+    def _find_early(self, original: Original) -> None:
+        """Spans that one piece could complete before `KEY` bytes of them are written: there the places cannot be looked up."""
+        for first in range(len(original.starts) - 1 - self._limit):
+            span = original.data[original.starts[first] : original.starts[first + self._limit + 1]]
+            for cut in range(min(KEY, len(span))):
+                if len(span) - cut > self._longest:
+                    continue
+                tokens = self.beginning_with(span[cut:]) if cut else self._holding(span)
+                if tokens and self._only_one_has(span):
+                    self._early.append((span[:cut], tokens, span))
+
+    def _holding(self, span: bytes) -> list[int]:
+        """The tokens whose bytes hold all of `span`."""
+        long_enough = takewhile(lambda piece: len(piece) >= len(span), self._by_length)
+        return [token for piece in long_enough if span in piece for token in self.beginning_with(piece)]
+
+    def _only_one_has(self, span: bytes) -> bool:
+        if span not in self._lonely:
+            self._lonely[span] = sum(span in original.data for original in self._texts.values()) < 2
+        return self._lonely[span]
+
+    def beginning_with(self, start: bytes) -> list[int]:
+        """The tokens whose bytes begin with `start`."""
+        low = bisect_left(self._sorted, start)
+        high = low
+        while high < len(self._sorted) and self._sorted[high].startswith(start):
+            high += 1
+        return self._tokens[low:high]
+
+    def forbidden(self, written: bytes, free: Sequence[bytes] = ()) -> set[int]:
+        """The tokens that may not follow `written`. Spans within one of `free` (what the person gave) are allowed."""
+        found: set[int] = set()
+        for before, tokens, span in self._early:
+            if written.endswith(before) and not any(span in text for text in free):
+                found.update(tokens)
+        for original, place in self._places.get(bytes(written[-KEY:]), ()) if len(written) >= KEY else ():
+            rest = self._completion(written, original, place, free)
+            if rest:
+                found.update(self.beginning_with(rest))
+        return found
+
+    def _completion(self, written: bytes, original: Original, place: int, free: Sequence[bytes]) -> bytes:
+        """What would complete the first forbidden span of `original`, of which `written` ends with a part before `place`."""
+        data, starts = original.data, original.starts
+        same = KEY
+        while same < min(place, len(written)) and written[-same - 1] == data[place - same - 1]:
+            same += 1
+        first = bisect_left(starts, place - same)
+        while first + self._limit + 1 < len(starts) and starts[first + self._limit + 1] - place <= self._longest:
+            end = starts[first + self._limit + 1]
+            if end > place and starts[first] < place:
+                span = data[starts[first] : end]
+                if self._only_one_has(span) and not any(span in text for text in free):
+                    return data[place:end]
+            first += 1
+        return b""

@@ -1,0 +1,81 @@
+"""Filters and penalties against hand-worked cases."""
+
+import math
+
+import pytest
+import torch
+
+from core.config import Sampling
+from core.filters import draw, dry_penalties, end_bonus, probabilities, top_n_sigma, xtc
+
+
+def logits(*values):
+    return torch.tensor([values]).log()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Sampling(min_p=0), [0.5, 0.3, 0.15, 0.05]),
+        (Sampling(min_p=0.2), [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0]),
+        (Sampling(min_p=0, top_k=2), [0.625, 0.375, 0, 0]),
+        (Sampling(min_p=0, top_p=0.75), [0.625, 0.375, 0, 0]),
+        (Sampling(min_p=0, temperature=0), [1, 0, 0, 0]),
+        (Sampling(min_p=0, temperature=0.5), [0.25 / 0.365, 0.09 / 0.365, 0.0225 / 0.365, 0.0025 / 0.365]),
+        # the temperature comes last: min-p sees 0.05 / 0.5 < 0.2, at a temperature of 4 it would not
+        (Sampling(min_p=0.2, temperature=4), [x / 2.30 for x in (0.5**0.25, 0.3**0.25, 0.15**0.25, 0)]),
+    ],
+)
+def test_filters(settings, expected):
+    found = probabilities(logits(0.5, 0.3, 0.15, 0.05), settings)[0].tolist()
+    assert found == pytest.approx([value / sum(expected) for value in expected], abs=1e-5)
+
+
+def test_top_n_sigma():
+    """Logits 4, 2, 0, -2: mean 1, deviation sqrt 5 = 2.236; one deviation below 4 is 1.76, two are -0.47."""
+    row = torch.tensor([[4.0, 2.0, 0.0, -2.0]])
+    assert (top_n_sigma(row, 1.0) > -math.inf).tolist() == [[True, True, False, False]]
+    assert (top_n_sigma(row, 2.0) > -math.inf).tolist() == [[True, True, True, False]]
+    barred = torch.tensor([[4.0, 2.0, 0.0, -2.0, -math.inf]])  # what is impossible does not count
+    assert torch.equal(top_n_sigma(barred, 1.0)[:, :4], top_n_sigma(row, 1.0))
+
+
+def test_xtc_leaves_the_least_likely_of_the_likely():
+    row = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).repeat(2, 1)
+    settings = Sampling(xtc_probability=0.5, xtc_threshold=0.15)
+    assert xtc(row, torch.tensor([0.4, 0.6]), settings, end=3)[:, :].tolist() == [
+        pytest.approx([0, 0, 0.2, 0.1]),
+        pytest.approx([0.4, 0.3, 0.2, 0.1]),
+    ]
+    assert xtc(row, torch.tensor([0.4, 0.4]), settings, end=0)[0].tolist() == pytest.approx([0.4, 0, 0.2, 0.1])
+    alone = xtc(torch.tensor([[0.9, 0.1]]), torch.tensor([0.0]), settings, end=1)
+    assert alone[0].tolist() == pytest.approx([0.9, 0.1])
+
+
+def dry(written, breakers=(), **settings):
+    return dry_penalties(list(written), [token in breakers for token in written], Sampling(**settings))
+
+
+def test_dry():
+    """a b c ... a b: c would make a repetition of two, which is what is allowed: the penalty is multiplier * base ** 0."""
+    assert dry("abcxab") == {"c": 0.8}
+    assert dry("abcdxabc") == {"d": pytest.approx(0.8 * 1.75)}
+    assert dry("abcdxabc", dry_allowed_length=4) == {}
+    assert dry("abcdxabc", dry_multiplier=0) == {}
+    assert dry("bcdxabcyabc") == {"y": pytest.approx(0.8 * 1.75), "d": 0.8}  # the longest match of each
+    assert dry("aaaa") == {"a": pytest.approx(0.8 * 1.75)}
+    assert dry("ab:cxab:c", ":") == {}  # one token since the colon
+    assert dry("abc:xabc:", ":") == {}
+
+
+def test_the_end_becomes_likelier_only_after_sentences():
+    settings = Sampling(end_ramp=0.1)
+    assert end_bonus(150, 100, True, settings) == pytest.approx(5)
+    assert end_bonus(150, 100, False, settings) == 0
+    assert end_bonus(90, 100, True, settings) == 0
+    assert end_bonus(150, 0, True, settings) == 0  # no examples, no usual length
+
+
+def test_draw_inverts_the_distribution():
+    row = torch.tensor([[0.5, 0.0, 0.3, 0.2]]).repeat(5, 1)
+    assert draw(row, torch.tensor([0.0, 0.49, 0.51, 0.81, 0.9999999])).tolist() == [0, 0, 2, 3, 3]

@@ -1,0 +1,77 @@
+"""Anti-copy: whatever a writer that wants to copy is left to write, it is no long copy of one example."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.originals import Originals
+
+PIECES = [b"", b"a", b"b", b"c", b" ", b"ab", b"bc", b"abc", b" a", b"ca", b"aa", b"cab ca", b"abcabcabcab"]
+
+
+def encode(text):
+    """The longest piece first, as a tokenizer would not always do it: any cutting will do."""
+    data, ids = text.encode(), []
+    while data:
+        token = max((n for n, piece in enumerate(PIECES) if piece and data.startswith(piece)), key=lambda n: len(PIECES[n]))
+        ids.append(token)
+        data = data[len(PIECES[token]) :]
+    return ids
+
+
+def spans(text, limit):
+    """Every span of `limit` + 1 tokens of a text, as bytes."""
+    ids = encode(text)
+    return {b"".join(PIECES[token] for token in ids[at : at + limit + 1]) for at in range(len(ids) - limit)}
+
+
+def copy_greedily(originals, text, free, seed):
+    """A writer that continues `text` from any place of it, wherever it may, with whatever pieces spell it."""
+    rng, written, data = random.Random(seed), b"", text.encode()
+    for _ in range(60):
+        forbidden = originals.forbidden(written, free)
+        allowed = [token for token, piece in enumerate(PIECES) if piece and token not in forbidden]
+        copying = [token for token in allowed if any(written[-n:] + PIECES[token] in data for n in (9, 5, 1))]
+        written += PIECES[rng.choice(copying or allowed or [0])]
+    return written
+
+
+texts = st.text("abc ", min_size=1, max_size=60)
+
+
+@given(st.lists(texts, min_size=1, max_size=4, unique=True), st.integers(1, 5), st.integers(0, 1000))
+def test_no_long_span_of_one_example_is_written(examples, limit, seed):
+    originals = Originals(PIECES, encode)
+    originals.update(examples, limit)
+    for example in examples:
+        written = copy_greedily(originals, example, [], seed)
+        for text in examples:
+            for span in spans(text, limit):
+                if sum(span in other.encode() for other in examples) == 1:
+                    assert span not in written
+
+
+def test_what_two_examples_share_and_what_is_free_may_be_written():
+    form, limit = "abc cab abc", 3
+    originals = Originals(PIECES, encode)
+    originals.update([form + " b", form + " c", "ccc aaa bbb"], limit)
+    written = b""
+    for token in encode(form):
+        assert token not in originals.forbidden(written)
+        written += PIECES[token]
+    alone = encode("ccc aaa bbb")
+    written = b"".join(PIECES[token] for token in alone[:limit])
+    assert alone[limit] in originals.forbidden(written)
+    assert alone[limit] not in originals.forbidden(written, [b"x ccc aaa bbb x"])
+
+
+def test_the_limit_can_be_lifted_and_examples_change():
+    originals = Originals(PIECES, encode)
+    originals.update(["ccc aaa"], 2)
+    assert originals.forbidden(b"cc")
+    originals.update(["ccc aaa"], 0)
+    assert not originals.forbidden(b"cc")
+    originals.update(["bbb"], 2)
+    assert not originals.forbidden(b"cc")
+    assert originals.forbidden(b"bb")
