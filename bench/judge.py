@@ -20,7 +20,9 @@ MOST_COPIED = 8
 MOST_ALIKE = 0.5
 """Share of a text's own content words that one earlier text may hold."""
 ENDINGS = (".", "!", "?", '."', ".'", '!"', '?"', ".”", "!”", "?”", ".)", "…")
-LITTER = re.compile(r"(?<!\w)#\w|(?m:^\s*(#{1,6}\s|[-*•]\s|\d+[.)]\s))|https?://|www\.|\*\*|<\w+>|(?m:^\s*(Chapter|Part|Note|Attributes|Description)\b.{0,12}$)")
+LITTER = re.compile(
+    r"(?<!\w)#\w|(?m:^\s*(#{1,6}\s|[-*•]\s|\d+[.)]\s))|https?://|www\.|\*\*|<\w+>|(?m:^\s*(Chapter|Part|Note|Attributes|Description)\b.{0,12}$)"
+)
 """Hashtags, headings, lists, links, bold, tags, chapters: never part of a flavour text."""
 
 Fields = Mapping[str, str]
@@ -36,6 +38,8 @@ class Rules:
     attributes: Callable[[str, Fields], bool]
     lengths: tuple[int, int]
     """The fewest and the most words of the written rows."""
+    body: Callable[[str], str] = str
+    """The text without a sentence that the form prescribes word for word: that is no copy."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def likeness(text: str, earlier: Sequence[str]) -> tuple[float, str]:
 
 
 def judge(text: str, fields: Fields, ended: bool, copied: int, earlier: Sequence[str], rules: Rules) -> dict[str, bool]:
-    """Every criterion of a text. `ended`: by itself; `copied`: tokens of `longest_copy`; `earlier`: the examples as they stand now."""
+    """Every criterion of a text. `ended`: by itself; `copied`: tokens of `longest_copy` of its body; `earlier`: the examples as they stand now."""
     return {
         "form": clean_form(text) and rules.form(text),
         "length": right_length(text, rules.lengths),

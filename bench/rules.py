@@ -53,7 +53,7 @@ DISPOSITIONS = {
     ),
     "Hostile": pattern(
         "attack* battle* bellow* bit bite* bitten blood* brood* burn* challeng* crush* destroy* devour* eating enem* fight* fire* fought "
-        "fury grudge* gun* hat* hunt* insult* invad* jaw* kill* rage raid* shoot* shot spite strike* struck teeth threat* war* weapon*"
+        "fury grudge* gun* hate* hatred hunt* insult* invad* jaw* kill* rage raid* shoot* shot spite strike* struck teeth threat* war* weapon*"
     ),
     "Zealous": pattern(
         "belie* bless* brethren cathedral* choir* convert* correct* creed crusade* doctrine* faith* friar* god gods guilt* heres* heretic* "
@@ -71,16 +71,16 @@ DISPOSITIONS = {
 }
 LEAST_HITS = 2
 """Different words of the disposition's list in a text of about a hundred words."""
-SMALL_WORDS = set(
+SMALL_WORDS = pattern(
     "the a an and or of to in on at by for from with it its he she they we you i his her their our your my is are was were who what "
-    "when where why how if not no nobody nothing one two three once every all any some this that these those there here then".split()
+    "when where why how if not no nobody nothing one two three once every all any some this that these those there here then"
 )
 
 
 def names(text: str) -> set[str]:
     """The words with a capital letter that do not begin a sentence."""
     inner = re.findall(r"(?<![.!?:\"'“‘(\n])[ -]([A-Z][a-z]+)", text)
-    return {name for name in inner if name.lower() not in SMALL_WORDS}
+    return {name for name in inner if not SMALL_WORDS.fullmatch(name)}
 
 
 def empire_form(text: str) -> bool:
@@ -108,23 +108,32 @@ ABILITIES = {
     "Strength": pattern(
         "bend break carry climb cut drag force hold haul keep lead lift outrun pull push row shove swim tear throw work wrestle"
     ),
-    "Dexterity": pattern("balance catch climb count cross cut dodge grab hide juggle jump outrun pick run slip sneak stay throw untie work"),
+    "Dexterity": pattern(
+        "balance catch climb count cross cut dodge grab hide juggle jump outrun pick run slip sneak stay throw untie work"
+    ),
     "Constitution": pattern("drink eat endure hold outlast outrun sit stay swallow swim take taste wait"),
     "Intelligence": pattern("bid boil check count cross decode find guess plot read recall remember solve splint study"),
     "Wisdom": pattern("boil break count feed find follow guess lead listen news sense splint stay tend track tell wait walk watch"),
-    "Charisma": pattern("answer apologise ask bluff break call claim feed flatter haggle join keep knock lead news persuade promise sing speak tell"),
+    "Charisma": pattern(
+        "answer apologise ask bluff break call claim feed flatter haggle join keep knock lead news persuade promise sing speak tell"
+    ),
 }
 
 
 def check_form(text: str) -> bool:
     """`Make a ... check, difficulty N. Success: ... Failure: ...`, with a possible difficulty."""
     match = CHECK.fullmatch(text)
-    return bool(match) and 5 <= int(match.group(3)) <= 25
+    return match is not None and 5 <= int(match.group(3)) <= 25
+
+
+def check_body(text: str) -> str:
+    """What follows the prescribed sentence."""
+    return text[text.find("Success:") :] if "Success:" in text else text
 
 
 def check_subject(text: str, fields: Fields, earlier: Sequence[str]) -> bool:
     """It speaks of something in its situation."""
-    return shares_a_word(text.partition("Success:")[2], " ".join(fields.values()))
+    return shares_a_word(check_body(text), " ".join(fields.values()))
 
 
 def check_attributes(text: str, fields: Fields) -> bool:
@@ -132,7 +141,7 @@ def check_attributes(text: str, fields: Fields) -> bool:
     match = re.match(r"Make an? (\w+) check", text)
     if "Action" not in fields:
         return True
-    return bool(match) and match.group(1) in ABILITIES and bool(found(ABILITIES[match.group(1)], fields["Action"]))
+    return match is not None and match.group(1) in ABILITIES and bool(found(ABILITIES[match.group(1)], fields["Action"]))
 
 
 # -- paintings: one long sentence of phrases, with a technique, in the words of a mood -----------------------------------
