@@ -163,7 +163,7 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
         parts += [f"## {evening.task}, seed {evening.seed}", ""]
         parts += [
             f"The judge accepts {evening.ceiling:.0%} of the held-out written rows (with the attributes of another row, {evening.swapped:.0%} "
-            f"would have the right subject and attributes). {seconds / 60:.0f} minutes on the {evening.machine}.",
+            f"would have the right subject and attributes). Ours took {seconds / 60:.0f} minutes ({evening.machine}).",
             "",
             *rounds(evening),
             "",

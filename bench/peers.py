@@ -19,7 +19,7 @@ import msgspec
 
 from bench import cases
 from bench.cases import Case, Try
-from bench.results import Evening, Peer, Set
+from bench.results import Evening, Given, Peer
 from core.config import Sampling
 from core.protocol import Row
 from core.task import Segment
@@ -99,7 +99,7 @@ class Done(msgspec.Struct, frozen=True):
     seconds: dict[str, float]
 
 
-def run(tool: str, given: Set, case: Case, evening: Evening, budget: float) -> Peer:
+def run(tool: str, given: Given, case: Case, evening: Evening, budget: float) -> Peer:
     """Train and sample with a tool's defaults in a process of its own, and judge what came of it."""
     held = [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)]
     settings = msgspec.convert(evening.settings, Sampling)

@@ -81,7 +81,7 @@ class Peer(Lane, frozen=True, kw_only=True):
     """The held-out loss at its end."""
 
 
-class Set(msgspec.Struct, frozen=True):
+class Given(msgspec.Struct, frozen=True):
     """What a peer needs for the same try as a round of ours: rows, and per batch the prompts, seeds, values and free texts."""
 
     after: int
@@ -98,13 +98,14 @@ class Evening(msgspec.Struct, frozen=True):
     task: str
     seed: int
     machine: str
+    """Device and number of cores."""
     ceiling: float
     """Share of the held-out written rows that the judge accepts."""
     swapped: float
     """The same with each row's attributes changed for another row's: what the judge can tell."""
     rounds: list[Round]
     few_shot: Lane | None
-    sets: list[Set]
+    sets: list[Given]
     settings: dict[str, float | str]
     """The sampling settings, for all lanes the same."""
     peers: list[Peer] = []

@@ -10,7 +10,7 @@ from bench.cases import Try, assess
 from bench.evening import among_first
 from bench.judge import CRITERIA, Tokens, clean_form, judge, likeness, longest_copy, right_length
 from bench.plot import spread, svg
-from bench.results import Evening, Judged, Lane, Peer, Round, Set
+from bench.results import Evening, Given, Judged, Lane, Peer, Round
 from dataset.rows import Candidate
 
 
@@ -205,7 +205,7 @@ def made_up(**changes):
         lane(Round, 4, number=1, checkpoint="0001/epoch-02", rows=12, held_out=3.0, epochs={"a": 3.2, "b": 3.0}, seconds={"train": 30.0}),
         lane(Round, 6, copied=8, number=2, checkpoint="0002/epoch-01", rows=16, held_out=2.9, epochs={"c": 2.9}, first=3),
     ]
-    empty = Set(2, [], [], [], [], [])
+    empty = Given(2, [], [], [], [], [])
     others = [
         lane(Peer, 1, 3, tool="LLaMA-Factory", rows=16, after=2, steps=3, planned=3, held_out=3.5, last=3.5),
         lane(Peer, 1, 3, tool="mlx-lm", rows=16, after=2, steps=90, planned=1000, held_out=3.4, last=3.6),
