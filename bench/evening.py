@@ -191,7 +191,7 @@ async def evening(folder: Path, name: str, rounds: int, seed: int, count: int) -
             machine = f"{session.loaded.device if session.loaded else ''}, {os.cpu_count()} cores"
             return Evening(
                 name, seed, machine, best, swapped, player.rounds, player.few_shot,
-                player.sets, msgspec.to_builtins(settings), versions=run.spec.versions if run.spec else {},
+                player.sets, settings, versions=run.spec.versions if run.spec else {},
             )  # fmt: skip
         finally:
             await session.stop_worker()

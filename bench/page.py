@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.judge import CRITERIA
 from bench.plot import svg
 from bench.results import Evening, Lane, Peer
@@ -173,7 +175,7 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
             "",
         ]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(first.versions.items()))
-    settings = ", ".join(f"{name} {value}" for name, value in first.settings.items())
+    settings = ", ".join(f"{name} {value}" for name, value in msgspec.to_builtins(first.settings).items())
     return "\n".join([*parts, f"Sampling settings of every lane: {settings}.", f"Versions: {versions}.", ""])
 
 

@@ -102,8 +102,7 @@ class Done(msgspec.Struct, frozen=True):
 def run(tool: str, given: Given, case: Case, evening: Evening, budget: float) -> Peer:
     """Train and sample with a tool's defaults in a process of its own, and judge what came of it."""
     held = [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)]
-    settings = msgspec.convert(evening.settings, Sampling)
-    job = Job(tool, given.rows, held, given.prompts, given.seeds, given.free, settings, budget, evening.seed)
+    job = Job(tool, given.rows, held, given.prompts, given.seeds, given.free, evening.settings, budget, evening.seed)
     done = subprocess.run([sys.executable, "-m", "bench.peers"], input=msgspec.json.encode(job), stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise SystemExit(f"{tool} failed; its reason stands above.")

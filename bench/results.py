@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bench.judge import CRITERIA
+from core.config import Sampling
 from core.protocol import Row
 from core.task import Segment
 
@@ -106,7 +107,7 @@ class Evening(msgspec.Struct, frozen=True):
     rounds: list[Round]
     few_shot: Lane | None
     sets: list[Given]
-    settings: dict[str, float | str]
+    settings: Sampling
     """The sampling settings, for all lanes the same."""
     peers: list[Peer] = []
     versions: dict[str, str] = {}

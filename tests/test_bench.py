@@ -11,6 +11,7 @@ from bench.evening import among_first
 from bench.judge import CRITERIA, Tokens, clean_form, judge, likeness, longest_copy, right_length
 from bench.plot import spread, svg
 from bench.results import Evening, Given, Judged, Lane, Peer, Round
+from core.config import Sampling
 from dataset.rows import Candidate
 
 
@@ -211,7 +212,7 @@ def made_up(**changes):
         lane(Peer, 1, 3, tool="mlx-lm", rows=16, after=2, steps=90, planned=1000, held_out=3.4, last=3.6),
     ]
     values = {"rounds": rounds, "peers": others, "few_shot": lane(Lane, 2, held_out=3.7), "sets": [empty], **changes}
-    return Evening("empires", 1, "cpu", 0.9, 0.2, settings={"temperature": 1.0}, versions={"torch": "2"}, **values)
+    return Evening("empires", 1, "cpu", 0.9, 0.2, settings=Sampling(), versions={"torch": "2"}, **values)
 
 
 def findings(evening):
