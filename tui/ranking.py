@@ -64,7 +64,7 @@ class Ranking:
 
     def _content(self, candidate: Candidate) -> frozenset[str]:
         if candidate.uid not in self._contents:
-            self._contents[candidate.uid] = frozenset(content(words(candidate.text), self.habits.form))
+            self._contents[candidate.uid] = content(words(candidate.text), self.habits.form)
         return self._contents[candidate.uid]
 
     # -- the order -----------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ class Logistic:
 
 
 def dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(mul, one, other))
+    total: float = sum(map(mul, one, other))
+    return total
 
 
 def sigmoid(value: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 from statistics import fmean, pstdev
 
@@ -48,9 +48,9 @@ class Habits:
         return counter[key] / len(self._words) if self._words else 0.0
 
 
-def content(found: Iterable[str], form: set[str]) -> set[str]:
+def content(found: Iterable[str], form: Set[str]) -> frozenset[str]:
     """Words of four letters or more that are not the form's."""
-    return {word for word in found if len(word) >= STEM} - form
+    return frozenset(word for word in found if len(word) >= STEM) - form
 
 
 def mark_rates(text: str, count: int) -> list[float]:
@@ -60,7 +60,7 @@ def mark_rates(text: str, count: int) -> list[float]:
     return [100 * number / max(count, 1) for number in (*(found[mark] for mark in MARKS), digits)]
 
 
-def likeness(one: set[str], other: set[str]) -> float:
+def likeness(one: Set[str], other: Set[str]) -> float:
     """Share of the words of the smaller set that the other has too, 0 to 1."""
     return len(one & other) / min(len(one), len(other)) if one and other else 0.0
 

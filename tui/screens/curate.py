@@ -69,6 +69,10 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
     def on_mount(self) -> None:
         self.query_one("#text-scroll").focus()
 
+    def on_resize(self) -> None:
+        if self.has_class("-wide"):  # the side bar has room only now
+            self.renew()
+
     def candidate(self) -> Candidate | None:
         """The candidate on the card."""
         return self.session.store.pending.get(self.shown) if self.shown else None
