@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=4096)
 def edit_distance(before: str, after: str) -> float:
     """Words put in, taken out or replaced (Levenshtein), over the words of the longer text: 0 for no change, 1 for another text."""
     first, second = before.split(), after.split()
