@@ -14,7 +14,7 @@ from runs.registry import Run
 if TYPE_CHECKING:
     from tui.session import Session
 
-MOST_TEXTS = 64
+MOST_TEXTS = 48
 """The newest candidates of a checkpoint are gauged, at most so many: more tell little more, and cost time."""
 MEASURES = ("held_out_loss", "loss", "p_end", "p_end_early", "recall", "recall_held_out", "drift", "seen")
 SIGNS = {"underbaked": "○ underbaked", "good": "✓ good", "overbaked": "! overbaked", "cannot tell yet": "? cannot tell"}

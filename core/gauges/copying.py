@@ -12,10 +12,12 @@ SIZES = (4, 5, 6)
 """Words in the runs whose share is measured: the n-gram score of Slack and Al Moubayed (2510.11372), which rises before texts are
 copied whole and before the held-out loss turns."""
 
+RunHolders = dict[tuple[str, ...], set[str]]
+
 
 def runs(tokens: Sequence[str], size: int = SIZE) -> list[tuple[str, ...]]:
     """All runs of `size` words, in order."""
-    return [tuple(tokens[start : start + size]) for start in range(len(tokens) - size + 1)]
+    return list(zip(*(tokens[start:] for start in range(size)), strict=False))
 
 
 class Copying:
@@ -72,26 +74,30 @@ class Copying:
         return counts[uid] / len(found), uid
 
 
-def copied_shares(texts: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, float]:
-    """The share of each text's runs of 4, 5 and 6 words that stand in a source of another id, 0 to 1, the mean of the three.
-
-    With the sources as the texts it is their own level, each against all others: what texts of this task share anyway. Texts of fewer
-    than four words are left out; a size for which a text is too short does not count.
-    """
-    holders: dict[tuple[str, ...], set[str]] = {}
-    for uid, text in sources.items():
+def run_holders(texts: Mapping[str, str]) -> RunHolders:
+    """The runs of 4, 5 and 6 words of some texts, and the ids of those that hold them."""
+    holders: RunHolders = {}
+    for uid, text in texts.items():
         tokens = words(text)
         for size in SIZES:
             for run in runs(tokens, size):
                 holders.setdefault(run, set()).add(uid)
+    return holders
+
+
+def copied_shares(texts: Mapping[str, str], holders: RunHolders) -> dict[str, float]:
+    """The share of each text's runs of 4, 5 and 6 words that a text of another id holds, 0 to 1, the mean of the three.
+
+    Texts measured against themselves give their own level, each against all others: what texts of this task share anyway. Texts of
+    fewer than four words are left out; a size for which a text is too short does not count.
+    """
     shares = {}
     for uid, text in texts.items():
-        tokens = words(text)
+        tokens, own = words(text), {uid}
         measured = [found for size in SIZES if (found := runs(tokens, size))]
         if measured:
-            shares[uid] = sum(sum(bool(holders.get(run, set()) - {uid}) for run in found) / len(found) for found in measured) / len(
-                measured
-            )
+            of_size = [sum(run in holders and holders[run] != own for run in found) / len(found) for found in measured]
+            shares[uid] = sum(of_size) / len(of_size)
     return shares
 
 

@@ -13,7 +13,7 @@ Says = Literal["", "under", "fine", "leans over", "over"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """A piece of proof: the words that stand in the text `where`, and the example they come from. Ids; empty where there is none."""
+    """A piece of proof: what was found in the text (or checkpoint) `where`, and the example it comes from. Empty where there is none."""
 
     words: str
     where: str = ""
@@ -21,8 +21,8 @@ class Evidence:
 
     def line(self) -> str:
         """It in one line, for a person."""
-        parts = (self.words, self.where and f"in {self.where}", self.source and f"from {self.source}")
-        return ", ".join(part for part in parts if part)
+        where = f"{self.where}: " if self.where else ""
+        return where + self.words + (f", from {self.source}" if self.source else "")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Thresholds:
     breaks: float = 0.3
     """The share of texts that break down, with its interval above this: underbaked."""
     copied_times: float = 2.0
-    copied_more: float = 0.02
+    copied_more: float = 0.05
     """Runs of words copied from the rows, with the interval above so many times the level between the rows, and so much: overbaked."""
     alike: float = 1.25
     """Texts that compress so many times better than the person's rows perhaps are overbaked; the base is monotonous too."""

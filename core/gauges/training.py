@@ -36,7 +36,7 @@ def _held_out(measured: Measured, course: Course, rows: int | None, at: Threshol
     elif rows is not None and rows < at.least_held_out:
         says, sentence = "", f"Held-out loss is {loss:.3f}, but with {rows} held-out row it tells little."
     best = min((other for _, other in course.points), default=None)
-    evidence = tuple(Evidence(f"{other:.3f} nats a token", name) for name, other in course.points)
+    evidence = tuple(Evidence(f"{other:.3f}", name) for name, other in course.points)
     return Reading("held-out loss", loss, sentence, reference=best, unit="nats", says=says, evidence=evidence)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -47,6 +49,8 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
     def __init__(self) -> None:
         super().__init__()
         self._runs: dict[str, Run] = {}
+        self._words: dict[str, str] = {}
+        """The verdicts as last known."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="desk"):
@@ -82,11 +86,21 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
                 add(run.name, STATUS[run.status], "", f"{run.name}/")
             for info in reversed(run.checkpoints):
                 loss = f"{info.held_out_loss:.3f}" if info.held_out_loss is not None else "-"
-                add(info.name, SIGNS[self.session.tasting.readings(info.name, self._runs).verdict.word], loss, info.name)
+                add(info.name, self._words.get(info.name, "…"), loss, info.name)
         add(BASE, "", "", BASE)
         keys_now = [key.value for key in table.rows]
         table.move_cursor(row=keys_now.index(selected) if selected in keys_now else 0)
         self._about()
+        self.run_worker(self._judge, group="verdicts", exclusive=True)
+
+    async def _judge(self) -> None:
+        """Fill the verdicts in, one checkpoint at a time: each takes up to 50 ms, and keys are answered between them."""
+        table = self.query_one(DataTable)
+        for name in [key.value for key in table.rows]:
+            if name and name != BASE and (judgement := self._judgement(name)):
+                self._words[name] = SIGNS[judgement.verdict.word]
+                table.update_cell(name, "verdict", plain(self._words[name]))
+                await asyncio.sleep(0)
 
     def _selected(self) -> str | None:
         table = self.query_one(DataTable)
@@ -123,8 +137,13 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
         held.update(line(*parts))
 
     def _judgement(self, name: str) -> Judgement | None:
-        """What is known of a checkpoint; None for a run without one."""
-        return None if name.endswith("/") else self.session.tasting.readings(name, self._runs)
+        """What is known of a checkpoint; None for a run without one, and where its folder is gone."""
+        if name.endswith("/"):
+            return None
+        try:
+            return self.session.tasting.readings(name, self._runs)
+        except FlavorError:
+            return None
 
     def action_evidence(self) -> None:
         name = self._selected() or BASE
