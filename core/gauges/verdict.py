@@ -32,6 +32,10 @@ class Judgement:
     readings: tuple[Reading, ...]
     verdict: Verdict
 
+    def number(self, name: str) -> float | None:
+        """What the gauge of this name shows; None where it was not measured."""
+        return next((reading.number for reading in self.readings if reading.name == name), None)
+
 
 def judge(
     measured: Measured,
