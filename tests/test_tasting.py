@@ -141,4 +141,17 @@ def test_when_to_stop(session):
     decide(session, better, kept=10, rejected=2)
     step = next_step(session)
     assert step.action == "stop" and step.sentence.startswith("Stop here: 10 of 12 kept, no more than in the round before")
+    assert step.reasons[0] == session.tasting.readings(better).verdict.sentence
     assert "10 of 12 were kept: 61 % to 95 % of all it writes; the edited ones were changed by 11 %." in step.reasons[1]
+
+
+@pytest.mark.parametrize(("kept_before", "loss_before"), [(3, 3.19), (10, 3.6)])
+def test_when_not_to_stop(session, kept_before, loss_before):
+    """More is kept than in the round before, or the last run lowered the loss: it is still getting better."""
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    decide(session, good, kept=kept_before, rejected=12 - kept_before)
+    better = bake(session, [loss_before, 3.19, 3.18], base=4.4)
+    decide(session, better, kept=10, rejected=2)
+    assert session.tasting.readings(better).verdict.word == "good"
+    assert next_step(session).action == "top up"

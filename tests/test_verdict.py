@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.gauges.measured import of_training
 from core.gauges.reading import Course, Measured, Reading, Sample, Source
-from core.gauges.training import of_training
 from core.gauges.verdict import decide, judge
 
 ORDER = ["underbaked", "good", "overbaked"]
@@ -67,6 +67,11 @@ def test_runs_planted_apart_go_in_order():
     assert told == ["underbaked", "underbaked", "good", "good", "overbaked", "overbaked"]
 
 
+def test_what_moved_once_has_moved():
+    """A loss that has come back towards the base's is not called untouched again: that would be a step back."""
+    assert [verdict.word for verdict in verdicts([4.0, 3.87, 3.89, 3.94, 3.99])] == ["good", "good", "good", "overbaked"]
+
+
 FALL = st.lists(st.floats(0.0, 0.15), min_size=1, max_size=8)
 RISE = st.lists(st.floats(0.0, 0.15), max_size=8)
 
@@ -116,6 +121,8 @@ def test_the_order_test_would_see_a_fault():
         (Measured("x", 3.0), Course((("base", 4.0), ("x", 3.0)), True), "underbaked", "still falling: by 25 %"),
         (Measured("x", recall=0.5), Course(), "overbaked", "about 10 % that is usual on unseen rows"),
         (Measured("x", recall=0.2), Course(), "cannot tell yet", "No row is held out"),
+        (Measured("x", recall=0.3, recall_held_out=0.15), Course(), "cannot tell yet", "No row is held out"),
+        (Measured("x", 3.0, recall=0.6, recall_held_out=0.1), Course((("base", 4.0), ("x", 3.0)), True), "overbaked", "recited: 60 %"),
         (Measured("x", p_end=0.01), Course(), "underbaked", "Ending is not learned yet"),
         (Measured("x", 5.0), Course((("base", 4.0), ("x", 5.0)), True), "overbaked", "risen by 25 % since base"),
     ],
