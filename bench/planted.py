@@ -17,6 +17,8 @@ from bench.common import TASKS, rows_of
 from core.config import Lora, Sampling, Training
 from core.encoding import Curriculum, encode_row
 from core.gauges.breakdown import flags
+from core.gauges.reading import Course, Measured, Sample, Source
+from core.gauges.verdict import Judgement, judge
 from core.protocol import Load, Row
 from core.text import clean, words
 
@@ -37,8 +39,7 @@ def _drain(events: Any) -> Any:
 
 def _samples(engine: Any, task: Any, rows: list[Row], seed: int) -> list[dict[str, Any]]:
     """Texts from the adapter as it is, with the anti-copy filter off: it would hide what is to be seen."""
-    engine._forms.sample(True, f"planted {seed} {id(rows)}")
-    engine._forms._state = ""
+    engine._forms._state = ""  # the pair has changed since
     engine._forms.sample(True, "planted")
     settings = Sampling(max_tokens=120, max_copied_tokens=0)
     seeds = [1000 * seed + number for number in range(SAMPLED)]
@@ -82,6 +83,22 @@ def plant(engine: Any, name: str, seed: int) -> dict[str, Any]:
     return found
 
 
+def verdicts(run: dict[str, Any], texts: bool = True) -> list[tuple[int, Judgement]]:
+    """What is said of each planted adapter once all of them are measured, as after a run: with the texts sampled from it, or without."""
+    rows = [Source(row["id"], row["text"], True, row["held_out"]) for row in run["rows"]]
+    found = []
+    course = Course((("base", run["base_loss"]), *((f"epoch {p['epoch']}", p["held_out_loss"]) for p in run["planted"])), True)
+    for planted in run["planted"]:
+        numbers = {key: planted[key] for key in ("held_out_loss", "loss", "p_end", "p_end_early", "recall", "recall_held_out", "drift")}
+        samples = [
+            Sample(str(number), text["text"], text["finish"], tuple(text["flags"]), tuple(text["values"]))
+            for number, text in enumerate(planted["samples"] if texts else [])
+        ]
+        measured = Measured(f"epoch {planted['epoch']}", **numbers, seen=planted["epoch"])
+        found.append((planted["epoch"], judge(measured, course, samples, rows)))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", type=Path)
@@ -97,6 +114,10 @@ def main() -> None:
         for name, seed in RUNS:
             runs.append(plant(engine, name, seed))
             args.out.write_text(json.dumps(runs, ensure_ascii=False, indent=1) + "\n")
+    for run in json.loads((args.out or args.file).read_text()):
+        for texts in (False, True):
+            said = "  ".join(f"{epoch} {judgement.verdict.word}" for epoch, judgement in verdicts(run, texts))
+            print(f"{run['task']} seed {run['seed']}, {'with' if texts else 'without'} sampled texts: {said}")
 
 
 if __name__ == "__main__":
