@@ -51,7 +51,7 @@ def natural_stop(evening: Evening) -> Finding:
 
 
 def no_copies(evening: Evening) -> Finding:
-    longest = max(each.longest_copy for each in evening.rounds[1:])
+    longest = max(each.longest_copy for each in evening.rounds)
     return f"the longest has {longest} tokens", longest <= 8
 
 
@@ -175,8 +175,9 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
             "",
         ]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(first.versions.items()))
-    settings = ", ".join(f"{name} {value}" for name, value in msgspec.to_builtins(first.settings).items())
-    return "\n".join([*parts, f"Sampling settings of every lane: {settings}.", f"Versions: {versions}.", ""])
+    values = msgspec.to_builtins(first.settings) | {"max_tokens": "twice the longest written row's"}
+    settings = ", ".join(f"{name} {value}" for name, value in values.items())
+    return "\n".join([*parts, f"Sampling settings, for all the same: {settings}.", "", f"Versions: {versions}.", ""])
 
 
 def write(evenings: Sequence[Evening], folder: Path) -> None:

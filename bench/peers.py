@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+    from core.encoding import Encoded
     from core.model import Base
-    from core.training import Encoded
 
 LOOKS = 5
 """How often the held-out loss is measured on the way, its end included."""
@@ -186,8 +186,8 @@ def work(job: Job) -> Done:
     """Train until the recipe or the budget ends, measuring on the way; then sample."""
     import torch
 
-    from core.evaluation import mean, text_losses
-    from core.training import encode_row
+    from core.encoding import encode_row
+    from core.evaluation import mean, measure_rows
 
     recipe = RECIPES[job.tool]
     base = load_base()
@@ -212,7 +212,8 @@ def work(job: Job) -> Done:
         if int(share * LOOKS) > looked:
             looked = int(share * LOOKS)
             base.model.eval()
-            losses.append((steps, mean([loss for part in text_losses(base.model, held) for loss in part])))
+            measures = [row for part in measure_rows(base.model, held, base.tokenizer.eos_token_id) for row in part]
+            losses.append((steps, mean(measures)))
         if share == 1.0:
             break
     trained = time.perf_counter()

@@ -247,11 +247,16 @@ def test_the_page_and_its_picture(tmp_path):
     root = ElementTree.fromstring((tmp_path / "evening.svg").read_text())
     words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert words.count("ours 75%") == 2 and words.count("mlx-lm 3.40") == 2
+    for element in root.iter("{http://www.w3.org/2000/svg}text"):
+        x, y, length = float(element.get("x")), float(element.get("y")), 6 * len(element.text)  # eleven-pixel letters
+        assert 0 <= (x - length if element.get("text-anchor") == "end" else x) <= float(root.get("width")) - length
+        assert 0 < y < float(root.get("height"))
 
 
 def test_a_picture_of_a_run_without_others_has_names_that_do_not_overlap():
     assert "few-shot" not in svg([made_up(few_shot=None, peers=[])])
-    assert spread([10, 12, 50], 12) == [10, 22, 50]
+    assert spread([10, 12, 50], 100, 12) == [10, 22, 50]
+    assert spread([10, 40, 45, 50], 50, 12) == [10, 26, 38, 50]
 
 
 def test_the_first_in_an_order():

@@ -60,6 +60,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "runs": (
         Key("use", "enter", "use", "Make this checkpoint active", True),
+        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
     ),
