@@ -6,15 +6,17 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.gauges.statistics import share_interval
+
 DRAWS = 2000
-"""Draws from the two Beta distributions; the ends of the intervals are good to two digits."""
+"""Draws from the two Beta distributions; the ends of the ratio's interval are good to two digits."""
 LEAST = 5
 """Decisions in random slots below which no ratio is told."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """`kept` of `decided`, and where the true share lies nine times out of ten, from a uniform prior."""
+    """`kept` of `decided`, and where the true share lies nine times out of ten."""
 
     kept: int
     decided: int
@@ -54,18 +56,14 @@ def gain(decisions: Iterable[tuple[str, bool]]) -> Gain:
         if slot in counts:
             counts[slot][0] += kept
             counts[slot][1] += 1
-    (good, ranked), (luck, unranked) = counts["ranked"], counts["random"]
+    ours, theirs = (Share(kept, decided, *share_interval(kept, decided)) for kept, decided in (counts["ranked"], counts["random"]))
+    if theirs.decided < LEAST or not ours.decided:
+        return Gain(ours, theirs)
     rng = random.Random(0)
-    ours = [rng.betavariate(1 + good, 1 + ranked - good) for _ in range(DRAWS)]
-    theirs = [rng.betavariate(1 + luck, 1 + unranked - luck) for _ in range(DRAWS)]
-    shares = Share(good, ranked, *_inner(ours)), Share(luck, unranked, *_inner(theirs))
-    if unranked < LEAST or not ranked:
-        return Gain(*shares)
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return Gain(*shares, sorted(ratios)[DRAWS // 2], *_inner(ratios))
+    ratios = sorted(_draw(ours, rng) / _draw(theirs, rng) for _ in range(DRAWS))
+    return Gain(ours, theirs, ratios[DRAWS // 2], ratios[DRAWS // 20], ratios[-1 - DRAWS // 20])
 
 
-def _inner(values: list[float]) -> tuple[float, float]:
-    """The middle nine tenths."""
-    ordered = sorted(values)
-    return ordered[len(ordered) // 20], ordered[-1 - len(ordered) // 20]
+def _draw(share: Share, rng: random.Random) -> float:
+    """A true share that would explain what was seen, from the same Beta as its interval."""
+    return max(1e-9, rng.betavariate(share.kept + 0.5, share.decided - share.kept + 0.5))
