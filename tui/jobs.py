@@ -217,6 +217,13 @@ class Jobs:
         self._ready()
         self.app.changed()
 
+    def _beginnings(self, uids: list[str]) -> str:
+        """Examples as a person knows them: by their first words."""
+        examples = self.session.store.examples
+        heads = [" ".join(examples[uid].text.split())[:30] for uid in uids if uid in examples]
+        more = f" and {len(heads) - 3} more" if len(heads) > 3 else ""
+        return ", ".join(f"“{head}…”" for head in heads[:3]) + more
+
     # -- retraining ----------------------------------------------------------------------------------------------------
 
     def retrain(self, fresh: bool) -> None:
@@ -258,7 +265,7 @@ class Jobs:
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
-                    left_out = f" {len(event.skipped)} rows were too long and left out." if event.skipped else ""
+                    left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
                     self.app.say(
                         f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."

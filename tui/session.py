@@ -64,12 +64,16 @@ class Plan:
     memory: int
     seen: float = 0.0
     """Median epochs in which the parent's lineage was trained on these rows."""
+    overbaked: bool = False
+    """The verdict on the parent."""
 
     @property
     def advice(self) -> str:
         """What the person should know before a top-up; empty where there is nothing."""
+        if self.spec.parent and self.overbaked:
+            return f"{self.spec.parent} is overbaked, and a top-up bakes on: T trains afresh."
         if self.spec.parent and self.seen >= MOST_SEEN:
-            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh, which copies less."
+            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh."
         return ""
 
     def line(self) -> str:
@@ -432,7 +436,8 @@ class Session:
         steps = math.ceil(drawn / min(training.batch_size, drawn)) * epochs
         seconds, memory = self._estimate(rows, epochs)
         seen = median(row.seen for row in learned)
-        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen)
+        overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
+        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked)
 
     def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
         """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
