@@ -251,11 +251,17 @@ def stale(*folders: Path) -> list[Path]:
 
 def sweep(workspace: Path) -> None:
     """Remove what killed writers left in a workspace. Never raises; the next start tries again."""
+    with contextlib.suppress(OSError):
+        for path in stale(*folders_of(workspace)):
+            with contextlib.suppress(OSError):
+                remove_tree(path)
+
+
+def folders_of(workspace: Path) -> list[Path]:
+    """Every folder of a workspace in which something is written. Raises OSError."""
     runs = [workspace / "runs" / name for name in names(workspace / "runs")]
-    folders = [workspace, *(workspace / name for name in ("drafts", "snapshots", "damaged", "runs")), *runs]
-    for path in stale(*folders, *(run / "checkpoints" for run in runs)):
-        with contextlib.suppress(OSError):
-            remove_tree(path)
+    inner = [workspace / name for name in ("drafts", "snapshots", "damaged", "runs")]
+    return [workspace, *inner, *runs, *(run / "checkpoints" for run in runs)]
 
 
 def now() -> str:

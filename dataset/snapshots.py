@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.files import exists, make_folder, names, publish_folder, read_bytes, remove_tree, seal, sha256, unseal, write_new
+from core.files import exists, make_folder, names, publish_folder, read_bytes, remove_tree, seal, sha256, sync_folder, unseal, write_new
 from dataset.view import mark_of
 
 KEPT = 10
@@ -98,14 +98,19 @@ def _fill(workspace: Path, staging: Path, seq: int) -> None:
 
 
 def _rotate(workspace: Path, superseded: list[Path]) -> None:
-    for folder in superseded:
-        remove_tree(folder)
     total = 0
+    gone = superseded
     for number, old in enumerate(snapshots(workspace)):
         with contextlib.suppress(OSError):
             total += os.lstat(old.folder / "journal.log").st_size
         if number >= KEPT or (number >= 2 and total > MOST_BYTES):
-            remove_tree(old.folder)
+            gone.append(old.folder)
+    for folder in gone:  # first the name, then what is in it: none is ever there by half
+        os.rename(folder, folder.with_name(f".tmp-{folder.name}"))
+    if gone:
+        sync_folder(workspace / "snapshots")
+    for folder in gone:
+        remove_tree(folder.with_name(f".tmp-{folder.name}"))
 
 
 def sums_of(workspace: Path, known: dict[str, Sum]) -> dict[str, Sum]:

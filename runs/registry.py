@@ -49,8 +49,10 @@ class Registry:
         """The run that the worker of this session is carrying out."""
 
     def names(self) -> list[str]:
-        """Run names, oldest first."""
-        return [name for name in names(self.folder) if name.isdigit()]
+        """Run names, oldest first; none where the folder cannot be read."""
+        with contextlib.suppress(OSError):
+            return [name for name in names(self.folder) if name.isdigit()]
+        return []
 
     def runs(self) -> list[Run]:
         """All runs, oldest first. A folder that cannot be read is shown as such and breaks nothing else."""
@@ -62,14 +64,14 @@ class Registry:
         try:
             spec = runfiles.read(folder / "run.json", RunSpec)
             result = runfiles.read(folder / "result.json", Result) if exists(folder / "result.json") else None
-        except FlavorError as error:
-            return Run(name, folder, "unreadable", error.message)
+            epochs = [epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-")]
+        except (FlavorError, OSError) as error:
+            return Run(name, folder, "unreadable", str(error))
         status = result.status if result else "running" if name == self.live else "interrupted"
         checkpoints = []
-        for epoch in names(folder / "checkpoints"):
+        for epoch in epochs:
             with contextlib.suppress(FlavorError):
-                if epoch.startswith("epoch-"):
-                    checkpoints.append(runfiles.read(folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo))
+                checkpoints.append(runfiles.read(folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo))
         return Run(name, folder, status, result.reason if result else "", spec, result, checkpoints)
 
     def checkpoint_folder(self, name: str) -> Path | None:
@@ -77,7 +79,10 @@ class Registry:
         if name == BASE:
             return None
         folder = self.folder / name.replace("/", "/checkpoints/", 1)
-        if not NAME.fullmatch(name) or not exists(folder / "checkpoint.json"):
+        there = False
+        with contextlib.suppress(OSError):
+            there = bool(NAME.fullmatch(name)) and exists(folder / "checkpoint.json")
+        if not there:
             last = [info.name for run in self.runs() for info in run.checkpoints][-3:]
             raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in last)}.", "missing")
         return folder
@@ -121,7 +126,7 @@ class Registry:
                     remove_tree(staging)
                 raise
         except OSError as error:
-            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room; nothing was changed.", "disk") from None
+            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room, then retrain again.", "disk") from None
         return self.folder / spec.name
 
     def rows(self, run: str) -> dict[str, Row]:

@@ -8,4 +8,5 @@ def pytest_terminal_summary(terminalreporter):
     if lines:
         which = f"{SHARE:g} of the long sizes" if SHARE else "short sizes"
         terminalreporter.section(f"what we promise ({which}, seed {SEED})")
-        terminalreporter.write_lines(lines)
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib
 import itertools
 import os
@@ -15,7 +16,20 @@ import stat
 from types import SimpleNamespace
 from typing import NamedTuple
 
-MODULES = ("core.files", "core.lock", "dataset.journal", "dataset.snapshots", "dataset.checkup", "tui.drafts", "runs.registry")
+from core import config
+from core.errors import FlavorError
+from core.files import read_bytes
+
+MODULES = (
+    "core.files",
+    "core.lock",
+    "core.place",
+    "dataset.journal",
+    "dataset.snapshots",
+    "dataset.checkup",
+    "tui.drafts",
+    "runs.registry",
+)
 """Where the real code calls the operating system."""
 CALLS = (
     "open",
@@ -82,9 +96,12 @@ class Disk:
         self.root = root or Node(True)
         self.changes: list[Change] = []
         """Names that are on their way, oldest first."""
+        self.lies = None
+        """Called with a path: whether its fsync is answered without being done."""
         self.on_call = None
         self.watch = None
         self._open: dict[int, Node] = {}
+        self._paths: dict[int, object] = {}
         self._offsets: dict[int, int] = {}
         self._handles = itertools.count(100)
         self._random = itertools.count(1)
@@ -144,6 +161,7 @@ class Disk:
             raise FileExistsError(errno.EEXIST, "File exists", str(path))
         handle = next(self._handles)
         self._open[handle] = node
+        self._paths[handle] = path
         return handle
 
     def close(self, handle):
@@ -179,6 +197,8 @@ class Disk:
 
     def fsync(self, handle):
         self._called("fsync")
+        if self.lies and self.lies(self._paths[handle]):
+            return
         node = self._open[handle]
         node.durable, node.pending = node.data, []
         if node.folder:
@@ -292,13 +312,27 @@ class _NoLocks(SimpleNamespace):
         return None
 
 
+@functools.cache
+def _settings(data: bytes):
+    return config.parse(data.decode())
+
+
+def _load(workspace):
+    """Stands in for `config.load`."""
+    try:
+        return _settings(read_bytes(workspace / config.FILE))
+    except OSError as error:
+        raise FlavorError(f"flavor.toml cannot be read: {error.strerror}.") from None
+
+
 @contextlib.contextmanager
 def on(disk: Disk):
-    """Run the real code on `disk`."""
+    """Run the real code on `disk`; the settings are read there too, and parsed once (their file is not what is tested)."""
     modules = [importlib.import_module(name) for name in MODULES]
     before = [module.os for module in modules]
     lock = importlib.import_module("core.lock")
     locks, lock.fcntl = lock.fcntl, _NoLocks()
+    load, config.load = config.load, _load
     for module in modules:
         module.os = disk
     try:
@@ -307,3 +341,4 @@ def on(disk: Disk):
         for module, real in zip(modules, before, strict=True):
             module.os = real
         lock.fcntl = locks
+        config.load = load
