@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -139,16 +138,6 @@ def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
             break
         before = Store(folder, read_only=True).journal.seq
     return lines, wrong
-
-
-@pytest.fixture
-def quick_disk(tmp_path):
-    """A folder in memory where there is one: a kill takes nothing from the system's memory, so a slow disk would prove no more."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
 
 
 def test_kill_9_of_the_store(nursery, quick_disk):

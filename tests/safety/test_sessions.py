@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from core import place
+from core import config, place
 from core.errors import FlavorError
 from core.lock import Lock, read_note
 from tests.safety.sizes import report, size
@@ -15,48 +15,77 @@ SESSION = """
 import sys
 from pathlib import Path
 from tui.session import Session
-session = Session(Path(sys.argv[1]))
-print(session.held_by or "writes", flush=True)
-sys.stdin.readline()
-try:
-    session.write_example(f"text of {sys.argv[2]}", {})
-    print("wrote", flush=True)
-except Exception as error:
-    print(error, flush=True)
-sys.stdin.readline()
+session = None
+for word in sys.stdin:
+    try:
+        if word == "open\\n":
+            session = Session(Path(sys.argv[1]))
+            said = session.held_by or "writes"
+        elif word == "write\\n":
+            session.write_example("a text", {})
+            said = "wrote"
+        else:
+            session.close()
+            said = "closed"
+    except Exception as error:
+        said = str(error)
+    print(said, flush=True)
 """
 
 
-def start(folder, name):
-    return subprocess.Popen([sys.executable, "-c", SESSION, str(folder), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+class Other:
+    """A process that opens the workspace when it is told to."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SESSION, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def tell(self, word):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def answer(self):
+        return self.process.stdout.readline().strip()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
 
 
-def ask(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return process.stdout.readline().strip()
+def ask(others, word):
+    """Tell all at once; their answers."""
+    for other in others:
+        other.tell(word)
+    return [other.answer() for other in others]
 
 
-def test_one_of_three_sessions_writes(there):
-    rounds = size("two sessions")
-    for _ in range(rounds):
-        sessions = [start(there, str(number)) for number in range(3)]
-        said = [session.stdout.readline().strip() for session in sessions]
+def test_one_of_three_sessions_writes(quick_disk, task):
+    folder = quick_disk / "tavern"
+    config.create(folder, task)
+    rounds, dead = size("two sessions"), 0
+    others = [Other(folder) for _ in range(3)]
+    for number in range(rounds):
+        said = ask(others, "open")
         assert said.count("writes") == 1, said
-        writer = sessions[said.index("writes")]
-        assert all(line == "writes" or f"process {writer.pid} on " in line for line in said), said
-        answers = [ask(session) for session in sessions]
+        writer = others[said.index("writes")]
+        assert all(line == "writes" or f"process {writer.process.pid} on " in line for line in said), said
+        answers = ask(others, "write")
         assert answers.count("wrote") == 1 and answers[said.index("writes")] == "wrote"
-        assert all(answer == "wrote" or f"open elsewhere: process {writer.pid} on " in answer for answer in answers), answers
-        for session in sessions:  # kill -9 of the writer: its lock is free at once
-            session.kill()
-            session.wait()
-            session.stdin.close()
-            session.stdout.close()
-        lock = Lock(there / "lock")
-        assert lock.acquire() is None
-        lock.release()
-    report("two sessions", f"{rounds} times three at once: 1 writer each time, 0 stale locks", _without_the_lock(there))
+        assert all(line == "wrote" or f"open elsewhere: process {writer.process.pid} on " in line for line in answers), answers
+        if number % 5 == 4:  # kill -9 of the writer: its lock is free at once
+            writer.kill()
+            others.remove(writer)
+            dead += 1
+        ask(others, "close")
+        others += [Other(folder) for _ in range(3 - len(others))]
+    for other in others:
+        other.kill()
+    report(
+        "two sessions", f"{rounds} times three at once, {dead} of them killed: 1 writer each time, 0 stale locks", _without_the_lock(folder)
+    )
 
 
 def _without_the_lock(there):
