@@ -13,7 +13,7 @@ from core.finding import Finding, Level
 from core.lock import Lock, read_note
 from dataset.journal import Journal
 from dataset.rows import Mark, Tables
-from dataset.salvage import Known, Salvaged, Source, replay, salvage, source
+from dataset.salvage import Known, Salvaged, Source, replay, salvage, source, speaks
 from dataset.snapshots import snapshots
 from dataset.view import from_raw, pack, to_raw, unpack
 
@@ -24,14 +24,13 @@ def check_dataset(workspace: Path) -> list[Finding]:
     """Everything about journal, view and snapshots. Reads only."""
     problem, torn = _journal_problem(workspace)
     if problem:
-        found = _salvage_findings(problem, *_gather(workspace))
+        found = _salvage_findings(problem, *_gather(workspace), _note(workspace))
     else:
-        data = _bytes(workspace / JOURNAL)  # what cannot be read was a problem above
-        count = data.count(b"\n")
-        found = [Finding("well", JOURNAL, f"{count} lines, every one whole and in its place")]
+        mark, tables = _sound(workspace)
+        found = [_all_whole(mark)]
         if torn:
             found.append(Finding("note", JOURNAL, "an unfinished last line; nobody was told of it, and the next start sets it aside"))
-        found.append(_view_finding(workspace, replay(data)))
+        found.append(_view_finding(workspace, mark, tables))
     return found + _snapshot_findings(workspace)
 
 
@@ -44,21 +43,30 @@ def mend_dataset(workspace: Path, lock: Lock) -> list[Finding]:
         if unreadable and saved.missing:
             what = f"{unreadable[0]} cannot be read, and may have what is missing."
             raise FlavorError(what, "Try again; if it stays so, move that file away, and what is lost will be named.", "disk")
-        said = _salvage_findings(problem, saved, unreadable)
+        said = _salvage_findings(problem, saved, unreadable, _note(workspace))
         kept = _replace(workspace, workspace / JOURNAL, saved.data)
         lock.witness(*saved.last)
         found += [msgspec.structs.replace(one, mended=kept if one.level in ("mend", "lost") else "") for one in said]
         mark, tables = saved.last, replay(saved.data)
     else:
-        journal = Journal(workspace / JOURNAL, read_only=True)
-        for _ in journal.replay():
-            pass
-        mark, tables = Mark(journal.seq, journal.check, journal.first), replay(journal.whole())
-        found.append(Finding("well", JOURNAL, f"{mark.seq} lines, every one whole and in its place"))
-    view = _view_finding(workspace, tables)
+        mark, tables = _sound(workspace)
+        found.append(_all_whole(mark))
+    view = _view_finding(workspace, mark, tables)
     if view.level != "well" and (mark.seq or exists(workspace / VIEW)):
         view = msgspec.structs.replace(view, mended=_replace(workspace, workspace / VIEW, pack(mark, to_raw(tables))))
     return [*found, view, *_snapshot_findings(workspace)]
+
+
+def _sound(workspace: Path) -> tuple[Mark, Tables]:
+    """The last line of a journal that is whole, and all documents. Raises OSError where it cannot be read after all."""
+    journal = Journal(workspace / JOURNAL, read_only=True)
+    for _ in journal.replay():
+        pass
+    return Mark(journal.seq, journal.check, journal.first), replay(journal.whole() if journal.seq else b"")
+
+
+def _all_whole(mark: Mark) -> Finding:
+    return Finding("well", JOURNAL, f"{mark.seq} lines, every one whole and in its place")
 
 
 def _replace(workspace: Path, path: Path, data: bytes) -> str:
@@ -75,10 +83,15 @@ def _bytes(path: Path) -> bytes:
         return b""
 
 
-def _marks(workspace: Path) -> list[Mark]:
+def _note(workspace: Path) -> Mark:
+    """What the lock's note says of the journal; line 0 where it says nothing."""
     note = read_note(workspace / "lock")
+    return Mark(note.seq, note.check, note.first) if note else Mark(0)
+
+
+def _marks(workspace: Path) -> list[Mark]:
     view = _known(workspace, VIEW)
-    return [mark for mark in (Mark(note.seq, note.check, note.first) if note else None, view.mark if view else None) if mark]
+    return [_note(workspace), *([view.mark] if view else [])]
 
 
 def _journal_problem(workspace: Path) -> tuple[str, bool]:
@@ -128,14 +141,19 @@ def _gather(workspace: Path) -> tuple[Salvaged, list[str]]:
     return salvage(sources, views, _marks(workspace)), unreadable
 
 
-def _salvage_findings(problem: str, saved: Salvaged, unreadable: list[str]) -> list[Finding]:
+def _salvage_findings(problem: str, saved: Salvaged, unreadable: list[str], note: Mark) -> list[Finding]:
     found = [Finding("mend", JOURNAL, problem)]
     found += [Finding("note", name, "it is there and cannot be read") for name in unreadable]
     for name, count in saved.used.items():
         if name != JOURNAL:
             found.append(Finding("mend", JOURNAL, f"{count} lines of it are in {name}"))
     for name in saved.foreign:
-        found.append(Finding("note", name, "it has lines of another history than the rest, and was not used"))
+        level: Level = "mend" if name == JOURNAL else "note" if name.startswith("damaged/") else "lost"
+        found.append(Finding(level, JOURNAL, f"{name} has another history than what was kept; texts that only it has are not there"))
+    lines = source("", saved.data).lines
+    if not note.seq or speaks(lines, note) < 0:
+        what = f"whether there were lines after {saved.last.seq} cannot be told, since the note in `lock` is not there, or another's"
+        found.append(Finding("lost", JOURNAL, what))
     remembered = set(saved.remembered)
     for first, last in _runs(saved.missing):
         span = f"line {first} is" if first == last else f"lines {first} to {last} are"
@@ -145,8 +163,7 @@ def _salvage_findings(problem: str, saved: Salvaged, unreadable: list[str]) -> l
             if sure
             else "what it changed is known only as far as others tell"
         )
-        level: Level = "mend" if sure else "lost"
-        found.append(Finding(level, JOURNAL, f"{span} in no file; {what}"))
+        found.append(Finding("mend" if sure else "lost", JOURNAL, f"{span} in no file; {what}"))
     return found
 
 
@@ -160,15 +177,15 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _view_finding(workspace: Path, tables: Tables) -> Finding:
+def _view_finding(workspace: Path, mark: Mark, tables: Tables) -> Finding:
     if not exists(workspace / VIEW):
         return Finding("note", VIEW, "it is not there; it is written again from the journal")
     view = _known(workspace, VIEW)
     if view is None:
         return Finding("mend", VIEW, "it is damaged, or another program wrote it; the journal has everything that we wrote")
-    if view.tables == tables:
-        return Finding("well", VIEW, f"it shows what the journal says, to line {view.mark.seq}")
-    return Finding("note", VIEW, f"it shows line {view.mark.seq} and is behind the journal; it is written again")
+    if (view.mark, view.tables) == (mark, tables):
+        return Finding("well", VIEW, f"it shows what the journal says, to line {mark.seq}")
+    return Finding("note", VIEW, f"it shows line {view.mark.seq} and not what the journal says; it is written again")
 
 
 def _snapshot_findings(workspace: Path) -> list[Finding]:
@@ -177,5 +194,5 @@ def _snapshot_findings(workspace: Path) -> list[Finding]:
         where = f"snapshots/{one.folder.name}"
         lines = source(where, _bytes(one.folder / JOURNAL))
         if one.sums is None or lines.bad or sorted(lines.lines) != list(range(1, one.sums.seq + 1)):
-            found.append(Finding("note", where, "this snapshot is not whole; it is used as far as it goes"))
+            found.append(Finding("note", where, "this snapshot is not whole; what only it could tell is not known"))
     return found or [Finding("well", "snapshots", f"{len(snapshots(workspace))} of the last sessions, each whole")]

@@ -45,7 +45,7 @@ class Salvaged:
     used: dict[str, int]
     """Lines by the file they came from."""
     foreign: list[str]
-    """Files that are not of this workspace's history."""
+    """Files that have another history than this one."""
     missing: list[int]
     """Lines that are in no file."""
     remembered: list[int]
@@ -85,8 +85,8 @@ def choose(sources: list[Source], marks: Iterable[Mark]) -> tuple[dict[int, byte
     """
     witnesses = list(marks)
 
-    def trust(one: Source) -> int:
-        return sum(speaks(one.lines, mark) for mark in witnesses)
+    def trust(one: Source) -> int:  # the first witness, the lock's note, is the latest and counts for two
+        return sum(speaks(one.lines, mark) * (1 if number else 2) for number, mark in enumerate(witnesses))
 
     order = sorted(sources, key=lambda one: -trust(one)) if sources and trust(sources[0]) < 0 < max(map(trust, sources)) else sources
     chosen: dict[int, bytes] = {}
@@ -107,6 +107,7 @@ def salvage(sources: list[Source], views: list[Known], marks: list[Mark]) -> Sal
     """The best journal that can be had. Lines in no file are filled by `restore` lines that put what is still known."""
     chosen, used, foreign = choose(sources, [*marks, *(view.mark for view in views)])
     ours = [view for view in views if speaks(chosen, view.mark) >= 0]
+    foreign += [view.name for view in views if view not in ours]
     end = max([*chosen, *(mark.seq for mark in marks if speaks(chosen, mark) >= 0), *(view.mark.seq for view in ours)], default=0)
     ops = {seq: op for seq, line in chosen.items() if (op := parse(line[:-1]))}
     state: Documents = {}

@@ -1,6 +1,6 @@
 """The last ten sessions as they ended, in `snapshots/`: what a repair takes from, and the hashes that runs and settings must have.
 
-snapshots/0042/{journal.log, dataset.json, flavor.toml, current, sums.json}
+snapshots/0042/{journal.log, dataset.json, flavor.toml, current, drafts/, sums.json}
 """
 
 from __future__ import annotations
@@ -90,6 +90,10 @@ def _fill(workspace: Path, staging: Path, seq: int) -> None:
     for name, path in (("journal.log", "journal.log"), ("flavor.toml", "flavor.toml"), ("current", "runs/current")):
         if exists(workspace / path):
             write_new(staging / name, read_bytes(workspace / path))
+    os.mkdir(staging / "drafts", 0o700)
+    for name in names(workspace / "drafts"):
+        if name.endswith(".json"):
+            write_new(staging / "drafts" / name, read_bytes(workspace / "drafts" / name))
     if (mark := mark_of(workspace / "dataset.json")) and mark.seq == seq:
         try:
             os.link(workspace / "dataset.json", staging / "dataset.json")  # it is replaced, never changed
@@ -114,9 +118,9 @@ def _rotate(workspace: Path, superseded: list[Path]) -> None:
 
 
 def sums_of(workspace: Path, known: dict[str, Sum]) -> dict[str, Sum]:
-    """The settings and all files of runs, with their hashes; those of the same size and time as `known` are not read again."""
+    """The settings, the drafts and all files of runs, with their hashes; those of the same size and time as `known` are not read again."""
     found: dict[str, Sum] = {}
-    waiting = [name for name in ("flavor.toml", "runs") if exists(workspace / name)]
+    waiting = [name for name in ("flavor.toml", "drafts", "runs") if exists(workspace / name)]
     while waiting:
         name = waiting.pop()
         status = os.lstat(workspace / name)

@@ -81,9 +81,9 @@ def _check_checkpoint(folder: Path, where: str) -> list[Finding]:
 def _check_current(registry: Registry) -> list[Finding]:
     path = registry.folder / "current"
     if not exists(path):
-        chosen = [run.result.checkpoint for run in registry.runs() if run.result and run.result.status == "done"]
+        ended = [run for run in registry.runs() if run.spec is None or (run.result and run.result.status == "done")]
         what = "it is missing, so that the base is active"
-        return [Finding("mend", "runs/current", what)] if chosen else []
+        return [Finding("mend", "runs/current", what)] if ended else []
     try:
         name = read_bytes(path, 200).decode().strip()
     except (OSError, ValueError):

@@ -24,7 +24,7 @@ from dataset.exporting import write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
-from tui.doctor import examine, left
+from tui.doctor import examine
 from tui.session import Session, duration
 
 DEMO = "alien-empires"
@@ -364,10 +364,9 @@ async def doctor_workspace(workspace: Path, repair: bool) -> Output:
     for one in found:
         done = f" -> {one.mended}" if one.mended else ""
         yield Line(msgspec.to_builtins(one), f"{SIGNS[one.level]:<8} {one.where}: {one.what}{done}")
-    open_, mended = left(found), sum(bool(one.mended) for one in found)
-    lost = sum(one.level == "lost" for one in found)
-    data = {"well": not open_, "damaged": len(open_), "mended": mended, "lost": lost}
-    if any(one.level == "mend" for one in open_):
-        yield Line(data, "")
-        raise FlavorError(f"{len(open_)} things are damaged.", f"To mend them: flavor-tui doctor {workspace} --repair", "damaged")
-    yield Line(data, "all is well" if not open_ else f"{lost} things are lost, as said above; the rest is whole")
+    damaged, lost = sum(one.level == "mend" and not one.mended for one in found), sum(one.level == "lost" for one in found)
+    data = {"well": not damaged and not lost, "damaged": damaged, "lost": lost, "mended": sum(bool(one.mended) for one in found)}
+    if damaged:
+        yield Line(data)
+        raise FlavorError(f"Damaged: {damaged}.", f"To mend what can be mended: flavor-tui doctor {workspace} --repair", "damaged")
+    yield Line(data, f"lost, as said above: {lost}; everything else is whole" if lost else "all is well")

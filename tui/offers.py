@@ -16,6 +16,8 @@ def offer(app: FlavorApp) -> None:
     session = app.session
     if broken := session.store.journal.broken:
         app.say(f"{broken} ctrl+r: write again, or save a copy elsewhere.", "error")
+    if session.unsure:
+        app.say("The note in `lock` was unreadable: flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.workspace):
         app.say(place, "warning")
     drafts = [] if session.store.read_only else kept_drafts(session.workspace)

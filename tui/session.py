@@ -147,6 +147,11 @@ class Session:
     def task(self) -> Task:
         return self.settings.task
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the file that knows the journal's end was damaged."""
+        return self._lock.unreadable
+
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
         if self.held_by:

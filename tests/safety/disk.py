@@ -27,6 +27,7 @@ MODULES = (
     "dataset.journal",
     "dataset.snapshots",
     "dataset.checkup",
+    "tui.doctor",
     "tui.drafts",
     "runs.registry",
 )
@@ -262,6 +263,10 @@ class Disk:
 
     stat = lstat
 
+    def chmod(self, path, mode):
+        self._called("chmod")
+        self._node(path)
+
     def fstat(self, handle):
         self._called("fstat")
         return Status(self._open[handle])
@@ -321,8 +326,8 @@ def _load(workspace):
     """Stands in for `config.load`."""
     try:
         return _settings(read_bytes(workspace / config.FILE))
-    except OSError as error:
-        raise FlavorError(f"flavor.toml cannot be read: {error.strerror}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FlavorError(f"flavor.toml cannot be read: {error}.") from None
 
 
 @contextlib.contextmanager
