@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import FlavorError
-from core.files import PRIVATE, free_place, read_bytes, sync, sync_folder, write_all, write_atomic
+from core.files import PRIVATE, exists, free_place, keep_aside, read_bytes, sync, sync_folder, write_all, write_atomic
 from dataset.rows import Mark, Op
 
 RESCUE = "Make room or mend the disk, then open the workspace again."
@@ -169,18 +169,20 @@ class Journal:
 
     def whole(self) -> bytes:
         """The bytes of every acknowledged line. Raises OSError where they cannot be read, or are no longer what was written."""
-        data = read_bytes(self.path, self._size)
+        data = read_bytes(self.path, self._size) if self._size else b""
         if len(data) != self._size:
             raise OSError(errno.ESTALE, "another program shortened it")
         return data
 
-    def renew(self) -> None:
+    def renew(self, data: bytes) -> None:
         """Write again after an error, into a new file with every acknowledged line: the old one's pages are not to be trusted.
 
         Raises FlavorError, and stays read-only, where that fails too.
         """
         try:
-            write_atomic(self.path, self.whole())
+            if exists(self.path) and os.lstat(self.path).st_size != len(data):
+                keep_aside(self.path.parent, self.path)
+            write_atomic(self.path, data)
         except OSError as error:
             raise self._break(error, "") from None
         self.close()

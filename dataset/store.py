@@ -15,6 +15,7 @@ from core.files import exists, keep_aside, now
 from core.lock import Lock, read_note
 from dataset.journal import Journal, damaged
 from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables
+from dataset.salvage import replay
 from dataset.view import META, Raw, mark_of, to_raw
 
 if TYPE_CHECKING:
@@ -161,12 +162,13 @@ class Store:
 
     def renew(self) -> None:
         """Write again after an error. Raises FlavorError, and stays read-only, where that fails, or where the file is not what was acknowledged."""
-        why = self.journal.broken
-        self.journal.renew()
-        there = Store(self._view.parent, read_only=True)
-        if there.tables() != self.tables():
-            self.journal.broken = why
+        try:
+            data = self.journal.whole()
+        except OSError as error:
+            raise FlavorError(f"{self.journal.path} cannot be read ({error.strerror}).", "Save a copy elsewhere.", "disk") from None
+        if replay(data) != self.tables():
             raise damaged(self._view.parent, f"{self.journal.path} does not hold what was acknowledged.")
+        self.journal.renew(data)
 
     def close(self) -> None:
         """Write the view and let go of the files. A view that cannot be written is no loss: the journal is the truth."""
