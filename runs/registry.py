@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core import runfiles
 from core.errors import FlavorError
-from core.files import publish_folder, read_jsonl, write_atomic
+from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, write_atomic, write_new
 from core.protocol import Row
 from core.runfiles import BASE, CheckpointInfo, Result, RunSpec
 
@@ -55,10 +54,10 @@ class Registry:
         """The run that the worker of this session is carrying out."""
 
     def names(self) -> list[str]:
-        """Run names, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir() and entry.name.isdigit())
+        """Run names, oldest first; none where the folder cannot be read."""
+        with contextlib.suppress(OSError):
+            return [name for name in names(self.folder) if name.isdigit()]
+        return []
 
     def runs(self) -> list[Run]:
         """All runs, oldest first. A folder that cannot be read is shown as such and breaks nothing else."""
@@ -69,14 +68,15 @@ class Registry:
         folder = self.folder / name
         try:
             spec = runfiles.read(folder / "run.json", RunSpec)
-            result = runfiles.read(folder / "result.json", Result) if (folder / "result.json").exists() else None
-        except FlavorError as error:
-            return Run(name, folder, "unreadable", error.message)
+            result = runfiles.read(folder / "result.json", Result) if exists(folder / "result.json") else None
+            epochs = [epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-")]
+        except (FlavorError, OSError) as error:
+            return Run(name, folder, "unreadable", str(error))
         status = result.status if result else "running" if name == self.live else "interrupted"
         checkpoints = []
-        for path in sorted((folder / "checkpoints").glob("epoch-*/checkpoint.json")):
+        for epoch in epochs:
             with contextlib.suppress(FlavorError):
-                checkpoints.append(runfiles.read(path, CheckpointInfo))
+                checkpoints.append(runfiles.read(folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo))
         return Run(name, folder, status, result.reason if result else "", spec, result, checkpoints)
 
     def checkpoint_folder(self, name: str) -> Path | None:
@@ -84,7 +84,10 @@ class Registry:
         if name == BASE:
             return None
         folder = self.folder / name.replace("/", "/checkpoints/", 1)
-        if not NAME.fullmatch(name) or not (folder / "checkpoint.json").is_file():
+        there = False
+        with contextlib.suppress(OSError):
+            there = bool(NAME.fullmatch(name)) and exists(folder / "checkpoint.json")
+        if not there:
             last = [info.name for run in self.runs() for info in run.checkpoints][-3:]
             raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in last)}.", "missing")
         return folder
@@ -92,7 +95,7 @@ class Registry:
     def current(self) -> str:
         """The active checkpoint, or `base`."""
         with contextlib.suppress(OSError):
-            name = (self.folder / "current").read_text("utf-8").strip()
+            name = read_bytes(self.folder / "current", 200).decode("utf-8", "replace").strip()
             if NAME.fullmatch(name) or name == BASE:
                 return name
         return BASE
@@ -100,8 +103,8 @@ class Registry:
     def use(self, name: str) -> None:
         """Make a checkpoint (or the base) active. Raises FlavorError where it does not exist."""
         self.checkpoint_folder(name)
-        self.folder.mkdir(exist_ok=True)
         try:
+            make_folder(self.folder)
             write_atomic(self.folder / "current", name + "\n")
         except OSError as error:
             raise FlavorError(f"runs/current could not be written: {error.strerror}.", "Make room, then choose it again.", "disk") from None
@@ -115,18 +118,20 @@ class Registry:
         data = runfiles.encode_rows(rows)
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
-            self.folder.mkdir(exist_ok=True)
-            staging = self.folder / f".tmp-{os.getpid()}-{spec.name}"
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
+            make_folder(self.folder)
+            staging = self.folder / f".tmp-{spec.name}"
+            remove_tree(staging)
+            os.mkdir(staging, 0o700)
             try:
-                (staging / "rows.jsonl").write_bytes(data)
+                write_new(staging / "rows.jsonl", data)
                 runfiles.write(staging / "run.json", spec)
                 publish_folder(staging, self.folder / spec.name)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    remove_tree(staging)
+                raise
         except OSError as error:
-            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room; nothing was changed.", "disk") from None
+            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room, then retrain again.", "disk") from None
         return self.folder / spec.name
 
     def rows(self, run: str) -> dict[str, Row]:

@@ -27,10 +27,12 @@ from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
 from tui.advice import next_step
+from tui.doctor import examine
 from tui.session import Session, duration
 from tui.tasting import MARKS, SIGNS, against
 
 DEMO = "alien-empires"
+FOUND = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
 
 
 @dataclass(frozen=True)
@@ -395,3 +397,16 @@ async def doctor() -> Output:
         *(f"problem     {problem}" for problem in data["problems"]),
     ]
     yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
+
+
+async def doctor_workspace(workspace: Path, repair: bool) -> Output:
+    found = examine(workspace.resolve(), repair)
+    for one in found:
+        done = f" -> {one.mended}" if one.mended else ""
+        yield Line(msgspec.to_builtins(one), f"{FOUND[one.level]:<8} {one.where}: {one.what}{done}")
+    damaged, lost = sum(one.level == "mend" and not one.mended for one in found), sum(one.level == "lost" for one in found)
+    data = {"well": not damaged and not lost, "damaged": damaged, "lost": lost, "mended": sum(bool(one.mended) for one in found)}
+    if damaged:
+        yield Line(data)
+        raise FlavorError(f"Damaged: {damaged}.", f"To mend what can be mended: flavor-tui doctor {workspace} --repair", "damaged")
+    yield Line(data, f"lost, as said above: {lost}; everything else is whole" if lost else "all is well")

@@ -24,9 +24,11 @@ from core import config, runfiles
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
-from core.files import Lock, new_uid, now
+from core.files import new_uid, now, sweep
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
+from core.lock import Lock
+from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE, RunSpec
@@ -34,6 +36,7 @@ from core.task import Segment, Task
 from core.text import check_text, clean, words
 from dataset.folds import held_out
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
+from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
 
@@ -103,14 +106,23 @@ class Session:
         """Open it. Raises FlavorError where it is none or is damaged. Read-only where another session holds it: see `held_by`."""
         self.workspace = workspace.resolve()
         self.settings: Settings = config.load(self.workspace)
+        refuse_links(self.workspace)
         self.held_by = ""
+        """Who else writes here, or why nobody can; empty where this session does."""
         self._lock = Lock(self.workspace / "lock")
         if not read_only:
             try:
                 self.held_by = self._lock.acquire() or ""
             except OSError as error:
                 self.held_by = f"nobody, but the folder cannot be written ({error.strerror})"
-        self.store = Store(self.workspace, read_only or bool(self.held_by))
+        only = read_only or bool(self.held_by)
+        try:
+            self.store = Store(self.workspace, only, None if only else self._lock)
+        except FlavorError:
+            self._lock.release()
+            raise
+        if not only:
+            sweep(self.workspace)
         self.registry = Registry(self.workspace)
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
@@ -130,9 +142,12 @@ class Session:
         return None
 
     def close(self) -> None:
-        """Write the view and let the workspace go."""
+        """Write the view, keep a snapshot, and let the workspace go."""
         try:
             self.store.close()
+            if not self.store.read_only:
+                with contextlib.suppress(OSError):  # the doctor says how old the last one is
+                    take(self.workspace, self.store.journal.seq)
         finally:
             self._lock.release()
 
@@ -146,6 +161,11 @@ class Session:
         from tui.tasting import Tasting
 
         return Tasting(self)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the file that knows the journal's end was damaged."""
+        return self._lock.unreadable
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
