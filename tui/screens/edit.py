@@ -13,7 +13,7 @@ from core.text import check_text
 from tui.drafts import Draft
 from tui.session import Session
 from tui.widgets.fields import FieldInputs
-from tui.widgets.plain import Plain, plain
+from tui.widgets.plain import CleanArea, Plain, plain
 
 
 class EditDialog(ModalScreen[tuple[str, dict[str, str]] | None]):
@@ -38,7 +38,7 @@ class EditDialog(ModalScreen[tuple[str, dict[str, str]] | None]):
             yield Plain(plain(self._title + note, "bold"), id="dialog-title")
             if self._with_fields:
                 yield FieldInputs(self._session, kept.fields if kept else self._values)
-            yield TextArea(kept.text if kept else self._text, soft_wrap=True, id="dialog-text")
+            yield CleanArea(kept.text if kept else self._text, id="dialog-text")
             yield Plain(id="dialog-error")
             yield Footer(show_command_palette=False)
 
