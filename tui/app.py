@@ -18,6 +18,7 @@ from textual.worker import Worker
 
 from core.config import FILE
 from core.errors import FlavorError
+from core.text import clean_line, short
 from dataset.rows import Candidate, Op
 from tui import keys
 from tui.jobs import Jobs
@@ -124,7 +125,7 @@ class FlavorApp(App[int]):
     def _settle(self) -> None:
         """What an open workspace needs besides its screen; the worker starts when that has been painted."""
         self.set_keymap(self._own_keys)
-        self.title = f"flavor-tui {self.session.workspace.name}"
+        self.title = clean_line(f"flavor-tui {self.session.workspace.name}")
         self.set_interval(self._TICK, self._tick)
         self.call_after_refresh(self._painted)
 
@@ -164,11 +165,11 @@ class FlavorApp(App[int]):
 
     def say(self, text: str, severity: str = "information") -> None:
         """A passing note."""
-        self.notify(text, severity=severity, markup=False, timeout=6)  # type: ignore[arg-type]
+        self.notify(short(text, 500), severity=severity, markup=False, timeout=6)  # type: ignore[arg-type]
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
-        self.notify(str(error), severity="error", markup=False, timeout=10)
+        self.notify(short(str(error), 500), severity="error", markup=False, timeout=10)
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""

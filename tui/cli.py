@@ -5,20 +5,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import config
 from core.errors import FlavorError
-from core.text import strip_controls
+from core.text import clean, short, to_json
 from tui.say import complain
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose messages show an argument as harmless text: it may be a file's name that a shell filled in."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        super()._print_message(clean(message), file)
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="flavor-tui",
         description="Write a few dozen texts, taste what a local 4-bit LoRA makes of them, keep the good ones with one key, retrain with one key.",
         epilog="flavor-tui [WORKSPACE] opens a workspace (default: this folder). Every command takes --json.",
@@ -133,20 +143,22 @@ async def _print(args: argparse.Namespace) -> None:
         async for item in output:
             if not isinstance(item, Line):
                 if live:
-                    sys.stderr.write(f"\r\x1b[2K{strip_controls(item.text)[:100]}")
+                    sys.stderr.write(f"\r\x1b[2K{short(item.text, 100)}")
                     sys.stderr.flush()
                 continue
             if live:
                 sys.stderr.write("\r\x1b[2K")
                 sys.stderr.flush()
             if args.json:
-                print(json.dumps(item.data, ensure_ascii=False, allow_nan=False), flush=True)  # noqa: T201
+                print(to_json(item.data), flush=True)  # noqa: T201
             elif item.text:
-                print(strip_controls(item.text), flush=True)  # noqa: T201
+                print(clean(item.text), flush=True)  # noqa: T201
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry a command out; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows no Unicode still gets its line
     try:
         asyncio.run(_print(args))
     except FlavorError as error:

@@ -79,7 +79,7 @@ async def start(session: Session) -> AsyncIterator[Progress]:
         if isinstance(event, Loading):
             yield _model_progress(event)
         elif isinstance(event, Loaded) and event.note:
-            print(event.note, file=sys.stderr)  # noqa: T201
+            print(clean_line(event.note), file=sys.stderr)  # noqa: T201
 
 
 def candidate_line(candidate: Candidate) -> Line:
