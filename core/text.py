@@ -26,7 +26,7 @@ _JOINED = re.compile("[\u0590-\u1fff\u2600-\u27bf\u2b00-\u2bff\u3000-\ud7ff\uf90
 """Between two of these a joiner does something: emoji, Arabic, the scripts of India."""
 _PICTURE = re.compile("[0-9#*\xa9\xae\u203c-\u3299\U0001f000-\U0001faff]")
 """After one of these a variation selector chooses between text and picture."""
-_DENSE = re.compile(r"[^\w\x00-\u02ff]{%d,}" % (MAX_STACK + 1))
+_DENSE = re.compile(rf"[^\w\x00-\u02ff]{{{MAX_STACK + 1},}}")
 
 
 class _Marks:
