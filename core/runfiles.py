@@ -14,7 +14,7 @@ import msgspec
 
 from core.config import Lora, Training
 from core.errors import FlavorError
-from core.files import write_json
+from core.files import read_bytes, seal, unseal, write_atomic
 from core.protocol import Row
 
 T = TypeVar("T")
@@ -75,16 +75,16 @@ class Result(msgspec.Struct, frozen=True):
 def read(path: Path, kind: type[T]) -> T:
     """A file of a run, typed. Raises FlavorError naming it where it is absent or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(unseal(read_bytes(path), must=False), type=kind)
     except FileNotFoundError:
         raise FlavorError(f"{path} is missing.", kind="missing") from None
-    except (msgspec.MsgspecError, OSError) as error:
+    except (msgspec.MsgspecError, OSError, ValueError) as error:
         raise FlavorError(f"{path} is damaged: {error}.", kind="damaged") from None
 
 
 def write(path: Path, value: msgspec.Struct) -> None:
-    """A file of a run, atomically."""
-    write_json(path, msgspec.to_builtins(value))
+    """A file of a run, atomically, with a checksum."""
+    write_atomic(path, seal(msgspec.to_builtins(value)))
 
 
 def encode_rows(rows: list[Row]) -> bytes:

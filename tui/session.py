@@ -22,9 +22,11 @@ from core import config, runfiles
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
-from core.files import Lock, new_uid, now
+from core.files import new_uid, now, sweep
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
+from core.lock import Lock
+from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE, RunSpec
@@ -81,14 +83,23 @@ class Session:
         """Open it. Raises FlavorError where it is none or is damaged. Read-only where another session holds it: see `held_by`."""
         self.workspace = workspace.resolve()
         self.settings: Settings = config.load(self.workspace)
+        refuse_links(self.workspace)
         self.held_by = ""
+        """Who else writes here, or why nobody can; empty where this session does."""
         self._lock = Lock(self.workspace / "lock")
         if not read_only:
             try:
                 self.held_by = self._lock.acquire() or ""
             except OSError as error:
                 self.held_by = f"nobody, but the folder cannot be written ({error.strerror})"
-        self.store = Store(self.workspace, read_only or bool(self.held_by))
+        only = read_only or bool(self.held_by)
+        try:
+            self.store = Store(self.workspace, only, None if only else self._lock)
+        except FlavorError:
+            self._lock.release()
+            raise
+        if not only:
+            sweep(self.workspace)
         self.registry = Registry(self.workspace)
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
