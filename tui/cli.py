@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         super()._print_message(clean(message), file)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands and their options."""
     root = Parser(
         prog="flavor-tui",
@@ -35,10 +35,10 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = root.add_subparsers(dest="command", metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
 
-    def add(name: str, about: str, workspace: bool = True) -> argparse.ArgumentParser:
+    def add(name: str, about: str, workspace: bool = True) -> Parser:
         command = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
         if workspace:
             command.add_argument("workspace", type=Path, metavar="WORKSPACE")
