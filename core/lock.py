@@ -31,7 +31,8 @@ class Note(msgspec.Struct, frozen=True):
     seq: int = 0
     """The last line of the journal that a person was told of."""
     check: str = ""
-    """Its checksum."""
+    first: str = ""
+    """The checksums of that line and of line 1."""
 
     def words(self) -> str:
         """The holder, for people."""
@@ -70,7 +71,7 @@ class Lock:
             self.note = read_note(self.path)
             self._handle = handle
             before = self.note or Note()
-            self._mine = Note(os.getpid(), socket.gethostname()[:100], now(), before.seq, before.check)
+            self._mine = Note(os.getpid(), socket.gethostname()[:100], now(), before.seq, before.check, before.first)
             self._write()
         except OSError:
             self._handle = None
@@ -79,10 +80,10 @@ class Lock:
             raise
         return None
 
-    def witness(self, seq: int, check: str) -> None:
+    def witness(self, seq: int, check: str, first: str) -> None:
         """Note that line `seq` was acknowledged. Not synced, and no error: what it says is never more than what is on the disk."""
-        if self._handle is not None and (seq, check) != (self._mine.seq, self._mine.check):
-            self._mine = msgspec.structs.replace(self._mine, seq=seq, check=check)
+        if self._handle is not None and (seq, check, first) != (self._mine.seq, self._mine.check, self._mine.first):
+            self._mine = msgspec.structs.replace(self._mine, seq=seq, check=check, first=first)
             with contextlib.suppress(OSError):
                 self._write()
 

@@ -14,7 +14,9 @@ from core.errors import FlavorError
 OURS = ("flavor.toml", "journal.log", "dataset.json", "lock", "drafts", "snapshots", "damaged", "runs", "logs")
 NETWORK = re.compile(r"9p|afs|afpfs|ceph|cifs|coda|davfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb3|smbfs|sshfs|rclone|s3fs|vboxsf|webdav")
 """Kinds of file systems that are on another machine, `fuse.` before them or not."""
-SYNCED = re.compile(r"(dropbox|onedrive|google ?drive|nextcloud|owncloud|mobile documents|cloudstorage|pcloud ?drive|megasync|mega)( .*)?", re.I)
+SYNCED = re.compile(
+    r"(dropbox|onedrive|google ?drive|nextcloud|owncloud|mobile documents|cloudstorage|pcloud ?drive|megasync|mega)( .*)?", re.I
+)
 """The names that sync programs give to their folders."""
 MARKS = {
     ".stfolder": "Syncthing",

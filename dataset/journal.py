@@ -10,14 +10,14 @@ import contextlib
 import errno
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
 from core.errors import FlavorError
 from core.files import PRIVATE, free_place, read_bytes, sync, sync_folder, write_all, write_atomic
-from dataset.rows import Op
+from dataset.rows import Mark, Op
 
 RESCUE = "Make room or mend the disk, then open the workspace again."
 _encoder = msgspec.json.Encoder()
@@ -50,17 +50,17 @@ def parse(line: bytes) -> Op | None:
 class Journal:
     """The file at `path`. `replay` must be read to its end before the first `append`."""
 
-    def __init__(self, path: Path, read_only: bool = False, witnesses: Mapping[int, str] | None = None) -> None:
-        """`witnesses` are lines that a person was told of, as far as other files know: the checksum that each must have."""
+    def __init__(self, path: Path, read_only: bool = False, witnesses: Collection[Mark] = ()) -> None:
+        """`witnesses` are lines that a person was told of, as far as other files know."""
         self.path = path
         self.read_only = read_only
         self.broken = ""
         """Why nothing more is written, once a write or an fsync failed."""
         self.seq = 0
-        self.check = ""
-        """The checksum of line `seq`."""
-        self._witnesses = dict(witnesses or {})
-        self._acknowledged = max(self._witnesses, default=0)
+        self.check = self.first = ""
+        """The checksums of line `seq` and of line 1."""
+        self._witnesses = witnesses
+        self._acknowledged = max((mark.seq for mark in witnesses), default=0)
         self._handle: int | None = None
         self._size = 0
 
@@ -77,7 +77,8 @@ class Journal:
                 self._set_aside(data[offset:], offset)
                 break
             self.seq, self.check = op.seq, data[offset : offset + 8].decode()
-            if self._witnesses.get(op.seq, self.check) != self.check:
+            self.first = self.first or self.check
+            if any(mark.differs(op.seq, self.check) for mark in self._witnesses):
                 raise damaged(self.path.parent, f"{self.path}, line {op.seq} is another one than was acknowledged.")
             yield op
             offset = end + 1
@@ -140,6 +141,7 @@ class Journal:
             raise self._break(error, "the last key was not kept; ") from None
         self._size += len(line)
         self.seq, self.check = op.seq, line[:8].decode()
+        self.first = self.first or self.check
 
     @property
     def _opened(self) -> int:

@@ -67,7 +67,7 @@ def take(workspace: Path, seq: int) -> bool:
     old = snapshots(workspace)
     last = old[0].sums if old else None
     files = sums_of(workspace, last.files if last else {})
-    if last and last.seq == seq and last.files == files:
+    if (last and last.seq == seq and last.files == files) or not (old or seq or len(files) > 1):
         return False
     make_folder(workspace / "snapshots")
     number = int(old[0].folder.name) + 1 if old else 1

@@ -9,7 +9,8 @@ from tinydb import Storage
 
 from core.errors import FlavorError
 from core.files import exists, read_bytes, write_atomic
-from dataset.view import META, Mark, Raw, pack, unpack
+from dataset.rows import Mark
+from dataset.view import META, Raw, pack, unpack
 
 
 class AtomicStorage(Storage):
@@ -29,4 +30,4 @@ class AtomicStorage(Storage):
     def write(self, data: Raw) -> None:
         tables = dict(data)
         meta = tables.pop(META, {}).get("1", {})
-        write_atomic(self.path, pack(Mark(int(meta.get("seq", 0)), str(meta.get("line", ""))), tables))
+        write_atomic(self.path, pack(Mark(meta.get("seq", 0), meta.get("line", ""), meta.get("first", "")), tables))

@@ -14,8 +14,8 @@ from core.errors import FlavorError
 from core.files import exists, keep_aside, now
 from core.lock import Lock, read_note
 from dataset.journal import Journal, damaged
-from dataset.rows import Batch, Candidate, Decision, Example, Op, Tables
-from dataset.view import META, Mark, Raw, mark_of, to_raw
+from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables
+from dataset.view import META, Raw, mark_of, to_raw
 
 if TYPE_CHECKING:
     from tinydb import TinyDB
@@ -51,7 +51,7 @@ class Store:
         self._view = workspace / "dataset.json"
         note = lock.note if lock else read_note(workspace / "lock")  # before the journal, which another session may be adding to
         shown = mark_of(self._view)
-        witnesses = {mark.seq: mark.check for mark in (note, shown) if mark and mark.seq}
+        witnesses = [mark for mark in (Mark(note.seq, note.check, note.first) if note else None, shown) if mark]
         self.journal = Journal(workspace / "journal.log", read_only, witnesses)
         for op in self.journal.replay():
             self.apply(op)
@@ -62,7 +62,7 @@ class Store:
     @property
     def mark(self) -> Mark:
         """The last line of the journal."""
-        return Mark(self.journal.seq, self.journal.check)
+        return Mark(self.journal.seq, self.journal.check, self.journal.first)
 
     @property
     def read_only(self) -> bool:
@@ -99,6 +99,8 @@ class Store:
         if op.kind == "undo":
             if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back
                 self._undo.pop()
+        elif op.kind == "restore":
+            self._undo.clear()  # a repair: what was before cannot be taken back line by line
         elif op.kind in UNDOABLE:
             self._undo.append(op)
 
@@ -144,7 +146,7 @@ class Store:
         if self._view_seq == self.journal.seq or self.read_only:
             return None
         self._view_seq = self.journal.seq
-        return {META: {"1": {"seq": self.journal.seq, "line": self.journal.check}}, **to_raw(self.tables())}
+        return {META: {"1": {"seq": self.journal.seq, "line": self.journal.check, "first": self.journal.first}}, **to_raw(self.tables())}
 
     def write_view(self, tables: Raw) -> None:
         """Write the view. May run in a thread, for it touches nothing but its argument and the file. After an OSError it is due again."""

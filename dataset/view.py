@@ -6,47 +6,46 @@ from __future__ import annotations
 import re
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from core.files import read_bytes
-from dataset.rows import Tables
+from dataset.rows import Mark, Tables
 
 META = "_meta"
 Raw = dict[str, dict[str, Any]]
 """Documents by table and number."""
-_HEAD = re.compile(rb'\{"_meta":\{"1":\{"seq":(\d{1,15}),"line":"([0-9a-f]{0,8})","crc32":"([0-9a-f]{8})"\}\},')
-
-
-class Mark(NamedTuple):
-    """A line of the journal: its number and its checksum."""
-
-    seq: int
-    check: str
+_HEAD = re.compile(rb'\{"_meta":\{"1":\{"seq":(\d{1,15}),"line":"([0-9a-f]{0,8})","first":"([0-9a-f]{0,8})","crc32":"([0-9a-f]{8})"\}\},')
 
 
 def pack(mark: Mark, tables: Raw) -> bytes:
     """The file for these tables, as they are after the line `mark` of the journal."""
     body = msgspec.json.encode(tables)[1:]
-    return b'{"_meta":{"1":{"seq":%d,"line":"%s","crc32":"%08x"}},%s' % (mark.seq, mark.check.encode(), zlib.crc32(body), body)
+    return b'{"_meta":{"1":{"seq":%d,"line":"%s","first":"%s","crc32":"%08x"}},%s' % (
+        mark.seq, mark.check.encode(), mark.first.encode(), zlib.crc32(body), body,
+    )  # fmt: skip
+
+
+def _mark(match: re.Match[bytes]) -> Mark:
+    return Mark(int(match[1]), match[2].decode(), match[3].decode())
 
 
 def unpack(data: bytes) -> tuple[Mark, Raw]:
     """Line and tables. Raises ValueError or MsgspecError where they are not what `pack` gave."""
     match = _HEAD.match(data)
-    if not match or int(match[3], 16) != zlib.crc32(data[match.end() :]):
+    if not match or int(match[4], 16) != zlib.crc32(data[match.end() :]):
         raise ValueError("it was damaged or changed by another program")
-    return Mark(int(match[1]), match[2].decode()), msgspec.json.decode(data, type=Raw)
+    return _mark(match), msgspec.json.decode(data, type=Raw)
 
 
 def mark_of(path: Path) -> Mark | None:
     """The line of the journal that the view shows; None where it is absent, or its beginning is not as `pack` leaves it."""
     try:
-        match = _HEAD.match(read_bytes(path, 120))
+        match = _HEAD.match(read_bytes(path, 160))
     except OSError:
         return None
-    return Mark(int(match[1]), match[2].decode()) if match else None
+    return _mark(match) if match else None
 
 
 def to_raw(tables: Tables) -> Raw:

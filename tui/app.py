@@ -137,10 +137,14 @@ class FlavorApp(App[int]):
             self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
         elif self._start_worker:
             self.jobs.load()
+        from tui.offers import offer
+
+        offer(self)
 
     def _leave(self, code: int) -> None:
-        if isinstance(self.screen, Page):
-            self.screen.leave()
+        for screen in self.screen_stack:
+            if keep := getattr(screen, "keep", None):  # a page or a dialog in which something is typed
+                keep()
         self.exit(code)
 
     async def action_quit(self) -> None:
@@ -169,7 +173,8 @@ class FlavorApp(App[int]):
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
-        self.notify(short(str(error), 500), severity="error", markup=False, timeout=10)
+        way_out = " ctrl+r: write again, or save a copy elsewhere." if self._opened and self.session.store.journal.broken else ""
+        self.notify(short(f"{error}{way_out}", 500), severity="error", markup=False, timeout=10)
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""
@@ -248,6 +253,11 @@ class FlavorApp(App[int]):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
+
+    def action_rescue(self) -> None:
+        from tui.offers import rescue
+
+        rescue(self)
 
     def action_restart_worker(self) -> None:
         if self._opened and not self.session.held_by:

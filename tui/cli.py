@@ -86,7 +86,9 @@ def parser() -> Parser:
     export.add_argument("dest", type=Path, metavar="DEST")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
-    add("doctor", "say what hardware, 4-bit path, versions and models there are", workspace=False)
+    doctor = add("doctor", "check a workspace; without one, say what hardware, versions and models there are", workspace=False)
+    doctor.add_argument("workspace", type=Path, metavar="WORKSPACE", nargs="?")
+    doctor.add_argument("--repair", action="store_true", help="mend what can be mended; the originals are kept in damaged/")
     return root
 
 
@@ -131,6 +133,8 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.export(workspace, args.what, args.dest)
         case "reproduce":
             return commands.reproduce(workspace, args.candidate)
+        case _ if args.workspace:
+            return commands.doctor_workspace(args.workspace, args.repair)
         case _:
             return commands.doctor()
 

@@ -24,9 +24,11 @@ from dataset.exporting import write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
+from tui.doctor import examine, left
 from tui.session import Session, duration
 
 DEMO = "alien-empires"
+SIGNS = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
 
 
 @dataclass(frozen=True)
@@ -338,3 +340,17 @@ async def doctor() -> Output:
         *(f"problem     {problem}" for problem in data["problems"]),
     ]
     yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
+
+
+async def doctor_workspace(workspace: Path, repair: bool) -> Output:
+    found = examine(workspace.resolve(), repair)
+    for one in found:
+        done = f" -> {one.mended}" if one.mended else ""
+        yield Line(msgspec.to_builtins(one), f"{SIGNS[one.level]:<8} {one.where}: {one.what}{done}")
+    open_, mended = left(found), sum(bool(one.mended) for one in found)
+    lost = sum(one.level == "lost" for one in found)
+    data = {"well": not open_, "damaged": len(open_), "mended": mended, "lost": lost}
+    if any(one.level == "mend" for one in open_):
+        yield Line(data, "")
+        raise FlavorError(f"{len(open_)} things are damaged.", f"To mend them: flavor-tui doctor {workspace} --repair", "damaged")
+    yield Line(data, "all is well" if not open_ else f"{lost} things are lost, as said above; the rest is whole")

@@ -34,6 +34,7 @@ from core.task import Segment, Task
 from core.text import check_text, clean, words
 from dataset.folds import held_out
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
+from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
 
@@ -119,9 +120,12 @@ class Session:
         return None
 
     def close(self) -> None:
-        """Write the view and let the workspace go."""
+        """Write the view, keep a snapshot, and let the workspace go."""
         try:
             self.store.close()
+            if not self.store.read_only:
+                with contextlib.suppress(OSError):  # the doctor says how old the last one is
+                    take(self.workspace, self.store.journal.seq)
         finally:
             self._lock.release()
 

@@ -148,13 +148,14 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         if card is None:
             return
 
-        from tui.screens.edit import EditDialog
+        from tui.screens.edit import dialog_for
 
-        def done(result: tuple[str, dict[str, str]] | None) -> None:
-            if result and self.shown == card.uid:
-                self._decide("accept", result[0])
+        def done(saved: bool | None) -> None:
+            if saved:
+                self.shown = None if self.shown == card.uid else self.shown
+                self.flavor.changed()
 
-        self.app.push_screen(EditDialog("Edit, then accept", card.uid, card.text, card.fields, self.session, fields=False), done)
+        self.app.push_screen(dialog_for(self.session, card.uid), done)
 
     def action_undo(self) -> None:
         op = self.flavor.undo()

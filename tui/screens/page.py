@@ -40,8 +40,8 @@ class Page(Screen[None]):
         """The screen's own widgets."""
         yield from ()
 
-    def leave(self) -> None:
-        """The app ends, or another screen is gone to: keep what is not kept yet."""
+    def keep(self) -> None:
+        """The app ends: put on the disk what is typed and not kept yet."""
 
     def renew(self) -> None:
         """Redraw what the session holds."""

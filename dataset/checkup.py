@@ -1,0 +1,160 @@
+"""What the doctor looks at in the dataset: the journal line by line, the view against it, the snapshots; and how it mends them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from core.errors import FlavorError
+from core.files import exists, keep_aside, names, read_bytes, write_atomic
+from core.finding import Finding, Level
+from core.lock import Lock, read_note
+from dataset.journal import Journal
+from dataset.rows import Mark, Tables
+from dataset.salvage import Known, Salvaged, Source, replay, salvage, source
+from dataset.snapshots import snapshots
+from dataset.view import from_raw, pack, to_raw, unpack
+
+JOURNAL, VIEW = "journal.log", "dataset.json"
+
+
+def check_dataset(workspace: Path) -> list[Finding]:
+    """Everything about journal, view and snapshots. Reads only."""
+    problem, torn = _journal_problem(workspace)
+    if problem:
+        found = _salvage_findings(problem, _gather(workspace))
+    else:
+        data = _bytes(workspace / JOURNAL)
+        count = data.count(b"\n")
+        found = [Finding("well", JOURNAL, f"{count} lines, every one whole and in its place")]
+        if torn:
+            found.append(Finding("note", JOURNAL, "an unfinished last line; nobody was told of it, and the next start sets it aside"))
+        found.append(_view_finding(workspace, replay(data)))
+    return found + _snapshot_findings(workspace)
+
+
+def mend_dataset(workspace: Path, lock: Lock) -> list[Finding]:
+    """Mend journal and view; what they were is kept in `damaged/`. The caller holds the lock. Raises OSError where that cannot be written."""
+    found: list[Finding] = []
+    problem, _ = _journal_problem(workspace)
+    if problem:
+        saved = _gather(workspace)
+        said = _salvage_findings(problem, saved)
+        kept = _replace(workspace, workspace / JOURNAL, saved.data)
+        lock.witness(*saved.last)
+        found += [msgspec.structs.replace(one, mended=kept if one.level in ("mend", "lost") else "") for one in said]
+        mark, tables = saved.last, replay(saved.data)
+    else:
+        journal = Journal(workspace / JOURNAL, read_only=True)
+        for _ in journal.replay():
+            pass
+        mark, tables = Mark(journal.seq, journal.check, journal.first), replay(_bytes(workspace / JOURNAL))
+        found.append(Finding("well", JOURNAL, f"{mark.seq} lines, every one whole and in its place"))
+    view = _view_finding(workspace, tables)
+    if view.level != "well" and (mark.seq or exists(workspace / VIEW)):
+        view = msgspec.structs.replace(view, mended=_replace(workspace, workspace / VIEW, pack(mark, to_raw(tables))))
+    return [*found, view, *_snapshot_findings(workspace)]
+
+
+def _replace(workspace: Path, path: Path, data: bytes) -> str:
+    """Write a mended file; what was there is kept. Says so."""
+    kept = f"; what it was is kept as damaged/{keep_aside(workspace, path).name}" if exists(path) else ""
+    write_atomic(path, data)
+    return "mended" + kept
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError:
+        return b""
+
+
+def _marks(workspace: Path) -> list[Mark]:
+    note = read_note(workspace / "lock")
+    view = _known(workspace, VIEW)
+    return [mark for mark in (Mark(note.seq, note.check, note.first) if note else None, view.mark if view else None) if mark]
+
+
+def _journal_problem(workspace: Path) -> tuple[str, bool]:
+    """What is wrong with the journal, in words (empty: nothing), and whether its last line is unfinished."""
+    journal = Journal(workspace / JOURNAL, read_only=True, witnesses=_marks(workspace))
+    try:
+        for _ in journal.replay():
+            pass
+        return "", len(journal.whole()) != os.lstat(journal.path).st_size if exists(journal.path) else False
+    except FlavorError as error:
+        return error.message, False
+    except OSError as error:
+        return f"{journal.path} cannot be read: {error.strerror}.", False
+
+
+def _known(workspace: Path, name: str) -> Known | None:
+    try:
+        mark, raw = unpack(read_bytes(workspace / name))
+        return Known(name, mark, from_raw(raw))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError):
+        return None
+
+
+def _gather(workspace: Path) -> Salvaged:
+    """Put a journal together from everything there is."""
+    folders = [f"snapshots/{one.folder.name}" for one in snapshots(workspace)]
+    aside = [f"damaged/{name}" for name in reversed(names(workspace / "damaged")) if "journal" in name]
+    sources: list[Source] = [source(name, _bytes(workspace / name)) for name in (JOURNAL, *(f"{at}/{JOURNAL}" for at in folders), *aside)]
+    views = [view for name in (VIEW, *(f"{at}/{VIEW}" for at in folders)) if (view := _known(workspace, name))]
+    return salvage(sources, views, _marks(workspace))
+
+
+def _salvage_findings(problem: str, saved: Salvaged) -> list[Finding]:
+    found = [Finding("mend", JOURNAL, problem)]
+    for name, count in saved.used.items():
+        if name != JOURNAL:
+            found.append(Finding("mend", JOURNAL, f"{count} lines of it are in {name}"))
+    for name in saved.foreign:
+        found.append(Finding("note", name, "it has lines of another history than the rest, and was not used"))
+    remembered = set(saved.remembered)
+    for first, last in _runs(saved.missing):
+        span = f"line {first} is" if first == last else f"lines {first} to {last} are"
+        sure = all(seq in remembered for seq in range(first, last + 1))
+        what = (
+            "the texts and decisions after it are known; it cannot be taken back"
+            if sure
+            else "what it changed is known only as far as others tell"
+        )
+        level: Level = "mend" if sure else "lost"
+        found.append(Finding(level, JOURNAL, f"{span} in no file; {what}"))
+    return found
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
+
+
+def _view_finding(workspace: Path, tables: Tables) -> Finding:
+    if not exists(workspace / VIEW):
+        return Finding("note", VIEW, "it is not there; it is written again from the journal")
+    view = _known(workspace, VIEW)
+    if view is None:
+        return Finding("mend", VIEW, "it is damaged, or another program wrote it; the journal has everything that we wrote")
+    if view.tables == tables:
+        return Finding("well", VIEW, f"it shows what the journal says, to line {view.mark.seq}")
+    return Finding("note", VIEW, f"it shows line {view.mark.seq} and is behind the journal; it is written again")
+
+
+def _snapshot_findings(workspace: Path) -> list[Finding]:
+    found = []
+    for one in snapshots(workspace):
+        where = f"snapshots/{one.folder.name}"
+        lines = source(where, _bytes(one.folder / JOURNAL))
+        if one.sums is None or lines.bad or sorted(lines.lines) != list(range(1, one.sums.seq + 1)):
+            found.append(Finding("note", where, "this snapshot is not whole; it is used as far as it goes"))
+    return found or [Finding("well", "snapshots", f"{len(snapshots(workspace))} of the last sessions, each whole")]
