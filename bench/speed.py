@@ -11,8 +11,8 @@ import torch
 
 from bench.common import wire_rows
 from core.config import Lora, Sampling, Training
+from core.encoding import Curriculum, encode_row
 from core.protocol import Load
-from core.training import encode_row
 
 TOKENS = 64
 ROWS = 10
@@ -101,13 +101,14 @@ def ours_train() -> float:
     engine._forms.fresh_adapter(SEED)
     engine._forms.train()
     base = engine._base
-    rows = [encode_row(base.tokenizer, row, 2.0) for row in wire_rows(ROWS)]
+    rows = wire_rows(ROWS)
 
     def once(some: list[Any]) -> float:
+        curriculum = Curriculum(base.tokenizer, some, Training(), None, SEED)
         began = time.perf_counter()
-        for _ in train(base.model, engine._forms.parameters(), some, [1] * len(some), Training(), epochs=1, peak=1e-3, seed=SEED):
+        for _ in train(base.model, engine._forms.parameters(), curriculum, Training(), epochs=1, peak=1e-3, seed=SEED):
             pass
-        return sum(len(row.ids) for row in some) / (time.perf_counter() - began)
+        return sum(len(row.ids) for row in curriculum.epoch(1)) / (time.perf_counter() - began)
 
     once(rows[:2])
     return once(rows)

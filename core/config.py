@@ -47,13 +47,17 @@ class Lora(_Section, frozen=True):
 
 
 class Training(_Section, frozen=True):
-    epochs: Annotated[int, Meta(ge=1, le=100)] = 3
-    """Epochs when training afresh; every one is kept, the one with the lowest held-out loss becomes active."""
-    topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 1
-    """Epochs of a top-up (warm start from the active checkpoint)."""
+    epochs: Annotated[int, Meta(ge=1, le=100)] = 6
+    """Most epochs when training afresh. Every one is kept; training stops by itself when it has baked long enough."""
+    topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 2
+    """Most epochs of a top-up (warm start from the active checkpoint)."""
+    stop_early: bool = True
+    """Stop when held-out loss has turned and the rows are being recited; `false`: always all epochs."""
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 1e-3
     topup_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     """The learning rate of a top-up, as a share of `learning_rate`."""
+    topup_shrink: Share = 1.0
+    """What a top-up multiplies the parent's B matrices by before it starts (shrink and perturb, Ash & Adams 1910.08475)."""
     new_rows: Annotated[int, Meta(ge=1, le=10)] = 2
     """How often a row that is new since the parent is drawn in an epoch of a top-up."""
     batch_size: Annotated[int, Meta(ge=1, le=256)] = 2
@@ -62,6 +66,12 @@ class Training(_Section, frozen=True):
     """Loss weight of the end token: never-ending texts are the commonest failure of a model tuned on few rows."""
     max_tokens: Annotated[int, Meta(ge=16, le=32768)] = 1024
     """Rows longer than this are named and left out, never cut."""
+    drop_attribute: Share = 0.15
+    """How often each attribute line is left out of a row's prompt, so that a prompt with only some of them works."""
+    drop_attributes: Share = 0.1
+    """How often all of them are."""
+    human_share: Share = 0.618
+    """The least share of the loss that written, imported and edited rows keep, however many machine texts were accepted."""
 
 
 Preset = Literal["faithful", "balanced", "wild"]

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,15 +22,31 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from core import runfiles
+from core.encoding import encode_row
 from core.errors import FlavorError
-from core.evaluation import RowLoss, mean, text_losses
+from core.evaluation import RowMeasure, mean, measure_rows
 from core.files import now, publish_folder
 from core.forms import ADAPTER, Forms
 from core.model import STARTER_HUB_ID, Base, load
-from core.protocol import Candidate, Epoch, Evaluate, Evaluated, Event, Load, Loaded, Loading, Sample, Sampled, Step, Train, Trained
+from core.protocol import (
+    Candidate,
+    Epoch,
+    Evaluate,
+    Evaluated,
+    Event,
+    Gauges,
+    Load,
+    Loaded,
+    Loading,
+    Sample,
+    Sampled,
+    Train,
+    Trained,
+)
+from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
-from core.training import MICRO_TOKENS, Encoded, EpochDone, StepDone, encode_row, train
+from core.training import MICRO_TOKENS, EpochDone
 
 log = logging.getLogger(__name__)
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -238,29 +254,25 @@ class Engine:
 
     def evaluate(self, command: Evaluate) -> Iterator[Event | None]:
         """Mean loss per token of the rows' texts, with a checkpoint or the base."""
-        base, _, _ = self._ready()
+        base, forms, _ = self._ready()
         self._use(Path(command.checkpoint) if command.checkpoint else None)
         rows = [encode_row(base.tokenizer, row, 1.0) for row in command.rows]
-        losses: list[RowLoss] = []
-        for part in self._losses(rows):
-            losses += part
-            yield None
-        if not losses:
-            raise FlavorError("There is no text to measure.", kind="empty")
-        by_row = {loss.row: loss.total / loss.tokens for loss in losses}
-        yield Evaluated(
-            id=command.id,
-            loss=mean(losses),
-            tokens=sum(loss.tokens for loss in losses),
-            rows=len(losses),
-            losses=[by_row.get(row.id, 0.0) for row in command.rows],
-        )
-
-    def _losses(self, rows: list[Encoded]) -> Iterator[list[RowLoss]]:
-        base, forms, _ = self._ready()
         forms.train()
         base.model.eval()
-        yield from text_losses(base.model, rows)
+        found: list[RowMeasure] = []
+        for part in measure_rows(base.model, rows, base.tokenizer.eos_token_id):
+            found += part
+            yield None
+        if not found:
+            raise FlavorError("There is no text to measure.", kind="empty")
+        by_row = {row.row: row.total / row.tokens for row in found}
+        yield Evaluated(
+            id=command.id,
+            loss=mean(found),
+            tokens=sum(row.tokens for row in found),
+            rows=len(found),
+            losses=[by_row.get(row.id, 0.0) for row in command.rows],
+        )
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -271,6 +283,7 @@ class Engine:
         began = time.perf_counter()
         metrics = Metrics(folder / "metrics.jsonl")
         result = Result("cancelled", seconds=0.0)
+        base_loss = parent_loss = None
         try:
             for event in self._train(command.id, folder, spec, began):
                 if isinstance(event, Trained):
@@ -283,10 +296,16 @@ class Engine:
                         train_seconds=event.train_seconds,
                         skipped=event.skipped,
                         peak_memory=peak_memory(),
+                        why=event.why,
+                        stopped=event.stopped,
+                        base_loss=base_loss,
+                        parent_loss=parent_loss,
                     )
                     runfiles.write(folder / "result.json", result)
                 elif event:
                     metrics.write(event)
+                    if isinstance(event, Epoch) and event.epoch == 0:
+                        base_loss, parent_loss = event.base_loss, event.held_out_loss if spec.parent else None
                 yield event
         except Exception as error:
             reason = error.message if isinstance(error, FlavorError) else f"{type(error).__name__}: {error}"[:300]
@@ -305,86 +324,22 @@ class Engine:
         rows = runfiles.read_rows(folder / "rows.jsonl", spec.rows_sha256)
         if spec.fingerprint and spec.fingerprint != base.fingerprint:
             raise FlavorError(f"Run {spec.name} was made for another base.", "Start a new run.", "foreign")
-        encoded = {row.id: encode_row(base.tokenizer, row, spec.training.end_weight) for row in rows}
-        limit = min(spec.training.max_tokens, getattr(base.model.config, "max_position_embeddings", spec.training.max_tokens))
-        skipped = [row.id for row in rows if len(encoded[row.id].ids) > limit]
-        kept = [row for row in rows if row.id not in skipped]
-        learned = [row for row in kept if not row.held_out]
-        if not learned:
-            raise FlavorError("There is no row to train on.", "Write or accept an example first.", "empty")
-        held = [encoded[row.id] for row in kept if row.held_out]
 
-        parent = folder.parent / Path(spec.parent.replace("/", "/checkpoints/")) if spec.parent else None
-        self._use(parent)
+        def save(event: EpochDone, gauges: Gauges, seen: float) -> str:
+            name = f"{spec.name}/epoch-{event.epoch:02}"
+            self._save(folder, name, event, spec, gauges, seen)
+            return name
+
+        run = Retraining(base, forms, spec, rows, save)
+        self._use(folder.parent / Path(spec.parent.replace("/", "/checkpoints/")) if spec.parent else None)
         self._adapter = ""
-        if parent is None:
+        if spec.parent is None:
             forms.fresh_adapter(spec.seed)
-        loss = yield from self._held_out(held)
-        yield Epoch(id=number, epoch=0, checkpoint=spec.parent, held_out_loss=loss, loss=None, seconds=time.perf_counter() - began)
+        elif spec.shrink < 1:
+            forms.shrink_adapter(spec.shrink)
+        yield from run.run(number, began)
 
-        best: tuple[float, str] | None = None
-        tokens = steps = 0
-        spent, mark = 0.0, time.perf_counter()
-        forms.train()
-        loop = train(
-            base.model,
-            forms.parameters(),
-            [encoded[row.id] for row in learned],
-            [row.repeat for row in learned],
-            spec.training,
-            epochs=spec.epochs,
-            peak=spec.learning_rate,
-            seed=spec.seed,
-        )
-        with contextlib.closing(loop):  # type: ignore[type-var]
-            for event in loop:
-                match event:
-                    case None:
-                        yield None
-                    case StepDone():
-                        tokens, steps = tokens + event.tokens, event.step
-                        seconds = time.perf_counter() - began
-                        yield Step(
-                            id=number, step=event.step, steps=event.steps, epoch=event.epoch, loss=event.loss, rate=event.rate,
-                            tokens=event.tokens, seconds=seconds,
-                        )  # fmt: skip
-                    case EpochDone():
-                        spent += time.perf_counter() - mark
-                        loss = yield from self._held_out(held)
-                        name = f"{spec.name}/epoch-{event.epoch:02}"
-                        self._save(folder, name, event, spec, loss)
-                        yield Epoch(
-                            id=number,
-                            epoch=event.epoch,
-                            checkpoint=name,
-                            held_out_loss=loss,
-                            loss=event.loss,
-                            seconds=time.perf_counter() - began,
-                        )
-                        if loss is None or best is None or loss < best[0]:
-                            best = (loss or 0.0, name)  # without held-out rows: the last epoch
-                        base.model.train()
-                        mark = time.perf_counter()
-        assert best is not None
-        yield Trained(
-            id=number,
-            checkpoint=best[1],
-            steps=steps,
-            tokens=tokens,
-            seconds=time.perf_counter() - began,
-            train_seconds=spent,
-            skipped=skipped,
-        )
-
-    def _held_out(self, rows: list[Encoded]) -> Generator[None, None, float | None]:
-        """Yields None while measuring; returns the held-out loss, or None where no row is held out."""
-        losses: list[RowLoss] = []
-        for part in self._losses(rows) if rows else ():
-            losses += part
-            yield None
-        return mean(losses) if losses else None
-
-    def _save(self, folder: Path, name: str, event: EpochDone, spec: RunSpec, held_out_loss: float | None) -> None:
+    def _save(self, folder: Path, name: str, event: EpochDone, spec: RunSpec, gauges: Gauges, seen: float) -> None:
         """Publish a checkpoint: staged, synced, renamed. It is whole or absent."""
         base, forms, _ = self._ready()
         checkpoints = folder / "checkpoints"
@@ -404,7 +359,8 @@ class Engine:
             config.inference_mode = False
             info = CheckpointInfo(
                 name=name, epoch=event.epoch, base=spec.base, fingerprint=base.fingerprint,
-                sha256=runfiles.file_sha256(staging / ADAPTER_FILE), held_out_loss=held_out_loss, loss=event.loss, created=now(),
+                sha256=runfiles.file_sha256(staging / ADAPTER_FILE), loss=event.loss, created=now(), seen=seen,
+                **msgspec.structs.asdict(gauges),
             )  # fmt: skip
             runfiles.write(staging / "checkpoint.json", info)
             final = checkpoints / f"epoch-{event.epoch:02}"

@@ -56,9 +56,11 @@ class Layer:
         if state.shape[0] % 32 == 0 and state.shape[1] % state.blocksize == 0:
             self.packed = _convert_weight_packed_for_cpu(self.base.weight.data.clone(), state)
 
-    def training_forward(self) -> Forward:
-        """y = W x + scaling B A dropout(x), differentiable in A, B and x."""
+    def training_forward(self, with_adapter: bool) -> Forward:
+        """y = W x + scaling B A dropout(x), differentiable in A, B and x; or y = W x alone."""
         dense, base, scaling = self.dense, self.base, self.scaling
+        if not with_adapter:
+            return lambda x, *_, **__: base(x) if dense is None else F.linear(x, dense, base.bias)
 
         def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
             y = base(x) if dense is None else F.linear(x, dense, base.bias)
@@ -129,12 +131,13 @@ class Forms:
         packed = sum(layer.packed is not None for layer in self.layers)
         self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
 
-    def train(self) -> None:
+    def train(self, with_adapter: bool = True) -> None:
         """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""
-        if self._state != "train":
+        wanted = f"train {with_adapter}"
+        if self._state != wanted:
             for layer in self.layers:
-                layer.wrapped.forward = layer.training_forward()
-            self._state = "train"
+                layer.wrapped.forward = layer.training_forward(with_adapter)
+            self._state = wanted
 
     def sample(self, with_adapter: bool, version: str) -> None:
         """Switch to the fast form. `version` names the adapter's content: the cast pairs are made anew when it changes."""
@@ -149,6 +152,13 @@ class Forms:
         with torch.no_grad():
             for layer in self.layers:
                 layer.b.zero_()
+        self._state = ""
+
+    def shrink_adapter(self, factor: float) -> None:
+        """Move the adapter back towards the base: scale B of every layer."""
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.b.mul_(factor)
         self._state = ""
 
     def fresh_adapter(self, seed: int) -> None:

@@ -15,7 +15,7 @@ MAX_LINE = 1 << 24
 """Bytes in one line of the wire; a longer one is a fault."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """A training or evaluation row: the prompt in segments, the text, and how often an epoch draws it."""
 
     id: str
@@ -24,6 +24,11 @@ class Row(msgspec.Struct, frozen=True):
     repeat: int = 1
     held_out: bool = False
     origin: str = ""
+    fields: dict[str, str] = {}
+    depth: int = 0
+    """0: a person's own words; n: from a candidate of a model that was trained on rows of depth n - 1, at most."""
+    seen: float = 0.0
+    """Epochs in which the parent, and its parents, were trained on this text."""
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -138,6 +143,23 @@ class Step(Event, frozen=True, tag="step"):
     """Since the run began."""
 
 
+class Gauges(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was measured of a checkpoint, teacher-forced. None: not measured, or no row to measure it on."""
+
+    held_out_loss: float | None = None
+    """Nats per token of the held-out rows' texts."""
+    p_end: float | None = None
+    """Mean probability of the end token at the true end of held-out texts (of trained ones, where none is held out)."""
+    p_end_early: float | None = None
+    """Mean over those texts of its highest probability at any earlier place."""
+    recall: float | None = None
+    """Share of the trained texts' places that lie in runs of at least 5 right greedy guesses."""
+    recall_held_out: float | None = None
+    """The same of held-out texts: what the form of the task alone gives."""
+    drift: float | None = None
+    """KL divergence from the base on neutral prose, nats a token."""
+
+
 class Epoch(Event, frozen=True, tag="epoch"):
     """An epoch ended and its checkpoint is on the disk (epoch 0: the parent, measured before training)."""
 
@@ -146,6 +168,9 @@ class Epoch(Event, frozen=True, tag="epoch"):
     held_out_loss: float | None
     loss: float | None
     seconds: float
+    gauges: Gauges = Gauges()
+    base_loss: float | None = None
+    """Epoch 0 only: held-out loss of the base, without any adapter."""
 
 
 class Trained(Event, frozen=True, tag="trained"):
@@ -158,6 +183,10 @@ class Trained(Event, frozen=True, tag="trained"):
     """Without measuring the held-out loss and writing."""
     skipped: list[str] = []
     """Rows longer than the limit, by id, left out."""
+    why: str = ""
+    """Why that checkpoint."""
+    stopped: str = ""
+    """Why training ended before its last epoch."""
 
 
 class Evaluated(Event, frozen=True, tag="evaluated"):

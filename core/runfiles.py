@@ -16,6 +16,7 @@ from core.config import Lora, Training
 from core.errors import FlavorError
 from core.files import read_bytes, seal, unseal, write_atomic
 from core.protocol import Row
+from core.task import Task
 
 T = TypeVar("T")
 
@@ -42,6 +43,10 @@ class RunSpec(msgspec.Struct, frozen=True):
     new_rows: int
     rows_sha256: str
     versions: dict[str, str] = {}
+    task: Task | None = None
+    """By which attributes are dropped in training; None: they never are."""
+    shrink: float = 1.0
+    """What the parent's B matrices are multiplied by at the start."""
 
 
 class CheckpointInfo(msgspec.Struct, frozen=True):
@@ -56,6 +61,14 @@ class CheckpointInfo(msgspec.Struct, frozen=True):
     held_out_loss: float | None
     loss: float
     created: str
+    p_end: float | None = None
+    p_end_early: float | None = None
+    recall: float | None = None
+    recall_held_out: float | None = None
+    drift: float | None = None
+    """These as in `protocol.Gauges`."""
+    seen: float | None = None
+    """Median epochs that its rows were seen, over its whole lineage."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -70,6 +83,12 @@ class Result(msgspec.Struct, frozen=True):
     train_seconds: float = 0.0
     skipped: list[str] = []
     peak_memory: int = 0
+    why: str = ""
+    stopped: str = ""
+    base_loss: float | None = None
+    """Held-out loss of the base."""
+    parent_loss: float | None = None
+    """Held-out loss of the parent, where there is one."""
 
 
 def read(path: Path, kind: type[T]) -> T:

@@ -14,11 +14,11 @@ import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.config import Sampling
+from core.encoding import encode_prompt
 from core.filters import NEVER, draw, dry_penalties, end_bonus, probabilities
 from core.originals import Originals, piece_bytes
 from core.task import Segment
 from core.text import clean
-from core.training import encode_prompt
 
 LEAST = 4
 """Examples from which on their usual length means something."""

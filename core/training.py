@@ -7,18 +7,16 @@ and losses are weighted by position, never by token id (the end token may also b
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from core.config import Training
+from core.encoding import Curriculum, Encoded
 from core.errors import FlavorError
-from core.protocol import Row
-from core.task import Segment
 
 MICRO_TOKENS = 256
 """Padded tokens in one forward; a larger batch is accumulated from several."""
@@ -26,17 +24,6 @@ CHUNK = 64
 """Positions whose float32 probabilities are held at once."""
 SLOW_END = 0.2
 """The last share of the steps, over which the rate falls linearly to a tenth."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A row as the model sees it. `weights[i]` is the loss weight of `ids[i]`; the text is `ids[start:end]`, then the end token."""
-
-    row: str
-    ids: list[int]
-    weights: list[float]
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -55,33 +42,9 @@ class EpochDone:
     loss: float
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
-    return ids
-
-
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Segment]) -> tuple[list[int], list[float]]:
-    """Ids and loss weights of a prompt, segment by segment, after what the tokenizer puts before any text (its BOS, if any)."""
-    ids = [token for token in tokenizer("").input_ids if token != tokenizer.eos_token_id or token == tokenizer.bos_token_id]
-    weights = [0.0] * len(ids)
-    for text, weight in prompt:
-        part = _ids(tokenizer, text)
-        ids += part
-        weights += [weight] * len(part)
-    return ids, weights
-
-
-def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, end_weight: float) -> Encoded:
-    """Prompt, text (weight 1) and the end token (`end_weight`), tokenised apart and joined."""
-    ids, weights = encode_prompt(tokenizer, row.prompt)
-    text = _ids(tokenizer, row.text)
-    start = len(ids)
-    return Encoded(row.id, [*ids, *text, tokenizer.eos_token_id], [*weights, *[1.0] * len(text), end_weight], start, start + len(text))
-
-
-def steps_of(rows: Sequence[Row], batch_size: int, epochs: int) -> int:
-    """Optimiser steps of a run over `rows`, repeats counted."""
-    return math.ceil(sum(row.repeat for row in rows) / batch_size) * epochs
+def steps_of(rows: int, batch_size: int, epochs: int) -> int:
+    """Optimiser steps of `epochs` over `rows`, repeats counted."""
+    return math.ceil(rows / min(batch_size, rows)) * epochs
 
 
 def rate_at(step: int, steps: int, peak: float, warmup: int) -> float:
@@ -93,13 +56,6 @@ def rate_at(step: int, steps: int, peak: float, warmup: int) -> float:
     if step >= steps - slow:
         return peak * (1 - 0.9 * (step - (steps - slow) + 1) / slow)
     return peak
-
-
-def _batches(rows: list[Encoded], repeats: list[int], size: int, seed: str) -> list[list[Encoded]]:
-    """One epoch: every row `repeat` times, shuffled by `seed`; the last batch may be smaller, none is dropped."""
-    drawn = [row for row, repeat in zip(rows, repeats, strict=True) for _ in range(repeat)]
-    random.Random(seed).shuffle(drawn)
-    return [drawn[start : start + size] for start in range(0, len(drawn), size)]
 
 
 def micro_batches(rows: Sequence[Encoded], limit: int = MICRO_TOKENS) -> Iterator[list[Encoded]]:
@@ -139,8 +95,10 @@ class TokenLoss(torch.autograd.Function):
         return out, None
 
 
-def token_losses(model: PreTrainedModel, rows: Sequence[Encoded], weights: Sequence[Sequence[float]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy (nats, float32) and weight of every position whose weight is not 0, over all rows, flat.
+def position_logits(
+    model: PreTrainedModel, rows: Sequence[Encoded], weights: Sequence[Sequence[float]]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits (positions x vocabulary), target and weight of every position whose weight is not 0, over all rows, flat.
 
     Logits are made only for positions that some row needs: at 49,152 words they are the largest tensor.
     """
@@ -154,16 +112,20 @@ def token_losses(model: PreTrainedModel, rows: Sequence[Encoded], weights: Seque
     logits = model(input_ids=ids, attention_mask=whole, use_cache=False, logits_to_keep=needed).logits
     weight, target = weight[:, needed], ids[:, 1:][:, needed]
     chosen = weight != 0
-    flat = logits.flatten(0, 1) if bool(chosen.all()) else logits[chosen]
-    losses: torch.Tensor = TokenLoss.apply(flat, target[chosen])
-    return losses, weight[chosen]
+    return (logits.flatten(0, 1) if bool(chosen.all()) else logits[chosen]), target[chosen], weight[chosen]
+
+
+def token_losses(model: PreTrainedModel, rows: Sequence[Encoded], weights: Sequence[Sequence[float]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy (nats, float32) and weight of every position whose weight is not 0, over all rows, flat."""
+    logits, target, weight = position_logits(model, rows, weights)
+    losses: torch.Tensor = TokenLoss.apply(logits, target)
+    return losses, weight
 
 
 def train(
     model: PreTrainedModel,
     parameters: list[torch.Tensor],
-    rows: list[Encoded],
-    repeats: list[int],
+    curriculum: Curriculum,
     settings: Training,
     *,
     epochs: int,
@@ -172,23 +134,24 @@ def train(
 ) -> Iterator[StepDone | EpochDone | None]:
     """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step.
 
-    To cancel, stop iterating. Raises FlavorError where the loss is no longer a number.
+    To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number.
     """
     torch.manual_seed(seed)
-    size = min(settings.batch_size, sum(repeats))
-    steps = math.ceil(sum(repeats) / size) * epochs
+    size = min(settings.batch_size, curriculum.size)
+    steps = steps_of(curriculum.size, size, epochs)
     optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     step = 0
     model.train()
     try:
         for epoch in range(1, epochs + 1):
             total = share = 0.0
-            for batch in _batches(rows, repeats, size, f"{seed}-{epoch}"):
+            rows = curriculum.epoch(epoch)
+            for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
                 # One step: the weighted mean over the whole batch, whatever parts it is computed in.
                 mass = sum(sum(row.weights[1:]) for row in batch)
                 loss = 0.0
                 for part in micro_batches(batch):
-                    losses, weights = token_losses(model, part, [row.weights for row in part])
+                    losses, weights = token_losses(model, part, [[weight * row.share for weight in row.weights] for row in part])
                     value = (losses * weights).sum() / mass
                     value.backward()
                     loss += value.item()

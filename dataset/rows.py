@@ -28,6 +28,8 @@ class Example(msgspec.Struct, frozen=True):
     candidate: str = ""
     """The candidate it was accepted from."""
     changed: str = ""
+    depth: int = 0
+    """Models between a person's words and it: 0 written or imported; n from a model trained on examples of depth n - 1, at most."""
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -130,3 +130,9 @@ class Registry:
             spec = runfiles.read(self.folder / run / "run.json", RunSpec)
             return {row.id: row for row in runfiles.read_rows(self.folder / run / "rows.jsonl", spec.rows_sha256)}
         return {}
+
+    def depth(self, checkpoint: str) -> int:
+        """The deepest ancestry of what a checkpoint was trained on; 0 for the base, which was trained on none of it."""
+        if checkpoint == BASE:
+            return 0
+        return max((row.depth for row in self.rows(checkpoint.split("/")[0]).values() if not row.held_out), default=0)

@@ -191,7 +191,8 @@ async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | 
             async for progress in start(session):
                 yield progress
             plan = session.plan(fresh, epochs, seed)
-            yield Line({"plan": plan.line(), "rows": plan.learned, "held_out": plan.held, "new": plan.spec.new_rows}, plan.line())
+            said = {"plan": plan.line(), "rows": plan.learned, "held_out": plan.held, "new": plan.spec.new_rows, "advice": plan.advice}
+            yield Line(said, plan.line() + (f"\n{plan.advice}" if plan.advice else ""))
             measured: list[dict[str, Any]] = []
             async for event in session.retrain(plan):
                 match event:
@@ -200,9 +201,10 @@ async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | 
                     case Epoch():
                         loss = event.held_out_loss
                         measured.append({"epoch": event.epoch, "held_out_loss": loss, "loss": event.loss, "checkpoint": event.checkpoint})
-                        held = f"held-out loss {loss:.3f}" if loss is not None else "no row held out"
-                        start_of = plan.spec.parent or "the base"
-                        yield Line(measured[-1], f"epoch {event.epoch}: {held}" + ("" if event.epoch else f" ({start_of})"))
+                        measured[-1] |= msgspec.to_builtins(event.gauges)
+                        if event.epoch == 0:
+                            measured[-1]["base_loss"] = event.base_loss
+                        yield Line(measured[-1], epoch_line(event, plan.spec.parent))
                     case Trained():
                         data = {
                             "run": plan.spec.name,
@@ -212,14 +214,29 @@ async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | 
                             "seconds": round(event.seconds, 2),
                             "tokens": event.tokens,
                             "skipped": event.skipped,
+                            "why": event.why,
+                            "stopped": event.stopped,
                             "checkpoint": event.checkpoint,
                         }
                         left_out = (
                             f"; {len(event.skipped)} rows were too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
                         )
-                        yield Line(data, f"{event.checkpoint} is active: {event.steps} steps in {duration(event.seconds)}{left_out}")
+                        if event.stopped:
+                            yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
+                        active = f"{event.checkpoint} is active, {event.why}"
+                        yield Line(data, f"{active}: {event.steps} steps in {duration(event.seconds)}{left_out}")
         finally:
             await session.stop_worker()
+
+
+def epoch_line(event: Epoch, parent: str | None) -> str:
+    """An epoch's measures, for people."""
+    loss, recall = event.held_out_loss, event.gauges.recall
+    held = f"held-out loss {loss:.3f}" if loss is not None else "no row held out"
+    if event.epoch == 0:
+        base = f", the base {event.base_loss:.3f}" if parent and event.base_loss is not None else ""
+        return f"epoch 0: {held} ({parent or 'the base'}){base}"
+    return f"epoch {event.epoch}: {held}" + (f", {recall:.0%} of the rows recited" if recall is not None else "")
 
 
 async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Output:

@@ -235,6 +235,8 @@ class Jobs:
         self.stop_sampling()
         self._plan = plan.line()
         self.app.say(f"Retraining, {self._plan}")
+        if plan.advice:
+            self.app.say(plan.advice, "warning")
         self._start(self._retrain(fresh), "retrain")
 
     async def _retrain(self, fresh: bool) -> None:
@@ -257,8 +259,10 @@ class Jobs:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
                     left_out = f" {len(event.skipped)} rows were too long and left out." if event.skipped else ""
+                    stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
                     self.app.say(
-                        f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it.{left_out}"
+                        f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
+                        f"{stopped}{left_out}"
                     )
         self._sampling_failed = False
         self.app.prefer_new = True

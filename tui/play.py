@@ -8,7 +8,7 @@ from typing import Any
 from core.protocol import Epoch, Step, Trained
 from core.text import words
 from dataset.rows import Candidate
-from tui.commands import Line, Output, Progress, make_demo, start
+from tui.commands import Line, Output, Progress, epoch_line, make_demo, start
 from tui.session import Session, duration
 
 SAMPLES = 8
@@ -58,12 +58,12 @@ async def play(at: Path | None, seed: int = 1) -> Output:
                     case Step():
                         yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
                     case Epoch():
-                        if event.held_out_loss is not None:
-                            data = {"epoch": event.epoch, "held_out_loss": event.held_out_loss}
-                            yield Line(data, f"  epoch {event.epoch}: held-out loss {event.held_out_loss:.3f}")
+                        data = {"epoch": event.epoch, "held_out_loss": event.held_out_loss}
+                        yield Line(data, f"  {epoch_line(event, plan.spec.parent)}")
                     case Trained():
                         result = {"checkpoint": event.checkpoint, "steps": event.steps, "seconds": round(event.seconds, 1)}
-                        yield Line(result, f"  {event.checkpoint} is active after {duration(event.seconds)}\n")
+                        stopped = f"  stopped by itself: {event.stopped}\n" if event.stopped else ""
+                        yield Line(result, f"{stopped}  {event.checkpoint} is active after {duration(event.seconds)}, {event.why}\n")
             yield Line({"stage": "after"}, f"Candidates from {session.registry.current()}:")
             async for line in _round(session, "after", seed + 1000, rounds):
                 yield line

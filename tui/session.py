@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from types import TracebackType
 from typing import Any
 
@@ -44,6 +45,8 @@ COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
 MOST_SHOWN = 1200
 """Characters of an example that may be shown in a prompt: reading it takes its time."""
+MOST_SEEN = 8
+"""Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
 
@@ -58,14 +61,25 @@ class Plan:
     steps: int
     seconds: float
     memory: int
+    seen: float = 0.0
+    """Median epochs in which the parent's lineage was trained on these rows."""
+
+    @property
+    def advice(self) -> str:
+        """What the person should know before a top-up; empty where there is nothing."""
+        if self.spec.parent and self.seen >= MOST_SEEN:
+            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh, which copies less."
+        return ""
 
     def line(self) -> str:
         """One line for the person."""
         how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
         memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
         held = f", {self.held} held out" if self.held else ""
+        most = "at most " if self.spec.training.stop_early and self.spec.epochs > 1 else ""
+        epochs = f"{most}{self.spec.epochs} epoch{'s' if self.spec.epochs > 1 else ''}"
         return (
-            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {self.spec.epochs} epoch(s), {self.steps} steps, "
+            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs}, {self.steps} steps, "
             f"about {duration(self.seconds)}{memory}"
         )
 
@@ -233,7 +247,8 @@ class Session:
         example = None
         if after:
             origin: Origin = "accepted" if verdict == "accept" else "edited"
-            example = Example(new_uid(), after, candidate.fields, origin, now(), candidate=uid)
+            depth = self.registry.depth(candidate.checkpoint) + 1
+            example = Example(new_uid(), after, candidate.fields, origin, now(), candidate=uid, depth=depth)
         decision = Decision(
             new_uid(), uid, verdict, now(), candidate.text, after, candidate.fields, candidate.checkpoint, candidate.seed,
             batch.settings if batch else {}, example.uid if example else "",
@@ -403,28 +418,50 @@ class Session:
         training = self.settings.training
         current = self.registry.current()
         parent = None if fresh or current == BASE else current
-        before = self.registry.rows(parent.split("/")[0]) if parent else {}
-        human = [uid for uid, example in self.store.examples.items() if example.origin != "accepted"]
-        out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
-        rows, new = [], 0
-        for uid, example in self.store.examples.items():
-            is_new = uid not in before or before[uid].text != example.text
-            new += is_new
-            repeat = training.new_rows if parent and is_new else 1
-            rows.append(Row(uid, self.task.segments(example.fields), example.text, repeat, uid in out, example.origin))
+        rows, new = self._training_rows(parent)
         learned = [row for row in rows if not row.held_out]
+        if not learned:
+            raise FlavorError("There is no row to train on: all are held out.", "Write or accept an example first.", "empty")
         epochs = epochs or (training.topup_epochs if parent else training.epochs)
         drawn = sum(row.repeat for row in learned)
         spec = RunSpec(
             name=self.registry.next_name(), created=now(), base=self.settings.model.base,
             fingerprint=self.loaded.fingerprint if self.loaded else "", quantization=self.settings.model.quantization,
             lora=self.settings.lora, training=training, seed=int.from_bytes(os.urandom(3)) if seed is None else seed, epochs=epochs,
-            learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows), new_rows=new,
-            rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(), versions=_versions(),
+            learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows),
+            new_rows=new, rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(),
+            versions=_versions(), task=self.task, shrink=training.topup_shrink if parent else 1.0,
         )  # fmt: skip
         steps = math.ceil(drawn / min(training.batch_size, drawn)) * epochs
         seconds, memory = self._estimate(rows, epochs)
-        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory)
+        seen = median(row.seen for row in learned)
+        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen)
+
+    def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
+        """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
+        before: dict[str, Row] = {}
+        epoch = 0
+        if parent:
+            run, _, name = parent.partition("/epoch-")
+            before, epoch = self.registry.rows(run), int(name)
+        human = [uid for uid, example in self.store.examples.items() if example.origin != "accepted"]
+        out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
+        rows: list[Row] = []
+        new = 0
+        for uid, example in self.store.examples.items():
+            old = before.get(uid)
+            if old and old.text != example.text:
+                old = None
+            new += old is None
+            seen = old.seen + old.repeat * epoch if old and not old.held_out else 0.0
+            repeat = self.settings.training.new_rows if parent and not seen else 1
+            rows.append(
+                Row(
+                    uid, self.task.segments(example.fields), example.text, repeat, uid in out, example.origin, example.fields,
+                    example.depth, seen,
+                )
+            )  # fmt: skip
+        return rows, new
 
     def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
         """Seconds and peak bytes of a run, from the last run on this base, else from the worker's own measurement."""

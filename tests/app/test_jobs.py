@@ -25,6 +25,7 @@ def quick(workspace, base):
     """The workspace on the tiny base, with few tokens a text."""
     path = workspace / FILE
     text = path.read_text().replace('base = "starter"', f'base = "{base}"')
+    text = re.sub(r"\[training\]\n", "[training]\nepochs = 3\ntopup_epochs = 1\nstop_early = false\n", text)
     path.write_text(re.sub(r"\[sampling\]\n", "[sampling]\nmax_tokens = 12\nbatch = 4\nkeep_ready = 4\n", text))
     return workspace
 
@@ -47,16 +48,18 @@ async def test_the_whole_evening(quick):
         await until(pilot, lambda: jobs.doing == "ready" and len(app.session.store.pending) >= 4)
 
         await pilot.press("T", "x")  # and while it trains
-        await until(pilot, lambda: app.session.registry.current() == "0001/epoch-03")
-        await until(pilot, lambda: jobs.doing == "ready" and any(c.checkpoint == "0001/epoch-03" for c in app.session.queue()))
-        assert app.session.queue()[0].checkpoint == "0001/epoch-03"
-        assert app.session.store.pending[app.screen.shown].checkpoint == "0001/epoch-03"
+        await until(pilot, lambda: app.session.registry.current() != "base")
+        first = app.session.registry.current()
+        assert len(app.session.registry.run("0001").checkpoints) == 3
+        await until(pilot, lambda: jobs.doing == "ready" and any(c.checkpoint == first for c in app.session.queue()))
+        assert app.session.queue()[0].checkpoint == first
+        assert app.session.store.pending[app.screen.shown].checkpoint == first
 
         worker = app.session.worker.pid
         await pilot.press("t")
         await until(pilot, lambda: app.session.registry.current() == "0002/epoch-01")
         assert app.session.worker.pid == worker
-        assert Registry(quick).run("0002").spec.parent == "0001/epoch-03"
+        assert Registry(quick).run("0002").spec.parent == first
         await until(pilot, lambda: jobs.doing == "ready")
 
         await pilot.press("f4", "l")
@@ -75,7 +78,7 @@ async def test_the_whole_evening(quick):
 
 async def test_a_cancelled_retrain_leaves_everything_as_it_was(quick):
     path = quick / FILE
-    path.write_text(path.read_text().replace("[training]", "[training]\nepochs = 100"))
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
     app = FlavorApp(quick)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.jobs.doing == "ready")

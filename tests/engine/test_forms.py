@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from core.config import Sampling
+from core.encoding import encode_row
 from core.protocol import Row, Sample
-from core.training import encode_row, token_losses
+from core.training import token_losses
 from tests.engine.conftest import load_engine
 
 PROMPT = [("# Heading\n\n", 0.0)]

@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from core.config import Training
+from core.encoding import Curriculum, encode_prompt, encode_row
 from core.errors import FlavorError
 from core.protocol import Row
 from core.task import Field, Task
-from core.training import EpochDone, StepDone, TokenLoss, encode_prompt, encode_row, micro_batches, rate_at, token_losses, train
+from core.training import EpochDone, StepDone, TokenLoss, micro_batches, rate_at, token_losses, train
 
 TASK = Task("Heading", fields=(Field("Mood"),))
 
@@ -23,16 +24,9 @@ def run(engine, count, epochs=2, batch=2, seed=1, rows=None):
     forms.train()
     rows = rows or make_rows(count)
     encoded = [encode_row(base.tokenizer, row, 2.0) for row in rows]
-    events = train(
-        base.model,
-        forms.parameters(),
-        encoded,
-        [row.repeat for row in rows],
-        Training(batch_size=batch),
-        epochs=epochs,
-        peak=1e-2,
-        seed=seed,
-    )
+    settings = Training(batch_size=batch)
+    curriculum = Curriculum(base.tokenizer, rows, settings, None, seed)
+    events = train(base.model, forms.parameters(), curriculum, settings, epochs=epochs, peak=1e-2, seed=seed)
     return [event for event in events if event], encoded
 
 
@@ -133,6 +127,6 @@ def test_a_loss_that_is_no_number_stops_the_run(engine):
     with torch.no_grad():
         forms.parameters()[1].fill_(float("nan"))
     forms.train()
-    encoded = [encode_row(base.tokenizer, row, 2.0) for row in make_rows(1)]
+    curriculum = Curriculum(base.tokenizer, make_rows(1), Training(), None, 1)
     with pytest.raises(FlavorError, match="no longer a number"):
-        list(train(base.model, forms.parameters(), encoded, [1], Training(), epochs=1, peak=1e-3, seed=1))
+        list(train(base.model, forms.parameters(), curriculum, Training(), epochs=1, peak=1e-3, seed=1))

@@ -1,0 +1,146 @@
+"""One run, from its frozen rows to its checkpoints: train, measure after every epoch, stop when it has baked long enough."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from statistics import median
+
+import torch
+
+from core.encoding import Curriculum, Encoded, encode_row
+from core.errors import FlavorError
+from core.evaluation import RowMeasure, drift, mean, measure_rows, neutral_scores
+from core.forms import Forms
+from core.model import Base
+from core.protocol import Epoch, Event, Gauges, Row, Step, Trained
+from core.runfiles import RunSpec
+from core.stopping import Baked, Watch
+from core.training import EpochDone, StepDone, train
+
+PROBED = 8
+"""Trained rows whose reciting is measured after each epoch; more would take as long as the epoch."""
+
+Save = Callable[[EpochDone, Gauges, float], str]
+"""Publishes the adapter as it is: the epoch, its gauges, the median epochs its rows were seen; gives the checkpoint's name."""
+
+
+class Probe:
+    """What a run is measured on: its held-out rows, some of its trained ones, and neutral prose."""
+
+    def __init__(self, base: Base, forms: Forms, held: Sequence[Encoded], learned: Sequence[Encoded]) -> None:
+        self._base, self._forms = base, forms
+        self._held = list(held)
+        self._learned = list(learned[:: max(1, len(learned) // PROBED)])[:PROBED]
+        self._neutral: list[torch.Tensor] = []
+
+    def _measure(self, rows: Sequence[Encoded]) -> Generator[None, None, list[RowMeasure]]:
+        """Yields None while measuring."""
+        found: list[RowMeasure] = []
+        for part in measure_rows(self._base.model, rows, self._base.tokenizer.eos_token_id):
+            found += part
+            yield None
+        return found
+
+    def base(self) -> Generator[None, None, float | None]:
+        """The base's held-out loss; what drift is measured from is kept on the way."""
+        self._forms.train(with_adapter=False)
+        self._base.model.eval()
+        self._neutral = neutral_scores(self._base.model, self._base.tokenizer)
+        yield None
+        held = yield from self._measure(self._held)
+        return mean(held) if held else None
+
+    def gauges(self) -> Generator[None, None, Gauges]:
+        """Those of the adapter as it is now."""
+        self._forms.train()
+        self._base.model.eval()
+        held = yield from self._measure(self._held)
+        learned = yield from self._measure(self._learned)
+        told = held or learned
+        return Gauges(
+            held_out_loss=mean(held) if held else None,
+            p_end=sum(row.end for row in told) / len(told) if told else None,
+            p_end_early=sum(row.early_end for row in told) / len(told) if told else None,
+            recall=_recited(learned),
+            recall_held_out=_recited(held),
+            drift=drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral),
+        )
+
+
+def _recited(rows: Sequence[RowMeasure]) -> float | None:
+    tokens = sum(row.tokens for row in rows)
+    return sum(row.recited * row.tokens for row in rows) / tokens if tokens else None
+
+
+class Retraining:
+    """Carries a run out. The parent's adapter, or a fresh one, must be in the model already."""
+
+    def __init__(self, base: Base, forms: Forms, spec: RunSpec, rows: Sequence[Row], save: Save) -> None:
+        """Raises FlavorError where no row is left to train on."""
+        self._base, self._forms, self._spec, self._save = base, forms, spec, save
+        encoded = {row.id: encode_row(base.tokenizer, row, spec.training.end_weight) for row in rows}
+        limit = min(spec.training.max_tokens, getattr(base.model.config, "max_position_embeddings", spec.training.max_tokens))
+        self.skipped = [row.id for row in rows if len(encoded[row.id].ids) > limit]
+        kept = [row for row in rows if row.id not in self.skipped]
+        self._learned = [row for row in kept if not row.held_out]
+        if not self._learned and self.skipped:
+            raise FlavorError(f"Every row is longer than {limit} tokens.", "Shorten them, or raise max_tokens in flavor.toml.", "empty")
+        if not self._learned:
+            raise FlavorError("There is no row to train on.", "Write or accept an example first.", "empty")
+        self._curriculum = Curriculum(base.tokenizer, self._learned, spec.training, spec.task, spec.seed)
+        held = [encoded[row.id] for row in kept if row.held_out]
+        self._probe = Probe(base, forms, held, [encoded[row.id] for row in self._learned])
+
+    def run(self, number: int, began: float) -> Iterator[Event | None]:
+        """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Ends with `Trained`."""
+        spec, watch = self._spec, Watch()
+        names: dict[int, str] = {}
+        base_loss = yield from self._probe.base()
+        gauges = yield from self._probe.gauges()
+        yield Epoch(
+            id=number, epoch=0, checkpoint=spec.parent, held_out_loss=gauges.held_out_loss, loss=None,
+            seconds=time.perf_counter() - began, gauges=gauges, base_loss=base_loss,
+        )  # fmt: skip
+        tokens = steps = 0
+        stopped, spent, mark = "", 0.0, time.perf_counter()
+        self._forms.train()
+        loop = train(
+            self._base.model, self._forms.parameters(), self._curriculum, spec.training,
+            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
+        )  # fmt: skip
+        with contextlib.closing(loop):  # type: ignore[type-var]
+            for event in loop:
+                match event:
+                    case None:
+                        yield None
+                    case StepDone():
+                        tokens, steps = tokens + event.tokens, event.step
+                        yield Step(
+                            id=number, step=event.step, steps=event.steps, epoch=event.epoch, loss=event.loss, rate=event.rate,
+                            tokens=event.tokens, seconds=time.perf_counter() - began,
+                        )  # fmt: skip
+                    case EpochDone():
+                        spent += time.perf_counter() - mark
+                        gauges = yield from self._probe.gauges()
+                        names[event.epoch] = self._save(event, gauges, self._seen(event.epoch))
+                        yield Epoch(
+                            id=number, epoch=event.epoch, checkpoint=names[event.epoch], held_out_loss=gauges.held_out_loss,
+                            loss=event.loss, seconds=time.perf_counter() - began, gauges=gauges,
+                        )  # fmt: skip
+                        enough = watch.add(Baked(event.epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out))
+                        if enough and spec.training.stop_early and event.epoch < spec.epochs:
+                            stopped = enough
+                            break
+                        self._base.model.train()
+                        mark = time.perf_counter()
+        best, why = watch.best()
+        yield Trained(
+            id=number, checkpoint=names[best], steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
+            skipped=self.skipped, why=why, stopped=stopped,
+        )  # fmt: skip
+
+    def _seen(self, epoch: int) -> float:
+        """Median epochs that the trained rows were seen by the end of `epoch`, parents included."""
+        return median(row.seen + row.repeat * epoch for row in self._learned)

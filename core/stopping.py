@@ -1,0 +1,62 @@
+"""When a run has baked long enough: held-out loss has turned and the rows are being recited. Pure; the engine asks after every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TURNED = 1.005
+"""Held-out loss above the best by this factor has turned; less is the noise of one epoch."""
+EQUAL = 1.002
+"""Of epochs whose held-out loss is the lowest within this factor the earliest is taken: better underbaked than overbaked."""
+RECITED = 0.5
+"""Without held-out rows: the share of the trained texts' places recited from which on it is enough."""
+
+
+@dataclass(frozen=True)
+class Baked:
+    """An epoch's measures: held-out loss (nats a token; None where no row is held out), and the recited share of the trained and of
+    the held-out texts."""
+
+    epoch: int
+    held_out_loss: float | None
+    recall: float
+    recall_held_out: float | None
+
+    @property
+    def gap(self) -> float:
+        """How much more of the trained texts is recited than of unseen ones: memory, as against form."""
+        return self.recall - (self.recall_held_out or 0.0)
+
+
+@dataclass
+class Watch:
+    """The epochs of a run so far."""
+
+    epochs: list[Baked] = field(default_factory=list)
+
+    def best(self) -> tuple[int, str]:
+        """The epoch to use, and why."""
+        losses = [baked.held_out_loss for baked in self.epochs if baked.held_out_loss is not None]
+        if not losses:
+            fresh = [baked for baked in self.epochs if baked.recall < RECITED] or self.epochs[:1]
+            return fresh[-1].epoch, "the last one that does not recite its rows; none is held out"
+        good = next(b for b in self.epochs if b.held_out_loss is not None and b.held_out_loss <= min(losses) * EQUAL)
+        lowest = good.held_out_loss == min(losses)
+        return good.epoch, "the lowest held-out loss" if lowest else "the earliest within 0.2 % of the lowest held-out loss"
+
+    def add(self, baked: Baked) -> str:
+        """Take an epoch in; the reason to stop now, or nothing."""
+        before = self.epochs[-1] if self.epochs else None
+        self.epochs.append(baked)
+        if baked.held_out_loss is None:
+            return f"{baked.recall:.0%} of the rows is recited" if baked.recall >= RECITED else ""
+        losses = [b.held_out_loss for b in self.epochs if b.held_out_loss is not None]
+        lowest = min(losses)
+        turned = baked.held_out_loss > lowest * TURNED
+        rise = f"held-out loss rose from {lowest:.3f} to {baked.held_out_loss:.3f}"
+        best = self.epochs[losses.index(lowest)]
+        if turned and baked.gap > best.gap:
+            return f"{rise}, and {baked.recall:.0%} of the rows is recited"
+        if turned and before and before.held_out_loss is not None and baked.held_out_loss > before.held_out_loss > lowest:
+            return f"{rise}, two epochs in a row"
+        return ""

@@ -1,0 +1,43 @@
+"""When a run stops, and which of its epochs is used."""
+
+import pytest
+
+from core.stopping import Baked, Watch
+
+
+def follow(losses, recalls, held=None):
+    """The epoch at which it stops (0: never) and the one that is used."""
+    watch = Watch()
+    for epoch, (loss, recall) in enumerate(zip(losses, recalls, strict=True), 1):
+        if watch.add(Baked(epoch, loss, recall, held)):
+            return epoch, watch.best()[0]
+    return 0, watch.best()[0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "recalls", "stops", "best"),
+    [
+        ([2.8, 2.7, 2.6, 2.55], [0.1, 0.1, 0.2, 0.2], 0, 4),  # still falling
+        ([2.8, 2.7, 2.9], [0.1, 0.2, 0.4], 3, 2),  # turned, and reciting more
+        ([2.8, 2.7, 2.705], [0.1, 0.2, 0.4], 0, 2),  # within the noise
+        ([2.8, 2.7, 2.699], [0.1, 0.2, 0.4], 0, 2),  # the earliest of equals
+        ([2.8, 2.7, 2.9, 3.0], [0.3, 0.3, 0.3, 0.3], 4, 2),  # turned for two epochs, whatever is recited
+        ([2.8, 2.9, 2.6], [0.3, 0.2, 0.2], 0, 3),  # a bump is no turn
+        ([2.8], [0.1], 0, 1),
+    ],
+)
+def test_it_stops_when_held_out_loss_has_turned_and_the_rows_are_recited(losses, recalls, stops, best):
+    assert follow(losses, recalls, 0.1) == (stops, best)
+
+
+def test_without_held_out_rows_reciting_alone_decides():
+    assert follow([None] * 4, [0.1, 0.3, 0.6, 0.9]) == (3, 2)
+    assert follow([None], [0.9]) == (1, 1)
+    assert follow([None] * 2, [0.1, 0.2]) == (0, 2)
+
+
+def test_the_reason_is_said():
+    watch = Watch()
+    watch.add(Baked(1, 2.5, 0.1, 0.1))
+    assert watch.add(Baked(2, 2.75, 0.41, 0.12)) == "held-out loss rose from 2.500 to 2.750, and 41% of the rows is recited"
+    assert watch.best() == (1, "the lowest held-out loss")
