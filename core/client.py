@@ -66,6 +66,7 @@ class WorkerClient:
         self._examples: list[str] | None = None
         """What the worker knows of the examples."""
         self._dead: WorkerDied | None = None
+        self._closing = False
         self._ping = 0
         """The ping that is not answered yet."""
         self._beats = -1
@@ -102,6 +103,7 @@ class WorkerClient:
         finally:
             os.close(log)
         self._dead = None
+        self._closing = False
         self._examples = None
         self._ping, self._beats = 0, -1
         self._heard = self._moved = self._looked = time.monotonic()
@@ -188,7 +190,7 @@ class WorkerClient:
         if now - self._looked > 3:  # we slept ourselves: a suspended program, a busy machine
             self._heard = self._moved = now
         self._looked = now
-        if not self.alive:
+        if not self.alive or self._closing:
             return ""
         if self._stopped():
             return "The worker was stopped by a signal"
@@ -291,6 +293,7 @@ class WorkerClient:
         if process is None:
             return
         hung = bool(self.trouble())
+        self._closing = True
         if process.stdin:
             process.stdin.close()
         if hung or not await self._ended(process, PATIENCE):

@@ -39,9 +39,15 @@ class Jobs:
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self._sampling_failed = False
+        self._trouble = ""
+        """Why the worker, which lives, does not work."""
+        self._number = 0
+        """Of the job that may speak: one that was given up may not."""
 
     def line(self) -> Content:
         """Sign, word and figures of what is going on."""
+        if self._trouble:
+            return line((f"✗ {self._trouble}. R ends it and starts it again; deciding and writing go on.", "$text-error"))
         sign, style = {
             "none": ("○", "$text-muted"),
             "loading": ("◌", "$text-accent"),
@@ -70,20 +76,21 @@ class Jobs:
             )
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._task = self.app.run_worker(self._guarded(work), name=name, group="jobs", exit_on_error=False)
+        self._number += 1
+        self._task = self.app.run_worker(self._guarded(work, self._number), name=name, group="jobs", exit_on_error=False)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None], number: int) -> None:
         """Run a job; whatever goes wrong is said, and the app goes on."""
         try:
             await work
-        except FlavorError as error:
-            self._failed(error)
         except asyncio.CancelledError:
-            self._ready()
+            if number == self._number:
+                self._ready()
             raise
         except Exception as error:
-            self.app.log.error(error)
-            self._failed(FlavorError(f"{type(error).__name__}: {error}", "See logs/worker.log.", "fault"))
+            if number != self._number:
+                return
+            self._failed(error if isinstance(error, FlavorError) else FlavorError(self.app.keep_fault(error), "See logs/screen.log.", "fault"))
 
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
@@ -116,9 +123,12 @@ class Jobs:
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""
-        if self.doing in ("dead", "none", "ready"):
+        if self.doing in ("dead", "none", "ready") or self._trouble:
+            self._trouble = ""
             self._say("loading", "restarting the worker")
             self._start(self._restart(), "restart")
+        else:
+            self.app.say("The worker is at work; c stops what it does.")
 
     async def _restart(self) -> None:
         await self.session.stop_worker()
@@ -126,10 +136,16 @@ class Jobs:
         await self._load()
 
     def watch(self) -> None:
-        """Notice a worker that ended while nothing was asked of it."""
+        """Notice a worker that ended while nothing was asked of it, or that lives and does not work."""
         worker = self.session.worker
-        if self.doing == "ready" and worker and worker.death:
+        if worker is None:
+            return
+        if self.doing == "ready" and worker.death:
             self._failed(worker.death)
+        trouble = worker.trouble()
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.app.redraw_activity()
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
