@@ -18,7 +18,21 @@ from core.conduct import Nonsense, check
 from core.config import Lora, Sampling
 from core.errors import FlavorError
 from core.protocol import (
-    LAST, MAX_LINE, AnyEvent, Cancel, Command, Evaluate, Failed, Load, Ping, Pong, Row, Sample, Train, decode_event, encode,
+    LAST,
+    MAX_LINE,
+    AnyEvent,
+    Cancel,
+    Command,
+    Evaluate,
+    Failed,
+    Load,
+    Ping,
+    Pong,
+    Row,
+    Sample,
+    Train,
+    decode_event,
+    encode,
 )  # fmt: skip
 from core.task import Segment
 

@@ -6,8 +6,8 @@ import math
 
 from core.protocol import (
     AnyEvent,
-    Candidate,
     Cancelled,
+    Candidate,
     Command,
     Epoch,
     Evaluate,

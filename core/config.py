@@ -150,7 +150,9 @@ def parse(text: str, where: str = FILE) -> Settings:
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FlavorError(f"{where} is not valid TOML: {short(str(error), 200)}.", "Mend that line; nothing else was touched.", "config") from None
+        raise FlavorError(
+            f"{where} is not valid TOML: {short(str(error), 200)}.", "Mend that line; nothing else was touched.", "config"
+        ) from None
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:

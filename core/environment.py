@@ -12,7 +12,7 @@ from core.files import cache_folder
 SECRET = re.compile(r"(?i)(.*_)?(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS|(API|ACCESS|SECRET|PRIVATE)_?KEY(_ID)?)")
 """Names of variables that hold what nobody else should read."""
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-TOKEN_FD = "FLAVOR_TUI_TOKEN_FD"  # noqa: S105
+TOKEN_FD = "FLAVOR_TUI_TOKEN_FD"
 SHAPE = re.compile(r"\b(hf_|api_org_|sk-|ghp_|github_pat_)[A-Za-z0-9_-]{12,}")
 """What tokens of the hub and its neighbours look like."""
 FOLDERS = ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN_PATH", "XDG_CACHE_HOME", "FLAVOR_TUI_CACHE", "FLAVOR_TUI_STATE", "PYTHONPATH")

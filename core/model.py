@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import re
 import threading
 import time
@@ -25,6 +26,11 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 ALLOWED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
 STARTER_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
+PROBE = (
+    "It's 1,234 o'clock; the  keeper's lamp\tburned: “whale-fat”, naïve façades, straße, ελληνικά, Кириллица, 漢字かな, 👩‍🚀!\n\n# Heading\n"
+    "Unbelievable, internationalisation; def f(x): return x**2 == 3.14159  # HTTP/2 ABCabc\n"
+)
+"""A text by whose tokens two tokenizers with the same pieces are told apart."""
 Progress = tuple[str, float | None]
 """What is being done, and the share of it that is over."""
 
@@ -41,6 +47,7 @@ class Base:
     four_bit: bool
     compute: torch.dtype
     note: str
+    tokenizer_hash: str = ""
 
 
 def fingerprint(folder: Path) -> str:
@@ -54,6 +61,16 @@ def fingerprint(folder: Path) -> str:
                 file.seek(max(0, size - 65536) * part // 16)
                 digest.update(file.read(65536))
     return digest.hexdigest()[:32]
+
+
+def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What tells two tokenizers apart: their pieces, their special ones, and how they cut a text with many kinds of characters.
+
+    Not the hash of their files, which other versions of the same library write otherwise.
+    """
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])
+    told = [pieces, sorted(tokenizer.all_special_ids), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer(PROBE).input_ids]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
 def _check_folder(folder: Path, name: str) -> Path:
@@ -207,4 +224,4 @@ def load(name: str, quantization: str) -> Iterator[Progress | Base]:
         raise FlavorError(f"{name} has no end token, so it could never learn to end.", "Choose another base.", "model")
     model.requires_grad_(False)
     model.eval()
-    yield Base(name, model, tokenizer, fingerprint(folder), device, four_bit, compute, note)
+    yield Base(name, model, tokenizer, fingerprint(folder), device, four_bit, compute, note, tokenizer_hash(tokenizer))

@@ -34,7 +34,21 @@ import msgspec
 from core.environment import mask
 from core.errors import FlavorError
 from core.protocol import (
-    LAST, AnyCommand, Cancel, Cancelled, Evaluate, Event, Failed, Load, Loading, Ping, Pong, Sample, Train, decode_command, encode,
+    LAST,
+    AnyCommand,
+    Cancel,
+    Cancelled,
+    Evaluate,
+    Event,
+    Failed,
+    Load,
+    Loading,
+    Ping,
+    Pong,
+    Sample,
+    Train,
+    decode_command,
+    encode,
 )  # fmt: skip
 from core.text import short
 

@@ -233,8 +233,8 @@ class FlavorApp(App[int]):
         self.say(f"Taken back: {op.note or op.kind}." if op else "There is nothing to take back.")
         return op
 
-    def retrain(self, fresh: bool) -> None:
-        self.jobs.retrain(fresh)
+    def retrain(self, fresh: bool, again: str = "") -> None:
+        self.jobs.retrain(fresh, again)
 
     def sample_more(self) -> None:
         self.jobs.sample()

@@ -71,6 +71,9 @@ def parser() -> Parser:
     decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
     add("undo", "take the last decision, edit or import back")
     retrain = add("retrain", "retrain the LoRA: a top-up of the active checkpoint")
+    retrain.add_argument(
+        "--again", metavar="RUN", help="a run once more, from its own rows and seed, for instance one that was interrupted"
+    )
     retrain.add_argument("--fresh", action="store_true", help="afresh from the base")
     retrain.add_argument("--epochs", type=int, metavar="E")
     retrain.add_argument("--seed", type=int, metavar="S")
@@ -120,7 +123,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "undo":
             return commands.undo(workspace)
         case "retrain":
-            return commands.retrain(workspace, args.fresh, args.epochs, args.seed)
+            return commands.retrain(workspace, args.fresh, args.epochs, args.seed, args.again)
         case "evaluate":
             return commands.evaluate(workspace, args.file, args.checkpoint)
         case "runs":

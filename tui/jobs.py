@@ -14,7 +14,7 @@ from textual.worker import Worker
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Step, Trained
 from dataset.rows import Candidate
-from tui.session import duration
+from tui.session import Plan, duration
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class Jobs:
         except Exception as error:
             if number != self._number:
                 return
-            self._failed(error if isinstance(error, FlavorError) else FlavorError(self.app.keep_fault(error), "See logs/screen.log.", "fault"))
+            self._failed(
+                error if isinstance(error, FlavorError) else FlavorError(self.app.keep_fault(error), "See logs/screen.log.", "fault")
+            )
 
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
@@ -235,8 +237,8 @@ class Jobs:
 
     # -- retraining ----------------------------------------------------------------------------------------------------
 
-    def retrain(self, fresh: bool) -> None:
-        """Retrain now. Sampling makes room; deciding goes on."""
+    def retrain(self, fresh: bool, again: str = "") -> None:
+        """Retrain now, or carry the run `again` out once more. Sampling makes room; deciding goes on."""
         if self.doing == "training":
             self.app.say("A retraining is going on; c stops it.")
             return
@@ -244,7 +246,7 @@ class Jobs:
             self.app.say("The model is not ready yet.")
             return
         try:
-            plan = self.session.plan(fresh)
+            plan = self._planned(fresh, again)
         except FlavorError as error:
             self.app.complain(error)
             return
@@ -253,11 +255,18 @@ class Jobs:
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
-        self._start(self._retrain(fresh), "retrain")
+        self._start(self._retrain(fresh, again), "retrain")
 
-    async def _retrain(self, fresh: bool) -> None:
+    def _planned(self, fresh: bool, again: str) -> Plan:
+        if not again:
+            return self.session.plan(fresh)
+        from tui.again import plan_again
+
+        return plan_again(self.session, again)
+
+    async def _retrain(self, fresh: bool, again: str) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
-        plan = self.session.plan(fresh)
+        plan = self._planned(fresh, again)
         self._say("training", f"retraining {self._plan}")
         began = time.monotonic()
         held = ""

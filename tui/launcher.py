@@ -14,9 +14,28 @@ from typing import NoReturn
 from core import environment
 
 COMMANDS = frozenset(
-    ["demo", "new", "import", "generate", "decide", "undo", "retrain", "evaluate", "runs", "use", "status", "export", "reproduce", "doctor", "download"]
+    [
+        "demo",
+        "new",
+        "import",
+        "generate",
+        "decide",
+        "undo",
+        "retrain",
+        "evaluate",
+        "runs",
+        "use",
+        "status",
+        "export",
+        "reproduce",
+        "doctor",
+        "download",
+    ]
 )
-RESTORE = "".join(f"\x1b[?{mode}l" for mode in (2026, 1049, 1000, 1002, 1003, 1015, 1006, 1016, 2004, 2048, 1004)) + "\x1b[<u\x1b[?7h\x1b[?25h\x1b[0m"
+RESTORE = (
+    "".join(f"\x1b[?{mode}l" for mode in (2026, 1049, 1000, 1002, 1003, 1015, 1006, 1016, 2004, 2048, 1004))
+    + "\x1b[<u\x1b[?7h\x1b[?25h\x1b[0m"
+)
 """Leave the alternate screen, stop mouse, paste, size and focus reports, pop the keyboard protocol, wrap lines, show the cursor."""
 PATIENCE = 3
 """Seconds that the screen has to leave when the launcher is told to."""
@@ -51,7 +70,10 @@ def _open(workspace: Path | None) -> int:
     if code >= 0:
         return code
     with contextlib.suppress(OSError):  # the terminal itself may be gone
-        print(f"flavor-tui ended by {_signal_name(-code)}. Every decision was on the disk; open the workspace again to go on.", file=sys.stderr)  # noqa: T201
+        print(
+            f"flavor-tui ended by {_signal_name(-code)}. Every decision was on the disk; open the workspace again to go on.",
+            file=sys.stderr,
+        )  # noqa: T201
     return 128 - code
 
 
