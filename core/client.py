@@ -180,7 +180,7 @@ class WorkerClient:
     async def _ended(self, process: asyncio.subprocess.Process, seconds: float) -> bool:
         """Whether the process ends within that time."""
         end = time.monotonic() + seconds
-        while process.returncode is None and time.monotonic() < end:
+        while process.returncode is None and time.monotonic() < end:  # noqa: ASYNC110  # what there is to wait for also waits for heirs
             await asyncio.sleep(0.01)
         return process.returncode is not None
 

@@ -291,6 +291,10 @@ class FlavorApp(App[int]):
         if self._opened and not self.session.held_by:
             self.jobs.restart()
 
+    def action_download(self) -> None:
+        if self._opened and not self.session.held_by:
+            self.jobs.download()
+
     def action_cancel(self) -> None:
         if self._opened:
             self.jobs.cancel()

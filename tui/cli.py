@@ -87,6 +87,7 @@ def parser() -> Parser:
     export = add("export", "write the active adapter or the dataset elsewhere")
     export.add_argument("what", choices=["adapter", "dataset"])
     export.add_argument("dest", type=Path, metavar="DEST")
+    add("download", "bring the base model from the hub; nothing else ever uses the network")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
     doctor = add("doctor", "check a workspace; without one, say what hardware, versions and models there are", workspace=False)
@@ -97,7 +98,7 @@ def parser() -> Parser:
 
 def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202
     """The generator of the chosen command."""
-    from tui import commands, play
+    from tui import commands, fetching, play
 
     workspace: Path = getattr(args, "workspace", Path())
     for name in ("count", "epochs", "max_tokens"):
@@ -134,6 +135,8 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.status(workspace)
         case "export":
             return commands.export(workspace, args.what, args.dest)
+        case "download":
+            return fetching.download(workspace)
         case "reproduce":
             return commands.reproduce(workspace, args.candidate)
         case _ if args.workspace:

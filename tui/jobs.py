@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import PurePath
@@ -51,6 +52,7 @@ class Jobs:
         sign, style = {
             "none": ("○", "$text-muted"),
             "loading": ("◌", "$text-accent"),
+            "downloading": ("◌", "$text-accent"),
             "ready": ("○", "$text-muted"),
             "sampling": ("●", "$text-accent"),
             "training": ("●", "$text-success"),
@@ -97,6 +99,9 @@ class Jobs:
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
         if error.kind == "worker" or worker is None or not worker.alive or self.session.loaded is None:
+            if error.kind == "absent":
+                self._say("dead", f"{error.message} D downloads it from the hub; R looks again.")
+                return
             self._say("dead", f"{error.message} R starts it again; {self.session.workspace.name}/logs/worker.log says more.")
         else:
             self._ready()
@@ -132,6 +137,22 @@ class Jobs:
         else:
             self.app.say("The worker is at work; c stops what it does.")
 
+    def download(self) -> None:
+        """Bring the base from the hub, then load it: the one thing here that uses the network."""
+        if self.doing in ("dead", "none"):
+            self._say("downloading", "asking the hub")
+            self._start(self._download(), "download")
+        else:
+            self.app.say("The base is here already, or on its way.")
+
+    async def _download(self) -> None:
+        from tui.fetching import fetch
+
+        async with contextlib.aclosing(fetch(self.session.settings.model.base)) as words:
+            async for said in words:
+                self._say("downloading", f"{said}; c stops it", force=False)
+        await self._restart()
+
     async def _restart(self) -> None:
         await self.session.stop_worker()
         self._sampling_failed = False
@@ -151,8 +172,10 @@ class Jobs:
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
-        if self.doing in ("training", "sampling", "measuring") and self._task:
-            what = {"training": "The retraining", "sampling": "The sampling", "measuring": "The measurement"}[self.doing]
+        what = {
+            "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
+        }.get(self.doing)  # fmt: skip
+        if what and self._task:
             self._task.cancel()
             self._sampling_failed = True  # do not start again by itself at once; g or the next decision does
             self.app.say(f"{what} was stopped; everything is as it was.")

@@ -70,10 +70,8 @@ def _open(workspace: Path | None) -> int:
     if code >= 0:
         return code
     with contextlib.suppress(OSError):  # the terminal itself may be gone
-        print(
-            f"flavor-tui ended by {_signal_name(-code)}. Every decision was on the disk; open the workspace again to go on.",
-            file=sys.stderr,
-        )  # noqa: T201
+        said = f"flavor-tui ended by {_signal_name(-code)}. Every decision was on the disk; open the workspace again to go on."
+        print(said, file=sys.stderr)  # noqa: T201
     return 128 - code
 
 

@@ -23,7 +23,7 @@ from core import config, runfiles
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
-from core.files import new_uid, now, sweep
+from core.files import make_folder, new_uid, now, sweep
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
 from core.lock import Lock
@@ -292,7 +292,7 @@ class Session:
         self.loaded = None
         log = self.workspace / "logs" / "worker.log"
         try:
-            log.parent.mkdir(exist_ok=True)
+            make_folder(log.parent)
             if log.exists() and log.stat().st_size > 1 << 22:
                 os.replace(log, log.with_suffix(".old"))
             self.worker = WorkerClient(log)
