@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ import msgspec
 from core import runfiles
 from core.config import Lora
 from core.errors import FlavorError
-from core.files import make_folder, publish_folder
+from core.files import make_folder, publish_folder, remove_tree
 from core.runfiles import CheckpointInfo, Manifest, RunSpec
 
 WEIGHTS = "adapter_model.safetensors"
@@ -62,7 +61,7 @@ def publish(final: Path, fill: Callable[[Path], CheckpointInfo]) -> None:
     """
     make_folder(final.parent)
     staging = final.parent / f".tmp-{os.getpid()}-{final.name}"
-    shutil.rmtree(staging, ignore_errors=True)
+    remove_tree(staging)
     make_folder(staging)
     try:
         info = fill(staging)
@@ -73,8 +72,10 @@ def publish(final: Path, fill: Callable[[Path], CheckpointInfo]) -> None:
         manifest = msgspec.structs.replace(info.manifest, files=hashes)
         runfiles.write(staging / INFO, msgspec.structs.replace(info, sha256=hashes[WEIGHTS], manifest=manifest))
         publish_folder(staging, final)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove_tree(staging)
+        raise
 
 
 def _check_entries(folder: Path, name: str) -> None:

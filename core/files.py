@@ -146,6 +146,15 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     sync_folder(path.parent)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """A new file, not yet synced: for a folder that is published whole."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    try:
+        write_all(handle, data)
+    finally:
+        os.close(handle)
+
+
 def write_json(path: Path, value: Any) -> None:
     """`value` as readable JSON, atomically."""
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
@@ -242,11 +251,17 @@ def stale(*folders: Path) -> list[Path]:
 
 def sweep(workspace: Path) -> None:
     """Remove what killed writers left in a workspace. Never raises; the next start tries again."""
+    with contextlib.suppress(OSError):
+        for path in stale(*folders_of(workspace)):
+            with contextlib.suppress(OSError):
+                remove_tree(path)
+
+
+def folders_of(workspace: Path) -> list[Path]:
+    """Every folder of a workspace in which something is written. Raises OSError."""
     runs = [workspace / "runs" / name for name in names(workspace / "runs")]
-    folders = [workspace, *(workspace / name for name in ("drafts", "snapshots", "damaged", "runs")), *runs]
-    for path in stale(*folders, *(run / "checkpoints" for run in runs)):
-        with contextlib.suppress(OSError):
-            remove_tree(path)
+    inner = [workspace / name for name in ("drafts", "snapshots", "damaged", "runs")]
+    return [workspace, *inner, *runs, *(run / "checkpoints" for run in runs)]
 
 
 def now() -> str:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import time
 import zlib
 from pathlib import Path
 
@@ -50,6 +51,26 @@ def read_note(path: Path) -> Note | None:
     return None
 
 
+def _holder(path: Path) -> Note:
+    """Who holds a lock that is taken. In its first instant that still names the one before, who is dead: then look again."""
+    for _ in range(20):
+        note = read_note(path) or Note()
+        if note.host != socket.gethostname()[:100] or _alive(note.pid):
+            return note
+        time.sleep(0.01)
+    return Note()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 class Lock:
     """The lock at `path`. `note` is what stood in it before we came."""
 
@@ -67,7 +88,7 @@ class Lock:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(handle)
-                return (read_note(self.path) or Note()).words()
+                return _holder(self.path).words()
             self.note = read_note(self.path)
             self._handle = handle
             before = self.note or Note()

@@ -31,7 +31,7 @@ MARKS = {
 def refuse_links(workspace: Path) -> None:
     """Raises FlavorError where a file or folder of ours is a link: what is written through it would end elsewhere."""
     for name in OURS:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(OSError):  # absent, or it will be said when it is opened
             if stat.S_ISLNK(os.lstat(workspace / name).st_mode):
                 raise FlavorError(
                     f"{workspace / name} is a link to elsewhere.", "A workspace keeps everything inside: put the file itself there."

@@ -151,7 +151,7 @@ def encode_rows(rows: list[Row]) -> bytes:
 
 def read_rows(path: Path, sha256: str) -> list[Row]:
     """The frozen rows of a run. Raises FlavorError where they are not those the run was made with."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise FlavorError(f"{path} was changed since the run was made.", "Start a new run.", "damaged")
     return [msgspec.json.decode(line, type=Row) for line in data.splitlines()]

@@ -24,9 +24,9 @@ def check_dataset(workspace: Path) -> list[Finding]:
     """Everything about journal, view and snapshots. Reads only."""
     problem, torn = _journal_problem(workspace)
     if problem:
-        found = _salvage_findings(problem, _gather(workspace))
+        found = _salvage_findings(problem, *_gather(workspace))
     else:
-        data = _bytes(workspace / JOURNAL)
+        data = _bytes(workspace / JOURNAL)  # what cannot be read was a problem above
         count = data.count(b"\n")
         found = [Finding("well", JOURNAL, f"{count} lines, every one whole and in its place")]
         if torn:
@@ -40,8 +40,11 @@ def mend_dataset(workspace: Path, lock: Lock) -> list[Finding]:
     found: list[Finding] = []
     problem, _ = _journal_problem(workspace)
     if problem:
-        saved = _gather(workspace)
-        said = _salvage_findings(problem, saved)
+        saved, unreadable = _gather(workspace)
+        if unreadable and saved.missing:
+            what = f"{unreadable[0]} cannot be read, and may have what is missing."
+            raise FlavorError(what, "Try again; if it stays so, move that file away, and what is lost will be named.", "disk")
+        said = _salvage_findings(problem, saved, unreadable)
         kept = _replace(workspace, workspace / JOURNAL, saved.data)
         lock.witness(*saved.last)
         found += [msgspec.structs.replace(one, mended=kept if one.level in ("mend", "lost") else "") for one in said]
@@ -50,7 +53,7 @@ def mend_dataset(workspace: Path, lock: Lock) -> list[Finding]:
         journal = Journal(workspace / JOURNAL, read_only=True)
         for _ in journal.replay():
             pass
-        mark, tables = Mark(journal.seq, journal.check, journal.first), replay(_bytes(workspace / JOURNAL))
+        mark, tables = Mark(journal.seq, journal.check, journal.first), replay(journal.whole())
         found.append(Finding("well", JOURNAL, f"{mark.seq} lines, every one whole and in its place"))
     view = _view_finding(workspace, tables)
     if view.level != "well" and (mark.seq or exists(workspace / VIEW)):
@@ -92,24 +95,42 @@ def _journal_problem(workspace: Path) -> tuple[str, bool]:
 
 
 def _known(workspace: Path, name: str) -> Known | None:
+    return _parse_view(name, _bytes(workspace / name))
+
+
+def _parse_view(name: str, data: bytes) -> Known | None:
     try:
-        mark, raw = unpack(read_bytes(workspace / name))
+        mark, raw = unpack(data)
         return Known(name, mark, from_raw(raw))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError):
+    except (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError):
         return None
 
 
-def _gather(workspace: Path) -> Salvaged:
-    """Put a journal together from everything there is."""
+def _gather(workspace: Path) -> tuple[Salvaged, list[str]]:
+    """Put a journal together from everything there is; also the files that are there and cannot be read."""
     folders = [f"snapshots/{one.folder.name}" for one in snapshots(workspace)]
     aside = [f"damaged/{name}" for name in reversed(names(workspace / "damaged")) if "journal" in name]
-    sources: list[Source] = [source(name, _bytes(workspace / name)) for name in (JOURNAL, *(f"{at}/{JOURNAL}" for at in folders), *aside)]
-    views = [view for name in (VIEW, *(f"{at}/{VIEW}" for at in folders)) if (view := _known(workspace, name))]
-    return salvage(sources, views, _marks(workspace))
+    sources: list[Source] = []
+    views: list[Known] = []
+    unreadable: list[str] = []
+    for name in (JOURNAL, *(f"{at}/{JOURNAL}" for at in folders), *aside, VIEW, *(f"{at}/{VIEW}" for at in folders)):
+        try:
+            data = read_bytes(workspace / name)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            unreadable.append(name)
+            continue
+        if name.endswith(VIEW):
+            views += [view] if (view := _parse_view(name, data)) else []
+        else:
+            sources.append(source(name, data))
+    return salvage(sources, views, _marks(workspace)), unreadable
 
 
-def _salvage_findings(problem: str, saved: Salvaged) -> list[Finding]:
+def _salvage_findings(problem: str, saved: Salvaged, unreadable: list[str]) -> list[Finding]:
     found = [Finding("mend", JOURNAL, problem)]
+    found += [Finding("note", name, "it is there and cannot be read") for name in unreadable]
     for name, count in saved.used.items():
         if name != JOURNAL:
             found.append(Finding("mend", JOURNAL, f"{count} lines of it are in {name}"))

@@ -132,13 +132,13 @@ class Journal:
             self._open()
             self._still_there()
         except OSError as error:
-            raise self._break(error, "the last key was not kept; ") from None
+            raise self._break(error, "the last key may be lost; ") from None
         try:
             self._put(line, self._size)
         except OSError as error:
             with contextlib.suppress(OSError):  # else the torn line is set aside at the next start
                 os.ftruncate(self._opened, self._size)
-            raise self._break(error, "the last key was not kept; ") from None
+            raise self._break(error, "the last key may be lost; ") from None
         self._size += len(line)
         self.seq, self.check = op.seq, line[:8].decode()
         self.first = self.first or self.check

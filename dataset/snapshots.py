@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.files import PRIVATE, exists, make_folder, names, publish_folder, read_bytes, remove_tree, seal, sha256, unseal, write_all
+from core.files import exists, make_folder, names, publish_folder, read_bytes, remove_tree, seal, sha256, sync_folder, unseal, write_new
 from dataset.view import mark_of
 
 KEPT = 10
@@ -76,7 +76,7 @@ def take(workspace: Path, seq: int) -> bool:
     os.mkdir(staging, 0o700)
     try:
         _fill(workspace, staging, seq)
-        _new_file(staging / "sums.json", seal(msgspec.to_builtins(Sums(seq, time.time(), files))))
+        write_new(staging / "sums.json", seal(msgspec.to_builtins(Sums(seq, time.time(), files))))
         publish_folder(staging, workspace / "snapshots" / f"{number:04}")
     except BaseException:
         with contextlib.suppress(OSError):
@@ -89,31 +89,28 @@ def take(workspace: Path, seq: int) -> bool:
 def _fill(workspace: Path, staging: Path, seq: int) -> None:
     for name, path in (("journal.log", "journal.log"), ("flavor.toml", "flavor.toml"), ("current", "runs/current")):
         if exists(workspace / path):
-            _new_file(staging / name, read_bytes(workspace / path))
+            write_new(staging / name, read_bytes(workspace / path))
     if (mark := mark_of(workspace / "dataset.json")) and mark.seq == seq:
         try:
             os.link(workspace / "dataset.json", staging / "dataset.json")  # it is replaced, never changed
         except OSError:
-            _new_file(staging / "dataset.json", read_bytes(workspace / "dataset.json"))
-
-
-def _new_file(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
-    try:
-        write_all(handle, data)
-    finally:
-        os.close(handle)
+            write_new(staging / "dataset.json", read_bytes(workspace / "dataset.json"))
 
 
 def _rotate(workspace: Path, superseded: list[Path]) -> None:
-    for folder in superseded:
-        remove_tree(folder)
     total = 0
+    gone = superseded
     for number, old in enumerate(snapshots(workspace)):
         with contextlib.suppress(OSError):
             total += os.lstat(old.folder / "journal.log").st_size
         if number >= KEPT or (number >= 2 and total > MOST_BYTES):
-            remove_tree(old.folder)
+            gone.append(old.folder)
+    for folder in gone:  # first the name, then what is in it: none is ever there by half
+        os.rename(folder, folder.with_name(f".tmp-{folder.name}"))
+    if gone:
+        sync_folder(workspace / "snapshots")
+    for folder in gone:
+        remove_tree(folder.with_name(f".tmp-{folder.name}"))
 
 
 def sums_of(workspace: Path, known: dict[str, Sum]) -> dict[str, Sum]:

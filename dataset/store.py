@@ -55,7 +55,7 @@ class Store:
         self.journal = Journal(workspace / "journal.log", read_only, witnesses)
         for op in self.journal.replay():
             self.apply(op)
-        fresh = shown.seq == self.journal.seq if shown else not self.journal.seq and not exists(self._view)
+        fresh = not self.journal.seq or (shown is not None and shown.seq == self.journal.seq)
         self._view_seq = self.journal.seq if fresh else -1
         self._witness()
 

@@ -7,14 +7,13 @@ import hashlib
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core import runfiles
 from core.errors import FlavorError
-from core.files import make_folder, publish_folder, read_bytes, read_jsonl, write_atomic
+from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, write_atomic, write_new
 from core.protocol import Row
 from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Result, RunSpec
 
@@ -59,10 +58,10 @@ class Registry:
         """The run that the worker of this session is carrying out."""
 
     def names(self) -> list[str]:
-        """Run names, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir(follow_symlinks=False) and RUN.fullmatch(entry.name))
+        """Run names, oldest first; none where the folder cannot be read."""
+        with contextlib.suppress(OSError):
+            return [name for name in names(self.folder) if RUN.fullmatch(name)]
+        return []
 
     def runs(self) -> list[Run]:
         """All runs, oldest first. A folder that cannot be read is shown as such and breaks nothing else."""
@@ -73,15 +72,16 @@ class Registry:
         folder = self.folder / name
         try:
             spec = runfiles.read(folder / "run.json", RunSpec)
-            result = runfiles.read(folder / "result.json", Result) if (folder / "result.json").exists() else None
-        except FlavorError as error:
-            return Run(name, folder, "unreadable", error.message)
+            result = runfiles.read(folder / "result.json", Result) if exists(folder / "result.json") else None
+            epochs = [epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-")]
+        except (FlavorError, OSError) as error:
+            return Run(name, folder, "unreadable", str(error))
         going_on = name == self.live or runfiles.going_on(folder)
         status = result.status if result else "running" if going_on else "interrupted"
         checkpoints = []
-        for path in sorted((folder / "checkpoints").glob("epoch-*/checkpoint.json")):
+        for epoch in epochs:
             with contextlib.suppress(FlavorError):
-                checkpoints.append(runfiles.read(path, CheckpointInfo))
+                checkpoints.append(runfiles.read(folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo))
         return Run(name, folder, status, result.reason if result else "", spec, result, checkpoints)
 
     def checkpoint_folder(self, name: str) -> Path | None:
@@ -89,7 +89,10 @@ class Registry:
         if name == BASE:
             return None
         folder = self.folder / name.replace("/", "/checkpoints/", 1)
-        if not CHECKPOINT.fullmatch(name) or not (folder / "checkpoint.json").is_file() or folder.resolve() != folder:
+        there = False
+        with contextlib.suppress(OSError):
+            there = bool(CHECKPOINT.fullmatch(name)) and exists(folder / "checkpoint.json") and folder.resolve() == folder
+        if not there:
             last = [info.name for run in self.runs() for info in run.checkpoints][-3:]
             raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in last)}.", "missing")
         return folder
@@ -97,7 +100,7 @@ class Registry:
     def current(self) -> str:
         """The active checkpoint, or `base`."""
         with contextlib.suppress(OSError):
-            name = read_bytes(self.folder / "current", 100).decode("utf-8", "replace").strip()
+            name = read_bytes(self.folder / "current", 200).decode("utf-8", "replace").strip()
             if CHECKPOINT.fullmatch(name) or name == BASE:
                 return name
         return BASE
@@ -121,17 +124,19 @@ class Registry:
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
             make_folder(self.folder)
-            staging = self.folder / f".tmp-{os.getpid()}-{spec.name}"
-            shutil.rmtree(staging, ignore_errors=True)
-            make_folder(staging)
+            staging = self.folder / f".tmp-{spec.name}"
+            remove_tree(staging)
+            os.mkdir(staging, 0o700)
             try:
-                write_atomic(staging / "rows.jsonl", data)
+                write_new(staging / "rows.jsonl", data)
                 runfiles.write(staging / "run.json", spec)
                 publish_folder(staging, self.folder / spec.name)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    remove_tree(staging)
+                raise
         except OSError as error:
-            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room; nothing was changed.", "disk") from None
+            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room, then retrain again.", "disk") from None
         return self.folder / spec.name
 
     def rows(self, run: str) -> dict[str, Row]:

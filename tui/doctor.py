@@ -10,7 +10,7 @@ import msgspec
 
 from core import config
 from core.errors import FlavorError
-from core.files import exists, keep_aside, names, read_bytes, remove_tree, sha256, stale, write_atomic
+from core.files import exists, folders_of, keep_aside, names, read_bytes, remove_tree, sha256, stale, write_atomic
 from core.finding import Finding
 from core.lock import Lock, read_note
 from core.place import OURS, refuse_links, warning
@@ -130,15 +130,8 @@ def _drafts(workspace: Path, lock: Lock | None) -> list[Finding]:
 
 def _strays(workspace: Path, lock: Lock | None) -> list[Finding]:
     """What killed writers left behind. Every start removes it; it was never part of anything."""
-    runs = [workspace / "runs" / name for name in names(workspace / "runs")]
-    folders = [
-        workspace,
-        *(workspace / name for name in ("drafts", "snapshots", "damaged", "runs")),
-        *runs,
-        *(run / "checkpoints" for run in runs),
-    ]
     found = []
-    for path in stale(*folders):
+    for path in stale(*folders_of(workspace)):
         if lock:
             remove_tree(path)
         found.append(
