@@ -48,6 +48,11 @@ class Run:
                 if len(values) == len(names):
                     yield tuple(values)
 
+    def base_loss(self) -> float | None:
+        """Held-out loss of the base, measured at the start."""
+        measured = (m for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "epoch")
+        return next((float(m["base_loss"]) for m in measured if m.get("base_loss") is not None), None)
+
 
 class Registry:
     """The folder `runs/` of a workspace."""

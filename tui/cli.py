@@ -81,6 +81,8 @@ def parser() -> Parser:
     evaluate.add_argument("file", type=Path, metavar="FILE")
     evaluate.add_argument("--checkpoint", metavar="ID")
     add("runs", "list runs and checkpoints")
+    gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
+    gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     add("status", "count examples and candidates")
@@ -129,6 +131,8 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.evaluate(workspace, args.file, args.checkpoint)
         case "runs":
             return commands.runs(workspace)
+        case "gauges":
+            return commands.gauges(workspace, args.checkpoint)
         case "use":
             return commands.use(workspace, args.checkpoint)
         case "status":

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,8 @@ import msgspec
 from core import config
 from core.config import Preset
 from core.errors import FlavorError
+from core.gauges.reading import Reading
+from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
 from core.task import Task, parse_field
 from core.text import clean_line
@@ -24,12 +26,14 @@ from dataset.exporting import write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
+from tui.advice import next_step
 from tui.again import plan_again
 from tui.doctor import examine, left
 from tui.session import Plan, Session, duration
+from tui.tasting import MARKS, SIGNS, against
 
 DEMO = "alien-empires"
-SIGNS = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
+LEVELS = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,7 @@ async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Outpu
         yield Line(data, f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {result.rows} texts")
 
 
-def _run_line(run: Run, current: str) -> Line:
+def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
     data = {
         "run": run.name,
         "status": run.status,
@@ -270,14 +274,23 @@ def _run_line(run: Run, current: str) -> Line:
         "parent": run.spec.parent if run.spec else None,
         "rows": run.spec.rows if run.spec else None,
         "new": run.spec.new_rows if run.spec else None,
-        "checkpoints": [{"checkpoint": c.name, "held_out_loss": c.held_out_loss, "active": c.name == current} for c in run.checkpoints],
+        "checkpoints": [
+            {
+                "checkpoint": c.name,
+                "held_out_loss": c.held_out_loss,
+                "active": c.name == current,
+                "verdict": verdicts[c.name].word,
+                "why": verdicts[c.name].sentence,
+            }
+            for c in run.checkpoints
+        ],
     }
     text = f"{run.name}  {run.status}" + (f": {run.reason}" if run.reason else "")
     if run.spec:
         text += f"  {run.spec.rows} rows, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
     for info in run.checkpoints:
         loss = f"held-out loss {info.held_out_loss:.3f}" if info.held_out_loss is not None else ""
-        text += f"\n  {'*' if info.name == current else ' '} {info.name}  {loss}"
+        text += f"\n  {'*' if info.name == current else ' '} {info.name}  {SIGNS[verdicts[info.name].word]:13}  {loss}"
     return Line(data, text)
 
 
@@ -285,9 +298,36 @@ async def runs(workspace: Path) -> Output:
     with Session(workspace, read_only=True) as session:
         current = session.registry.current()
         found = session.registry.runs()
+        known = {run.name: run for run in found}
         for run in found:
-            yield _run_line(run, current)
+            verdicts = {info.name: session.tasting.readings(info.name, known).verdict for info in run.checkpoints}
+            yield _run_line(run, current, verdicts)
         yield Line({"runs": len(found), "checkpoint": current}, f"active: {current}")
+
+
+async def gauges(workspace: Path, checkpoint: str | None) -> Output:
+    with Session(workspace, read_only=True) as session:
+        name = checkpoint or session.registry.current()
+        judgement = session.tasting.readings(name)
+        for reading in judgement.readings:
+            yield Line(asdict(reading), _reading_text(reading))
+        verdict, step = judgement.verdict, next_step(session)
+        data = {
+            "checkpoint": name,
+            "verdict": verdict.word,
+            "why": verdict.sentence,
+            "decided": list(verdict.decided),
+            "next": step.action,
+            "next_sentence": step.sentence,
+            "next_reasons": list(step.reasons),
+        }
+        yield Line(data, f"{name}: {SIGNS[verdict.word]}. {verdict.sentence}\nnext: {step.sentence}")
+
+
+def _reading_text(reading: Reading) -> str:
+    """A reading and its evidence, for a person."""
+    proof = "".join(f"\n    {clean_line(piece.line())}" for piece in reading.evidence)
+    return f"{MARKS[reading.says]} {reading.name}  {against(reading)}\n  {reading.sentence}{proof}"
 
 
 async def use(workspace: Path, checkpoint: str) -> Output:
@@ -371,7 +411,7 @@ async def doctor_workspace(workspace: Path, repair: bool) -> Output:
     found = examine(workspace.resolve(), repair)
     for one in found:
         done = f" -> {one.mended}" if one.mended else ""
-        yield Line(msgspec.to_builtins(one), f"{SIGNS[one.level]:<8} {one.where}: {one.what}{done}")
+        yield Line(msgspec.to_builtins(one), f"{LEVELS[one.level]:<8} {one.where}: {one.what}{done}")
     open_, mended = left(found), sum(bool(one.mended) for one in found)
     lost = sum(one.level == "lost" for one in found)
     data = {"well": not open_, "damaged": len(open_), "mended": mended, "lost": lost}

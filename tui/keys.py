@@ -62,6 +62,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "runs": (
         Key("use", "enter", "use", "Make this checkpoint active", True),
+        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),

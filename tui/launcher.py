@@ -24,6 +24,7 @@ COMMANDS = frozenset(
         "retrain",
         "evaluate",
         "runs",
+        "gauges",
         "use",
         "status",
         "export",

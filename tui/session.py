@@ -12,10 +12,11 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,6 +39,9 @@ from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
+
+if TYPE_CHECKING:
+    from tui.tasting import Tasting
 
 CHARACTERS_PER_TOKEN = 4.2
 """Of English prose, for estimates only."""
@@ -149,6 +153,13 @@ class Session:
     @property
     def task(self) -> Task:
         return self.settings.task
+
+    @cached_property
+    def tasting(self) -> Tasting:
+        """The gauges: readings and verdicts of the checkpoints. Imported when first asked for."""
+        from tui.tasting import Tasting
+
+        return Tasting(self)
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
@@ -304,7 +315,8 @@ class Session:
         path = self.workspace / base
         if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
             base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
-        async for event in self.worker.load(base, self.settings.model.quantization, self.settings.lora):
+        model = self.settings.model
+        async for event in self.worker.load(base, model.quantization, self.settings.lora, model.calibrate):
             if isinstance(event, Loaded):
                 self.loaded = event
             yield event
