@@ -164,7 +164,7 @@ def _start_log() -> None:
     logging.captureWarnings(True)
 
 
-def _be_modest() -> None:
+def be_modest() -> None:
     """Where something must go, it is this process: after the screen in turn, before it when memory runs out, and never without it.
 
     Its own end is asked of the kernel too (Linux), since a process that was stopped does not see its stdin end.
@@ -181,7 +181,7 @@ def _be_modest() -> None:
 
 def main() -> None:
     _start_log()
-    _be_modest()
+    be_modest()
     Worker(sys.stdin.buffer, _wire).run()
 
 
