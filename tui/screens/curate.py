@@ -67,6 +67,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             yield VerticalScroll(Plain(id="queue"), id="queue-side", can_focus=False)
 
     def on_mount(self) -> None:
+        self.shown = self.shown or self.flavor.desk.card
         self.query_one("#text-scroll").focus()
 
     def candidate(self) -> Candidate | None:
@@ -83,6 +84,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
             self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
+        self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
         fixed = " · ".join(f"{name} fixed" for name in self.session.fixed)
         if card is None:

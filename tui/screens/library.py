@@ -14,7 +14,7 @@ from dataset.rows import Candidate, Example
 from tui import keys
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import CleanInput, Plain, line, plain
 
 FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped")
 SIGNS = {
@@ -50,7 +50,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def body(self) -> ComposeResult:
         with Vertical(id="desk"):
             yield Plain(id="library-head")
-            yield Input(placeholder="search; enter goes to the table", id="search", compact=True)
+            yield CleanInput(placeholder="search; enter goes to the table", id="search", compact=True)
             table: DataTable[object] = DataTable(cursor_type="row", zebra_stripes=True, id="library-table")
             yield table
 

@@ -175,6 +175,13 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
     def action_retrain_runs(self) -> None:
         self.flavor.retrain(fresh=False)
 
+    def action_again(self) -> None:
+        name = (self._selected() or BASE).split("/")[0]
+        if name == BASE:
+            self.flavor.say("The base was not trained here.", "warning")
+        else:
+            self.flavor.retrain(fresh=False, again=name)
+
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
 
