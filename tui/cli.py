@@ -65,6 +65,7 @@ def parser() -> Parser:
     generate.add_argument(
         "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
     )
+    generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE")
     decide.add_argument("verdict", choices=["accept", "reject", "skip"])
@@ -120,7 +121,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "generate":
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}
-            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset)
+            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked)
         case "decide":
             return commands.decide(workspace, args.candidate, args.verdict, args.text)
         case "undo":

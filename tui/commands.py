@@ -105,6 +105,14 @@ def candidate_line(candidate: Candidate) -> Line:
     return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
 
 
+def ranked_line(session: Session, candidate: Candidate) -> Line:
+    """A candidate as `generate --ranked` tells it: why it stands where it does, and how likely it is to be kept (null: not known yet)."""
+    told, place = candidate_line(candidate), session.ranking.place(candidate.uid)
+    chance = round(place.predicted, 3) if place and place.predicted is not None else None
+    data = {**told.data, "slot": place.slot if place else "", "p_accept": chance}
+    return Line(data, f"[{session.ranking.why(candidate.uid)}]  {told.text}")
+
+
 async def new(workspace: Path, heading: str | None, fields: list[str], template: str | None, base: str) -> Output:
     if heading is None and template is None:
         raise FlavorError("A workspace needs a heading.", "--heading TEXT, or --template NAME.")
@@ -134,6 +142,7 @@ async def generate(
     seed: int | None,
     changes: dict[str, Any],
     preset: Preset | None,
+    ranked: bool = False,
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
@@ -150,23 +159,28 @@ async def generate(
         try:
             async for progress in start(session):
                 yield progress
-            made, seconds, sampled = 0, 0.0, 0
+            made: list[Candidate] = []
+            seconds, sampled = 0.0, 0
             if preset:
                 session.use_preset(preset)
             async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, **changes):
                 if isinstance(event, Candidate):
-                    made += 1
-                    yield candidate_line(event)
-                    yield Progress(f"{made} of {count} candidates")
+                    made.append(event)
+                    if not ranked:
+                        yield candidate_line(event)
+                    yield Progress(f"{len(made)} of {count} candidates")
                 elif isinstance(event, Sampled):
                     seconds, sampled = seconds + event.seconds, sampled + event.tokens
+            if ranked:
+                for candidate in session.ranked(made):
+                    yield ranked_line(session, candidate)
             data = {
-                "candidates": made,
+                "candidates": len(made),
                 "tokens": sampled,
                 "seconds": round(seconds, 2),
                 "checkpoint": checkpoint or session.registry.current(),
             }
-            yield Line(data, f"{made} candidates, {sampled} tokens in {duration(seconds)}")
+            yield Line(data, f"{len(made)} candidates, {sampled} tokens in {duration(seconds)}")
         finally:
             await session.stop_worker()
 
@@ -340,7 +354,8 @@ async def use(workspace: Path, checkpoint: str) -> Output:
 async def status(workspace: Path) -> Output:
     with Session(workspace, read_only=True) as session:
         data = session.status()
-        yield Line(data, "  ".join(f"{name} {value}" for name, value in data.items()))
+        counts = "  ".join(f"{name} {value}" for name, value in data.items())
+        yield Line({**data, "ranking": session.ranking.report()}, f"{counts}\n{session.ranking.state()}")
 
 
 async def reproduce(workspace: Path, candidate: str) -> Output:

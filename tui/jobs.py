@@ -217,6 +217,7 @@ class Jobs:
                 self._say("sampling", f"sampling: {done} of {count} from {event.checkpoint}")
                 self.app.arrived(event)
         self._sampling_failed = False
+        self.session.pass_over(done)
         self._ready()
         self.app.changed()
 

@@ -41,6 +41,7 @@ from dataset.store import Store
 from runs.registry import Registry
 
 if TYPE_CHECKING:
+    from tui.ranking import Ranking
     from tui.tasting import Tasting
 
 CHARACTERS_PER_TOKEN = 4.2
@@ -130,6 +131,7 @@ class Session:
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
         self._copying: Copying | None = None
+        self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
         """Attribute values that the person fixed for the next candidates."""
         self.overlaps: dict[str, tuple[int, str]] = {}
@@ -189,6 +191,8 @@ class Session:
                 self._copying.remove(uid)
                 if example:
                     self._copying.add(uid, example.text)
+        if self._ranking is not None and put.examples:
+            self._ranking.examples_changed()
 
     @property
     def copying(self) -> Copying:
@@ -245,11 +249,45 @@ class Session:
 
     # -- candidates and decisions --------------------------------------------------------------------------------------
 
+    @property
+    def ranking(self) -> Ranking:
+        """The order of what waits, made when first asked for."""
+        if self._ranking is None:
+            from tui.ranking import Ranking
+
+            self._ranking = Ranking(self.store, self.copying)
+        return self._ranking
+
+    def ranked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates in the order in which they should be shown, by what was decided so far."""
+        return self.ranking.order(candidates) if candidates else []
+
     def queue(self) -> list[Candidate]:
-        """The candidates that wait, those of the active checkpoint first, else oldest first."""
+        """The candidates that wait, ranked, those of the active checkpoint first; then the others, oldest first."""
         current = self.registry.current()
         pending = list(self.store.pending.values())
-        return [c for c in pending if c.checkpoint == current] + [c for c in pending if c.checkpoint != current]
+        newest = [candidate for candidate in pending if candidate.checkpoint == current]
+        return [*self.ranked(newest), *(c for c in pending if c.checkpoint != current)] if newest else self.ranked(pending)
+
+    def pass_over(self, sampled: int) -> int:
+        """After so many were sampled: what will not be shown waits no more, as long as enough candidates do. Returns how many.
+
+        That is what older checkpoints wrote, and once the ranking has learned, the share of the rest that `oversample` says, the least
+        likely to be kept.
+        """
+        sampling, current = self.settings.sampling, self.registry.current()
+        pending = list(self.store.pending.values())
+        newest = [candidate for candidate in pending if candidate.checkpoint == current]
+        gone: list[Candidate] = []
+        if len(newest) >= max(1, sampling.keep_ready):
+            shown = self.ranking.held
+            gone = [candidate for candidate in pending if candidate.checkpoint != current and candidate.uid != shown]
+            spare = min(len(newest) - sampling.keep_ready, sampled - sampled // sampling.oversample)
+            gone += self.ranking.surplus(newest, spare)
+        if gone:
+            passed = {candidate.uid: msgspec.structs.replace(candidate, state="passed") for candidate in gone}
+            self._commit("pass", Tables(candidates=dict(passed)), f"{len(gone)} passed over")
+        return len(gone)
 
     def copied(self, candidate: Candidate) -> tuple[int, str]:
         """Longest span in words that one example has too, and that example's id."""
@@ -260,7 +298,7 @@ class Session:
         candidate = self.store.candidates.get(uid)
         if candidate is None:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
-        if candidate.state != "pending":
+        if candidate.state not in ("pending", "passed"):
             raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
         after = ""
         if verdict in ("accept", "edit"):
@@ -272,9 +310,11 @@ class Session:
             origin: Origin = "accepted" if verdict == "accept" else "edited"
             depth = self.registry.depth(candidate.checkpoint) + 1
             example = Example(new_uid(), after, candidate.fields, origin, now(), candidate=uid, depth=depth)
+        place = self._ranking.place(uid) if self._ranking else None
         decision = Decision(
             new_uid(), uid, verdict, now(), candidate.text, after, candidate.fields, candidate.checkpoint, candidate.seed,
-            batch.settings if batch else {}, example.uid if example else "",
+            batch.settings if batch else {}, example.uid if example else "", place.slot if place else "",
+            place.predicted if place else None,
         )  # fmt: skip
         put = Tables(
             examples={example.uid: example} if example else {},
@@ -290,6 +330,7 @@ class Session:
         op = self.store.undo()
         if op:
             self._reindex(op.was)
+            self.ranking.taken_back(op)
         return op
 
     def status(self) -> dict[str, object]:
@@ -302,6 +343,7 @@ class Session:
             "rejected": counts["rejected"],
             "edited": counts["edited"],
             "skipped": counts["skipped"],
+            "passed": counts["passed"],
             "checkpoint": self.registry.current(),
         }
 
@@ -394,9 +436,10 @@ class Session:
         copied = self.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
             found.append(f"copies {copied} words")
+        signs = self.ranking.signs(text, values, found, event.finish, event.traits)
         return Candidate(
             new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
-            event.tokens, found, now(),
+            event.tokens, found, now(), signs=signs,
         )  # fmt: skip
 
     async def continue_text(self, text: str, fields: Mapping[str, str]) -> str:
