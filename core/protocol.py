@@ -77,7 +77,11 @@ class Cancel(Command, frozen=True, tag="cancel"):
     of: int
 
 
-AnyCommand = Load | Sample | Train | Evaluate | Cancel
+class Ping(Command, frozen=True, tag="ping"):
+    """Answered at once with a `Pong`, whatever is going on."""
+
+
+AnyCommand = Load | Sample | Train | Evaluate | Cancel | Ping
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -219,7 +223,13 @@ class Failed(Event, frozen=True, tag="failed"):
     kind: str = "error"
 
 
-AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Cancelled | Failed
+class Pong(Event, frozen=True, tag="pong"):
+    """A sign of life. `beats` grows while the work gets on."""
+
+    beats: int
+
+
+AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Cancelled | Failed | Pong
 LAST = (Loaded, Sampled, Trained, Evaluated, Cancelled, Failed)
 """The events that end a command."""
 

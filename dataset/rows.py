@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -112,3 +112,17 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True):
     of: int | None = None
     """For an undo: the line it takes back."""
     note: str = ""
+
+
+class Mark(NamedTuple):
+    """A line of a journal, and which journal: what other files say of it, so that none is cut short, swapped or taken for another."""
+
+    seq: int
+    check: str = ""
+    """Its checksum; empty where it is not known."""
+    first: str = ""
+    """The checksum of line 1."""
+
+    def differs(self, seq: int, check: str) -> bool:
+        """Whether line `seq` with this checksum is another one than the mark says."""
+        return (seq == self.seq and self.check not in ("", check)) or (seq == 1 and self.first not in ("", check))

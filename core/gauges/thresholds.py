@@ -25,8 +25,8 @@ class Thresholds:
     unseen_recall: float = 0.1
     """What is recited of unseen rows where none is held out."""
     end_learnt: float = 0.05
-    """A mean probability of the end token at the true end below this: underbaked. Most sentences end no text, so that even where ending
-    was well learned it stays far below 1."""
+    """A mean probability of the end token at the true end below this: underbaked. Where texts have many sentences most of these end
+    none, so that it stays well below 1 though ending was learned."""
     stops: float = 0.8
     """The share of texts that end by themselves, with its interval below this: underbaked."""
     breaks: float = 0.3

@@ -67,6 +67,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             yield VerticalScroll(Plain(id="queue"), id="queue-side", can_focus=False)
 
     def on_mount(self) -> None:
+        self.shown = self.shown or self.flavor.desk.card
         self.query_one("#text-scroll").focus()
 
     def on_resize(self) -> None:
@@ -89,6 +90,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             if card:
                 self.session.ranking.hold(card.uid)
             self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
+        self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
         fixed = " · ".join(f"{name} fixed" for name in self.session.fixed)
         if card is None:
@@ -157,13 +159,14 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         if card is None:
             return
 
-        from tui.screens.edit import EditDialog
+        from tui.screens.edit import dialog_for
 
-        def done(result: tuple[str, dict[str, str]] | None) -> None:
-            if result and self.shown == card.uid:
-                self._decide("accept", result[0])
+        def done(saved: bool | None) -> None:
+            if saved:
+                self.shown = None if self.shown == card.uid else self.shown
+                self.flavor.changed()
 
-        self.app.push_screen(EditDialog("Edit, then accept", card.uid, card.text, card.fields, self.session, fields=False), done)
+        self.app.push_screen(dialog_for(self.session, card.uid), done)
 
     def action_undo(self) -> None:
         op = self.flavor.undo()

@@ -12,9 +12,9 @@ from textual.widgets import DataTable, Input
 from core.errors import FlavorError
 from dataset.rows import Candidate, Example
 from tui import keys
-from tui.screens.edit import EditDialog
+from tui.screens.edit import dialog_for
 from tui.screens.page import Page
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import CleanInput, Plain, line, plain
 
 FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
 SIGNS = {
@@ -51,7 +51,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def body(self) -> ComposeResult:
         with Vertical(id="desk"):
             yield Plain(id="library-head")
-            yield Input(placeholder="search; enter goes to the table", id="search", compact=True)
+            yield CleanInput(placeholder="search; enter goes to the table", id="search", compact=True)
             table: DataTable[object] = DataTable(cursor_type="row", zebra_stripes=True, id="library-table")
             yield table
 
@@ -124,25 +124,8 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         self.action_open()
 
     def action_open(self) -> None:
-        uid = self._selected()
-        store = self.session.store
-        if uid in store.examples:
-            example = store.examples[uid]
-
-            def done(result: tuple[str, dict[str, str]] | None) -> None:
-                if result:
-                    self._try(lambda: self.session.change_example(example.uid, *result))
-
-            self.app.push_screen(EditDialog(f"Example ({example.origin})", uid, example.text, example.fields, self.session), done)
-        elif uid in store.candidates:
-            row = store.candidates[uid]
-
-            def taken(result: tuple[str, dict[str, str]] | None) -> None:
-                if result:
-                    self._try(lambda: self.session.write_example(result[0], result[1], "edited"))
-
-            title = f"A {row.state} candidate of {row.checkpoint}; ctrl+s makes it an example after all"
-            self.app.push_screen(EditDialog(title, uid, row.text, row.fields, self.session), taken)
+        if uid := self._selected():
+            self.app.push_screen(dialog_for(self.session, uid), lambda saved: self.flavor.changed() if saved else None)
 
     def _try(self, act: Callable[[], object]) -> None:
         try:
