@@ -12,10 +12,26 @@ from pathlib import Path
 
 import msgspec
 
-from core.config import Lora, Sampling
+from core.config import Lora, Sampling, Training
 from core.errors import FlavorError
-from core.protocol import LAST, MAX_LINE, AnyEvent, Cancel, Command, Evaluate, Failed, Load, Row, Sample, Train, decode_event, encode
-from core.task import Segment
+from core.protocol import (
+    LAST,
+    MAX_LINE,
+    AnyEvent,
+    Cancel,
+    Command,
+    Curve,
+    Evaluate,
+    Failed,
+    Load,
+    Row,
+    Sample,
+    Train,
+    Wanted,
+    decode_event,
+    encode,
+)
+from core.task import Segment, Task
 from core.text import strip_controls
 
 _ENVIRONMENT = {
@@ -178,6 +194,13 @@ class WorkerClient:
 
     def evaluate(self, checkpoint: Path | None, rows: list[Row]) -> AsyncIterator[AnyEvent]:
         return self._run(Evaluate(id=self._number(), checkpoint=str(checkpoint) if checkpoint else None, rows=rows))
+
+    def curve(
+        self, rows: list[Row], points: list[Wanted], training: Training, task: Task, budget: float, speed: float
+    ) -> AsyncIterator[AnyEvent]:
+        return self._run(
+            Curve(id=self._number(), rows=rows, points=points, training=training, task=task, budget=budget, speed=speed)
+        )  # fmt: skip
 
     async def cancel_all(self) -> None:
         """Stop whatever is going on and all that waits."""

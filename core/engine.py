@@ -1,4 +1,4 @@
-"""What the worker can do, as generators of events: load, sample, train, evaluate. To cancel is to stop iterating.
+"""What the worker can do, as generators of events: load, sample, train, evaluate, measure the learning curve. To cancel is to stop iterating.
 
 One base stays resident; one adapter sits in it, and its content is switched between checkpoints. Nothing is ever reloaded.
 """
@@ -22,6 +22,7 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from core import runfiles
+from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
@@ -30,6 +31,7 @@ from core.forms import ADAPTER, Forms
 from core.model import STARTER_HUB_ID, Base, load
 from core.protocol import (
     Candidate,
+    Curve,
     Epoch,
     Evaluate,
     Evaluated,
@@ -273,6 +275,15 @@ class Engine:
             rows=len(found),
             losses=[by_row.get(row.id, 0.0) for row in command.rows],
         )
+
+    def curve(self, command: Curve) -> Iterator[Event | None]:
+        """Points of the learning curve. The adapter in the model is not that of any checkpoint afterwards: the next use puts one in."""
+        base, forms, _ = self._ready()
+        self._adapter = ""
+        try:
+            yield from LearningCurve(base, forms, command).run()
+        finally:
+            give_back_memory()
 
     # -- training ------------------------------------------------------------------------------------------------------
 

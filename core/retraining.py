@@ -34,6 +34,8 @@ class Probe:
         self._held = list(held)
         self._learned = list(learned[:: max(1, len(learned) // PROBED)])[:PROBED]
         self._neutral: list[torch.Tensor] = []
+        self.held: list[RowMeasure] = []
+        """The held-out rows as last measured."""
 
     def _measure(self, rows: Sequence[Encoded]) -> Generator[None, None, list[RowMeasure]]:
         """Yields None while measuring."""
@@ -53,10 +55,10 @@ class Probe:
         return mean(held) if held else None
 
     def gauges(self) -> Generator[None, None, Gauges]:
-        """Those of the adapter as it is now."""
+        """Those of the adapter as it is now; drift only where `base` was asked for before."""
         self._forms.train()
         self._base.model.eval()
-        held = yield from self._measure(self._held)
+        held = self.held = yield from self._measure(self._held)
         learned = yield from self._measure(self._learned)
         told = held or learned
         return Gauges(
@@ -65,7 +67,7 @@ class Probe:
             p_end_early=sum(row.early_end for row in told) / len(told) if told else None,
             recall=_recited(learned),
             recall_held_out=_recited(held),
-            drift=drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral),
+            drift=drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral) if self._neutral else None,
         )
 
 

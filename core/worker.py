@@ -30,7 +30,22 @@ if __name__ == "__main__":
 import msgspec
 
 from core.errors import FlavorError
-from core.protocol import LAST, AnyCommand, Cancel, Cancelled, Evaluate, Event, Failed, Load, Loading, Sample, Train, decode_command, encode
+from core.protocol import (
+    LAST,
+    AnyCommand,
+    Cancel,
+    Cancelled,
+    Curve,
+    Evaluate,
+    Event,
+    Failed,
+    Load,
+    Loading,
+    Sample,
+    Train,
+    decode_command,
+    encode,
+)
 
 log = logging.getLogger("worker")
 
@@ -83,6 +98,8 @@ class Worker:
                         self._carry_out(command.id, engine.train(command))
                     case Evaluate():
                         self._carry_out(command.id, engine.evaluate(command))
+                    case Curve():
+                        self._carry_out(command.id, engine.curve(command))
             except Exception as error:
                 log.error("command %s failed\n%s", command.id, traceback.format_exc())
                 self._send(_failure(command.id, error))
