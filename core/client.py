@@ -197,10 +197,9 @@ class WorkerClient:
 
     def curve(
         self, rows: list[Row], points: list[Wanted], training: Training, task: Task, budget: float, speed: float
-    ) -> AsyncIterator[AnyEvent]:
-        return self._run(
-            Curve(id=self._number(), rows=rows, points=points, training=training, task=task, budget=budget, speed=speed)
-        )  # fmt: skip
+    ) -> AsyncGenerator[AnyEvent]:
+        number = self._number()
+        return self._run(Curve(id=number, rows=rows, points=points, training=training, task=task, budget=budget, speed=speed))
 
     async def cancel_all(self) -> None:
         """Stop whatever is going on and all that waits."""

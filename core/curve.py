@@ -20,6 +20,8 @@ from core.training import EpochDone, train
 
 MEASURING = 1 / 3
 """A token measured takes this share of the time of a token trained."""
+GRACE = 1.2
+"""A point that would go beyond the time by more than this is given up."""
 
 
 class LearningCurve:
@@ -43,30 +45,35 @@ class LearningCurve:
     def run(self) -> Iterator[Event | None]:
         """A `Curving` before the first point, after every epoch and every point; None between the parts of a step. Ends with `Curved`.
 
-        A point is passed over where it would not fit into the time that is left: then cheaper ones have their turn.
+        A point is passed over where it would not fit into the time that is left: then cheaper ones have their turn. The first is begun
+        in any case: what is known of the speed before it is a guess.
         """
-        number, began = self._command.id, time.perf_counter()
+        number, began, budget = self._command.id, time.perf_counter(), self._command.budget
         todo, done = list(self._command.points), 0
 
-        def told(point: Point | None = None, spent: float = 0.0) -> Curving:
-            count, left = self._outlook(todo, self._command.budget - (time.perf_counter() - began) + spent)
-            return Curving(id=number, done=done, of=done + count, left=max(0.0, left - spent), point=point)
+        def told(point: Point | None = None, under_way: float = 0.0) -> Curving:
+            now = time.perf_counter() - began
+            count, left = self._outlook(todo, budget - now + under_way)
+            return Curving(id=number, done=done, of=done + count, left=max(0.0, left - under_way), point=point)
 
         yield told()
-        while wanted := self._next(todo, self._command.budget - (time.perf_counter() - began)):
-            start = time.perf_counter()
-            point = None
+        while wanted := self._next(todo, budget - (time.perf_counter() - began)):
+            start, point, overdue = time.perf_counter(), None, False
             with contextlib.closing(self._point(wanted)) as parts:
                 for part in parts:
                     if isinstance(part, Point):
                         point = part
-                    yield told(spent=time.perf_counter() - start) if isinstance(part, int) else None
+                    elif overdue := time.perf_counter() - began > GRACE * budget:
+                        break
+                    yield told(under_way=time.perf_counter() - start) if isinstance(part, int) else None
+            spent = time.perf_counter() - start
+            self._learn_speed(wanted, spent, whole=not overdue)
+            if overdue:
+                break
             todo.remove(wanted)
-            if point is None:
-                continue
-            done += 1
-            self._learn_speed(wanted, time.perf_counter() - start)
-            yield told(msgspec.structs.replace(point, seconds=time.perf_counter() - start))
+            if point:
+                done += 1
+                yield told(msgspec.structs.replace(point, seconds=spent))
         least = min(map(self._cost, todo), default=0.0)
         yield Curved(id=number, done=done, missing=len(todo), least=least, seconds=time.perf_counter() - began)
 
@@ -92,12 +99,18 @@ class LearningCurve:
         """Seconds, by estimate."""
         return self._work(wanted) * self._rate
 
-    def _learn_speed(self, wanted: Wanted, seconds: float) -> None:
-        """Early stops count: what is learned is how long a point takes, not how long it might."""
+    def _learn_speed(self, wanted: Wanted, seconds: float, whole: bool) -> None:
+        """Early stops count: what is learned is how long a point takes, not how long it might. Of one that was given up it is known
+        that it takes longer than that."""
+        if not whole:
+            self._rate = max(self._rate, seconds / max(self._work(wanted), 1.0))
+            return
         self._spent, self._expected = self._spent + seconds, self._expected + self._work(wanted)
         self._rate = self._spent / max(self._expected, 1.0)
 
     def _next(self, todo: Sequence[Wanted], left: float) -> Wanted | None:
+        if todo and not self._expected and left > 0:
+            return todo[0]
         return next((wanted for wanted in todo if self._cost(wanted) <= left), None)
 
     def _outlook(self, todo: Sequence[Wanted], left: float) -> tuple[int, float]:

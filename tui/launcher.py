@@ -19,6 +19,7 @@ COMMANDS = frozenset(
         "undo",
         "retrain",
         "evaluate",
+        "curve",
         "runs",
         "gauges",
         "use",

@@ -38,6 +38,7 @@ from dataset.store import Store
 from runs.registry import Registry
 
 if TYPE_CHECKING:
+    from tui.learning import Learning
     from tui.tasting import Tasting
 
 CHARACTERS_PER_TOKEN = 4.2
@@ -142,6 +143,13 @@ class Session:
         from tui.tasting import Tasting
 
         return Tasting(self)
+
+    @cached_property
+    def learning(self) -> Learning:
+        """The learning curve: its points and what they tell. Imported when first asked for."""
+        from tui.learning import Learning
+
+        return Learning(self)
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
@@ -459,8 +467,8 @@ class Session:
             )  # fmt: skip
         return rows, new
 
-    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
-        """Seconds and peak bytes of a run, from the last run on this base, else from the worker's own measurement."""
+    def train_speed(self) -> tuple[float, int]:
+        """Tokens a second and peak bytes of training, from the last run on this base, else from the worker's own measurement."""
         speed = self.loaded.train_speed if self.loaded else 200.0
         memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
         for name in reversed(self.registry.names()):
@@ -472,8 +480,12 @@ class Session:
                 and run.spec.base == self.settings.model.base
                 and run.result.train_seconds
             ):
-                speed, memory = run.result.tokens / run.result.train_seconds, run.result.peak_memory
-                break
+                return run.result.tokens / run.result.train_seconds, run.result.peak_memory
+        return speed, memory
+
+    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+        """Seconds and peak bytes of a run."""
+        speed, memory = self.train_speed()
         size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
