@@ -10,15 +10,15 @@ from dataset.rounds import rounds
 from tui import report
 from tui.advice import next_step
 from tui.commands import Line, Output, Progress, start
-from tui.plot import plot
 from tui.session import Session, duration
 
 
 async def curve(workspace: Path, seeds: int, budget: float) -> Output:
     """Without time, or with nothing missing, no model is loaded."""
-    with Session(workspace) as session:
+    with Session(workspace, read_only=not budget) as session:
         session.learning.check()
-        if budget and session.learning.outlook(seeds).missing:
+        if budget and session.learning.missing(seeds):
+            session.must_write()
             try:
                 async for progress in start(session):
                     yield progress
@@ -71,12 +71,5 @@ def _result(session: Session, seeds: int) -> Line:
         ],
         "next": {"action": step.action, "sentence": step.sentence, "reasons": step.reasons},
     }
-    blocks = [
-        report.curve_table(forecast),
-        plot(forecast),
-        [line for line in (report.law_line(forecast), report.estimate_line(forecast), forecast.sentence) if line],
-        report.outlier_lines(outlook, dict(examples)),
-        report.round_lines(decided),
-        [step.sentence, *(f"  {reason}" for reason in step.reasons)],
-    ]
-    return Line(data, "\n\n".join("\n".join(block) for block in blocks if block))
+    advice = "\n".join([step.sentence, *(f"  {reason}" for reason in step.reasons)])
+    return Line(data, "\n\n".join([*report.blocks(outlook, dict(examples), decided), advice]))

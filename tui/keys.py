@@ -63,6 +63,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
+        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
     ),
 }
 

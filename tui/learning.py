@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
@@ -86,25 +87,48 @@ class Learning:
             if kept.settings == settings and (loaded is None or kept.fingerprint == loaded.fingerprint)
         }
 
+    def _gathered(self, seeds: int) -> tuple[list[Spot], dict[str, float], int]:
+        """The points of the present rows, the mean loss of each row with all others learned, and how many points are missing."""
+        kept = self._kept()
+        plan = self._plan(max([seeds, *(point.seed + 1 for point in kept.values())]))
+        there = [(subset, kept[key]) for subset, key in plan if key in kept]
+        spots = [Spot(point.fold, point.size, point.losses, subset.full) for subset, point in there]
+        losses = _row_losses([point for subset, point in there if subset.full])
+        return spots, losses, sum(key not in kept for subset, key in plan if subset.seed < seeds)
+
+    def _depends(self, seeds: int) -> object:
+        loaded = self._session.loaded
+        return self._session.store.journal.seq, self._points.version, self._settings(), loaded.fingerprint if loaded else "", seeds
+
+    def stale(self, seeds: int = SEEDS) -> bool:
+        """Whether a point, a row or a setting changed since the outlook was made."""
+        return self._outlook is None or self._outlook[0] != self._depends(seeds)
+
+    def missing(self, seeds: int = SEEDS) -> int:
+        """Wanted points that are not measured."""
+        return self._gathered(seeds)[2]
+
     def outlook(self, seeds: int = SEEDS) -> Outlook:
-        """What the points of the present rows tell; made anew only when one of them, a row or a setting changed."""
-        session = self._session
-        loaded = session.loaded.fingerprint if session.loaded else ""
-        depends = (session.store.journal.seq, self._points.version, self._settings(), loaded, seeds)
-        if self._outlook is None or self._outlook[0] != depends:
-            kept = self._kept()
-            most = max([seeds, *(point.seed + 1 for point in kept.values())])
-            plan = self._plan(most)
-            there = [(subset, kept[key]) for subset, key in plan if key in kept]
-            spots = [Spot(point.fold, point.size, point.losses, subset.full) for subset, point in there]
-            losses = _row_losses([point for subset, point in there if subset.full])
-            missing = sum(key not in kept for subset, key in plan if subset.seed < seeds)
-            self._outlook = (depends, Outlook(forecast(spots, len(self.rows())), losses, outliers(losses), len(there), missing))
+        """What is known; where it is stale it takes up to half a second."""
+        if self.stale(seeds):
+            spots, losses, missing = self._gathered(seeds)
+            self._keep(self._depends(seeds), forecast(spots, len(self.rows())), losses, len(spots), missing)
+        assert self._outlook
         return self._outlook[1]
 
+    async def look(self, seeds: int = SEEDS) -> Outlook:
+        """The same without holding up the keys."""
+        while self.stale(seeds):
+            depends, (spots, losses, missing) = self._depends(seeds), self._gathered(seeds)
+            told = await asyncio.to_thread(forecast, spots, len(self.rows()))
+            self._keep(depends, told, losses, len(spots), missing)
+        return self.outlook(seeds)
+
+    def _keep(self, depends: object, told: Forecast, losses: dict[str, float], measured: int, missing: int) -> None:
+        self._outlook = (depends, Outlook(told, losses, outliers(losses), measured, missing))
+
     def check(self) -> None:
-        """Raises FlavorError where a curve cannot be measured."""
-        self._session.must_write()
+        """Raises FlavorError where there are too few rows for a curve."""
         if (count := len(self.rows())) < LEAST:
             rows = "row" if count == 1 else "rows"
             raise FlavorError(f"A learning curve needs {LEAST} rows of yours; there are {count} {rows}.", "Write some more first.", "empty")
@@ -113,6 +137,7 @@ class Learning:
         """Measure what is missing, as much as fits into `budget` seconds. Each point is on the disk when its event is yielded."""
         self.check()
         session = self._session
+        session.must_write()
         worker, loaded = session.worker, session.loaded
         if worker is None or loaded is None:
             raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")

@@ -10,6 +10,7 @@ from core.text import clean_line
 from dataset.rounds import Round
 from dataset.rows import Example
 from tui.learning import Outlook
+from tui.plot import plot
 
 NAMED = 5
 """Outliers shown, the farthest first."""
@@ -63,3 +64,16 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
         edits = f"  edited ones changed by {percent(told.edits)}" if told.edits is not None else ""
         lines.append(f"{told.checkpoint:<16}{told.kept:>3} of {told.decided:<3} kept  {percent(low)} to {percent(high)}{edits}")
     return [f"{'checkpoint':<16}kept, and where the true share lies", *lines] if lines else []
+
+
+def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round]) -> list[str]:
+    """Everything that is known, in paragraphs."""
+    told = outlook.forecast
+    found = [
+        curve_table(told),
+        plot(told),
+        [line for line in (law_line(told), estimate_line(told), told.sentence) if line],
+        outlier_lines(outlook, examples),
+        round_lines(decided),
+    ]
+    return ["\n".join(block) for block in found if block]

@@ -20,7 +20,7 @@ FEWEST_FOLDS = 2
 MORE = 10
 """The rows that one might write next."""
 ENOUGH = 0.01
-"""A gain surely below this is not worth ten rows."""
+"""A gain surely below this is not worth ten rows. As sure a loss would be noise: more rows do no harm."""
 
 Word = Literal["gains", "enough", "cannot tell yet"]
 
@@ -63,9 +63,10 @@ class Forecast:
     def word(self) -> Word:
         if self.interval is None:
             return "cannot tell yet"
-        if self.interval[1] < ENOUGH:
+        low, high = self.interval
+        if -ENOUGH < low and high < ENOUGH:
             return "enough"
-        return "gains" if self.interval[0] > 0 else "cannot tell yet"
+        return "gains" if low > 0 else "cannot tell yet"
 
     @property
     def sentence(self) -> str:
@@ -76,10 +77,8 @@ class Forecast:
             return f"Enough for this base: {MORE} more rows would lower the loss by less than {_percent(max(high, 0.1))} %."
         if self.word == "gains":
             return f"{MORE} more rows should lower the loss by {_percent(low)} to {_percent(high)} %."
-        return (
-            f"Cannot tell yet what {MORE} more rows would bring: something between a loss {_percent(-low)} % higher "
-            f"and one {_percent(high)} % lower."
-        )
+        between = f"between {_percent(-low)} % higher and {_percent(high)} % lower" if high > 0 else "perhaps even higher"
+        return f"Cannot tell yet what {MORE} more rows would bring: a loss {between}."
 
 
 def _percent(value: float) -> str:

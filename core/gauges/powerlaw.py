@@ -7,12 +7,14 @@ description: see `forecast` for how far it is to be believed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import mul
 
-STEPS = 16
+STEPS = 11
 POWERS = tuple(0.05 * 20 ** (step / (STEPS - 1)) for step in range(STEPS))
-"""The exponents that are tried: 0.05 to 1, each 1.22 times the one before."""
+"""The exponents that are tried: 0.05 to 1, each 1.35 times the one before; finer ones move the forecast by less than its rounding."""
 
 
 @dataclass(frozen=True)
@@ -48,39 +50,59 @@ class Law:
         return 1 - self.at(rows + more) / self.at(rows) if self.at(rows) > 0 else 0.0
 
 
+@dataclass(frozen=True)
+class _Group:
+    """The cells of a fold, in parallel lists, with their weight in all and their mean loss."""
+
+    sizes: list[int]
+    weights: list[float]
+    losses: list[float]
+    weight: float
+    mean: float
+    squares: float
+    """Weighted, of the losses around their mean."""
+
+
+def _groups(cells: Sequence[Cell]) -> dict[int, _Group]:
+    found = {}
+    for fold in {cell.fold: None for cell in cells}:
+        own = [cell for cell in cells if cell.fold == fold]
+        weights, losses = [cell.weight for cell in own], [cell.loss for cell in own]
+        weight = sum(weights)
+        mean = sum(map(mul, weights, losses)) / weight
+        squares = sum(w * (loss - mean) ** 2 for w, loss in zip(weights, losses, strict=True))
+        found[fold] = _Group([cell.size for cell in own], weights, losses, weight, mean, squares)
+    return found
+
+
 def fit(cells: Sequence[Cell]) -> Law | None:
     """Least squares: the exponent by trying, the rest in closed form. None where no fold has two sizes.
 
     The rows of a fold have their own difficulty, which would drown the curve: every fold gets an offset, the offsets' weighted mean
     being 0, so that only differences within a fold speak for the slope. The floor is never below 0.
     """
-    weights: dict[int, float] = {}
-    sums: dict[int, float] = {}
-    for cell in cells:
-        weights[cell.fold] = weights.get(cell.fold, 0.0) + cell.weight
-        sums[cell.fold] = sums.get(cell.fold, 0.0) + cell.weight * cell.loss
-    if len({(cell.fold, cell.size) for cell in cells}) == len(weights):
+    groups = _groups(cells)
+    if all(len(set(group.sizes)) < 2 for group in groups.values()):
         return None
-    means = {fold: sums[fold] / weights[fold] for fold in weights}
-    laws = [_at_power(cells, weights, means, power) for power in POWERS]
-    return min(laws, key=lambda law: law.error)
+    return min((_at_power(groups, power) for power in POWERS), key=lambda law: law.error)
 
 
-def _at_power(cells: Sequence[Cell], weights: dict[int, float], means: dict[int, float], power: float) -> Law:
+def _at_power(groups: Mapping[int, _Group], power: float) -> Law:
     """The best floor, scale and offsets for one exponent: a line in x = n^-power with an intercept for each fold."""
-    mass = sum(weights.values())
-    mean = sum(weights[fold] * means[fold] for fold in weights) / mass
-    xs = [cell.size**-power for cell in cells]
-    centres = dict.fromkeys(weights, 0.0)
-    for cell, x in zip(cells, xs, strict=True):
-        centres[cell.fold] += cell.weight * x / weights[cell.fold]
-    centre = sum(weights[fold] * centres[fold] for fold in weights) / mass
-    sxx = sxy = syy = 0.0
-    for cell, x in zip(cells, xs, strict=True):
-        dx, dy = x - centres[cell.fold], cell.loss - means[cell.fold]
-        sxx += cell.weight * dx * dx
-        sxy += cell.weight * dx * dy
-        syy += cell.weight * dy * dy
+    mass = mean = centre = sxx = sxy = syy = 0.0
+    centres = {}
+    for fold, group in groups.items():
+        xs = [_x(size, power) for size in group.sizes]
+        middle = centres[fold] = sum(map(mul, group.weights, xs)) / group.weight
+        for x, weight, loss in zip(xs, group.weights, group.losses, strict=True):
+            away = weight * (x - middle)
+            sxx += away * (x - middle)
+            sxy += away * (loss - group.mean)
+        syy += group.squares
+        mass += group.weight
+        mean += group.weight * group.mean
+        centre += group.weight * middle
+    mean, centre = mean / mass, centre / mass
     scale = sxy / sxx
     floor = mean - scale * centre
     error = syy - scale * sxy
@@ -89,5 +111,10 @@ def _at_power(cells: Sequence[Cell], weights: dict[int, float], means: dict[int,
         floor = 0.0
         scale = (sxy + mass * centre * mean) / (sxx + mass * centre * centre)
         error = syy - 2 * scale * sxy + scale * scale * sxx + mass * (mean - scale * centre) ** 2
-    offsets = {fold: means[fold] - mean - scale * (centres[fold] - centre) for fold in weights}
+    offsets = {fold: group.mean - mean - scale * (centres[fold] - centre) for fold, group in groups.items()}
     return Law(floor, scale, power, max(0.0, error), offsets)
+
+
+@lru_cache(4096)
+def _x(size: int, power: float) -> float:
+    return math.pow(size, -power)

@@ -44,6 +44,9 @@ candidates come from it. Later is not always better: the one with the lowest hel
 
 The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
 **v** shows each gauge that it was taken from, with the texts that prove it.
+
+**l** measures how the held-out loss falls with the number of your rows, and says what ten more should bring. It takes its time, gives
+way to everything else you ask for, and goes on with the same key.
 """
 
     def __init__(self) -> None:
@@ -169,6 +172,12 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
             return
         self.flavor.say(f"{name} is active: the next candidates come from it.")
         self.flavor.checkpoint_changed()
+
+    def action_curve(self) -> None:
+        from tui.screens.curve import CurveDialog
+
+        self.flavor.jobs.curve.ask()
+        self.app.push_screen(CurveDialog())
 
     def action_retrain_runs(self) -> None:
         self.flavor.retrain(fresh=False)
