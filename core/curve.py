@@ -20,6 +20,8 @@ from core.training import EpochDone, train
 
 MEASURING = 1 / 3
 """A token measured takes this share of the time of a token trained."""
+ROWS = 32
+"""A point of fewer rows may take as many steps as a run on so many."""
 GRACE = 1.2
 """A point that would go beyond the time by more than this is given up."""
 
@@ -33,7 +35,6 @@ class LearningCurve:
         self._rows = [encode_row(base.tokenizer, row, training.end_weight) for row in command.rows]
         limit = min(training.max_tokens, getattr(base.model.config, "max_position_embeddings", training.max_tokens))
         self._fits = [len(row.ids) <= limit for row in self._rows]
-        self._largest = max((len(self._kept(wanted.learn)) for wanted in command.points), default=0)
         self._rate = 1 / max(command.speed, 1.0)
         """Seconds a trained token, by estimate, then as measured over all points so far."""
         self._spent = self._expected = 0.0
@@ -80,11 +81,11 @@ class LearningCurve:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _epochs(self, size: int) -> int:
-        """Most epochs for `size` rows: no more steps than the largest point may take, which has the epochs of a run.
+        """Most epochs for `size` rows: those of a run, or as many as give them the steps of a run on `ROWS` rows.
 
         With the same epochs a small point would be cut short, and the curve would show its missing steps, not its missing rows.
         """
-        return math.ceil(self._command.training.epochs * self._largest / size)
+        return math.ceil(self._command.training.epochs * max(1.0, ROWS / size))
 
     def _work(self, wanted: Wanted) -> float:
         """The tokens of a point, trained or measured, where it does not stop early."""
