@@ -164,8 +164,8 @@ class WorkerClient:
                 with contextlib.suppress(FlavorError):
                     await self._send(Cancel(id=self._number(), of=command.id))
 
-    def load(self, base: str, quantization: str, lora: Lora) -> AsyncIterator[AnyEvent]:
-        return self._run(Load(id=self._number(), base=base, quantization=quantization, lora=lora))
+    def load(self, base: str, quantization: str, lora: Lora, calibrate: bool = False) -> AsyncIterator[AnyEvent]:
+        return self._run(Load(id=self._number(), base=base, quantization=quantization, lora=lora, calibrate=calibrate))
 
     async def sample(
         self,

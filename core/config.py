@@ -33,6 +33,8 @@ class Model(_Section, frozen=True):
     """`starter`, a Hugging Face id, a folder, or a .gguf file."""
     quantization: Literal["nf4", "none"] = "nf4"
     """`none` keeps 16 bits."""
+    calibrate: bool = True
+    """Choose the 4-bit codes of a small base by what they do to its own texts, once (GPTQ); `false`: round each weight."""
 
 
 class Lora(_Section, frozen=True):
@@ -212,7 +214,7 @@ def render(task: Task, base: str) -> str:
             lines.append(f"values = [{', '.join(map(_quote, field.values))}]")
     lines += ["", "# starter, a Hugging Face id, a folder, or a .gguf file", "[model]", f"base = {_quote(base)}"]
     defaults = Settings(task=task)
-    lines += ['# quantization = "nf4"      # or "none": 16 bits']
+    lines += ['# quantization = "nf4"      # or "none": 16 bits', "# calibrate = true"]
     for name in ("lora", "training", "sampling"):
         lines += ["", f"[{name}]"]
         lines += [

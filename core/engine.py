@@ -128,7 +128,7 @@ class Engine:
         began = time.perf_counter()
         self._base = self._forms = self._sampler = None
         self._states.clear()
-        for step in load(command.base, command.quantization):
+        for step in load(command.base, command.quantization, command.calibrate):
             if isinstance(step, Base):
                 self._base = step
             else:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from core import starter
+from core import calibration, starter
 from core.config import STARTER
 from core.errors import FlavorError
 from core.files import read_json
@@ -175,7 +175,7 @@ def four_bit_problem(device: str) -> str:
     return ""
 
 
-def load(name: str, quantization: str) -> Iterator[Progress | Base]:
+def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Progress | Base]:
     """Make a base resident: progress, and last the `Base`. Raises FlavorError with a remedy."""
     folder: Path | None = None
     for step in locate(name):
@@ -207,4 +207,7 @@ def load(name: str, quantization: str) -> Iterator[Progress | Base]:
         raise FlavorError(f"{name} has no end token, so it could never learn to end.", "Choose another base.", "model")
     model.requires_grad_(False)
     model.eval()
-    yield Base(name, model, tokenizer, fingerprint(folder), device, four_bit, compute, note)
+    mark = fingerprint(folder)
+    if four_bit and calibrate and model.num_parameters() <= calibration.LARGEST:
+        yield from calibration.calibrated(model, tokenizer, folder, mark)
+    yield Base(name, model, tokenizer, mark, device, four_bit, compute, note)

@@ -41,6 +41,8 @@ class Load(Command, frozen=True, tag="load"):
     base: str
     quantization: str
     lora: Lora
+    calibrate: bool = False
+    """Choose the codes of a small base's 4 bits by what they do to it; once, then they are kept."""
 
 
 class Sample(Command, frozen=True, tag="sample"):

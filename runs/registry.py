@@ -40,6 +40,11 @@ class Run:
         measured = (m for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "epoch")
         return [(int(m["epoch"]), float(m["held_out_loss"])) for m in measured if m.get("held_out_loss") is not None]
 
+    def base_loss(self) -> float | None:
+        """Held-out loss of the base, measured at the start."""
+        measured = (m for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "epoch")
+        return next((float(m["base_loss"]) for m in measured if m.get("base_loss") is not None), None)
+
 
 class Registry:
     """The folder `runs/` of a workspace."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.gauges.reading import percent
-from core.gauges.verdict import Verdict
+from core.gauges.verdict import Judgement, Verdict
 from core.runfiles import BASE
 from dataset.folds import LEAST
 from dataset.rounds import Round, rounds
-from tui.session import Session
+from tui.session import MOST_SEEN, Session
 
 Action = Literal["write", "curate", "top up", "retrain afresh", "use another", "stop"]
 
@@ -46,8 +46,8 @@ def next_step(session: Session) -> NextStep:
         )
     if current == BASE:
         return NextStep("retrain afresh", f"Retrain (t): {len(examples)} examples are there, and the base is active.")
-    verdict = session.tasting.readings(current).verdict
-    return _by_verdict(session, current, verdict) or _by_rounds(session, current, verdict)
+    judgement = session.tasting.readings(current)
+    return _by_verdict(session, current, judgement.verdict) or _by_rounds(session, current, judgement)
 
 
 def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | None:
@@ -64,11 +64,12 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
     return NextStep("top up", f"Top up (t): {current} is underbaked.", reasons)
 
 
-def _by_rounds(session: Session, current: str, verdict: Verdict) -> NextStep:
+def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:
     """What the decisions ask for, where the checkpoint will do."""
     told = rounds(session.store.decisions.values())
     now = next((round_ for round_ in told if round_.checkpoint == current), Round(current, 0, 0, 0))
     earlier = [round_ for round_ in told if round_.checkpoint != current and round_.decided >= DECIDED]
+    verdict, seen = judgement.verdict, judgement.number("seen")
     reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
     new = _new_rows(session, current)
     kept = f"{now.kept} of {now.decided} kept"
@@ -77,6 +78,10 @@ def _by_rounds(session: Session, current: str, verdict: Verdict) -> NextStep:
             return NextStep("stop", f"Stop here: {kept}, no more than in the round before, and the last run gained little.", reasons)
         if now.interval()[1] < KEPT_LITTLE:
             return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
+    if new >= NEW_ROWS and seen is not None and seen >= MOST_SEEN:
+        return NextStep(
+            "retrain afresh", f"Retrain afresh (T): {_count(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
+        )
     if new >= NEW_ROWS:
         return NextStep("top up", f"Top up (t): {_count(new, 'row')} of the dataset are new to {current}.", reasons)
     if now.decided < DECIDED:

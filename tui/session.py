@@ -305,7 +305,8 @@ class Session:
         path = self.workspace / base
         if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
             base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
-        async for event in self.worker.load(base, self.settings.model.quantization, self.settings.lora):
+        model = self.settings.model
+        async for event in self.worker.load(base, model.quantization, self.settings.lora, model.calibrate):
             if isinstance(event, Loaded):
                 self.loaded = event
             yield event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from core.gauges.reading import Course, Measured, Reading, Sample, Source, shown
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
 MOST_TEXTS = 48
 """The newest candidates of a checkpoint are gauged, at most so many: more tell little more, and cost time."""
-MEASURES = ("held_out_loss", "loss", "p_end", "p_end_early", "recall", "recall_held_out", "drift", "seen")
 SIGNS = {"underbaked": "○ underbaked", "good": "✓ good", "overbaked": "! overbaked", "cannot tell yet": "? cannot tell"}
 """The verdict with a sign, short enough for a table."""
 MARKS = {"": "·", "under": "○", "fine": "✓", "leans over": "!", "over": "!"}
 """What a reading speaks for, as a sign."""
+
+Points = tuple[tuple[str, float], ...]
+"""Checkpoints and their held-out losses, oldest first."""
 
 
 class Tasting:
@@ -29,8 +32,8 @@ class Tasting:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._judged: dict[str, tuple[object, Judgement]] = {}
-        self._rows: dict[str, tuple[Source, ...]] = {}
-        self._losses: dict[str, tuple[int, list[tuple[int, float]]]] = {}
+        self._rows: dict[str, tuple[tuple[Source, ...], int]] = {}
+        self._lost: dict[str, tuple[int, Points]] = {}
         self._sampled: tuple[int, dict[str, list[Candidate]]] = (-1, {})
 
     def readings(self, checkpoint: str, runs: Mapping[str, Run] | None = None) -> Judgement:
@@ -52,7 +55,7 @@ class Tasting:
             return known[1]
         samples = [Sample(c.uid, c.text, c.finish, tuple(c.flags), tuple(c.fields.values())) for c in candidates]
         if info and run:
-            judgement = judge(_measured(info), course, samples, self._sources(run.name))
+            judgement = judge(_measured(info), course, samples, self._learned(run.name)[0])
         else:
             bare = judge(Measured(BASE), Course(), samples, self._examples())
             judgement = Judgement(bare.readings, Verdict("cannot tell yet", "This is the base: nothing was trained."))
@@ -73,59 +76,61 @@ class Tasting:
             self._sampled = (store.journal.seq, found)
         return self._sampled[1].get(checkpoint, [])[-MOST_TEXTS:]
 
-    def _sources(self, run: str) -> tuple[Source, ...]:
-        """The frozen rows of a run."""
+    def _learned(self, run: str) -> tuple[tuple[Source, ...], int]:
+        """The frozen rows of a run, and how many held-out ones its lineage was trained on before."""
         if run not in self._rows:
             rows = self._session.registry.rows(run).values()
-            self._rows[run] = tuple(Source(row.id, row.text, row.origin != "accepted", row.held_out) for row in rows)
+            sources = tuple(Source(row.id, row.text, row.origin != "accepted", row.held_out) for row in rows)
+            self._rows[run] = sources, sum(row.held_out and row.seen > 0 for row in rows)
         return self._rows[run]
 
     def _examples(self) -> list[Source]:
         """The rows that people wrote, as they are now: what the base's texts are held against. None of them is one of these texts."""
         return [Source(e.uid, e.text) for e in self._session.store.examples.values() if e.origin in ("written", "imported")]
 
-    def _held_out(self, run: Run) -> list[tuple[int, float]]:
-        """Held-out loss by epoch, read again only where the file has grown."""
+    def _losses(self, run: Run) -> Points:
+        """A run's held-out losses: the base's, where it was measured apart, the start's, the epochs'. Read again only when the file grew."""
         path = run.folder / "metrics.jsonl"
         size = path.stat().st_size if path.exists() else 0
-        known = self._losses.get(run.name)
+        known = self._lost.get(run.name)
         if known is None or known[0] != size:
-            known = self._losses[run.name] = (size, run.held_out())
+            parent = run.spec.parent if run.spec else None
+            losses = [(f"{run.name}/epoch-{epoch:02}" if epoch else parent or BASE, loss) for epoch, loss in run.held_out()]
+            base = run.base_loss() if parent else None
+            known = self._lost[run.name] = (size, (*([(BASE, base)] if base else []), *losses))
         return known[1]
 
     def _course(self, checkpoint: str, runs: Mapping[str, Run]) -> Course:
-        """The lineage's losses up to the run's start, then those of the run.
-
-        A run's first loss is its parent's, measured again on the rows that are held out now; the parent's older losses are scaled by
-        what that changed, so that the course goes on without a step.
-        """
+        """The base's loss, those of the lineage up to the run's start, and those of the run."""
         run = runs[checkpoint.split("/")[0]]
-        parent = run.spec.parent if run.spec else None
-        own = [(f"{run.name}/epoch-{epoch:02}" if epoch else parent or BASE, loss) for epoch, loss in self._held_out(run)]
-        first = bool(own) and own[0][0] == (parent or BASE)
-        if not parent or parent.split("/")[0] >= run.name or parent.split("/")[0] not in runs:
-            return Course(tuple(own), first and not parent)
-        before = self._course(parent, runs)
-        leaked = self._leaked(run, runs)
-        places = [place for place, (name, _) in enumerate(before.points) if name == parent]
-        if not places or not first or not before.points[places[-1]][1]:
-            return Course(tuple(own), False, leaked)
-        scale = own[0][1] / before.points[places[-1]][1]
-        older = tuple((name, loss * scale) for name, loss in before.points[: places[-1]])
-        return Course(older + tuple(own), before.from_base, leaked)
+        own = self._losses(run)
+        base, rest = (own[:1], own[1:]) if own and own[0][0] == BASE else ((), own)
+        older = self._older(run, rest, runs)
+        if base:
+            older = tuple(point for point in older if point[0] != BASE)
+        points = (*base, *older, *rest)
+        return Course(points, bool(points) and points[0][0] == BASE, self._learned(run.name)[1])
 
-    def _leaked(self, run: Run, runs: Mapping[str, Run]) -> int:
-        """How many rows are held out now that the lineage was trained on."""
-        held = {row.uid for row in self._sources(run.name) if row.held_out}
-        trained: set[str] = set()
-        while run.spec and run.spec.parent and (above := run.spec.parent.split("/")[0]) in runs and above < run.name:
-            run = runs[above]
-            trained |= {row.uid for row in self._sources(run.name) if not row.held_out}
-        return len(held & trained)
+    def _older(self, run: Run, rest: Points, runs: Mapping[str, Run]) -> Points:
+        """The losses of a run's ancestors, as if on the rows that are held out now.
+
+        A run's first loss is its parent's, measured again; the parent's older losses are scaled by what that changed, so that the
+        course goes on without a step. None where the parent was changed at the start.
+        """
+        parent = run.spec.parent if run.spec else None
+        above = parent.split("/")[0] if parent else ""
+        if not run.spec or not parent or run.spec.shrink != 1 or above not in runs or above >= run.name:
+            return ()
+        before = self._course(parent, runs).points
+        places = [place for place, (name, _) in enumerate(before) if name == parent]
+        if not places or not rest or rest[0][0] != parent or not before[places[-1]][1]:
+            return ()
+        scale = rest[0][1] / before[places[-1]][1]
+        return tuple((name, loss * scale) for name, loss in before[: places[-1]])
 
 
 def _measured(info: CheckpointInfo) -> Measured:
-    return Measured(info.name, **{name: getattr(info, name, None) for name in MEASURES})
+    return Measured(**{field.name: getattr(info, field.name) for field in fields(Measured)})
 
 
 def against(reading: Reading) -> str:

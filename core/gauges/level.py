@@ -19,7 +19,8 @@ class Level:
         self.human = {row.uid: row.text for row in rows if row.human}
         learnt = {row.uid: row.text for row in rows if not row.held_out}
         self.index = Copying(learnt.items())
-        self.holders = run_holders(learnt)
+        self.holders = run_holders({uid: text for uid, text in self.human.items() if uid in learnt})
+        """Only of the person's rows: a machine's texts share phrases with the ones accepted before without copying them."""
         self.longest = max((len(words(row.text)) for row in rows), default=0)
         """Words in the longest row."""
         among = Copying(self.human.items())

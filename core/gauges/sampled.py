@@ -75,12 +75,12 @@ def _copying(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Reading
     return [
         Reading(
             "copying", share,
-            f"{percent(share)} of the texts' runs of four to six words stand in the rows; among the rows it is {percent(rest.copied)}.",
+            f"{percent(share)} of the texts' runs of four to six words stand in your rows; among those it is {percent(rest.copied)}.",
             interval, rest.copied, says="over" if over else "fine",
             evidence=tuple(Evidence(f"{percent(shares[uid])} of its runs", uid) for uid in most if shares[uid]),
         ),
         Reading(
-            "longest span", longest, f"The longest span taken word for word has {longest} words; among the rows it has {rest.span}.",
+            "longest span", longest, f"The longest span taken word for word from a row has {longest} words; among your rows it has {rest.span}.",
             reference=rest.span, unit="words",
             evidence=tuple(Evidence(f"“{' '.join(span)}”", uid, source) for uid, span, source in spans[:SHOWN] if span),
         ),
@@ -94,17 +94,19 @@ def _diversity(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Readi
         return []
     ratio, usual = diversity.compression_ratio(mine), diversity.compression_ratio(theirs)
     than = "more" if ratio > usual else "no more"
-    sentence = f"The texts are {than} alike than the rows: they can be packed {ratio:.2f} times smaller, as many rows {usual:.2f} times."
+    sentence = (
+        f"The texts are {than} alike than your rows: they can be packed {ratio:.2f} times smaller, as many of yours {usual:.2f} times."
+    )
     says: Says = "leans over" if ratio > usual * at.alike else "fine"
     found = [Reading("compression", ratio, sentence, reference=usual, unit="ratio", says=says)]
     spans = diversity.shared_spans(texts, SHOWN)
     evidence = tuple(Evidence(f"“{' '.join(span)}” in {len(uids)} texts", ", ".join(uids[:3])) for span, uids in spans)
     share, usual_share = diversity.self_repetition(mine), diversity.self_repetition(theirs)
-    sentence = f"{percent(share)} of the runs of four words stand in another of the texts too; for the rows it is {percent(usual_share)}."
+    sentence = f"{percent(share)} of the runs of four words stand in another of the texts too; for your rows it is {percent(usual_share)}."
     found.append(Reading("self-repetition", share, sentence, reference=usual_share, evidence=evidence))
     for size, what in ((1, "words"), (2, "pairs of words")):
         share, usual_share = diversity.distinct(mine, size), diversity.distinct(theirs, size)
-        sentence = f"{percent(share)} of all {what} are different ones; for the rows it is {percent(usual_share)}."
+        sentence = f"{percent(share)} of all {what} are different ones; for your rows it is {percent(usual_share)}."
         found.append(Reading(f"distinct {what}", share, sentence, reference=usual_share))
     return found
 
@@ -134,7 +136,7 @@ def _widespread(name: str, groups: Groups, usual: float, count: int, what: str, 
     over = largest / count > at.same and interval[0] > 2 * usual
     some = f"{largest} of {count} texts" if largest else f"No two of {count} texts"
     return Reading(
-        name, largest / count, f"{some}{what}; of the rows at most {percent(usual)} share one.", interval, usual,
+        name, largest / count, f"{some}{what}; of your rows at most {percent(usual)} share one.", interval, usual,
         says="leans over" if over else "fine",
         evidence=tuple(Evidence(f"“{what}” in {len(uids)} texts", ", ".join(uids[:3])) for what, uids in groups[:SHOWN]),
     )  # fmt: skip

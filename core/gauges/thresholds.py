@@ -25,7 +25,8 @@ class Thresholds:
     unseen_recall: float = 0.1
     """What is recited of unseen rows where none is held out."""
     end_learnt: float = 0.05
-    """A lower mean probability of the end token at the true end means that ending was not learned yet: about one sentence in ten ends a text."""
+    """A mean probability of the end token at the true end below this: underbaked. Where texts have many sentences most of these end
+    none, so that it stays well below 1 though ending was learned."""
     stops: float = 0.8
     """The share of texts that end by themselves, with its interval below this: underbaked."""
     breaks: float = 0.3

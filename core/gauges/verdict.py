@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from core.gauges.measured import of_training
 from core.gauges.reading import NO_COURSE, Course, Measured, Reading, Sample, Source
 from core.gauges.sampled import of_texts
 from core.gauges.thresholds import THRESHOLDS, Thresholds
-from core.gauges.training import of_training
 
 Word = Literal["underbaked", "good", "overbaked", "cannot tell yet"]
 GROUNDS = ("held-out loss", "recitation", "natural stop", "copying")
@@ -31,6 +31,10 @@ class Judgement:
 
     readings: tuple[Reading, ...]
     verdict: Verdict
+
+    def number(self, name: str) -> float | None:
+        """What the gauge of this name shows; None where it was not measured."""
+        return next((reading.number for reading in self.readings if reading.name == name), None)
 
 
 def judge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -94,8 +94,9 @@ way to everything else you ask for, and goes on with the same key.
         keys_now = [key.value for key in table.rows]
         table.move_cursor(row=keys_now.index(selected) if selected in keys_now else 0)
         self._about()
-        self.run_worker(self._judge, group="verdicts", exclusive=True)
+        self._judge()
 
+    @work(exclusive=True, group="verdicts")
     async def _judge(self) -> None:
         """Fill the verdicts in, one checkpoint at a time: each takes up to 50 ms, and keys are answered between them."""
         table = self.query_one(DataTable)
@@ -131,12 +132,10 @@ way to everything else you ask for, and goes on with the same key.
         parts: list[str | tuple[str, str]] = []
         if losses:
             parts.append((f"loss by step: {losses[0]:.2f} → {losses[-1]:.2f}\n\n", "$text-muted"))
-        measured = run.held_out()
-        before = measured[0][1] if measured else 0.0
-        for epoch, loss in measured:
-            why = "  ← chosen: the lowest" if loss <= before else "  ← chosen: the lowest after training; its parent was lower"
+        for epoch, loss in run.held_out():
             best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
-            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why if best else ''}\n", "bold" if best else ""))
+            why = f"  ← chosen: {run.result.why}" if best and run.result else ""
+            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
         held.update(line(*parts))
 
     def _judgement(self, name: str) -> Judgement | None:
