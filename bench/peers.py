@@ -20,7 +20,7 @@ import msgspec
 from bench import cases
 from bench.cases import Case, Try
 from bench.results import Evening, Given, Peer
-from core.config import Sampling
+from core.config import Model, Sampling
 from core.protocol import Row
 from core.task import Segment
 
@@ -103,9 +103,9 @@ def run(tool: str, given: Given, case: Case, evening: Evening, budget: float) ->
     """Train and sample with a tool's defaults in a process of its own, and judge what came of it."""
     held = [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)]
     job = Job(tool, given.rows, held, given.prompts, given.seeds, given.free, evening.settings, budget, evening.seed)
-    done = subprocess.run([sys.executable, "-m", "bench.peers"], input=msgspec.json.encode(job), stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([sys.executable, "-m", "bench.peers"], input=msgspec.json.encode(job), capture_output=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{tool} failed; its reason stands above.")
+        raise SystemExit(f"{tool} failed:\n{done.stderr.decode()[-2000:]}")
     found = msgspec.json.decode(done.stdout.splitlines()[-1], type=Done)
     fields = [values for batch in given.fields for values in batch]
     free = [texts for batch, texts in zip(given.seeds, given.free, strict=True) for _ in batch]
@@ -129,7 +129,7 @@ def load_base() -> Base:
 
     from core.model import Base, load
 
-    base = next(step for step in load("starter", "nf4") if isinstance(step, Base))
+    base = next(step for step in load("starter", "nf4", Model().calibrate) if isinstance(step, Base))
     for name, module in list(base.model.named_modules()):
         if isinstance(module, Linear4bit):
             plain = torch.nn.Linear(module.in_features, module.out_features, bias=module.bias is not None, device="meta")

@@ -1,4 +1,4 @@
-"""Top-up or afresh: five rounds of six more rows, each way of starting from the parent against training from the base.
+"""Top-up or afresh: rounds of a few more rows, each way of starting from the parent against training from the base.
 
 `python -m bench.topup --task checks|empires|paintings|spells [--only WAY ...] [--rounds N] [--seed S]` prints a table; `--out FILE` keeps the
 figures. Held-out loss is of rows that no run saw; copying is the share of trained texts recited; the real worker does the work.
@@ -21,8 +21,8 @@ from core.protocol import Epoch, Trained
 from dataset.rows import Parsed
 from tui.session import Session
 
-FIRST, MORE = 8, 6
-"""Rows at the start, and rows added before each round."""
+FIRST = 8
+"""Rows at the start."""
 WAYS: dict[str, str] = {
     "afresh": "",
     "plain": "topup_rate = 1.0\nnew_rows = 1\n",
@@ -33,15 +33,15 @@ WAYS: dict[str, str] = {
 }
 
 
-async def _way(there: Path, way: str, rows: list[Parsed], unseen: list[Parsed], rounds: int, seed: int) -> list[dict[str, Any]]:
+async def _way(there: Path, way: str, rows: list[Parsed], unseen: list[Parsed], more: int, seed: int) -> list[dict[str, Any]]:
     """One figure a round: rows, loss on unseen rows, recited share, seconds, epochs seen."""
     found = []
     with Session(there) as session:
         async for _ in session.start_worker():
             pass
         try:
-            for number in range(rounds + 1):
-                new = rows[:FIRST] if number == 0 else rows[FIRST + MORE * (number - 1) : FIRST + MORE * number]
+            for number in range((len(rows) - FIRST) // more + 1):
+                new = rows[:FIRST] if number == 0 else rows[FIRST + more * (number - 1) : FIRST + more * number]
                 names = [f"row{number:02}-{place}" for place in range(len(new))]
                 session.import_rows(new, "bench", names)
                 plan = session.plan(fresh=way == "afresh", seed=seed + number)
@@ -64,9 +64,9 @@ async def _way(there: Path, way: str, rows: list[Parsed], unseen: list[Parsed], 
     return found
 
 
-def measure(task: str, ways: list[str], rounds: int, seed: int) -> dict[str, list[dict[str, Any]]]:
+def measure(task: str, ways: list[str], rounds: int, more: int, seed: int) -> dict[str, list[dict[str, Any]]]:
     rows = rows_of(task)
-    kept = FIRST + MORE * rounds
+    kept = FIRST + more * rounds
     unseen = rows[kept:]
     if len(unseen) < 5:
         raise SystemExit(f"{task} has {len(rows)} rows: too few for {rounds} rounds and five unseen ones")
@@ -77,7 +77,7 @@ def measure(task: str, ways: list[str], rounds: int, seed: int) -> dict[str, lis
             config.create(there, TASKS[task]())
             path = there / FILE
             path.write_text(re.sub(r"\[training\]\n", f"[training]\n{WAYS[way]}", path.read_text()))
-            found[way] = asyncio.run(_way(there, way, rows[:kept], unseen, rounds, seed))
+            found[way] = asyncio.run(_way(there, way, rows[:kept], unseen, more, seed))
     return found
 
 
@@ -99,10 +99,11 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS, default="checks")
     parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--more", type=int, default=6, help="rows added before each round")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    found = measure(args.task, args.only, args.rounds, args.seed)
+    found = measure(args.task, args.only, args.rounds, args.more, args.seed)
     if args.out:
         args.out.write_text(json.dumps({"task": args.task, "seed": args.seed, "ways": found}, indent=1) + "\n")
     print(table(found))

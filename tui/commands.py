@@ -27,10 +27,13 @@ from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
 from tui.advice import next_step
-from tui.session import Session, duration
+from tui.again import plan_again
+from tui.doctor import examine
+from tui.session import Plan, Session, duration
 from tui.tasting import MARKS, SIGNS, against
 
 DEMO = "alien-empires"
+FOUND = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ async def start(session: Session) -> AsyncIterator[Progress]:
         if isinstance(event, Loading):
             yield _model_progress(event)
         elif isinstance(event, Loaded) and event.note:
-            print(event.note, file=sys.stderr)  # noqa: T201
+            print(clean_line(event.note), file=sys.stderr)  # noqa: T201
 
 
 def candidate_line(candidate: Candidate) -> Line:
@@ -100,6 +103,14 @@ def candidate_line(candidate: Candidate) -> Line:
     about = " · ".join(f"{name} {value}" for name, value in candidate.fields.items())
     marks = f"  ! {', '.join(candidate.flags)}" if candidate.flags else ""
     return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
+
+
+def ranked_line(session: Session, candidate: Candidate) -> Line:
+    """A candidate as `generate --ranked` tells it: why it stands where it does, and how likely it is to be kept (null: not known yet)."""
+    told, place = candidate_line(candidate), session.ranking.place(candidate.uid)
+    chance = round(place.predicted, 3) if place and place.predicted is not None else None
+    data = {**told.data, "slot": place.slot if place else "", "p_accept": chance}
+    return Line(data, f"[{session.ranking.why(candidate.uid)}]  {told.text}")
 
 
 async def new(workspace: Path, heading: str | None, fields: list[str], template: str | None, base: str) -> Output:
@@ -131,6 +142,7 @@ async def generate(
     seed: int | None,
     changes: dict[str, Any],
     preset: Preset | None,
+    ranked: bool = False,
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
@@ -147,23 +159,28 @@ async def generate(
         try:
             async for progress in start(session):
                 yield progress
-            made, seconds, sampled = 0, 0.0, 0
+            made: list[Candidate] = []
+            seconds, sampled = 0.0, 0
             if preset:
                 session.use_preset(preset)
             async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, **changes):
                 if isinstance(event, Candidate):
-                    made += 1
-                    yield candidate_line(event)
-                    yield Progress(f"{made} of {count} candidates")
+                    made.append(event)
+                    if not ranked:
+                        yield candidate_line(event)
+                    yield Progress(f"{len(made)} of {count} candidates")
                 elif isinstance(event, Sampled):
                     seconds, sampled = seconds + event.seconds, sampled + event.tokens
+            if ranked:
+                for candidate in session.ranked(made):
+                    yield ranked_line(session, candidate)
             data = {
-                "candidates": made,
+                "candidates": len(made),
                 "tokens": sampled,
                 "seconds": round(seconds, 2),
                 "checkpoint": checkpoint or session.registry.current(),
             }
-            yield Line(data, f"{made} candidates, {sampled} tokens in {duration(seconds)}")
+            yield Line(data, f"{len(made)} candidates, {sampled} tokens in {duration(seconds)}")
         finally:
             await session.stop_worker()
 
@@ -185,14 +202,21 @@ async def undo(workspace: Path) -> Output:
         yield Line(data, f"taken back: {op.note or op.kind}" if op else "There is nothing to take back.")
 
 
-async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None) -> Output:
+def planned(session: Session, fresh: bool, epochs: int | None, seed: int | None, again: str | None) -> Plan:
+    """What `retrain` is about to do."""
+    return plan_again(session, again) if again else session.plan(fresh, epochs, seed)
+
+
+async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None, again: str | None = None) -> Output:
+    if again and (fresh or epochs or seed is not None):
+        raise FlavorError("--again takes everything from the run; --fresh, --epochs and --seed do not go with it.")
     with Session(workspace) as session:
         session.must_write()
-        session.plan(fresh, epochs, seed)  # says what is wrong before anything is loaded
+        planned(session, fresh, epochs, seed, again)  # says what is wrong before anything is loaded
         try:
             async for progress in start(session):
                 yield progress
-            plan = session.plan(fresh, epochs, seed)
+            plan = planned(session, fresh, epochs, seed, again)
             said = {"plan": plan.line(), "rows": plan.learned, "held_out": plan.held, "new": plan.spec.new_rows, "advice": plan.advice}
             yield Line(said, plan.line() + (f"\n{plan.advice}" if plan.advice else ""))
             measured: list[dict[str, Any]] = []
@@ -330,7 +354,8 @@ async def use(workspace: Path, checkpoint: str) -> Output:
 async def status(workspace: Path) -> Output:
     with Session(workspace, read_only=True) as session:
         data = session.status()
-        yield Line(data, "  ".join(f"{name} {value}" for name, value in data.items()))
+        counts = "  ".join(f"{name} {value}" for name, value in data.items())
+        yield Line({**data, "ranking": session.ranking.report()}, f"{counts}\n{session.ranking.state()}")
 
 
 async def reproduce(workspace: Path, candidate: str) -> Output:
@@ -395,3 +420,16 @@ async def doctor() -> Output:
         *(f"problem     {problem}" for problem in data["problems"]),
     ]
     yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
+
+
+async def doctor_workspace(workspace: Path, repair: bool) -> Output:
+    found = examine(workspace.resolve(), repair)
+    for one in found:
+        done = f" -> {one.mended}" if one.mended else ""
+        yield Line(msgspec.to_builtins(one), f"{FOUND[one.level]:<8} {one.where}: {one.what}{done}")
+    damaged, lost = sum(one.level == "mend" and not one.mended for one in found), sum(one.level == "lost" for one in found)
+    data = {"well": not damaged and not lost, "damaged": damaged, "lost": lost, "mended": sum(bool(one.mended) for one in found)}
+    if damaged:
+        yield Line(data)
+        raise FlavorError(f"Damaged: {damaged}.", f"To mend what can be mended: flavor-tui doctor {workspace} --repair", "damaged")
+    yield Line(data, f"lost, as said above: {lost}; everything else is whole" if lost else "all is well")

@@ -64,7 +64,7 @@ class Forecast:
         if self.interval is None:
             return "cannot tell yet"
         low, high = self.interval
-        if -ENOUGH < low and high < ENOUGH:
+        if low > -ENOUGH and high < ENOUGH:
             return "enough"
         return "gains" if low > 0 else "cannot tell yet"
 

@@ -40,7 +40,8 @@ class RunsScreen(Page):
     HELP = """
 # Runs
 Each retrain is a run; each epoch of it is a checkpoint. **enter** makes the one under the cursor active, at once: the next
-candidates come from it. Later is not always better: the one with the lowest held-out loss was chosen, but taste decides.
+candidates come from it. Later is not always better: training stops by itself when the held-out loss has turned, and the epoch with
+the lowest one is chosen; but taste decides.
 
 The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
 **v** shows each gauge that it was taken from, with the texts that prove it.
@@ -136,6 +137,8 @@ way to everything else you ask for, and goes on with the same key.
             best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
             why = f"  ← chosen: {run.result.why}" if best and run.result else ""
             parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
+        if run.result and run.result.stopped:
+            parts.append((f"stopped by itself: {run.result.stopped}\n", "$text-muted"))
         held.update(line(*parts))
 
     def _judgement(self, name: str) -> Judgement | None:
@@ -180,6 +183,13 @@ way to everything else you ask for, and goes on with the same key.
 
     def action_retrain_runs(self) -> None:
         self.flavor.retrain(fresh=False)
+
+    def action_again(self) -> None:
+        name = (self._selected() or BASE).split("/")[0]
+        if name == BASE:
+            self.flavor.say("The base was not trained here.", "warning")
+        else:
+            self.flavor.retrain(fresh=False, again=name)
 
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
