@@ -9,11 +9,15 @@ import sys
 import pytest
 
 from core.errors import FlavorError
+from core.gauges.powerlaw import Law
 from core.protocol import Point
 from dataset.folds import fold
 from dataset.subsets import nested, sizes, subsets
 from runs.points import Points
 from tests.engine.conftest import make_tiny
+from tests.made import bake, write
+from tests.test_tasting import decide
+from tui.advice import next_step
 from tui.plot import plot
 from tui.session import Session
 
@@ -116,6 +120,35 @@ def test_the_command_measures_keeps_and_goes_on(filled):
     with Session(filled) as session:
         assert session.learning.missing(1) == len(points)  # other settings, other points
     assert "Cannot tell yet" in run(filled, "--budget", 0)
+
+
+def measured(session, law):
+    """Points as the worker would have measured them, of one seed."""
+    learning = session.learning
+    for subset, key in learning._plan(1):
+        losses = {uid: (10 * (law.at(len(subset.learn)) + len(uid) % 2), 10) for uid in subset.held}
+        learning._points.add(Point(key, subset.fold, subset.seed, len(subset.learn), 3, losses, 1.0), learning._settings(), "f")
+
+
+@pytest.mark.parametrize(
+    ("law", "action", "said"),
+    [
+        (Law(3.0, 4.0, 0.5), "write", "Write more: 5 of 8 kept, no more than in the round before, but 10 more rows should lower"),
+        (Law(3.0, 0.01, 1.0), "stop", "Stop here: 5 of 8 kept, no more than in the round before, and 10 more rows would lower"),
+        (None, "stop", "Stop here: 5 of 8 kept, no more than in the round before, and the last run gained little."),
+    ],
+)
+def test_the_curve_speaks_for_the_next_step(session, law, action, said):
+    write(session, 24)
+    good = bake(session, [4.0, 3.2, 3.19])
+    decide(session, good, kept=10, rejected=2)
+    better = bake(session, [3.19, 3.18], base=4.0)
+    decide(session, better, kept=5, rejected=3)
+    if law:
+        measured(session, law)
+    step = next_step(session)
+    assert (step.action, step.sentence[: len(said)]) == (action, said)
+    assert (session.learning.outlook().forecast.sentence in step.reasons) == bool(law)
 
 
 def test_too_few_rows_and_no_model_are_said(there):

@@ -65,7 +65,7 @@ class Learning:
     def _settings(self) -> str:
         """A hash of what decides over a point besides its rows."""
         settings = self._session.settings
-        made_of = [settings.model.base, settings.model.quantization, settings.lora, settings.training, settings.task]
+        made_of = [settings.model, settings.lora, settings.training, settings.task]
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:16]
 
     def _plan(self, seeds: int) -> list[tuple[Subset, str]]:
