@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import math
 import re
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
+from core.conduct import Nonsense, check
+from core.config import Training
 from core.errors import FlavorError
 from core.gauges.powerlaw import Law
-from core.protocol import Point
+from core.protocol import Curve, Curving, Point, Row, Wanted
 from dataset.folds import fold
 from dataset.subsets import nested, sizes, subsets
 from runs.points import Points
@@ -19,6 +23,7 @@ from tests.made import bake, write
 from tests.test_tasting import decide
 from tui.advice import next_step
 from tui.plot import plot
+from tui.report import blocks
 from tui.session import Session
 
 UIDS = [f"r{number:03}" for number in range(38)]
@@ -165,3 +170,39 @@ def test_too_few_rows_and_no_model_are_said(there):
         with pytest.raises(FlavorError, match="not loaded"):
             asyncio.run(measure())
         assert plot(session.learning.outlook().forecast) == []
+
+
+def test_the_picture_and_the_words(session):
+    write(session, 24)
+    measured(session, Law(3.0, 4.0, 0.5))
+    outlook = session.learning.outlook()
+    told = outlook.forecast
+    drawn = plot(told, width=30, height=7)
+    assert sum(line.count("●") for line in drawn) == len(told.levels)
+    assert drawn[-1].split()[0] == "8" and drawn[-1].endswith("34 rows")
+    lines = [
+        number for _, number in sorted((place, number) for number, line in enumerate(drawn) for place, c in enumerate(line) if c == "●")
+    ]
+    assert lines == sorted(lines) and lines[0] < lines[-1]  # falling
+    words = "\n\n".join(blocks(outlook, dict(session.store.examples), []))
+    assert told.sentence in words and "n^-0." in words and "(all but a fold)" in words
+
+
+def test_a_worker_that_measures_what_was_not_asked_for_is_not_believed():
+    row = Row("a", [], "text")
+    asked = Curve(id=1, rows=[row], points=[Wanted("k", 0, 0, [], [0])], training=Training(), task=None, budget=1.0, speed=1.0)
+
+    def told(**changes):
+        point = msgspec.structs.replace(Point("k", 0, 0, 8, 1, {"a": (9.0, 3)}, 1.0), **changes)
+        check(asked, Curving(id=1, done=1, of=1, left=0.0, point=point), set())
+
+    told()
+    for changes in (
+        {"key": "other"},
+        {"losses": {"b": (9.0, 3)}},
+        {"losses": {"a": (math.nan, 3)}},
+        {"losses": {"a": (9.0, 0)}},
+        {"losses": {}},
+    ):
+        with pytest.raises(Nonsense):
+            told(**changes)
