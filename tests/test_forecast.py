@@ -64,6 +64,14 @@ def test_a_fold_of_hard_rows_bends_nothing():
     assert [level.full for level in told.levels] == [False] * 4 + [True]
 
 
+def test_the_present_set_is_the_mean_of_all_its_texts():
+    """Whatever else was measured of which fold."""
+    spots = [spot for spot in curve(Law(3, 2, 0.5), rows_differ=2.0, noise=0.05) if spot.fold or spot.size in (16, 30)]
+    full = [pair for spot in spots if spot.full for pair in spot.losses.values()]
+    level = next(level for level in forecast(spots, 38, 20).levels if level.full)
+    assert level.loss == pytest.approx(sum(loss for loss, _ in full) / sum(tokens for _, tokens in full))
+
+
 def test_the_floor_is_never_below_nothing():
     law = fit(cells([Spot(0, size, {"a": (loss * 10, 10)}) for size, loss in ((8, 3.0), (16, 1.5), (32, 0.1))]))
     assert law.floor == 0 and law.at(1000) >= 0

@@ -22,6 +22,9 @@ MORE = 10
 ENOUGH = 0.01
 """A gain surely below this is not worth ten rows. As sure a loss would be noise: more rows do no harm."""
 
+LEAST = 0.0005
+"""A gain below this is shown as 0.0 %."""
+
 Word = Literal["gains", "enough", "cannot tell yet"]
 
 
@@ -66,7 +69,7 @@ class Forecast:
         low, high = self.interval
         if low > -ENOUGH and high < ENOUGH:
             return "enough"
-        return "gains" if low > 0 else "cannot tell yet"
+        return "gains" if low > LEAST else "cannot tell yet"
 
     @property
     def sentence(self) -> str:
@@ -94,6 +97,10 @@ class _Fold:
         for spot in spots:
             self._sizes.setdefault((spot.size, spot.full), []).append(spot)
         self._sums = {size: self._sum(own) for size, own in self._sizes.items()}
+
+    @property
+    def sizes(self) -> int:
+        return len(self._sizes)
 
     def _sum(self, spots: Sequence[Spot]) -> tuple[list[float], list[int]]:
         """Loss and tokens of each row, over all seeds."""
@@ -150,8 +157,9 @@ def forecast(spots: Sequence[Spot], rows: int, resamples: int = RESAMPLES) -> Fo
     ]
     levels.sort(key=lambda level: (level.full, level.size))
     gain = law.gain(rows, MORE) if law else None
-    why_not = _why_not(len(levels), len(folds))
-    interval = None if gain is None or why_not else _within(gains, gain, len(folds))
+    sloped = sum(fold.sizes > 1 for fold in folds)
+    why_not = _why_not(len(levels), sloped)
+    interval = None if gain is None or why_not else _within(gains, gain, sloped)
     return Forecast(rows, tuple(levels), law, gain, interval, why_not)
 
 
@@ -162,7 +170,8 @@ def _level(spots: Sequence[Spot], loss: float, interval: Interval | None) -> Lev
 def _why_not(sizes: int, folds: int) -> str:
     if sizes < FEWEST_SIZES:
         return f"it takes {FEWEST_SIZES} sizes, and {sizes or 'none'} {'is' if sizes < 2 else 'are'} measured"
-    return f"it takes {FEWEST_FOLDS} folds, and one is measured" if folds < FEWEST_FOLDS else ""
+    few = f"it takes {FEWEST_FOLDS} folds measured at several sizes, and there is {'one' if folds else 'none'}"
+    return few if folds < FEWEST_FOLDS else ""
 
 
 def _within(values: Sequence[float], middle: float, folds: int) -> Interval | None:

@@ -84,7 +84,12 @@ def fit(cells: Sequence[Cell]) -> Law | None:
     groups = _groups(cells)
     if all(len(set(group.sizes)) < 2 for group in groups.values()):
         return None
-    return min((_at_power(groups, power) for power in POWERS), key=lambda law: law.error)
+    best = min((_at_power(groups, power) for power in POWERS), key=lambda law: law.error)
+    # The floor is meant for the mean text: a fold that was measured at more sizes than the others counts for no more than its tokens.
+    tokens = {fold: group.weight / len(group.sizes) for fold, group in groups.items()}
+    centre = sum(tokens[fold] * offset for fold, offset in best.offsets.items()) / sum(tokens.values())
+    offsets = {fold: offset - centre for fold, offset in best.offsets.items()}
+    return Law(max(0.0, best.floor + centre), best.scale, best.power, best.error, offsets)
 
 
 def _at_power(groups: Mapping[int, _Group], power: float) -> Law:
