@@ -185,7 +185,7 @@ def test_the_picture_and_the_words(session):
     ]
     assert lines == sorted(lines) and lines[0] < lines[-1]  # falling
     words = "\n\n".join(blocks(outlook, dict(session.store.examples), []))
-    assert told.sentence in words and "n^-0." in words and "(all but a fold)" in words
+    assert "n^-0." in words and "(all but a fold)" in words
 
 
 def test_a_worker_that_measures_what_was_not_asked_for_is_not_believed():

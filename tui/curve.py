@@ -72,4 +72,4 @@ def _result(session: Session, seeds: int) -> Line:
         "next": {"action": step.action, "sentence": step.sentence, "reasons": step.reasons},
     }
     advice = "\n".join([step.sentence, *(f"  {reason}" for reason in step.reasons)])
-    return Line(data, "\n\n".join([*report.blocks(outlook, dict(examples), decided), advice]))
+    return Line(data, "\n\n".join([*report.blocks(outlook, dict(examples), decided), forecast.sentence, advice]))

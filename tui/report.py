@@ -67,12 +67,12 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
 
 
 def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round]) -> list[str]:
-    """Everything that is known, in paragraphs."""
+    """Everything that is known, in paragraphs, besides the sentence."""
     told = outlook.forecast
     found = [
         curve_table(told),
         plot(told),
-        [line for line in (law_line(told), estimate_line(told), told.sentence) if line],
+        [line for line in (law_line(told), estimate_line(told)) if line],
         outlier_lines(outlook, examples),
         round_lines(decided),
     ]
