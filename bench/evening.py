@@ -32,9 +32,9 @@ NEW_HEADING = "began a new heading"
 """A candidate with this flag did not end by itself."""
 
 
-def show_order(session: Session, candidates: Sequence[Candidate]) -> list[str] | None:
-    """THE HOOK FOR THE RANKING: the candidates' ids in the order in which the session would show them; None while it has no order."""
-    return None
+def show_order(session: Session, candidates: Sequence[Candidate]) -> list[str]:
+    """The candidates' ids in the order in which the session would show them, by what was decided so far."""
+    return [candidate.uid for candidate in session.ranked(candidates)]
 
 
 def announce(name: str, lane: Lane) -> None:
