@@ -14,9 +14,9 @@ SIZES: dict[str, tuple[int, int]] = {
     "crash states": (100_000, 1_000_000),
     "crash states of a mutant": (20_000, 100_000),
     "faults of one call": (1, 3),
-    "damaged workspaces": (200, 5_000),
+    "damaged workspaces": (1_000, 20_000),
     "random operations": (100_000, 10_000_000),
-    "draft killed": (20, 500),
+    "draft killed": (8, 500),
     "two sessions": (20, 500),
 }
 """By suite: how many cases in the short run and in the long one."""
