@@ -35,6 +35,7 @@ from core.runfiles import BASE, RunSpec
 from core.task import Segment, Task
 from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
+from dataset.journal import RESCUE
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.snapshots import take
 from dataset.store import Store
@@ -152,7 +153,7 @@ class Session:
             self.store.close()
             if not self.store.read_only:
                 with contextlib.suppress(OSError):  # the doctor says how old the last one is
-                    take(self.workspace, self.store.journal.seq)
+                    take(self.workspace, self.store.mark)
         finally:
             self._lock.release()
 
@@ -169,13 +170,15 @@ class Session:
 
     @property
     def unsure(self) -> bool:
-        """Whether the file that knows the journal's end was damaged."""
-        return self._lock.unreadable
+        """Whether the file that knows the journal's end did not when this session began."""
+        return not self.held_by and self._lock.note is None and self.store.journal.seq > 0
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
         if self.held_by:
             raise FlavorError(f"{self.workspace} is open elsewhere: {self.held_by}.", "Close that session first.", "locked")
+        if self.store.journal.broken:
+            raise FlavorError(self.store.journal.broken, RESCUE, "read-only")
 
     # -- examples ------------------------------------------------------------------------------------------------------
 
