@@ -352,6 +352,14 @@ class Session:
 
     # -- the worker ----------------------------------------------------------------------------------------------------
 
+    def base(self) -> str:
+        """The base as the worker finds it: a path in flavor.toml is meant from the workspace."""
+        base = self.settings.model.base
+        path = self.workspace / base
+        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
+            return str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
+        return base
+
     async def start_worker(self) -> AsyncIterator[AnyEvent]:
         """Start the worker and load the base: its progress, up to `Loaded`. Raises FlavorError where it fails."""
         self.loaded = None
@@ -365,12 +373,8 @@ class Session:
         except OSError as error:
             self.worker = None
             raise FlavorError(f"The worker could not be started: {error.strerror}.", "Make room or mend the folder.", "worker") from None
-        base = self.settings.model.base
-        path = self.workspace / base
-        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
-            base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
         model = self.settings.model
-        async for event in self.worker.load(base, model.quantization, self.settings.lora, model.calibrate):
+        async for event in self.worker.load(self.base(), model.quantization, self.settings.lora, model.calibrate):
             if isinstance(event, Loaded):
                 self.loaded = event
             yield event
