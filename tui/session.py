@@ -51,7 +51,7 @@ COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
 MOST_SHOWN = 1200
 """Characters of an example that may be shown in a prompt: reading it takes its time."""
-MOST_SEEN = 8
+MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
