@@ -20,31 +20,32 @@ from tui.session import Session
 COUNT = 24
 """Candidates a round."""
 ROUNDS = 4
-TOP_UP = 2
-"""Rounds before the accepted texts are trained on: then the predictor meets a checkpoint that it has not learned from."""
-EPOCHS = 2
-BATCH = 8
+EPOCHS = 4
+YOUNGER = 2
+"""Rounds that come from an epoch earlier than the last: the predictor then meets a checkpoint that it has not learned from."""
 
 
 async def play(folder: Path, case: Case, seed: int, budget: float) -> None:
-    """Train, and sample and decide in the order of arrival, batch by batch; stop when `budget` seconds are over, or all is done."""
+    """Train on all rows, then sample and decide in the order of arrival; stop when `budget` seconds are over, or all is done."""
     end = time.monotonic() + budget
     if not (folder / config.FILE).exists():
         config.create(folder, case.task)
     with Session(folder) as session:
         if not session.store.examples:
-            session.import_rows(case.written, "written", [f"bench{number:03}" for number in range(1, len(case.written) + 1)])
+            rows = [*case.written, *case.held_out]
+            session.import_rows(rows, "written", [f"bench{number:03}" for number in range(1, len(rows) + 1)])
         for uid in list(session.store.pending):  # of a batch that was not finished
             session.decide(uid, "skip")
         async for _ in session.start_worker():
             pass
         try:
             while time.monotonic() < end and (done := decided(session)) < ROUNDS * COUNT:
-                trained = len([run for run in session.registry.runs() if run.status == "done"])
-                if trained <= done // (TOP_UP * COUNT):
-                    await train(session, trained, seed)
+                made = [info.name for run in session.registry.runs() if run.status == "done" for info in run.checkpoints]
+                if not made:
+                    async for _ in session.retrain(session.plan(epochs=EPOCHS, seed=seed)):
+                        pass
                 else:
-                    await sample(session, case, 10_000 * seed + done)
+                    await sample(session, case, 10_000 * seed + done, made[-2 if done < YOUNGER * COUNT else -1])
         finally:
             await session.stop_worker()
 
@@ -54,23 +55,19 @@ def decided(session: Session) -> int:
     return sum(decision.verdict != "skip" for decision in session.store.decisions.values())
 
 
-async def train(session: Session, number: int, seed: int) -> None:
-    async for _ in session.retrain(session.plan(epochs=1 if number else EPOCHS, seed=100 * seed + number)):
-        pass
-    print(session.registry.current(), flush=True)
-
-
-async def sample(session: Session, case: Case, seed: int) -> None:
-    """One batch, judged against the examples as they are, in the order of arrival."""
+async def sample(session: Session, case: Case, seed: int, checkpoint: str) -> None:
+    """One round, judged against the examples as they are, in the order of arrival."""
     cut = cases.token_ends()
     most = 2 * max(len(cut(text)) for text, _ in case.written)
-    made = [event async for event in session.sample(BATCH, {}, seed=seed, max_tokens=most) if isinstance(event, Candidate)]
+    options = {"seed": seed, "checkpoint": checkpoint, "max_tokens": most, "batch": COUNT}
+    made = [event async for event in session.sample(COUNT, {}, **options) if isinstance(event, Candidate)]
     free = session.store.batches[made[0].batch].free
     tries = [Try(c.text, c.fields, c.finish == "stop" and "began a new heading" not in c.flags, free) for c in made]
-    verdicts = [not judged.failed for judged in cases.assess(case, tries, list(session.store.texts().values()), cut)]
-    for candidate, good in zip(made, verdicts, strict=True):
-        session.decide(candidate.uid, "accept" if good else "reject")
-    print(f"{sum(verdicts)} of {BATCH} accepted, {decided(session)} decided", flush=True)
+    judged = cases.assess(case, tries, list(session.store.texts().values()), cut)
+    for candidate, verdict in zip(made, judged, strict=True):
+        session.decide(candidate.uid, "reject" if verdict.failed else "accept")
+    good = sum(not verdict.failed for verdict in judged)
+    print(f"{checkpoint}: {good} of {COUNT} accepted, {decided(session)} decided", flush=True)
 
 
 def main() -> None:

@@ -56,10 +56,11 @@ class Training(_Section, frozen=True):
     stop_early: bool = True
     """Stop when held-out loss has turned and the rows are being recited; `false`: always all epochs."""
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 1e-3
-    topup_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    topup_rate: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """The learning rate of a top-up, as a share of `learning_rate`."""
-    topup_shrink: Share = 1.0
-    """What a top-up multiplies the parent's B matrices by before it starts (shrink and perturb, Ash & Adams 1910.08475)."""
+    topup_shrink: Share = 0.5
+    """What a top-up multiplies the parent's B matrices by before it starts: half-way back to the base. Without it every round recites
+    more and loses on unseen texts (`docs/learning.md`; shrink and perturb, Ash & Adams 1910.08475)."""
     new_rows: Annotated[int, Meta(ge=1, le=10)] = 2
     """How often a row that is new since the parent is drawn in an epoch of a top-up."""
     batch_size: Annotated[int, Meta(ge=1, le=256)] = 2

@@ -35,31 +35,29 @@ class Reader:
         traits are then its own, whatever it was asked for, and a long prompt costs nothing."""
         begin = encode_prompt(self._tokenizer, [])[0]
         ids = [begin + self._tokenizer(text.text, add_special_tokens=False).input_ids for text in texts]
-        width = max(map(len, ids))
-        if width < LEAST:
-            return [Traits(_mean(text.likelihoods), _weakest(text.likelihoods)) for text in texts]
-        device = self._projection.device
+        long_enough = [row for row in ids if len(row) >= LEAST]
+        told = iter(self._look(long_enough) if long_enough else [])
+        found = []
+        for text, row in zip(texts, ids, strict=True):
+            base, place = next(told) if len(row) >= LEAST else (0.0, [])
+            found.append(Traits(_mean(text.likelihoods), _weakest(text.likelihoods), base, place))
+        return found
+
+    def _look(self, ids: Sequence[list[int]]) -> list[tuple[float, list[float]]]:
+        """Mean log-probability of the tokens from the second one on, and the place, of each text."""
+        width, device = max(map(len, ids)), self._projection.device
         batch = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=device)
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=device)
         hidden = self._model.base_model(input_ids=batch, attention_mask=mask, use_cache=False).last_hidden_state
-        base = self._likelihoods(hidden, batch, mask)
         pooled = torch.nn.functional.normalize((hidden.float() * mask.unsqueeze(-1)).sum(1), dim=-1)
         places = (pooled @ self._projection).tolist()
-        return [
-            Traits(_mean(text.likelihoods), _weakest(text.likelihoods), round(mean, 3), [round(place, 3) for place in row])
-            for text, mean, row in zip(texts, base, places, strict=True)
-        ]
-
-    def _likelihoods(self, hidden: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> list[float]:
-        """Mean log-probability (nats a token) of each text's tokens from its second one on."""
         head = self._model.get_output_embeddings()
-        totals = []
-        for row, tokens, valid in zip(hidden, ids, mask, strict=True):
-            count = int(valid.sum()) - 1
-            logits = head(row[: max(count, 1)]).float()
-            of_token = logits.gather(-1, tokens[1 : count + 1].unsqueeze(-1)).squeeze(-1) - logits[:count].logsumexp(-1)
-            totals.append(of_token.mean().item() if count > 0 else 0.0)
-        return totals
+        found = []
+        for states, tokens, row, place in zip(hidden, batch, ids, places, strict=True):
+            logits, target = head(states[: len(row) - 1]).float(), tokens[1 : len(row)]
+            likelihood = (logits.gather(-1, target.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)).mean().item()
+            found.append((round(likelihood, 3), [round(value, 3) for value in place]))
+        return found
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -83,7 +83,10 @@ def test_one_json_object_a_line(there, tmp_path, waiting):
     decided = json.loads(run("decide", there, waiting, "accept", "--text", tmp_path / "mended.txt", "--json").stdout)
     assert decided["verdict"] == "edit"
     status = json.loads(run("status", there, "--json").stdout)
-    assert status == {"examples": 3, "pending": 0, "accepted": 0, "rejected": 0, "edited": 1, "skipped": 0, "checkpoint": "base"}
+    ranking = status.pop("ranking")
+    counts = {"pending": 0, "accepted": 0, "rejected": 0, "edited": 1, "skipped": 0, "passed": 0}
+    assert status == {"examples": 3, **counts, "checkpoint": "base"}
+    assert not ranking["learned"] and ranking["ranked"]["decided"] == 0 and ranking["ratio"] is None
     assert "edited already" in refused(there, "decide", there, waiting, "reject")
     for kind, examples in (("decide", 2), ("import", 0)):
         assert json.loads(run("undo", there, "--json").stdout) == {"undone": kind, "examples": examples}

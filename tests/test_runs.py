@@ -58,7 +58,7 @@ def test_a_plan_says_what_will_happen(session):
     session.change_example(first, "Changed since.", {})
     topup = session.plan()
     assert (topup.spec.name, topup.spec.parent, topup.spec.new_rows, topup.spec.epochs) == ("0002", "0001/epoch-01", 3, 2)
-    assert topup.spec.learning_rate == pytest.approx(plan.spec.learning_rate / 2)
+    assert topup.spec.shrink == 0.5 and plan.spec.shrink == 1 and topup.spec.learning_rate == plan.spec.learning_rate
     assert {first, *list(session.store.examples)[-2:]} <= {row.id for row in topup.rows if row.repeat == 2}
     assert all(row.seen == 0 if row.repeat == 2 else row.seen == 1 for row in topup.rows)
     assert topup.memory == 7  # what the last run used

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -28,12 +26,10 @@ from dataset.rows import Candidate
 from runs.registry import Run
 from tui.advice import next_step
 from tui.again import plan_again
-from tui.doctor import examine
 from tui.session import Plan, Session, duration
 from tui.tasting import MARKS, SIGNS, against
 
 DEMO = "alien-empires"
-FOUND = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
 
 
 @dataclass(frozen=True)
@@ -393,43 +389,3 @@ async def export(workspace: Path, what: Literal["adapter", "dataset"], dest: Pat
         except OSError as error:
             raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
         yield Line({"checkpoint": name, "to": str(dest)}, f"{name} in {dest}, for peft's PeftModel.from_pretrained")
-
-
-async def doctor() -> Output:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        "core.doctor",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    yield Progress("starting torch")
-    out, err = await process.communicate()
-    try:
-        data = json.loads(out)
-    except ValueError:
-        last = err.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"code {process.returncode}"]
-        raise FlavorError(f"The model's packages do not start: {last[0]}.", "Reinstall them: pip install flavor-tui.") from None
-    lines = [
-        f"device      {data['device']}, {data['cores']} cores, {data['memory'] / 1e9:.0f} GB",
-        f"4 bits      {data.get('four_bit', 'unknown')}, computing in {data.get('compute', 'unknown')}",
-        f"versions    python {data['python']}, " + ", ".join(f"{name} {version}" for name, version in data["versions"].items()),
-        *(f"model       {name}" for name in data["models"]),
-        *(f"problem     {problem}" for problem in data["problems"]),
-    ]
-    yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
-
-
-async def doctor_workspace(workspace: Path, repair: bool) -> Output:
-    found = examine(workspace.resolve(), repair)
-    for one in found:
-        done = f" -> {one.mended}" if one.mended else ""
-        yield Line(msgspec.to_builtins(one), f"{FOUND[one.level]:<8} {one.where}: {one.what}{done}")
-    damaged, lost = sum(one.level == "mend" and not one.mended for one in found), sum(one.level == "lost" for one in found)
-    data = {"well": not damaged and not lost, "damaged": damaged, "lost": lost, "mended": sum(bool(one.mended) for one in found)}
-    if damaged:
-        yield Line(data)
-        raise FlavorError(f"Damaged: {damaged}.", f"To mend what can be mended: flavor-tui doctor {workspace} --repair", "damaged")
-    yield Line(data, f"lost, as said above: {lost}; everything else is whole" if lost else "all is well")

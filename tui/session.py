@@ -35,6 +35,7 @@ from core.runfiles import BASE, RunSpec
 from core.task import Segment, Task
 from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
+from dataset.journal import RESCUE
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.snapshots import take
 from dataset.store import Store
@@ -51,7 +52,7 @@ COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
 MOST_SHOWN = 1200
 """Characters of an example that may be shown in a prompt: reading it takes its time."""
-MOST_SEEN = 8
+MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
@@ -153,7 +154,7 @@ class Session:
             self.store.close()
             if not self.store.read_only:
                 with contextlib.suppress(OSError):  # the doctor says how old the last one is
-                    take(self.workspace, self.store.journal.seq)
+                    take(self.workspace, self.store.mark)
         finally:
             self._lock.release()
 
@@ -177,13 +178,15 @@ class Session:
 
     @property
     def unsure(self) -> bool:
-        """Whether the file that knows the journal's end was damaged."""
-        return self._lock.unreadable
+        """Whether the file that knows the journal's end did not when this session began."""
+        return not self.held_by and self._lock.note is None and self.store.journal.seq > 0
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
         if self.held_by:
             raise FlavorError(f"{self.workspace} is open elsewhere: {self.held_by}.", "Close that session first.", "locked")
+        if self.store.journal.broken:
+            raise FlavorError(self.store.journal.broken, RESCUE, "read-only")
 
     # -- examples ------------------------------------------------------------------------------------------------------
 
@@ -357,6 +360,14 @@ class Session:
 
     # -- the worker ----------------------------------------------------------------------------------------------------
 
+    def base(self) -> str:
+        """The base as the worker finds it: a path in flavor.toml is meant from the workspace."""
+        base = self.settings.model.base
+        path = self.workspace / base
+        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
+            return str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
+        return base
+
     async def start_worker(self) -> AsyncIterator[AnyEvent]:
         """Start the worker and load the base: its progress, up to `Loaded`. Raises FlavorError where it fails."""
         self.loaded = None
@@ -370,12 +381,8 @@ class Session:
         except OSError as error:
             self.worker = None
             raise FlavorError(f"The worker could not be started: {error.strerror}.", "Make room or mend the folder.", "worker") from None
-        base = self.settings.model.base
-        path = self.workspace / base
-        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
-            base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
         model = self.settings.model
-        async for event in self.worker.load(base, model.quantization, self.settings.lora, model.calibrate):
+        async for event in self.worker.load(self.base(), model.quantization, self.settings.lora, model.calibrate):
             if isinstance(event, Loaded):
                 self.loaded = event
             yield event

@@ -23,7 +23,7 @@ def read(engine, *contents):
 def test_the_base_is_asked_for_each_text_alone(engine, tiny):
     from transformers import AutoModelForCausalLM
 
-    contents = ["A tower.", "Two keepers share one shadow, and neither of them minds.", "x"]
+    contents = ["A tower.", "Two keepers share one shadow, and neither of them minds.", "No."]
     together = read(engine, *contents)
     for one, content in zip(together, contents, strict=True):
         alone = read(engine, content)[0]
@@ -33,7 +33,7 @@ def test_the_base_is_asked_for_each_text_alone(engine, tiny):
     with torch.no_grad():
         assert together[1].base == pytest.approx(-plain(input_ids=ids, labels=ids).loss.item(), abs=0.1)  # four bits against sixteen
     assert len(together[0].place) == PLACES and together[0].place != together[1].place
-    assert read(engine, "")[0].place == []
+    assert read(engine, "")[0].place == read(engine, "x")[0].place == [] != read(engine, "", "A tower.")[1].place
 
 
 def test_what_the_writer_thought_is_summed_up(engine):
