@@ -300,7 +300,7 @@ def state_folder() -> Path:
 
 def read_jsonl(path: Path) -> Iterator[Any]:
     """The values of a JSON-lines file; a torn last line is left out (its writer was killed)."""
-    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            with contextlib.suppress(ValueError):
+    with contextlib.suppress(OSError):
+        for line in read_bytes(path).split(b"\n"):
+            with contextlib.suppress(ValueError, RecursionError):
                 yield json.loads(line)

@@ -6,7 +6,10 @@ checkpoint.json}, result.json (last: the commit mark)
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+import re
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -17,9 +20,11 @@ from core.errors import FlavorError
 from core.files import read_bytes, seal, unseal, write_atomic
 from core.protocol import Row
 from core.task import Task
+from core.text import short
 
 T = TypeVar("T")
 
+CHECKPOINT = re.compile(r"\d{4,18}/epoch-\d{2,9}")
 BASE = "base"
 """The name of no checkpoint: the base model itself."""
 
@@ -49,6 +54,15 @@ class RunSpec(msgspec.Struct, frozen=True):
     """What the parent's B matrices are multiplied by at the start."""
 
 
+class Manifest(msgspec.Struct, frozen=True):
+    """What a checkpoint must be, to be used: every file beside `checkpoint.json` by its hash, and what it was made with."""
+
+    files: dict[str, str]
+    tokenizer: str
+    rows_sha256: str
+    versions: dict[str, str] = {}
+
+
 class CheckpointInfo(msgspec.Struct, frozen=True):
     """`checkpoint.json`: what the adapter beside it is, and the hash it must have."""
 
@@ -69,6 +83,8 @@ class CheckpointInfo(msgspec.Struct, frozen=True):
     """These as in `protocol.Gauges`."""
     seen: float | None = None
     """Median epochs that its rows were seen, over its whole lineage."""
+    manifest: Manifest | None = None
+    """None: saved by an earlier version, which kept the hash of the weights only."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -89,6 +105,28 @@ class Result(msgspec.Struct, frozen=True):
     """Held-out loss of the base."""
     parent_loss: float | None = None
     """Held-out loss of the parent, where there is one."""
+
+
+def checkpoint_folder(runs: Path, name: str) -> Path:
+    """Where in the folder `runs` a checkpoint's files are. Raises FlavorError where `name` is no name of one."""
+    if not CHECKPOINT.fullmatch(name):
+        raise FlavorError(f"{short(name)!r} is no name of a checkpoint.", "For instance 0007/epoch-02.", "missing")
+    return runs / name.replace("/", "/checkpoints/", 1)
+
+
+def going_on(run: Path) -> bool:
+    """Whether some process is carrying the run out: it holds its metrics locked, and a killed one holds nothing."""
+    try:
+        handle = os.open(run / "metrics.jsonl", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def read(path: Path, kind: type[T]) -> T:

@@ -9,8 +9,8 @@ from core import runfiles
 from core.errors import FlavorError
 from core.files import exists, names, read_bytes, sha256
 from core.finding import Finding
-from core.runfiles import BASE, CheckpointInfo
-from runs.registry import NAME, Registry, Run
+from core.runfiles import BASE, CHECKPOINT, CheckpointInfo
+from runs.registry import Registry, Run
 
 ADAPTER = "adapter_model.safetensors"
 
@@ -67,7 +67,7 @@ def _check_checkpoint(folder: Path, where: str) -> list[Finding]:
         info = runfiles.read(folder / "checkpoint.json", CheckpointInfo)
     except FlavorError as error:
         return [Finding("lost", f"{where}/checkpoint.json", error.message)]
-    wanted: dict[str, str] = {ADAPTER: info.sha256, **getattr(info, "files", {})}
+    wanted: dict[str, str] = {ADAPTER: info.sha256, **(info.manifest.files if info.manifest else {})}
     found = []
     for name, sha in wanted.items():
         try:
@@ -88,7 +88,7 @@ def _check_current(registry: Registry) -> list[Finding]:
         name = read_bytes(path, 200).decode().strip()
     except (OSError, ValueError):
         name = ""
-    if name != BASE and not NAME.fullmatch(name):
+    if name != BASE and not CHECKPOINT.fullmatch(name):
         return [Finding("mend", "runs/current", "it names no checkpoint, so that the base is active")]
     try:
         registry.checkpoint_folder(name)
@@ -103,7 +103,7 @@ def mend_current(workspace: Path, candidates: list[str]) -> str:
     latest = [info.name for run in reversed(registry.runs()) for info in reversed(run.checkpoints)]
     for name in [*candidates, *latest]:
         folder = registry.folder / name.replace("/", "/checkpoints/", 1)
-        if name == BASE or (NAME.fullmatch(name) and not _check_checkpoint(folder, name)):
+        if name == BASE or (CHECKPOINT.fullmatch(name) and not _check_checkpoint(folder, name)):
             registry.use(name)
             return f"{name} is active now"
     registry.use(BASE)

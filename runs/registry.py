@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +15,9 @@ from core import runfiles
 from core.errors import FlavorError
 from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, write_atomic, write_new
 from core.protocol import Row
-from core.runfiles import BASE, CheckpointInfo, Result, RunSpec
+from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Result, RunSpec
 
-NAME = re.compile(r"\d{4,}/epoch-\d{2,}")
+RUN = re.compile(r"\d{4,18}")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,24 @@ class Run:
 
     def losses(self) -> list[tuple[int, float]]:
         """Training loss by step."""
-        return [(int(m["step"]), float(m["loss"])) for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "step"]
+        return [(int(step), loss) for step, loss in self._measured("step", "step", "loss")]
 
     def held_out(self) -> list[tuple[int, float]]:
         """Held-out loss by epoch; epoch 0 is the parent."""
+        return [(int(epoch), loss) for epoch, loss in self._measured("epoch", "epoch", "held_out_loss")]
+
+    def _measured(self, kind: str, *names: str) -> Iterator[tuple[float, ...]]:
+        """The numbers of one kind of line; lines without them, whoever wrote them, are left out."""
+        for line in read_jsonl(self.folder / "metrics.jsonl"):
+            if isinstance(line, dict) and line.get("type") == kind:
+                values = [value for name in names if isinstance(value := line.get(name), int | float) and math.isfinite(value)]
+                if len(values) == len(names):
+                    yield tuple(values)
+
+    def base_loss(self) -> float | None:
+        """Held-out loss of the base, measured at the start."""
         measured = (m for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "epoch")
-        return [(int(m["epoch"]), float(m["held_out_loss"])) for m in measured if m.get("held_out_loss") is not None]
+        return next((float(m["base_loss"]) for m in measured if m.get("base_loss") is not None), None)
 
 
 class Registry:
@@ -51,7 +65,7 @@ class Registry:
     def names(self) -> list[str]:
         """Run names, oldest first; none where the folder cannot be read."""
         with contextlib.suppress(OSError):
-            return [name for name in names(self.folder) if name.isdigit()]
+            return [name for name in names(self.folder) if RUN.fullmatch(name)]
         return []
 
     def runs(self) -> list[Run]:
@@ -67,7 +81,8 @@ class Registry:
             epochs = [epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-")]
         except (FlavorError, OSError) as error:
             return Run(name, folder, "unreadable", str(error))
-        status = result.status if result else "running" if name == self.live else "interrupted"
+        going_on = name == self.live or runfiles.going_on(folder)
+        status = result.status if result else "running" if going_on else "interrupted"
         checkpoints = []
         for epoch in epochs:
             with contextlib.suppress(FlavorError):
@@ -81,7 +96,7 @@ class Registry:
         folder = self.folder / name.replace("/", "/checkpoints/", 1)
         there = False
         with contextlib.suppress(OSError):
-            there = bool(NAME.fullmatch(name)) and exists(folder / "checkpoint.json")
+            there = bool(CHECKPOINT.fullmatch(name)) and exists(folder / "checkpoint.json") and folder.resolve() == folder
         if not there:
             last = [info.name for run in self.runs() for info in run.checkpoints][-3:]
             raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in last)}.", "missing")
@@ -91,7 +106,7 @@ class Registry:
         """The active checkpoint, or `base`."""
         with contextlib.suppress(OSError):
             name = read_bytes(self.folder / "current", 200).decode("utf-8", "replace").strip()
-            if NAME.fullmatch(name) or name == BASE:
+            if CHECKPOINT.fullmatch(name) or name == BASE:
                 return name
         return BASE
 

@@ -33,15 +33,16 @@ async def test_deciding(workspace):
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert isinstance(app.screen, CurateScreen)
-        assert TEXTS[0] in shown(app)
-        await pilot.press("a")
-        assert TEXTS[1] in shown(app)
-        assert [e.text for e in on_disk(workspace).examples.values()][-1] == TEXTS[0]
-        await pilot.press("x")
-        await pilot.press("space")
+        order = []
+        for key in ("a", "x", "space"):
+            order.append(shown(app))
+            await pilot.press(key)
+            if key == "a":
+                assert [e.text for e in on_disk(workspace).examples.values()][-1] == order[0]
+        assert sorted(order) == sorted(TEXTS)
         assert on_disk(workspace).counts == {"accepted": 1, "rejected": 1, "skipped": 1, "pending": 0}
         assert "No candidate waits" in shown(app)
-        for text in reversed(TEXTS):
+        for text in reversed(order):
             await pilot.press("u")
             assert text in shown(app)
         assert on_disk(workspace).counts["pending"] == 3
@@ -80,7 +81,8 @@ async def test_editing_keeps_before_and_after(workspace):
         await pilot.press("ctrl+s")
         await pilot.pause()
         (decision,) = on_disk(workspace).decisions.values()
-        assert (decision.verdict, decision.before, decision.after) == ("edit", TEXTS[0], TEXTS[0] + "Yes.")
+        assert decision.before in TEXTS
+        assert (decision.verdict, decision.after) == ("edit", decision.before + "Yes.")
         assert not list((workspace / "drafts").glob("edit-*"))
 
 
@@ -88,9 +90,10 @@ async def test_an_edit_that_is_left_changes_nothing(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        card = shown(app)
         await pilot.press("e", "z", "escape")
         await pilot.pause()
-        assert TEXTS[0] in shown(app)
+        assert shown(app) == card in TEXTS
         assert not on_disk(workspace).decisions
 
 
@@ -170,7 +173,7 @@ async def test_a_second_session_is_read_only(workspace):
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             await pilot.press("a")
-            assert TEXTS[0] in shown(app)
+            assert shown(app) in TEXTS
             assert "READ-ONLY" in shown(app, "#summary")
     assert not on_disk(workspace).decisions
 
@@ -228,8 +231,9 @@ async def test_hostile_texts_are_shown_as_they_are(workspace, text):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(120, 40), notifications=True, tooltips=True) as pilot:
         await pilot.pause()
-        for _ in range(3):
-            await pilot.press("space")
+        for _ in TEXTS:
+            if clean(text) not in shown(app):
+                await pilot.press("space")
         assert clean(text) in shown(app)
         await pilot.press("a")
         app.say(text)

@@ -18,6 +18,14 @@ SIZES: dict[str, tuple[int, int]] = {
     "random operations": (100_000, 10_000_000),
     "draft killed": (8, 500),
     "two sessions": (20, 500),
+    "program killed": (20, 500),
+    "deaths of the program": (11, 500),
+    "keys in a terminal": (200, 2_000),
+    "random events": (10_000, 100_000),
+    "malformed imports": (10_000, 1_000_000),
+    "hostile texts": (100, 2_000),
+    "worker faults": (50, 1_000),
+    "checkpoints killed": (200, 2_000),
 }
 """By suite: how many cases in the short run and in the long one."""
 

@@ -17,7 +17,7 @@ from core.text import check_text
 from tui.drafts import EVERY, Draft, Typed, difference
 from tui.session import Session
 from tui.widgets.fields import FieldInputs
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import CleanArea, Plain, line, plain
 
 
 class EditDialog(ModalScreen[bool]):
@@ -53,7 +53,7 @@ class EditDialog(ModalScreen[bool]):
             yield Plain(plain(self._title, "bold"), id="dialog-title")
             if self._with_fields:
                 yield FieldInputs(self._session, kept.fields if kept else self._values)
-            yield TextArea(kept.text if kept else self._text, soft_wrap=True, id="dialog-text")
+            yield CleanArea(kept.text if kept else self._text, id="dialog-text")
             if kept:
                 with VerticalScroll(id="dialog-draft", can_focus=False):
                     yield Plain(self._about(kept))

@@ -55,6 +55,7 @@ class Page(Screen[None]):
         self.refresh_bindings()  # a footer shows nothing until it is told of them
 
     def on_screen_resume(self) -> None:
+        self.flavor.desk.keep(mode=self.MODE)
         if self.is_mounted:
             self.renew_all()
 

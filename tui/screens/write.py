@@ -15,7 +15,7 @@ from tui.drafts import EVERY, Draft, Typed
 from tui.screens.page import Page
 from tui.session import CHARACTERS_PER_TOKEN
 from tui.widgets.fields import FieldInputs
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import CleanArea, Plain, line, plain
 
 
 class WriteScreen(Page):
@@ -43,7 +43,7 @@ draft at once, whatever happens.
             yield Plain(plain(f"# {self.session.task.heading}", "bold"), id="heading")
             if self.session.task.fields:
                 yield FieldInputs(self.session, kept.fields if kept else {})
-            yield TextArea(kept.text if kept else "", soft_wrap=True, id="write-text", tab_behavior="focus")
+            yield CleanArea(kept.text if kept else "", id="write-text")
             yield Plain(id="measure")
 
     def on_mount(self) -> None:
