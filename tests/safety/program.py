@@ -48,7 +48,7 @@ def store_of(workspace: Path) -> Store:
     return Store(workspace, read_only=True)
 
 
-def use_fake(monkeypatch, fault: str = "", texts: str = "") -> None:  # noqa: ANN001
+def use_fake(monkeypatch, fault: str = "", texts: str = "") -> None:
     """The stand-in in the worker's place, for an app in this process."""
     import core.client
 
