@@ -48,7 +48,9 @@ def strike(number: int) -> None:
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "memory":
-            say(p.Failed(id=number, message="The memory ran out; the old checkpoint still serves.", hint="Lower batch_size.", kind="memory"))
+            say(
+                p.Failed(id=number, message="The memory ran out; the old checkpoint still serves.", hint="Lower batch_size.", kind="memory")
+            )
         case "garbage":
             raw(b"\x00\xffnot a message\x1b[2J\n")
         case "endless":

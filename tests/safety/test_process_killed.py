@@ -151,7 +151,9 @@ def test_the_terminal_is_usable_after_any_death(tmp_path):
             wrong += [f"{name}: {fault}" for fault in terminal.wrong()]
             orphans += sum(map(lives, everyone))
     report(
-        "deaths of the program", f"{rounds} of {len(DEATHS)} kinds: terminals left unusable {len(wrong)}, orphans {orphans}", "a screen: caught"
+        "deaths of the program",
+        f"{rounds} of {len(DEATHS)} kinds: terminals left unusable {len(wrong)}, orphans {orphans}",
+        "a screen: caught",
     )
     assert not wrong and not orphans
 
