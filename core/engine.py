@@ -185,19 +185,19 @@ class Engine:
         if folder is None:
             forms.silence_adapter()
         else:
-            self._copy_in(self._read_adapter(folder))
+            self._copy_in(self._read_adapter(folder), checkpoints.title(folder))
         self._adapter = wanted
 
-    def _copy_in(self, state: dict[str, torch.Tensor]) -> None:
+    def _copy_in(self, state: dict[str, torch.Tensor], name: str) -> None:
         _, forms, _ = self._ready()
         own = get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER)
-        if set(own) != set(state) or any(own[name].shape != tensor.shape for name, tensor in state.items()):
+        if set(own) != set(state) or any(own[key].shape != tensor.shape for key, tensor in state.items()):
             raise FlavorError(
-                "The adapter has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
+                f"{name} has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
             )
         with torch.no_grad():
-            for name, tensor in state.items():
-                own[name].copy_(tensor)
+            for key, tensor in state.items():
+                own[key].copy_(tensor)
 
     def _read_adapter(self, folder: Path) -> dict[str, torch.Tensor]:
         """A checkpoint's tensors, after its hash, its base and its numbers were checked: PEFT itself checks none of them."""

@@ -576,6 +576,7 @@ class Session:
         size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
+        speed = max(speed, 0.01)  # whatever was said or read
         return trained / speed + measured / (3 * speed), memory
 
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
