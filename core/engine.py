@@ -52,10 +52,9 @@ from core.protocol import (
 )
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
-from core.sampling import Sampler, Text
+from core.sampling import Sampler, Text, Tick
 from core.text import short
 from core.training import MICRO_TOKENS, EpochDone
-from core.traits import Reader
 
 log = logging.getLogger(__name__)
 KEPT_STATES = 4
@@ -125,7 +124,6 @@ class Engine:
         self._forms: Forms | None = None
         self._lora = Lora()
         self._sampler: Sampler | None = None
-        self._reader: Reader | None = None
         self._adapter = ""
         """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
         self._states: dict[str, dict[str, torch.Tensor]] = {}
@@ -136,7 +134,7 @@ class Engine:
     def load(self, command: Load) -> Iterator[Event]:
         """Make the base resident. Again with the same base: at once."""
         began = time.perf_counter()
-        self._base = self._forms = self._sampler = self._reader = None
+        self._base = self._forms = self._sampler = None
         self._states.clear()
         for step in load(command.base, command.quantization, command.calibrate):
             if isinstance(step, Base):
@@ -150,7 +148,6 @@ class Engine:
         self._lora = command.lora
         self._forms = Forms(base, command.lora)
         self._sampler = Sampler(base.model, base.tokenizer)
-        self._reader = Reader(base)
         self._adapter = ""
         give_back_memory()
         yield Loaded(
@@ -231,8 +228,6 @@ class Engine:
     def sample(self, command: Sample) -> Iterator[Event | None]:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
         _, forms, sampler = self._ready()
-        reader = self._reader
-        assert reader is not None  # made with the sampler
         folder = Path(command.checkpoint) if command.checkpoint else None
         if not command.prompts or len(command.prompts) != len(command.seeds):
             raise FlavorError("Nothing to sample.", kind="order")
@@ -244,29 +239,23 @@ class Engine:
         forms.sample(folder is not None, str(folder))
         began = time.perf_counter()
         first, tokens = 0.0, 0
-        ended: list[Text] = []
         for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
-            if isinstance(event, Text):
-                ended.append(event)
-                continue
-            first = first or event.first
-            if ended:
-                forms.sample(False, "")
-                traits = reader.read(ended)
-                forms.sample(folder is not None, str(folder))
-                for text, known in zip(ended, traits, strict=True):
-                    tokens += text.tokens
+            match event:
+                case Text():
+                    tokens += event.tokens
                     yield Candidate(
                         id=command.id,
-                        index=text.index,
-                        text=text.text,
-                        finish=text.finish,
-                        tokens=text.tokens,
-                        cut_at_heading=text.cut_at_heading,
-                        traits=known,
+                        index=event.index,
+                        text=event.text,
+                        finish=event.finish,
+                        tokens=event.tokens,
+                        cut_at_heading=event.cut_at_heading,
+                        own=event.own,
+                        weakest=event.weakest,
                     )
-                ended.clear()
-            yield None
+                case Tick():
+                    first = first or event.first
+                    yield None
         give_back_memory()
         yield Sampled(id=command.id, tokens=tokens, seconds=time.perf_counter() - began, first_token=first)
 

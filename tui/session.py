@@ -451,7 +451,7 @@ class Session:
         copied = self.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
             found.append(f"copies {copied} words")
-        signs = self.ranking.signs(text, values, found, event.finish, event.traits)
+        signs = self.ranking.signs(text, values, found, event)
         return Candidate(
             new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
             event.tokens, found, now(), signs=signs,
