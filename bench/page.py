@@ -1,0 +1,183 @@
+"""The page `docs/evening.md` and its picture, from the JSON files of the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.judge import CRITERIA
+from bench.plot import svg
+from bench.results import Evening, Lane, Peer
+
+FIRST = 8
+"""A person who is short of time looks at so many of a round's candidates."""
+Finding = tuple[str, bool | None]
+"""What was measured, and whether it is what was to be reached; None: not measured."""
+
+OPENING = """# A whole evening, without a person
+
+Twelve written rows, then rounds of retrain, sample, decide, add, all through the same functions that the keys call. The judge is a
+rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`); the held-out loss is that of {measured} rows
+that nothing is ever trained on. All of it on the starter, with the program's defaults. To run one of them again:
+
+```
+python -m bench.evening --task {task} --seed {seed} --rounds {rounds} --out run.json
+python -m bench.evening --peers run.json
+python -m bench.evening --table run.json
+```
+
+![Accept rate and held-out loss by round](evening.svg)
+
+A text is accepted when it meets all criteria: *form* (the task's own, nothing but the text), *length* (0.6 of the shortest to 1.5 of
+the longest written row), *ends* by itself, *own words* (no span over 8 tokens that only one row has), *subject* (a new name, or the
+thing that was asked for), *attributes* (words of a list for the value), *new* (at most half of its content words in one earlier text).
+"""
+
+
+# -- what was to be reached ------------------------------------------------------------------------------------------------
+
+
+def accept_gain(evening: Evening) -> Finding:
+    first, last = evening.rounds[0], evening.rounds[-1]
+    text = f"{last.accept_rate:.0%} after {first.accept_rate:.0%} of the base"
+    return text, last.accept_rate >= 0.6 and last.accept_rate >= 3 * first.accept_rate
+
+
+def natural_stop(evening: Evening) -> Finding:
+    found = next((each for each in evening.rounds if each.rows >= 16), None)
+    return (f"{found.stop_rate:.0%} with {found.rows} rows", found.stop_rate >= 0.95) if found else ("no round had 16 rows", None)
+
+
+def no_copies(evening: Evening) -> Finding:
+    longest = max(each.longest_copy for each in evening.rounds[1:])
+    return f"the longest has {longest} tokens", longest <= 8
+
+
+def best_epoch(evening: Evening) -> Finding:
+    over = [each.held_out / min(each.epochs.values()) for each in evening.rounds if each.epochs and each.held_out is not None]
+    if not over:
+        return "nothing was trained", None
+    return f"{100 * (max(over) - 1):.1f} % over it at worst, in {len(over)} retrains", max(over) <= 1.01
+
+
+def below_peers(evening: Evening) -> Finding:
+    texts, reached = [], True
+    for after in sorted({peer.after for peer in evening.peers}):
+        best = min((peer for peer in evening.peers if peer.after == after), key=lambda peer: peer.held_out or peer.last)
+        ours = next(each.held_out for each in evening.rounds if each.number == after)
+        texts.append(f"{number(ours)} against {number(best.held_out)} ({best.tool}) on {best.rows} rows")
+        reached = reached and ours is not None and best.held_out is not None and ours < best.held_out
+    return ("; ".join(texts), reached) if texts else ("not run", None)
+
+
+def ranked(evening: Evening) -> Finding:
+    rounds = [each for each in evening.rounds if each.first is not None and each.accepted]
+    if not rounds:
+        return "no order to compare", None
+    expected = sum(each.accepted * min(FIRST, len(each.texts)) / len(each.texts) for each in rounds)
+    gain = sum(each.first or 0 for each in rounds) / expected
+    return f"{gain:.2f} times", gain >= 1.25
+
+
+TARGETS: list[tuple[str, str, Callable[[Evening], Finding]]] = [
+    ("accept rate in the last round over round 0", "3 times, and 60 %", accept_gain),
+    ("ended by themselves after the first retrain with 16 rows", "95 %", natural_stop),
+    ("span over 8 tokens that only one row has, in any candidate", "none", no_copies),
+    ("held-out loss of the chosen checkpoint over the best epoch in hindsight", "within 1 %", best_epoch),
+    ("held-out loss, ours and the best of the peers' defaults, same rows", "lower", below_peers),
+    (f"accept rate of the first {FIRST} in the program's order over random order", "1.25 times", ranked),
+]
+
+
+# -- the page --------------------------------------------------------------------------------------------------------------
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(line) + " |" for line in lines)]
+
+
+def reached(evenings: Sequence[Evening]) -> list[str]:
+    """The table of what was to be reached, a line for each target and run."""
+    words = {True: "reached", False: "missed", None: "not measured"}
+    lines = []
+    for what, target, measure in TARGETS:
+        for evening in evenings:
+            text, good = measure(evening)
+            lines.append([what, target, f"{evening.task} {evening.seed}", text, words[good]])
+    return table(["what", "to reach", "task and seed", "measured", ""], lines)
+
+
+def _shares(lane: Lane) -> list[str]:
+    return [f"{lane.accept_rate:.0%}", *(f"{share:.0%}" for share in lane.passes().values())]
+
+
+def rounds(evening: Evening) -> list[str]:
+    """A run's rounds, with the share of the candidates that meets each criterion."""
+    head = ["round", "rows", "accepted", *CRITERIA, "held-out loss", "longest copy", "train", "measure", "sample"]
+    lines = []
+    for each in evening.rounds:
+        spent = [f"{each.seconds[name]:.0f} s" if name in each.seconds else "" for name in ("train", "measure", "sample")]
+        rows = str(each.rows or "")
+        lines.append([str(each.number), rows, *_shares(each), number(each.held_out), str(each.longest_copy), *spent])
+    return table(head, lines)
+
+
+def _peer(peer: Peer) -> list[str]:
+    made = f"{peer.steps} updates" + ("" if peer.steps >= peer.planned else f" of {peer.planned}, then its budget ended")
+    end = "" if peer.held_out == peer.last else f" ({peer.last:.3f} at its end)"
+    return [
+        peer.tool, str(peer.rows), made, f"{peer.accept_rate:.0%}", f"{peer.stop_rate:.0%}", number(peer.held_out) + end,
+        str(peer.longest_copy), f"{peer.seconds.get('train', 0):.0f} s",
+    ]  # fmt: skip
+
+
+def beside(evening: Evening) -> list[str]:
+    """Ours and the others on the same rows, prompts and seeds."""
+    lines = []
+    for after in sorted({given.after for given in evening.sets}):
+        ours = next(each for each in evening.rounds if each.number == after)
+        trained = sum(each.seconds.get("train", 0) for each in evening.rounds if each.number <= after)
+        lines.append([
+            f"ours, round {after}", str(ours.rows), "", f"{ours.accept_rate:.0%}", f"{ours.stop_rate:.0%}", number(ours.held_out),
+            str(ours.longest_copy), f"{trained:.0f} s",
+        ])  # fmt: skip
+        lines += [_peer(peer) for peer in evening.peers if peer.after == after]
+    if lane := evening.few_shot:
+        loss, copy = number(lane.held_out), str(lane.longest_copy)
+        lines.append(["the base, shown examples", "", "", f"{lane.accept_rate:.0%}", f"{lane.stop_rate:.0%}", loss, copy, ""])
+    return table(["", "rows", "", "accepted", "ended", "held-out loss", "longest copy", "training"], lines)
+
+
+def page(evenings: Sequence[Evening], measured: int = 16) -> str:
+    """The whole page."""
+    first = evenings[0]
+    opening = OPENING.format(task=first.task, seed=first.seed, rounds=first.rounds[-1].number, measured=measured)
+    parts = [opening, "## What was to be reached", "", *reached(evenings), ""]
+    for evening in evenings:
+        seconds = sum(sum(each.seconds.values()) for each in evening.rounds)
+        parts += [f"## {evening.task}, seed {evening.seed}", ""]
+        parts += [
+            f"The judge accepts {evening.ceiling:.0%} of the held-out written rows (with the attributes of another row, {evening.swapped:.0%} "
+            f"would have the right subject and attributes). {seconds / 60:.0f} minutes on the {evening.machine}.",
+            "",
+            *rounds(evening),
+            "",
+            "Beside it, on the same prompts and seeds as the round named; a peer's held-out loss is the best that it had on its way:",
+            "",
+            *beside(evening),
+            "",
+        ]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(first.versions.items()))
+    settings = ", ".join(f"{name} {value}" for name, value in first.settings.items())
+    return "\n".join([*parts, f"Sampling settings of every lane: {settings}.", f"Versions: {versions}.", ""])
+
+
+def write(evenings: Sequence[Evening], folder: Path) -> None:
+    """`evening.md` and `evening.svg` in a folder."""
+    (folder / "evening.md").write_text(page(evenings), "utf-8")
+    (folder / "evening.svg").write_text(svg(evenings), "utf-8")
