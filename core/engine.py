@@ -46,6 +46,7 @@ from core.protocol import (
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
+from core.tasting import Tasting
 from core.training import MICRO_TOKENS, EpochDone
 
 log = logging.getLogger(__name__)
@@ -330,7 +331,10 @@ class Engine:
             self._save(folder, name, event, spec, gauges, seen)
             return name
 
-        run = Retraining(base, forms, spec, rows, save)
+        if spec.kind == "taste":
+            run: Retraining = Tasting(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
+        else:
+            run = Retraining(base, forms, spec, rows, save)
         self._use(folder.parent / Path(spec.parent.replace("/", "/checkpoints/")) if spec.parent else None)
         self._adapter = ""
         if spec.parent is None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from core import runfiles
 from core.errors import FlavorError
 from core.files import publish_folder, read_jsonl, write_atomic
 from core.protocol import Row
-from core.runfiles import BASE, CheckpointInfo, Result, RunSpec
+from core.runfiles import BASE, CheckpointInfo, Pair, Result, RunSpec
 
 NAME = re.compile(r"\d{4,}/epoch-\d{2,}")
 
@@ -105,8 +106,8 @@ class Registry:
         """The name of the next run."""
         return f"{int((self.names() or ['0'])[-1]) + 1:04}"
 
-    def create(self, spec: RunSpec, rows: list[Row]) -> Path:
-        """Freeze a run's rows and settings in its folder, whole or not at all. Returns the folder."""
+    def create(self, spec: RunSpec, rows: list[Row], pairs: Sequence[Pair] = ()) -> Path:
+        """Freeze a run's rows, pairs and settings in its folder, whole or not at all. Returns the folder."""
         data = runfiles.encode_rows(rows)
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
@@ -116,6 +117,8 @@ class Registry:
             staging.mkdir()
             try:
                 (staging / "rows.jsonl").write_bytes(data)
+                if pairs:
+                    (staging / "pairs.jsonl").write_bytes(runfiles.encode_rows(pairs))
                 runfiles.write(staging / "run.json", spec)
                 publish_folder(staging, self.folder / spec.name)
             finally:

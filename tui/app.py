@@ -202,6 +202,9 @@ class FlavorApp(App[int]):
     def retrain(self, fresh: bool) -> None:
         self.jobs.retrain(fresh)
 
+    def taste(self) -> None:
+        self.jobs.retrain(fresh=False, taste=True)
+
     def sample_more(self) -> None:
         self.jobs.sample()
 

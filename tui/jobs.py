@@ -14,7 +14,7 @@ from textual.worker import Worker
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Step, Trained
 from dataset.rows import Candidate
-from tui.session import duration
+from tui.session import Plan, duration
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
@@ -219,8 +219,15 @@ class Jobs:
 
     # -- retraining ----------------------------------------------------------------------------------------------------
 
-    def retrain(self, fresh: bool) -> None:
-        """Retrain now. Sampling makes room; deciding goes on."""
+    def _planned(self, fresh: bool, taste: bool) -> Plan:
+        if not taste:
+            return self.session.plan(fresh)
+        from tui.taste import plan_taste
+
+        return plan_taste(self.session)
+
+    def retrain(self, fresh: bool, taste: bool = False) -> None:
+        """Retrain now, or let the model learn the person's taste. Sampling makes room; deciding goes on."""
         if self.doing == "training":
             self.app.say("A retraining is going on; c stops it.")
             return
@@ -228,7 +235,7 @@ class Jobs:
             self.app.say("The model is not ready yet.")
             return
         try:
-            plan = self.session.plan(fresh)
+            plan = self._planned(fresh, taste)
         except FlavorError as error:
             self.app.complain(error)
             return
@@ -237,11 +244,11 @@ class Jobs:
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
-        self._start(self._retrain(fresh), "retrain")
+        self._start(self._retrain(fresh, taste), "retrain")
 
-    async def _retrain(self, fresh: bool) -> None:
+    async def _retrain(self, fresh: bool, taste: bool) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
-        plan = self.session.plan(fresh)
+        plan = self._planned(fresh, taste)
         self._say("training", f"retraining {self._plan}")
         began = time.monotonic()
         held = ""

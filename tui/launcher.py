@@ -10,7 +10,23 @@ import sys
 from pathlib import Path
 
 COMMANDS = frozenset(
-    ["demo", "new", "import", "generate", "decide", "undo", "retrain", "evaluate", "runs", "use", "status", "export", "reproduce", "doctor"]
+    [
+        "demo",
+        "new",
+        "import",
+        "generate",
+        "decide",
+        "undo",
+        "retrain",
+        "taste",
+        "evaluate",
+        "runs",
+        "use",
+        "status",
+        "export",
+        "reproduce",
+        "doctor",
+    ]
 )
 RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[0m"
 """Leave the alternate screen, show the cursor, stop mouse, focus and paste reports, pop the keyboard protocol."""

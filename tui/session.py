@@ -28,7 +28,7 @@ from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
-from core.runfiles import BASE, RunSpec
+from core.runfiles import BASE, Pair, RunSpec
 from core.task import Segment, Task
 from core.text import check_text, clean, words
 from dataset.folds import held_out
@@ -60,6 +60,8 @@ class Plan:
     memory: int
     seen: float = 0.0
     """Median epochs in which the parent's lineage was trained on these rows."""
+    pairs: Sequence[Pair] = ()
+    """Of a run of taste."""
 
     @property
     def advice(self) -> str:
@@ -418,7 +420,7 @@ class Session:
             versions=_versions(), task=self.task, shrink=training.topup_shrink if parent else 1.0,
         )  # fmt: skip
         steps = math.ceil(drawn / min(training.batch_size, drawn)) * epochs
-        seconds, memory = self._estimate(rows, epochs)
+        seconds, memory = self.estimate(rows, epochs)
         seen = median(row.seen for row in learned)
         return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen)
 
@@ -448,7 +450,7 @@ class Session:
             )  # fmt: skip
         return rows, new
 
-    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+    def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
         """Seconds and peak bytes of a run, from the last run on this base, else from the worker's own measurement."""
         speed = self.loaded.train_speed if self.loaded else 200.0
         memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
@@ -471,7 +473,7 @@ class Session:
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
         """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
         worker, _ = self._ready()
-        folder = self.registry.create(plan.spec, plan.rows)
+        folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
             async for event in worker.train(folder):

@@ -146,6 +146,9 @@ candidates come from it. Later is not always better: the one with the lowest hel
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
 
+    def action_taste_runs(self) -> None:
+        self.flavor.taste()
+
 
 def _describe(run: Run) -> Content:
     """A run in a few lines."""
@@ -153,8 +156,9 @@ def _describe(run: Run) -> Content:
     if run.reason:
         parts.append((run.reason + "\n", "$text-warning"))
     if spec := run.spec:
+        what = f"taste: {spec.pairs} pairs\n" if spec.kind == "taste" else ""
         parts.append(
-            f"from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
+            f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
         )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
     if run.result and run.result.steps:
