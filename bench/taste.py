@@ -1,43 +1,48 @@
-"""What taste is worth, on the starter: `python -m bench.taste --task checks --seed 1 --at FOLDER` plays one task, `--table FOLDER...` prints.
+"""What taste is worth, on the starter: `python -m bench.taste play FOLDER --task checks` plays one task, `... table FOLDER...` prints.
 
-16 written rows are trained on, 48 candidates sampled and decided by the judge of the evening bench. Then, on prompts of rows that nothing
-was trained on, with the same seeds: (a) that checkpoint, (b) its top-up with the accepted rows, (c) a + taste, (d) b + taste.
-Each lane is kept in the folder as it ends, so that a run may be stopped and taken up again.
+16 written rows are trained on, 48 candidates sampled and decided by the judge of the evening bench. Then, for the prompts of rows that
+nothing was trained on, with the same seeds: that checkpoint (sft), its top-up with the accepted rows (topup), and both after taste.
+A folder keeps what is done, so that a play may be taken up again, or a lane added with other values.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from bench import cases
 from bench.cases import Case, Try
-from bench.results import Lane
+from bench.results import Judged, Lane
 from core import config
 from core.protocol import Candidate as Arrived
 from core.protocol import Trained
 from core.text import clean
 from dataset.rows import Candidate
-from tui.session import Session
+from tui.session import Plan, Session
+from tui.taste import plan_taste, tell
 
 WRITTEN = 16
 DECIDED = 48
 LOOKS = 3
-"""Candidates for each of the prompts that are compared on."""
+"""Candidates for each of the prompts that lanes are compared on: 66 of 22 prompts."""
+LANES = ("sft", "topup", "sft+taste", "topup+taste")
 FILE = "taste.json"
+NEW_HEADING = "began a new heading"
 
 
 class Tasted(Lane, frozen=True, kw_only=True):
-    """A lane: its checkpoint, and why that one."""
+    """A lane: the checkpoint that is active after it, and why that one."""
 
     checkpoint: str
     why: str = ""
-    pairs: int = 0
+    pairs: str = ""
 
 
 class Play(msgspec.Struct, frozen=True):
@@ -45,132 +50,179 @@ class Play(msgspec.Struct, frozen=True):
 
     task: str
     seed: int
-    decided: int = 0
-    accepted: int = 0
+    decided: list[Judged] = []
     lanes: dict[str, Tasted] = {}
 
 
-def load_case(name: str) -> Case:
-    """The task with the bench's own division: 16 rows written, the others for prompts and held-out loss."""
+def divided(name: str) -> Case:
+    """A task of the evening bench with this bench's own division of its rows."""
     case = cases.load(name)
     rows = case.written + case.held_out
-    return msgspec_free(case, rows)
-
-
-def msgspec_free(case: Case, rows: list) -> Case:
-    from dataclasses import replace
-
     return replace(case, written=rows[:WRITTEN], held_out=rows[WRITTEN:])
 
 
-class Bench:
+class Player:
     """Plays one task in a session whose worker has started; what was found is written after each lane."""
 
-    def __init__(self, session: Session, case: Case, seed: int) -> None:
-        self.session, self.case, self.seed = session, case, seed
+    def __init__(self, session: Session, case: Case, play: Play) -> None:
+        self.session, self.case, self.play = session, case, play
         self.cut = cases.token_ends()
         self.max_tokens = 2 * max(len(self.cut(text)) for text, _ in case.written)
-        path = session.workspace / FILE
-        self.play = msgspec.json.decode(path.read_bytes(), type=Play) if path.exists() else Play(case.name, seed)
 
     def keep(self, **changes: object) -> None:
         self.play = msgspec.structs.replace(self.play, **changes)
         (self.session.workspace / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.play)))
 
-    async def train(self, lane: str, plan: object) -> tuple[str, float, str]:
-        began = time.perf_counter()
-        why = ""
-        async for event in self.session.retrain(plan):
-            if isinstance(event, Trained):
-                why = f"{event.why} {event.stopped}".strip()
-        print(f"{lane}: {self.session.registry.current()}, {why}", flush=True)
-        return self.session.registry.current(), time.perf_counter() - began, why
-
     async def decide(self) -> None:
-        """48 candidates as the session draws them, decided by the judge."""
-        options = {"max_tokens": self.max_tokens, "seed": 1000 * self.seed}
+        """What a person would do with candidates as the session draws them, by the judge's rule."""
+        options = {"max_tokens": self.max_tokens, "seed": 1000 * self.play.seed, "batch": 16}
         found = [event async for event in self.session.sample(DECIDED, {}, **options) if isinstance(event, Candidate)]
         found.sort(key=lambda candidate: candidate.seed)
-        tries = [Try(c.text, c.fields, c.finish == "stop" and "began a new heading" not in c.flags, list(c.fields.values())) for c in found]
-        judged = cases.assess(self.case, tries, list(self.session.store.texts().values()), self.cut)
+        tries = [Try(c.text, c.fields, c.finish == "stop" and NEW_HEADING not in c.flags, [*c.fields.values()]) for c in found]
+        judged = self.assess(tries)
         for candidate, verdict in zip(found, judged, strict=True):
             self.session.decide(candidate.uid, "reject" if verdict.failed else "accept")
-        self.keep(decided=len(found), accepted=sum(not verdict.failed for verdict in judged))
-        lane = Lane(texts=judged)
-        print(f"decided: {lane.accepted} of {len(judged)} accepted, {lane.passes()}", flush=True)
+        self.keep(decided=judged)
+        announce("decided", Lane(texts=judged))
 
-    async def look(self, checkpoint: str) -> tuple[list, float]:
-        """What the judge says of candidates for the unseen prompts."""
-        session, worker = self.session, self.session.worker
-        assert worker
-        settings = msgspec.structs.replace(session.settings.sampling, max_tokens=self.max_tokens)
-        fields = [values for values in (row[1] for row in self.case.held_out) for _ in range(LOOKS)]
-        examples = list(session.store.texts().values())
-        tries: list[Try] = []
-        began = time.perf_counter()
-        for start in range(0, len(fields), settings.batch):
-            part = fields[start : start + settings.batch]
-            seeds = [100_000 * self.seed + start + at for at in range(len(part))]
-            free = sorted({value for values in part for value in values.values()})
-            made: dict[int, Try] = {}
-            folder = session.registry.checkpoint_folder(checkpoint)
-            async for event in worker.sample(folder, [session.task.segments(v) for v in part], seeds, settings, examples, free):
-                if isinstance(event, Arrived):
-                    ended = event.finish == "stop" and not event.cut_at_heading
-                    made[event.index] = Try(clean(event.text).strip(), part[event.index], ended, list(part[event.index].values()))
-            tries += [made[at] for at in range(len(part))]
-        spent = time.perf_counter() - began
-        return cases.assess(self.case, tries, examples, self.cut), spent
+    def assess(self, tries: Sequence[Try]) -> list[Judged]:
+        return cases.assess(self.case, tries, list(self.session.store.texts().values()), self.cut)
 
-    async def lane(self, name: str, checkpoint: str, seconds: float, why: str, pairs: int = 0) -> None:
-        judged, spent = await self.look(checkpoint)
+    async def lane(self, name: str, plan: Plan | None, pairs: str = "") -> None:
+        """Carry a plan out, then look at the checkpoint that is active."""
+        began, why = time.perf_counter(), ""
+        if plan:
+            async for event in self.session.retrain(plan):
+                if isinstance(event, Trained):
+                    why = f"{event.why} {event.stopped}".strip()
+        trained, checkpoint = time.perf_counter() - began, self.session.registry.current()
+        judged = await self.look(checkpoint)
+        sampled = time.perf_counter() - began - trained
         loss = (await self.session.evaluate(self.case.measured, checkpoint)).loss
-        lane = Tasted(texts=judged, held_out=loss, seconds={"train": seconds, "sample": spent}, checkpoint=checkpoint, why=why, pairs=pairs)
+        seconds = {"train": trained, "sample": sampled}
+        lane = Tasted(texts=judged, held_out=loss, seconds=seconds, checkpoint=checkpoint, why=why, pairs=pairs)
         self.keep(lanes={**self.play.lanes, name: lane})
-        print(
-            f"{name}: {lane.accepted} of {len(judged)}, stop {lane.stop_rate:.0%}, held-out {loss:.3f}, {seconds:.0f} + {spent:.0f} s, "
-            + " ".join(f"{key} {share:.0%}" for key, share in lane.passes().items()),
-            flush=True,
-        )
+        announce(name, lane)
+
+    async def look(self, checkpoint: str) -> list[Judged]:
+        """What the judge says of candidates for the unseen prompts, with the same seeds for every lane."""
+        worker, task, folder = self.session.worker, self.session.task, self.session.registry.checkpoint_folder(checkpoint)
+        assert worker
+        settings = msgspec.structs.replace(self.session.settings.sampling, max_tokens=self.max_tokens)
+        prompts = [fields for _, fields in self.case.held_out]
+        examples = list(self.session.store.texts().values())
+        tries: list[Try] = []
+        for number in range(LOOKS):
+            seeds = [10_000 * self.play.seed + 100 * number + at for at in range(len(prompts))]
+            free = sorted({value for fields in prompts for value in fields.values()})
+            made: dict[int, Try] = {}
+            async for event in worker.sample(folder, [task.segments(fields) for fields in prompts], seeds, settings, examples, free):
+                if isinstance(event, Arrived):
+                    fields = prompts[event.index]
+                    ended = event.finish == "stop" and not event.cut_at_heading
+                    made[event.index] = Try(clean(event.text).strip(), fields, ended, [*fields.values()])
+            tries += [made[at] for at in range(len(prompts))]
+        return self.assess(tries)
 
 
-async def run(folder: Path, task: str, seed: int, wanted: Sequence[str]) -> None:
-    case = load_case(task)
+def announce(name: str, lane: Lane) -> None:
+    parts = " ".join(f"{key} {share:.0%}" for key, share in lane.passes().items())
+    loss = "" if lane.held_out is None else f", held-out loss {lane.held_out:.3f}"
+    spent = ", ".join(f"{key} {seconds:.0f} s" for key, seconds in lane.seconds.items())
+    about = f"; {lane.checkpoint}, {lane.why}; {lane.pairs}" if isinstance(lane, Tasted) else ""
+    print(f"{name}: {lane.accepted} of {len(lane.texts)} ({parts}), ended {lane.stop_rate:.0%}{loss}; {spent}{about}", flush=True)
+
+
+async def play(folder: Path, task: str, seed: int, lanes: Sequence[str], changes: dict[str, float], label: str, budget: float) -> bool:
+    """Play what is not done yet, and begin nothing more after `budget` seconds. Whether all is done."""
+    began = time.perf_counter()
+    case, path = divided(task), folder / FILE
     if not (folder / config.FILE).exists():
         config.create(folder, case.task)
     with Session(folder) as session:
-        bench = Bench(session, case, seed)
+        training = msgspec.structs.replace(session.settings.training, taste=True, **changes)
+        session.settings = msgspec.structs.replace(session.settings, training=training)
         if not session.store.examples:
             session.import_rows(case.written, "written", [f"bench{number:03}" for number in range(1, WRITTEN + 1)])
         async for _ in session.start_worker():
             pass
         try:
-            if not session.registry.names():
-                checkpoint, seconds, why = await bench.train("sft", session.plan(fresh=True, seed=seed))
-            else:
-                checkpoint, seconds, why = "0001/epoch-05", 0.0, ""
-                checkpoint = session.registry.run("0001").result.checkpoint
-                session.registry.use(checkpoint)
-            if not bench.play.decided:
-                await bench.decide()
-            if "sft" in wanted and "sft" not in bench.play.lanes:
-                await bench.lane("sft", checkpoint, seconds, why)
-            if "topup" in wanted and "topup" not in bench.play.lanes:
-                session.registry.use(checkpoint)
-                done = await bench.train("topup", session.plan(seed=seed))
-                await bench.lane("topup", *done)
+            player = Player(session, case, msgspec.json.decode(path.read_bytes(), type=Play) if path.exists() else Play(task, seed))
+            for name in lanes:
+                told = name + label * name.endswith("taste")
+                if told in player.play.lanes:
+                    continue
+                if time.perf_counter() - began > budget:
+                    return False
+                if name == "sft":
+                    if session.registry.current() == "base":
+                        async for _ in session.retrain(session.plan(seed=seed)):
+                            pass
+                    await player.decide()
+                    await player.lane(name, None)
+                    continue
+                session.registry.use(player.play.lanes["topup" if name.startswith("topup+") else "sft"].checkpoint)
+                plan = plan_taste(session, seed) if name.endswith("taste") else session.plan(seed=seed)
+                await player.lane(told, plan, tell(plan.pairs) if plan.pairs else "")
+            return True
         finally:
             await session.stop_worker()
 
 
+def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    share = hits / total
+    middle, width = share + z * z / (2 * total), z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return (middle - width) / (1 + z * z / total), (middle + width) / (1 + z * z / total)
+
+
+def table(folders: Sequence[Path]) -> None:
+    """All lanes of all plays, and the two tasks together; `gained` compares each taste with what it started from, text by text."""
+    plays = [msgspec.json.decode((folder / FILE).read_bytes(), type=Play) for folder in folders]
+    print(
+        "| task, seed | lane | accepted | 95 % | gained, lost | ended | held-out loss | seconds | |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    for each in plays:
+        for name, lane in each.lanes.items():
+            print(row(f"{each.task}, {each.seed}", name, [(lane, each.lanes.get(name.split("+")[0]))]))
+    for name in dict.fromkeys(name for each in plays for name in each.lanes):
+        print(row("all", name, [(each.lanes[name], each.lanes.get(name.split("+")[0])) for each in plays if name in each.lanes]))
+
+
+def row(task: str, name: str, lanes: Sequence[tuple[Tasted, Tasted | None]]) -> str:
+    hits, total = sum(lane.accepted for lane, _ in lanes), sum(len(lane.texts) for lane, _ in lanes)
+    low, high = wilson(hits, total)
+    pairs = [
+        (not a.failed, not b.failed) for lane, start in lanes if start and "+" in name for a, b in zip(lane.texts, start.texts, strict=True)
+    ]
+    gained = f"+{sum(a and not b for a, b in pairs)} -{sum(b and not a for a, b in pairs)}" if pairs else ""
+    ended = sum(lane.stop_rate * len(lane.texts) for lane, _ in lanes) / total
+    loss = sum(lane.held_out or 0.0 for lane, _ in lanes) / len(lanes)
+    spent = sum(lane.seconds["train"] for lane, _ in lanes) / len(lanes)
+    why = lanes[0][0].why if len(lanes) == 1 and "refused" in lanes[0][0].why else ""
+    return f"| {task} | {name} | {hits}/{total} {hits / total:.0%} | {low:.0%} to {high:.0%} | {gained} | {ended:.0%} | {loss:.3f} | {spent:.0f} | {why} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=cases.SOURCES)
+    parser.add_argument("what", choices=["play", "table"])
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--task", choices=cases.SOURCES, default="checks")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--at", type=Path)
-    parser.add_argument("--lanes", nargs="+", default=["sft", "topup"])
+    parser.add_argument("--lanes", nargs="+", choices=LANES, default=LANES)
+    parser.add_argument("--rate", type=float, help="taste_rate")
+    parser.add_argument("--beta", type=float, help="taste_beta")
+    parser.add_argument("--label", default="", help="added to the names of the lanes with taste")
+    parser.add_argument(
+        "--budget", type=float, default=math.inf, help="seconds after which no further lane is begun; exits with 3 if some are left"
+    )
     args = parser.parse_args()
-    asyncio.run(run(args.at, args.task, args.seed, args.lanes))
+    if args.what == "table":
+        table(args.folders)
+        return
+    changes = {name: value for name, value in (("taste_rate", args.rate), ("taste_beta", args.beta)) if value is not None}
+    if not asyncio.run(play(args.folders[0], args.task, args.seed, args.lanes, changes, args.label, args.budget)):
+        raise SystemExit(3)
 
 
 if __name__ == "__main__":

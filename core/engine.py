@@ -46,7 +46,7 @@ from core.protocol import (
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
-from core.tasting import Tasting
+from core.taste import TasteRun
 from core.training import MICRO_TOKENS, EpochDone
 
 log = logging.getLogger(__name__)
@@ -332,7 +332,7 @@ class Engine:
             return name
 
         if spec.kind == "taste":
-            run: Retraining = Tasting(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
+            run: Retraining = TasteRun(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
         else:
             run = Retraining(base, forms, spec, rows, save)
         self._use(folder.parent / Path(spec.parent.replace("/", "/checkpoints/")) if spec.parent else None)

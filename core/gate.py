@@ -22,13 +22,14 @@ class Gate:
     parent: Baked
     passed: int = 0
     refused: str = ""
+    """Why a pass was refused."""
 
     def add(self, baked: Baked) -> str:
         """Take a pass in; the reason to stop now, or nothing."""
         self.refused = self.refused or self._fault(baked)
         if not self.refused:
             self.passed = baked.epoch
-        return self.refused
+        return "taste went too far" if self.refused else ""
 
     def _fault(self, now: Baked) -> str:
         """What is worse than before, or nothing."""
@@ -48,4 +49,4 @@ class Gate:
         """The pass to use (0: the parent stays), and why."""
         if not self.passed:
             return 0, f"as before: taste was refused, {self.refused}"
-        return self.passed, "the last pass of taste" + (" before one that was refused" if self.refused else "")
+        return self.passed, "the last pass of taste" + (f" before one that was refused: {self.refused}" if self.refused else "")

@@ -22,7 +22,7 @@ PARENT = Baked(0, 2.0, 0.3, 0.1, 0.8)
 )
 def test_each_gauge_alone_can_refuse(passed, fault):
     gate = Gate(PARENT)
-    assert fault in gate.add(passed)
+    assert bool(gate.add(passed)) == bool(fault)
     epoch, why = gate.best()
     assert epoch == (0 if fault else 1)
     assert fault in why
@@ -31,8 +31,8 @@ def test_each_gauge_alone_can_refuse(passed, fault):
 def test_without_held_out_rows_the_other_gauges_hold():
     gate = Gate(Baked(0, None, 0.3, None, 0.8))
     assert not gate.add(Baked(1, None, 0.35, None, 0.8))
-    assert "recited" in gate.add(Baked(2, None, 0.5, None, 0.8))
-    assert gate.best()[0] == 1 and "refused" in gate.best()[1]
+    assert gate.add(Baked(2, None, 0.5, None, 0.8))
+    assert gate.best()[0] == 1 and "refused: 50% of the rows is recited" in gate.best()[1]
 
 
 def test_nothing_passes_after_a_refusal():

@@ -113,9 +113,8 @@ def evening(session, rows=10, bad=8):
 
 
 def test_taste_says_what_is_missing(there):
-    with Session(there) as session:
-        with pytest.raises(FlavorError, match="switched off.*docs/taste.md"):
-            plan_taste(session)
+    with Session(there) as session, pytest.raises(FlavorError, match=r"switched off.*docs/taste.md"):
+        plan_taste(session)
     path = there / FILE
     path.write_text(path.read_text().replace("[training]\n", "[training]\ntaste = true\n"))
     with Session(there) as session:
@@ -123,7 +122,7 @@ def test_taste_says_what_is_missing(there):
             plan_taste(session)
         evening(session, rows=3, bad=2)
         session.registry.use("0001/epoch-01")
-        with pytest.raises(FlavorError, match="Taste needs 8 pairs.*there are 6 pairs .0 edited.*6 written over sampled"):
+        with pytest.raises(FlavorError, match=r"Taste needs 8 pairs.*there are 6 pairs .0 edited.*6 written over sampled"):
             plan_taste(session)
 
 

@@ -477,7 +477,7 @@ class Session:
         self.registry.live = plan.spec.name
         try:
             async for event in worker.train(folder):
-                if isinstance(event, Trained):
+                if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
                     self.registry.use(event.checkpoint)
                 yield event
         finally:

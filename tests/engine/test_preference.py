@@ -35,7 +35,7 @@ def gains(base, pairs, before):
     return [(n.chosen - b.chosen - n.rejected + b.rejected).item() for n, b in zip(now, before, strict=True)]
 
 
-def run(engine, pairs=PAIRS, epochs=4, peak=5e-3, seed=1, start=1):
+def run(engine, pairs=PAIRS, epochs=3, peak=5e-3, seed=1, start=1):
     """Taste from a fresh adapter: its events, what each of PAIRS gained, and the adapter."""
     base, forms = ready(engine, start)
     told = [encode_pair(base.tokenizer, pair, 2.0) for pair in PAIRS]
@@ -50,8 +50,8 @@ def test_the_chosen_gains_on_the_rejected(engine):
     events, gained, _ = run(engine)
     assert all(gain > 1 for gain in gained)
     losses = [event.loss for event in events if isinstance(event, EpochDone)]
-    assert len(losses) == 4 and losses[-1] < losses[0]
-    assert [event.step for event in events if isinstance(event, StepDone)] == list(range(1, 9))
+    assert len(losses) == 3 and losses[-1] < losses[0]
+    assert [event.step for event in events if isinstance(event, StepDone)] == list(range(1, 7))
     # The planted fault: with the two texts exchanged the same check must fail.
     wrong = [msgspec.structs.replace(pair, chosen=pair.rejected, rejected=pair.chosen) for pair in PAIRS]
     assert all(gain < 0 for gain in run(engine, wrong)[1])
@@ -81,7 +81,7 @@ def test_what_counts_is_the_text_and_the_end_of_the_chosen_one(engine):
 
 
 def test_the_same_seed_gives_the_same_adapter(engine):
-    one, two, other = (run(engine, epochs=2, seed=seed)[2] for seed in (1, 1, 2))
+    one, two, other = (run(engine, epochs=1, seed=seed)[2] for seed in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
 
@@ -97,7 +97,7 @@ def test_a_loss_that_is_no_number_stops_it(engine):
 # -- as a run ----------------------------------------------------------------------------------------------------------
 
 
-def make_taste(run, parent, rate, name="0002", epochs=2):
+def make_taste(run, parent, rate, name, epochs=2):
     """A run of taste beside `run`, as the session makes it."""
     spec = runfiles.read(run / "run.json", RunSpec)
     folder = run.parent / name
@@ -113,18 +113,18 @@ def make_taste(run, parent, rate, name="0002", epochs=2):
     return folder
 
 
-@pytest.fixture
-def trained(tiny, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
     """An engine and a finished run of one epoch."""
     engine, loaded = load_engine(tiny)
-    run = make_run(tmp_path / "runs", loaded, epochs=1)
+    run = make_run(tmp_path_factory.mktemp("tasted") / "runs", loaded, epochs=1)
     list(engine.train(Train(id=3, run=str(run))))
     return engine, run, "0001/epoch-01"
 
 
 def test_a_run_of_taste_gives_a_checkpoint_a_pass(trained):
     engine, run, parent = trained
-    folder = make_taste(run, parent, 1e-5)
+    folder = make_taste(run, parent, 1e-5, "0002")
     events = [event for event in engine.train(Train(id=4, run=str(folder))) if event]
     passes = [event for event in events if isinstance(event, Epoch)]
     assert [event.checkpoint for event in passes] == [parent, "0002/epoch-01", "0002/epoch-02"]
@@ -136,7 +136,7 @@ def test_a_run_of_taste_gives_a_checkpoint_a_pass(trained):
 
 def test_what_loses_too_much_is_refused_and_the_parent_stays(trained):
     engine, run, parent = trained
-    folder = make_taste(run, parent, 1.0)  # a rate that breaks everything
+    folder = make_taste(run, parent, 1.0, "0003")  # a rate that breaks everything
     last = list(engine.train(Train(id=4, run=str(folder))))[-1]
     assert isinstance(last, Trained)
     assert last.checkpoint == parent
@@ -147,7 +147,7 @@ def test_what_loses_too_much_is_refused_and_the_parent_stays(trained):
 def test_a_cancelled_taste_leaves_everything_as_it_was(trained):
     engine, run, parent = trained
     before = texts(engine, run / "checkpoints/epoch-01")
-    folder = make_taste(run, parent, 1e-2)
+    folder = make_taste(run, parent, 1e-2, "0004")
     events = engine.train(Train(id=4, run=str(folder)))
     for event in events:
         if isinstance(event, Step) and event.step == 2:
@@ -160,7 +160,7 @@ def test_a_cancelled_taste_leaves_everything_as_it_was(trained):
 
 def test_changed_pairs_are_noticed(trained):
     engine, run, parent = trained
-    folder = make_taste(run, parent, 1e-5)
+    folder = make_taste(run, parent, 1e-5, "0005")
     with open(folder / "pairs.jsonl", "ab") as file:
         file.write(b" ")
     with pytest.raises(FlavorError, match="was changed since"):

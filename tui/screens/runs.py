@@ -161,6 +161,8 @@ def _describe(run: Run) -> Content:
             f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
         )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
+    if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:
+        parts.append((f"active {run.result.why}\n", "$text-warning"))
     if run.result and run.result.steps:
         parts.append((f"{run.result.steps} steps in {duration(run.result.seconds)}\n", "$text-muted"))
     return line(*parts)

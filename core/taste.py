@@ -16,14 +16,16 @@ from core.stopping import Baked
 from core.training import EpochDone, StepDone
 
 
-class Tasting(Retraining):
+class TasteRun(Retraining):
     """Carries a run of taste out. The parent's adapter must be in the model already; `rows` are what it is measured on."""
 
     def __init__(self, base: Base, forms: Forms, spec: RunSpec, rows: Sequence[Row], pairs: Sequence[Pair], save: Save) -> None:
         """Raises FlavorError where no pair is left."""
         super().__init__(base, forms, spec, rows, save)
         encoded = [encode_pair(base.tokenizer, pair, spec.training.end_weight) for pair in pairs]
-        self._pairs = [pair for pair in encoded if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= self.limit]
+        long = {text.row for pair in encoded for text in (pair.chosen, pair.rejected) if len(text.ids) > self.limit}
+        self.skipped += sorted(long - set(self.skipped))
+        self._pairs = [pair for pair in encoded if not {pair.chosen.row, pair.rejected.row} & long]
         if not self._pairs:
             raise FlavorError(f"Every pair has a text longer than {self.limit} tokens.", "Raise max_tokens in flavor.toml.", "empty")
 
