@@ -223,8 +223,7 @@ def render(task: Task, base: str) -> str:
     for name in ("lora", "training", "sampling"):
         lines += ["", f"[{name}]"]
         lines += [
-            f"# {key} = {_quote(value) if isinstance(value, str) else value}"
-            for key, value in msgspec.to_builtins(getattr(defaults, name)).items()
+            f"# {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in msgspec.to_builtins(getattr(defaults, name)).items()
         ]
     lines += ["", "# Own keys: an action's name and its key, for instance", '# accept = "y"', "[keys]"]
     return "\n".join(lines) + "\n"
