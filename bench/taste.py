@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,15 +31,15 @@ from tui.taste import plan_taste, tell
 
 WRITTEN = 16
 DECIDED = 48
-LOOKS = 3
-"""Candidates for each of the prompts that lanes are compared on: 66 of 22 prompts."""
+PROMPTS, LOOKS = 16, 3
+"""Lanes are compared on 48 candidates: three for each of 16 prompts."""
 LANES = ("sft", "topup", "sft+taste", "topup+taste")
 FILE = "taste.json"
 NEW_HEADING = "began a new heading"
 
 
 class Tasted(Lane, frozen=True, kw_only=True):
-    """A lane: the checkpoint that is active after it, and why that one."""
+    """A lane: the checkpoint that is active after it, and why that one. Without texts it was trained, but not looked at yet."""
 
     checkpoint: str
     why: str = ""
@@ -88,28 +89,29 @@ class Player:
     def assess(self, tries: Sequence[Try]) -> list[Judged]:
         return cases.assess(self.case, tries, list(self.session.store.texts().values()), self.cut)
 
-    async def lane(self, name: str, plan: Plan | None, pairs: str = "") -> None:
-        """Carry a plan out, then look at the checkpoint that is active."""
+    async def train(self, name: str, plan: Plan) -> None:
+        """Carry a plan out and keep what it led to."""
         began, why = time.perf_counter(), ""
-        if plan:
-            async for event in self.session.retrain(plan):
-                if isinstance(event, Trained):
-                    why = f"{event.why} {event.stopped}".strip()
-        trained, checkpoint = time.perf_counter() - began, self.session.registry.current()
-        judged = await self.look(checkpoint)
-        sampled = time.perf_counter() - began - trained
+        async for event in self.session.retrain(plan):
+            if isinstance(event, Trained):
+                why = f"{event.why} {event.stopped}".strip()
+        checkpoint = self.session.registry.current()
         loss = (await self.session.evaluate(self.case.measured, checkpoint)).loss
-        seconds = {"train": trained, "sample": sampled}
-        lane = Tasted(texts=judged, held_out=loss, seconds=seconds, checkpoint=checkpoint, why=why, pairs=pairs)
+        pairs = tell(plan.pairs) if plan.pairs else ""
+        lane = Tasted(texts=[], held_out=loss, seconds={"train": time.perf_counter() - began}, checkpoint=checkpoint, why=why, pairs=pairs)
+        self.put(name, lane)
+
+    def put(self, name: str, lane: Tasted) -> None:
         self.keep(lanes={**self.play.lanes, name: lane})
         announce(name, lane)
 
-    async def look(self, checkpoint: str) -> list[Judged]:
+    async def look(self, name: str) -> None:
         """What the judge says of candidates for the unseen prompts, with the same seeds for every lane."""
-        worker, task, folder = self.session.worker, self.session.task, self.session.registry.checkpoint_folder(checkpoint)
+        lane, began = self.play.lanes[name], time.perf_counter()
+        worker, task, folder = self.session.worker, self.session.task, self.session.registry.checkpoint_folder(lane.checkpoint)
         assert worker
         settings = msgspec.structs.replace(self.session.settings.sampling, max_tokens=self.max_tokens)
-        prompts = [fields for _, fields in self.case.held_out]
+        prompts = [fields for _, fields in self.case.held_out[:PROMPTS]]
         examples = list(self.session.store.texts().values())
         tries: list[Try] = []
         for number in range(LOOKS):
@@ -122,7 +124,26 @@ class Player:
                     ended = event.finish == "stop" and not event.cut_at_heading
                     made[event.index] = Try(clean(event.text).strip(), fields, ended, [*fields.values()])
             tries += [made[at] for at in range(len(prompts))]
-        return self.assess(tries)
+        spent = {**lane.seconds, "sample": time.perf_counter() - began}
+        self.put(name, msgspec.structs.replace(lane, texts=self.assess(tries), seconds=spent))
+
+    def steps(self, lanes: Sequence[str], label: str) -> Iterator[Callable[[], Awaitable[None]]]:
+        """What is left to do, in parts that can be taken up again."""
+        session, seed = self.session, self.play.seed
+        for lane in lanes:
+            name = lane + label * lane.endswith("taste")
+            if name not in self.play.lanes:
+                if lane == "sft":
+                    yield lambda: self.train("sft", session.plan(seed=seed))
+                else:
+                    session.registry.use(self.play.lanes["topup" if lane.startswith("topup+") else "sft"].checkpoint)
+                    plan = plan_taste(session, seed) if lane.endswith("taste") else session.plan(seed=seed)
+                    yield functools.partial(self.train, name, plan)
+            if not self.play.decided:
+                session.registry.use(self.play.lanes["sft"].checkpoint)
+                yield self.decide
+            if not self.play.lanes[name].texts:
+                yield functools.partial(self.look, name)
 
 
 def announce(name: str, lane: Lane) -> None:
@@ -148,22 +169,10 @@ async def play(folder: Path, task: str, seed: int, lanes: Sequence[str], changes
             pass
         try:
             player = Player(session, case, msgspec.json.decode(path.read_bytes(), type=Play) if path.exists() else Play(task, seed))
-            for name in lanes:
-                told = name + label * name.endswith("taste")
-                if told in player.play.lanes:
-                    continue
+            for step in player.steps(lanes, label):
                 if time.perf_counter() - began > budget:
                     return False
-                if name == "sft":
-                    if session.registry.current() == "base":
-                        async for _ in session.retrain(session.plan(seed=seed)):
-                            pass
-                    await player.decide()
-                    await player.lane(name, None)
-                    continue
-                session.registry.use(player.play.lanes["topup" if name.startswith("topup+") else "sft"].checkpoint)
-                plan = plan_taste(session, seed) if name.endswith("taste") else session.plan(seed=seed)
-                await player.lane(told, plan, tell(plan.pairs) if plan.pairs else "")
+                await step()
             return True
         finally:
             await session.stop_worker()
