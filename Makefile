@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/installed
 
-.PHONY: run test check lint types contracts fast bench screenshots constraints clean
+.PHONY: run test check lint types contracts fast soak bench screenshots constraints clean
 
 run: $(STAMP)
 	@$(BIN)/flavor-tui demo
@@ -20,6 +20,9 @@ test: $(STAMP)
 
 fast: $(STAMP)
 	$(BIN)/python -m pytest -m 'not starter'
+
+soak: $(STAMP)
+	FLAVOR_TUI_SOAK=$${FLAVOR_TUI_SOAK:-1} $(BIN)/python -m pytest tests/safety
 
 check: lint types contracts test
 

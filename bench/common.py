@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from statistics import median
@@ -12,6 +14,7 @@ from typing import Any
 
 from core.config import template
 from core.protocol import Row
+from core.task import Field, Task
 from dataset.importing import read_rows
 from dataset.rows import Parsed
 from tui.session import Session
@@ -21,6 +24,32 @@ def demo_rows() -> list[Parsed]:
     """The demo's texts with their attributes."""
     with resources.as_file(resources.files("dataset").joinpath("demo/alien-empires.jsonl")) as path:
         return read_rows(path, template("alien-empires"))
+
+
+HERE = Path(__file__).parent
+OPEN_TEXTS = HERE.parent.parent / "shared" / "data" / "spells.jsonl"
+"""Ninety texts by others, not part of the project: a bench that wants them says so where they are absent."""
+TASKS: dict[str, Callable[[], Task]] = {
+    "checks": lambda: template("skill-checks"),
+    "empires": lambda: template("alien-empires"),
+    "paintings": lambda: template("image-prompts"),
+    "spells": lambda: Task("Spell", fields=tuple(Field(name) for name in ("Name", "School", "Level", "Range"))),
+}
+"""The kinds of text that are measured on."""
+
+
+def rows_of(task: str) -> list[Parsed]:
+    """The rows of one of `TASKS`, in an order that is the same every time."""
+    if task == "empires":
+        return demo_rows()
+    path = {"checks": HERE / "tasks/skill-checks.jsonl", "paintings": HERE / "tasks/paintings.jsonl"}.get(task, OPEN_TEXTS)
+    if not path.exists():
+        raise SystemExit(f"{path.name} is not there: it is no part of the project")
+    rows = read_rows(path, TASKS[task]())
+    if task == "spells":
+        random.Random(5).shuffle(rows)
+        rows = [row for row in rows if len(row[0]) < 700][:52]
+    return rows
 
 
 def wire_rows(count: int) -> list[Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,9 +19,9 @@ import msgspec
 
 from bench import cases, page, peers, results
 from bench.cases import Case, Try
-from bench.results import Evening, Judged, Lane, Round, Set
+from bench.results import Evening, Given, Judged, Lane, Round
 from core import config
-from core.protocol import Row, Trained
+from core.protocol import Evaluated, Row
 from core.runfiles import BASE
 from dataset.rows import Candidate
 from tui.session import Session, few_shot
@@ -31,18 +32,18 @@ NEW_HEADING = "began a new heading"
 """A candidate with this flag did not end by itself."""
 
 
-def show_order(session: Session, candidates: Sequence[Candidate]) -> list[str] | None:
-    """THE HOOK FOR THE RANKING: the candidates' ids in the order in which the session would show them; None while it has no order."""
-    return None
+def show_order(session: Session, candidates: Sequence[Candidate]) -> list[str]:
+    """The candidates' ids in the order in which the session would show them, by what was decided so far."""
+    return [candidate.uid for candidate in session.ranked(candidates)]
 
 
-def announce(number: int, lane: Lane) -> None:
-    """One line for a round, as it ends."""
-    parts = " ".join(f"{name} {share:.0%}" for name, share in lane.passes().items())
+def announce(name: str, lane: Lane) -> None:
+    """One line for a round or a peer, as it ends."""
+    parts = ", ".join(f"{criterion} {share:.0%}" for criterion, share in lane.passes().items())
     loss = "" if lane.held_out is None else f", held-out loss {lane.held_out:.3f}"
-    spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in lane.seconds.items())
+    spent = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in lane.seconds.items())
     print(
-        f"round {number}: accepted {lane.accepted} of {len(lane.texts)} ({parts}), ended by itself {lane.stop_rate:.0%}{loss}, "
+        f"{name}: accepted {lane.accepted} of {len(lane.texts)} ({parts}), ended by itself {lane.stop_rate:.0%}{loss}, "
         f"longest copy {lane.longest_copy} tokens; {spent}",
         flush=True,
     )
@@ -60,7 +61,7 @@ class Player:
         self.max_tokens = 2 * max(len(self.cut(text)) for text, _ in case.written)
         """About twice the longest row: a text that never ends costs no more."""
         self.rounds: list[Round] = []
-        self.sets: list[Set] = []
+        self.sets: list[Given] = []
         self.few_shot: Lane | None = None
         self._trained_on = 0
 
@@ -88,9 +89,7 @@ class Player:
         judged = self.assess(candidates)
         self.skip(candidates)
         loss = await self.loss(BASE)
-        self.rounds.append(
-            Round(number=0, checkpoint=BASE, rows=0, texts=judged, held_out=loss, seconds={"sample": seconds}),
-        )
+        self.rounds.append(Round(number=0, checkpoint=BASE, rows=0, texts=judged, held_out=loss, seconds={"sample": seconds}))
 
     async def play(self, number: int, last: bool) -> None:
         """One round of ours. The last one also gives its prompts to the base with examples in the prompt."""
@@ -119,12 +118,11 @@ class Player:
             return {}, {}
         self._trained_on = len(self.session.store.examples)
         began = time.perf_counter()
-        run = ""
-        async for event in self.session.retrain(self.session.plan(seed=100 * self.seed + number)):
-            if isinstance(event, Trained):
-                run = self.session.registry.current().split("/")[0]
+        async for _ in self.session.retrain(self.session.plan(seed=100 * self.seed + number)):
+            pass
         trained = time.perf_counter()
-        epochs = {info.name: await self.loss(info.name) for info in self.session.registry.run(run).checkpoints} if run else {}
+        registry = self.session.registry
+        epochs = {info.name: await self.loss(info.name) for info in registry.run(registry.names()[-1]).checkpoints}
         return {"train": trained - began, "measure": time.perf_counter() - trained}, epochs
 
     async def play_few_shot(self, number: int) -> None:
@@ -136,16 +134,16 @@ class Player:
         assert worker
         shown = few_shot(self.case.task, list(session.store.examples.values()), session.settings.sampling.few_shot, self.seed)
         rows = [Row(str(at), shown + self.case.task.segments(fields), text) for at, (text, fields) in enumerate(self.case.measured)]
-        loss = None
-        async for event in worker.evaluate(None, rows):
-            loss = getattr(event, "loss", loss)
+        events = [event async for event in worker.evaluate(None, rows)]
+        loss = next(event.loss for event in events if isinstance(event, Evaluated))
         self.few_shot = Lane(texts=judged, held_out=loss, seconds={"sample": seconds})
+        announce("the base, shown examples", self.few_shot)
 
-    def keep(self, number: int, candidates: Sequence[Candidate]) -> Set:
+    def keep(self, number: int, candidates: Sequence[Candidate]) -> Given:
         """This round's try, for the peers. Call before its decisions."""
         batches = {c.batch: self.session.store.batches[c.batch] for c in candidates}
         task = self.case.task
-        return Set(
+        return Given(
             number,
             [Row(uid, task.segments(e.fields), e.text, origin=e.origin) for uid, e in self.session.store.examples.items()],
             [batch.prompts for batch in batches.values()],
@@ -183,16 +181,17 @@ async def evening(folder: Path, name: str, rounds: int, seed: int, count: int) -
         try:
             player = Player(session, case, seed, count)
             await player.reference()
-            announce(0, player.rounds[0])
+            announce("round 0", player.rounds[0])
             for number in range(1, rounds + 1):
                 await player.play(number, number == rounds)
-                announce(number, player.rounds[-1])
+                announce(f"round {number}", player.rounds[-1])
             best, swapped = cases.ceiling(case, player.cut)
             settings = msgspec.structs.replace(session.settings.sampling, max_tokens=player.max_tokens)
             run = session.registry.run(session.registry.names()[-1])
+            machine = f"{session.loaded.device if session.loaded else ''}, {os.cpu_count()} cores"
             return Evening(
-                name, seed, session.loaded.device if session.loaded else "", best, swapped, player.rounds, player.few_shot,
-                player.sets, msgspec.to_builtins(settings), versions=run.spec.versions if run.spec else {},
+                name, seed, machine, best, swapped, player.rounds, player.few_shot,
+                player.sets, settings, versions=run.spec.versions if run.spec else {},
             )  # fmt: skip
         finally:
             await session.stop_worker()
@@ -205,8 +204,7 @@ def add_peers(path: Path, tools: Sequence[str], budget: float) -> None:
     for given in found.sets:
         for tool in tools:
             done = peers.run(tool, given, case, found, budget)
-            print(f"{path.name}: {tool} on {len(given.rows)} rows, {done.steps} of {done.planned} updates", flush=True)
-            announce(given.after, done)
+            announce(f"{found.task}, {tool} on {len(given.rows)} rows, {done.steps} of {done.planned} updates", done)
             kept = [peer for peer in found.peers if (peer.tool, peer.after) != (tool, given.after)]
             found = msgspec.structs.replace(found, peers=[*kept, done])
             results.write(path, found)

@@ -74,7 +74,7 @@ def longest_copy(text: str, examples: Sequence[Tokens], free: Iterable[str] = ()
                 if span not in text:
                     break
                 lonely = sum(span in other.text for other in examples) == 1
-                if lonely and not any(span.strip() in given for given in free):
+                if lonely and not any(span in given for given in free):
                     best, found = count, span
                 count += 1
     return best, found

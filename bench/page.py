@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.judge import CRITERIA
 from bench.plot import svg
 from bench.results import Evening, Lane, Peer
@@ -49,7 +51,7 @@ def natural_stop(evening: Evening) -> Finding:
 
 
 def no_copies(evening: Evening) -> Finding:
-    longest = max(each.longest_copy for each in evening.rounds[1:])
+    longest = max(each.longest_copy for each in evening.rounds)
     return f"the longest has {longest} tokens", longest <= 8
 
 
@@ -163,7 +165,7 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
         parts += [f"## {evening.task}, seed {evening.seed}", ""]
         parts += [
             f"The judge accepts {evening.ceiling:.0%} of the held-out written rows (with the attributes of another row, {evening.swapped:.0%} "
-            f"would have the right subject and attributes). {seconds / 60:.0f} minutes on the {evening.machine}.",
+            f"would have the right subject and attributes). Ours took {seconds / 60:.0f} minutes ({evening.machine}).",
             "",
             *rounds(evening),
             "",
@@ -173,8 +175,9 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
             "",
         ]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(first.versions.items()))
-    settings = ", ".join(f"{name} {value}" for name, value in first.settings.items())
-    return "\n".join([*parts, f"Sampling settings of every lane: {settings}.", f"Versions: {versions}.", ""])
+    values = msgspec.to_builtins(first.settings) | {"max_tokens": "twice the longest written row's"}
+    settings = ", ".join(f"{name} {value}" for name, value in values.items())
+    return "\n".join([*parts, f"Sampling settings, for all the same: {settings}.", "", f"Versions: {versions}.", ""])
 
 
 def write(evenings: Sequence[Evening], folder: Path) -> None:

@@ -19,8 +19,8 @@ import msgspec
 
 from bench import cases
 from bench.cases import Case, Try
-from bench.results import Evening, Peer, Set
-from core.config import Sampling
+from bench.results import Evening, Given, Peer
+from core.config import Model, Sampling
 from core.protocol import Row
 from core.task import Segment
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+    from core.encoding import Encoded
     from core.model import Base
-    from core.training import Encoded
 
 LOOKS = 5
 """How often the held-out loss is measured on the way, its end included."""
@@ -99,14 +99,13 @@ class Done(msgspec.Struct, frozen=True):
     seconds: dict[str, float]
 
 
-def run(tool: str, given: Set, case: Case, evening: Evening, budget: float) -> Peer:
+def run(tool: str, given: Given, case: Case, evening: Evening, budget: float) -> Peer:
     """Train and sample with a tool's defaults in a process of its own, and judge what came of it."""
     held = [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)]
-    settings = msgspec.convert(evening.settings, Sampling)
-    job = Job(tool, given.rows, held, given.prompts, given.seeds, given.free, settings, budget, evening.seed)
-    done = subprocess.run([sys.executable, "-m", "bench.peers"], input=msgspec.json.encode(job), stdout=subprocess.PIPE, check=False)
+    job = Job(tool, given.rows, held, given.prompts, given.seeds, given.free, evening.settings, budget, evening.seed)
+    done = subprocess.run([sys.executable, "-m", "bench.peers"], input=msgspec.json.encode(job), capture_output=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{tool} failed; its reason stands above.")
+        raise SystemExit(f"{tool} failed:\n{done.stderr.decode()[-2000:]}")
     found = msgspec.json.decode(done.stdout.splitlines()[-1], type=Done)
     fields = [values for batch in given.fields for values in batch]
     free = [texts for batch, texts in zip(given.seeds, given.free, strict=True) for _ in batch]
@@ -130,7 +129,7 @@ def load_base() -> Base:
 
     from core.model import Base, load
 
-    base = next(step for step in load("starter", "nf4") if isinstance(step, Base))
+    base = next(step for step in load("starter", "nf4", Model().calibrate) if isinstance(step, Base))
     for name, module in list(base.model.named_modules()):
         if isinstance(module, Linear4bit):
             plain = torch.nn.Linear(module.in_features, module.out_features, bias=module.bias is not None, device="meta")
@@ -187,8 +186,8 @@ def work(job: Job) -> Done:
     """Train until the recipe or the budget ends, measuring on the way; then sample."""
     import torch
 
-    from core.evaluation import mean, text_losses
-    from core.training import encode_row
+    from core.encoding import encode_row
+    from core.evaluation import mean, measure_rows
 
     recipe = RECIPES[job.tool]
     base = load_base()
@@ -213,7 +212,8 @@ def work(job: Job) -> Done:
         if int(share * LOOKS) > looked:
             looked = int(share * LOOKS)
             base.model.eval()
-            losses.append((steps, mean([loss for part in text_losses(base.model, held) for loss in part])))
+            measures = [row for part in measure_rows(base.model, held, base.tokenizer.eos_token_id) for row in part]
+            losses.append((steps, mean(measures)))
         if share == 1.0:
             break
     trained = time.perf_counter()

@@ -8,9 +8,9 @@ from xml.sax.saxutils import escape
 
 from bench.results import Evening
 
-WIDTH, HEIGHT = 460, 230
+WIDTH, HEIGHT = 480, 230
 """Of one chart, in pixels."""
-LEFT, RIGHT, TOP, BOTTOM = 44, 150, 34, 30
+LEFT, RIGHT, TOP, BOTTOM = 44, 170, 34, 30
 """Around its lines; the right holds the names of the levels."""
 OURS, OTHERS = "#1f5fa8", "#8a5a00"
 LINE = 12
@@ -49,12 +49,12 @@ def charts(evening: Evening) -> tuple[Chart, Chart]:
     return rates, Chart("held-out loss, nats a token", losses, levels, min(values) - margin, max(values) + margin, "{:.2f}")
 
 
-def spread(heights: Sequence[float], least: float = LINE) -> list[float]:
-    """The heights, from top to bottom, moved down where two names would lie on one another."""
+def spread(heights: Sequence[float], bottom: float, least: float = LINE) -> list[float]:
+    """The heights, from top to bottom, moved where two names would lie on one another, none below `bottom`."""
     placed: list[float] = []
     for height in heights:
         placed.append(max(height, placed[-1] + least) if placed else height)
-    return placed
+    return [min(height, bottom - least * rest) for height, rest in zip(placed, reversed(range(len(placed))), strict=True)]
 
 
 def _text(x: float, y: float, words: str, style: str = "") -> str:
@@ -88,7 +88,7 @@ def draw(chart: Chart, left: float, top: float) -> list[str]:
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{OURS}"/>' for x, y in places]
         names.append((places[-1][1], f"ours {chart.form.format(chart.points[-1][1])}", OURS))
     names.sort()
-    for (_, words, colour), y in zip(names, spread([y for y, _, _ in names]), strict=True):
+    for (_, words, colour), y in zip(names, spread([y for y, _, _ in names], y0), strict=True):
         parts.append(_text(x1 + 8, y + 4, words, f'fill="{colour}"'))
     return parts
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bench.judge import CRITERIA
+from core.config import Sampling
 from core.protocol import Row
 from core.task import Segment
 
@@ -81,7 +82,7 @@ class Peer(Lane, frozen=True, kw_only=True):
     """The held-out loss at its end."""
 
 
-class Set(msgspec.Struct, frozen=True):
+class Given(msgspec.Struct, frozen=True):
     """What a peer needs for the same try as a round of ours: rows, and per batch the prompts, seeds, values and free texts."""
 
     after: int
@@ -98,14 +99,15 @@ class Evening(msgspec.Struct, frozen=True):
     task: str
     seed: int
     machine: str
+    """Device and number of cores."""
     ceiling: float
     """Share of the held-out written rows that the judge accepts."""
     swapped: float
     """The same with each row's attributes changed for another row's: what the judge can tell."""
     rounds: list[Round]
     few_shot: Lane | None
-    sets: list[Set]
-    settings: dict[str, float | str]
+    sets: list[Given]
+    settings: Sampling
     """The sampling settings, for all lanes the same."""
     peers: list[Peer] = []
     versions: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """What the judge asks of each task: its form, how a text names its subject, and word lists for what its attributes govern.
 
-A list holds the words that the attribute's meaning suggests, completed from the rows that people wrote; `python -m bench.evening --ceiling`
+A list holds the words that the attribute's meaning suggests, completed from the written rows; `python -m bench.evening --ceiling`
 prints how many of the rows held out from all training pass, and how many would with another row's attributes.
 """
 
@@ -61,11 +61,11 @@ DISPOSITIONS = {
         "true verdict* worship*"
     ),
     "Melancholy": pattern(
-        "ash ashes cried cry* dead death* died dies dying empty fade* farewell* forg* funeral* gone grave* grie* last left letter* lonel* "
+        "ash ashes cried cry* dead death* died dies dying empty fade* farewell* forgot* funeral* gone grave* grie* last left letter* lonel* "
         "lost memor* mourn* old regret* rememb* ruin* sad* sob* sorrow* sorry tear tears weep* wept widow*"
     ),
     "Deceitful": pattern(
-        "actor* bluff* caught cheat* code* convinc* deceit* deceiv* disguis* face faces fake* false* forg* fraud* hidden hide* imposter* "
+        "actor* bluff* caught cheat* code* convinc* deceit* deceiv* disguis* face faces fake* false* forge* forging fraud* hidden hide* imposter* "
         "liar* lie lied lies lying mask* paint* play* predict* pretend* promis* rumour* secret* seem* spies spy* stole* swindl* trick*"
     ),
 }
@@ -85,7 +85,7 @@ def names(text: str) -> set[str]:
 
 def empire_form(text: str) -> bool:
     """Three sentences or more, in one or two paragraphs."""
-    return len(re.findall(r"[.!?]+[\"'”’)]*(?=\s|$)", text)) >= 3 and text.count("\n\n") <= 1
+    return len(re.findall(r"[.!?]+[\"'”’)]*(?=\s|$)", text)) >= 3 and text.count("\n") <= 2
 
 
 def empire_subject(text: str, fields: Fields, earlier: Sequence[str]) -> bool:
@@ -185,7 +185,7 @@ def painting_subject(text: str, fields: Fields, earlier: Sequence[str]) -> bool:
 
 
 def painting_attributes(text: str, fields: Fields) -> bool:
-    """It has words of its mood, and no other mood has more of them."""
+    """It has words of its mood, and of no other mood two more."""
     if "Mood" not in fields:
         return True
     counts: Mapping[str, int] = {mood: len(found(lexicon, text)) for mood, lexicon in MOODS.items()}

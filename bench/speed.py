@@ -23,7 +23,7 @@ def _engine() -> Any:
     from core.engine import Engine
 
     engine = Engine()
-    for _ in engine.load(Load(id=1, base="starter", quantization="nf4", lora=Lora())):
+    for _ in engine.load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):
         pass
     return engine
 

@@ -7,27 +7,43 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import msgspec
 
+from core import environment
+from core.conduct import Nonsense, check
 from core.config import Lora, Sampling
 from core.errors import FlavorError
-from core.protocol import LAST, MAX_LINE, AnyEvent, Cancel, Command, Evaluate, Failed, Load, Row, Sample, Train, decode_event, encode
+from core.protocol import (
+    LAST,
+    MAX_LINE,
+    AnyEvent,
+    Cancel,
+    Command,
+    Evaluate,
+    Failed,
+    Load,
+    Ping,
+    Pong,
+    Row,
+    Sample,
+    Train,
+    decode_event,
+    encode,
+)  # fmt: skip
 from core.task import Segment
-from core.text import strip_controls
 
-_ENVIRONMENT = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "PYTHONFAULTHANDLER": "1",
-    "PYTHONUNBUFFERED": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4000000",  # glibc gives large tensors back at once: 150 MB less at the starter's peak, no slower
-    "MALLOC_ARENA_MAX": "2",
-}
+SILENT = 10.0
+"""Seconds without an answer to a ping from which a worker that was asked for something counts as hung."""
+STALLED = 120.0
+"""Seconds without any progress of a command, while pings are answered."""
+PATIENCE = 1.0
+"""Seconds that a worker has to end by itself."""
+BACKLOG = 10_000
+"""Events that may wait to be read; more of them are no answer but a flood."""
 
 
 class WorkerDied(FlavorError):
@@ -38,8 +54,15 @@ def _cause(code: int) -> str:
     if code == -signal.SIGKILL:
         return "it was killed, most likely because the memory ran out"
     if code < 0:
-        return f"it was ended by {signal.Signals(-code).name}"
+        with contextlib.suppress(ValueError):  # real-time signals have no name
+            return f"it was ended by {signal.Signals(-code).name}"
+        return f"it was ended by signal {-code}"
     return f"it ended with code {code}"
+
+
+def _open_log(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 class WorkerClient:
@@ -49,12 +72,20 @@ class WorkerClient:
         self.log = log
         self.command = python or [sys.executable, "-P", "-m", "core.worker"]
         self._process: asyncio.subprocess.Process | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._queues: dict[int, asyncio.Queue[AnyEvent]] = {}
+        self._commands: dict[int, tuple[Command, set[int]]] = {}
+        """What was asked and is not answered yet, and the candidates that came."""
         self._next = 0
         self._examples: list[str] | None = None
         """What the worker knows of the examples."""
         self._dead: WorkerDied | None = None
+        self._closing = False
+        self._ping = 0
+        """The ping that is not answered yet."""
+        self._beats = -1
+        self._heard = self._moved = self._looked = 0.0
+        """When it last gave a sign of life, when its work last got on, when we last looked."""
 
     @property
     def alive(self) -> bool:
@@ -71,8 +102,8 @@ class WorkerClient:
 
     async def start(self) -> None:
         """Start the process. All three of its descriptors are ours: nothing it prints reaches the terminal."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.log, "ab") as log:
+        log = _open_log(self.log)
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command,
                 stdin=asyncio.subprocess.PIPE,
@@ -80,33 +111,114 @@ class WorkerClient:
                 stderr=log,
                 start_new_session=True,
                 limit=MAX_LINE,
-                env={**os.environ, **_ENVIRONMENT},
+                cwd=environment.empty_folder(),
+                env=environment.of_worker(),
             )
+        finally:
+            os.close(log)
         self._dead = None
+        self._closing = False
         self._examples = None
-        self._pump = asyncio.create_task(self._read(self._process), name="worker-pump")
+        self._ping, self._beats = 0, -1
+        self._heard = self._moved = self._looked = time.monotonic()
+        self._watcher = asyncio.create_task(self._watch(self._process), name="worker-watcher")
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: asyncio.subprocess.Process) -> str:
+        """Hand out events until the pipe ends; what was wrong with them, if anything."""
         assert process.stdout is not None
-        reason = ""
+        count = 0
         try:
-            while line := await process.stdout.readline():
-                event = decode_event(line)
-                if queue := self._queues.get(event.id):
-                    queue.put_nowait(event)
-        except (msgspec.MsgspecError, ValueError) as error:
-            reason = f"it sent something unreadable ({type(error).__name__})"
-            self._signal(signal.SIGKILL)
-        code = await process.wait()
-        self._dead = WorkerDied(f"The worker stopped: {reason or _cause(code)}.", f"Restart it with R; its log is {self.log}.", "worker")
+            while (line := await process.stdout.readline()).endswith(b"\n"):  # else its writer died within the line
+                self._hand_out(decode_event(line))
+                count += 1
+                if not count % 100:
+                    await asyncio.sleep(0)  # a flood does not hold up the screen
+        except Nonsense as error:
+            return f"it sent something senseless ({error})"
+        except (msgspec.MsgspecError, ValueError):  # no message, or a line that does not end
+            return "it sent something unreadable"
+        return ""
+
+    def _hand_out(self, event: AnyEvent) -> None:
+        self._heard = time.monotonic()
+        if isinstance(event, Pong):
+            if event.id == self._ping:
+                self._ping = 0
+            if event.beats != self._beats:
+                self._beats, self._moved = event.beats, self._heard
+            return
+        if event.id in self._commands:
+            command, seen = self._commands[event.id]
+            check(command, event, seen)
+            self._moved = self._heard
+            if isinstance(event, LAST):
+                del self._commands[event.id]
+        if queue := self._queues.get(event.id):
+            if queue.qsize() > BACKLOG:
+                raise Nonsense("too much at once")
+            queue.put_nowait(event)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the worker has ended, or must be ended, and name the cause to everyone who waits for it."""
+        reading = asyncio.create_task(self._read(process))
+        while process.returncode is None and not reading.done():  # its own `wait` also waits for heirs of its pipes
+            await asyncio.wait([reading], timeout=0.2)
+        if process.returncode is None and not reading.result():
+            await self._ended(process, PATIENCE / 2)
+        closed = process.returncode is None
+        await asyncio.wait([reading], timeout=PATIENCE / 2)  # what it wrote before it died
+        self._kill(process)
+        reason = reading.result() if reading.done() else ""
+        reading.cancel()
+        await self._ended(process, PATIENCE)
+        reason = reason or ("it closed its pipe" if closed else _cause(process.returncode or 0))
+        self._dead = WorkerDied(f"The worker stopped: {reason}.", f"Restart it with R; its log is {self.log}.", "worker")
+        self._commands.clear()
         for number, queue in self._queues.items():
             queue.put_nowait(Failed(id=number, message=self._dead.message, hint=self._dead.hint, kind="worker"))
 
-    def tail(self, lines: int = 8) -> str:
-        """The end of the worker's log, harmless to show."""
-        with contextlib.suppress(OSError), open(self.log, "rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 8192))
-            return strip_controls("\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:]))
+    async def _ended(self, process: asyncio.subprocess.Process, seconds: float) -> bool:
+        """Whether the process ends within that time."""
+        end = time.monotonic() + seconds
+        while process.returncode is None and time.monotonic() < end:  # noqa: ASYNC110  # what there is to wait for also waits for heirs
+            await asyncio.sleep(0.01)
+        return process.returncode is not None
+
+    def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """End its whole process group, which may outlive it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def _stopped(self) -> bool:
+        """Whether the process was stopped by a signal. Where the system cannot say so, pings do."""
+        if self._process is None or not hasattr(os, "waitid"):
+            return False
+        with contextlib.suppress(ChildProcessError):
+            found = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+            return found is not None and found.si_code == os.CLD_STOPPED
+        return False
+
+    def trouble(self) -> str:
+        """Why a worker that lives does not work, in words; empty where all seems well. To be asked about twice a second."""
+        now = time.monotonic()
+        if now - self._looked > 3:  # we slept ourselves: a suspended program, a busy machine
+            self._heard = self._moved = now
+        self._looked = now
+        if not self.alive or self._closing:
+            return ""
+        if self._stopped():
+            return "The worker was stopped by a signal"
+        if not self._commands:
+            self._heard = self._moved = now
+            return ""
+        if now - self._heard > SILENT:
+            return f"The worker has not answered for {now - self._heard:.0f} seconds"
+        if now - self._moved > STALLED:
+            return f"The worker has got nowhere for {now - self._moved:.0f} seconds"
+        if not self._ping and now - self._heard > 1 and self._process and self._process.stdin:
+            self._ping = self._number()
+            with contextlib.suppress(OSError, RuntimeError):
+                self._process.stdin.write(encode(Ping(id=self._ping)))
         return ""
 
     async def _send(self, command: Command) -> None:
@@ -119,7 +231,8 @@ class WorkerClient:
             process.stdin.write(encode(command))
             await process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
-            await asyncio.sleep(0)  # the pump names the cause
+            if self._watcher:
+                await asyncio.wait([self._watcher], timeout=3 * PATIENCE)  # it names the cause
             raise self._dead or WorkerDied("The worker stopped.", f"Its log is {self.log}.", "worker") from None
 
     def _number(self) -> int:
@@ -133,6 +246,9 @@ class WorkerClient:
         """
         queue: asyncio.Queue[AnyEvent] = asyncio.Queue()
         self._queues[command.id] = queue
+        self._commands[command.id] = (command, set())
+        if len(self._commands) == 1:
+            self._heard = self._moved = time.monotonic()
         ended = False
         try:
             await self._send(command)
@@ -148,8 +264,8 @@ class WorkerClient:
                 with contextlib.suppress(FlavorError):
                     await self._send(Cancel(id=self._number(), of=command.id))
 
-    def load(self, base: str, quantization: str, lora: Lora) -> AsyncIterator[AnyEvent]:
-        return self._run(Load(id=self._number(), base=base, quantization=quantization, lora=lora))
+    def load(self, base: str, quantization: str, lora: Lora, calibrate: bool = False) -> AsyncIterator[AnyEvent]:
+        return self._run(Load(id=self._number(), base=base, quantization=quantization, lora=lora, calibrate=calibrate))
 
     async def sample(
         self,
@@ -185,25 +301,17 @@ class WorkerClient:
             with contextlib.suppress(FlavorError):
                 await self._send(Cancel(id=self._number(), of=number))
 
-    def _signal(self, number: int) -> None:
-        if self._process and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-
     async def close(self) -> None:
         """End the worker: close its stdin, and where that is not enough, its process group."""
         process = self._process
         if process is None:
             return
+        hung = bool(self.trouble())
+        self._closing = True
         if process.stdin:
             process.stdin.close()
-        for number in (signal.SIGTERM, signal.SIGKILL, None):
-            try:
-                await asyncio.wait_for(process.wait(), 2.0)
-                break
-            except TimeoutError:
-                if number:
-                    self._signal(number)
-        if self._pump:
-            await asyncio.wait([self._pump], timeout=1)
+        if hung or not await self._ended(process, PATIENCE):
+            self._kill(process)
+        if self._watcher:
+            await asyncio.wait([self._watcher], timeout=3 * PATIENCE)
         self._process = None

@@ -14,11 +14,15 @@ from msgspec import Meta
 
 from core.errors import FlavorError
 from core.files import write_atomic
+from core.reading import decode, read_regular
 from core.task import Task
+from core.text import clean, hidden, short
 
 FILE = "flavor.toml"
 TEMPLATES = ("alien-empires", "skill-checks", "image-prompts")
 STARTER = "starter"
+MAX_BYTES = 1 << 20
+"""Of `flavor.toml`."""
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -33,6 +37,8 @@ class Model(_Section, frozen=True):
     """`starter`, a Hugging Face id, a folder, or a .gguf file."""
     quantization: Literal["nf4", "none"] = "nf4"
     """`none` keeps 16 bits."""
+    calibrate: bool = True
+    """Choose the 4-bit codes of a small base by what they do to its own texts, once (GPTQ); `false`: round each weight."""
 
 
 class Lora(_Section, frozen=True):
@@ -115,6 +121,8 @@ class Sampling(_Section, frozen=True):
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""
+    oversample: Annotated[int, Meta(ge=1, le=8)] = 2
+    """Once the ranking has learned from decisions: so many times more candidates are sampled than shown, and the least likely to be kept are passed over."""
     keep_ready: Annotated[int, Meta(ge=0, le=200)] = 6
     """The queue is refilled in the background when fewer than this many candidates wait."""
 
@@ -152,8 +160,10 @@ def parse(text: str, where: str = FILE) -> Settings:
     """The settings in `text`. Raises FlavorError naming the line."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FlavorError(f"{where} is not valid TOML: {error}.", "Mend that line; nothing else was touched.", "config") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise FlavorError(
+            f"{where} is not valid TOML: {short(str(error), 200)}.", "Mend that line; nothing else was touched.", "config"
+        ) from None
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:
@@ -165,32 +175,39 @@ def parse(text: str, where: str = FILE) -> Settings:
         raise FlavorError(f"{place}: {message}{' at ' + path.strip('`') if path else ''}.", "Mend that setting.", "config") from None
     own = raw.get("sampling", {})
     settings = msgspec.structs.replace(settings, sampling=with_preset(settings.sampling, settings.sampling.preset, own))
-    names = [field.name.casefold() for field in settings.task.fields]
-    for field in settings.task.fields:
+    _check_task(settings.task, where)
+    return settings
+
+
+def _check_task(task: Task, where: str) -> None:
+    """Raises FlavorError where the words of the task cannot stand in a prompt as they are shown."""
+    names = [field.name.casefold() for field in task.fields]
+    values = [value for field in task.fields for value in (field.name, *field.values)]
+    for words in (task.heading, task.attributes_heading, task.text_heading, *values):
+        if found := hidden(words) or ("a line break" if "\n" in clean(words) else ""):
+            raise FlavorError(f"{where}: {short(words)!r} holds {found}, which would not be shown.", "Take it out.", "config")
+    for field in task.fields:
         if not field.name.strip() or ":" in field.name or "\n" in field.name or names.count(field.name.casefold()) > 1:
             raise FlavorError(f"{where}: the field name {field.name!r} is empty, doubled, or has a colon.", "Rename it.", "config")
         if field.kind == "choice" and len(field.values) < 2:
             raise FlavorError(f"{where}: the choice {field.name!r} has fewer than two values.", "Add `values = [...]`.", "config")
-    if not settings.task.heading.strip():
+    if not task.heading.strip():
         raise FlavorError(f"{where}: the heading is empty.", "Write what the texts are, for instance 'Brief Description of ...'.")
-    return settings
 
 
 def load(workspace: Path) -> Settings:
     """The settings of a workspace. Raises FlavorError where there are none, or they are broken."""
     path = workspace / FILE
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = decode(read_regular(path, MAX_BYTES, "config"), path, "config")
     except FileNotFoundError:
         raise FlavorError(f"{workspace} is not a workspace: it has no {FILE}.", "Make one: flavor-tui new.", "missing") from None
-    except UnicodeDecodeError as error:
-        raise FlavorError(f"{path} is not UTF-8 at byte {error.start}.", "Save it as UTF-8.", "config") from None
     return parse(text, str(path))
 
 
 def own_sampling(workspace: Path) -> dict[str, Any]:
     """What `flavor.toml` itself sets under `[sampling]`."""
-    own: dict[str, Any] = tomllib.loads((workspace / FILE).read_text("utf-8")).get("sampling", {})
+    own: dict[str, Any] = tomllib.loads((workspace / FILE).read_text("utf-8-sig")).get("sampling", {})
     return own
 
 
@@ -219,7 +236,7 @@ def render(task: Task, base: str) -> str:
             lines.append(f"values = [{', '.join(map(_quote, field.values))}]")
     lines += ["", "# starter, a Hugging Face id, a folder, or a .gguf file", "[model]", f"base = {_quote(base)}"]
     defaults = Settings(task=task)
-    lines += ['# quantization = "nf4"      # or "none": 16 bits']
+    lines += ['# quantization = "nf4"      # or "none": 16 bits', "# calibrate = true"]
     for name in ("lora", "training", "sampling"):
         lines += ["", f"[{name}]"]
         lines += [

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import gc
+import hashlib
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,17 @@ import msgspec
 import psutil
 import torch
 from peft import get_peft_model_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
 
-from core import runfiles
+from core import checkpoints, runfiles
+from core.checkpoints import Place
+from core.config import Lora
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
-from core.files import now, publish_folder
+from core.files import now, read_bytes
 from core.forms import ADAPTER, Forms
 from core.model import STARTER_HUB_ID, Base, load
 from core.protocol import (
@@ -45,21 +50,24 @@ from core.protocol import (
 )
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
-from core.sampling import Sampler, Text, Tick
+from core.sampling import Sampler, Text
 from core.taste import TasteRun
+from core.text import short
 from core.training import MICRO_TOKENS, EpochDone
+from core.traits import Reader
 
 log = logging.getLogger(__name__)
-ADAPTER_FILE = "adapter_model.safetensors"
 KEPT_STATES = 4
 """Adapters kept in memory, so that switching back and forth reads no file."""
 
 
 class Metrics:
-    """`metrics.jsonl`: one line for each step and each measurement of a run."""
+    """`metrics.jsonl`: one line for each step and each measurement of a run. Locked as long as the run goes on."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "wb")
+        self._file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, event: Event) -> None:
         self._file.write(msgspec.json.encode(event) + b"\n")
@@ -114,7 +122,9 @@ class Engine:
     def __init__(self) -> None:
         self._base: Base | None = None
         self._forms: Forms | None = None
+        self._lora = Lora()
         self._sampler: Sampler | None = None
+        self._reader: Reader | None = None
         self._adapter = ""
         """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
         self._states: dict[str, dict[str, torch.Tensor]] = {}
@@ -125,9 +135,9 @@ class Engine:
     def load(self, command: Load) -> Iterator[Event]:
         """Make the base resident. Again with the same base: at once."""
         began = time.perf_counter()
-        self._base = self._forms = self._sampler = None
+        self._base = self._forms = self._sampler = self._reader = None
         self._states.clear()
-        for step in load(command.base, command.quantization):
+        for step in load(command.base, command.quantization, command.calibrate):
             if isinstance(step, Base):
                 self._base = step
             else:
@@ -136,8 +146,10 @@ class Engine:
         base = self._base
         parameters = base.model.num_parameters() if not base.four_bit else _true_parameters(base)
         yield Loading(id=command.id, stage="preparing the adapter")
+        self._lora = command.lora
         self._forms = Forms(base, command.lora)
         self._sampler = Sampler(base.model, base.tokenizer)
+        self._reader = Reader(base)
         self._adapter = ""
         give_back_memory()
         yield Loaded(
@@ -188,29 +200,25 @@ class Engine:
 
     def _read_adapter(self, folder: Path) -> dict[str, torch.Tensor]:
         """A checkpoint's tensors, after its hash, its base and its numbers were checked: PEFT itself checks none of them."""
-        base, _, _ = self._ready()
         key = str(folder)
         if key in self._states:
             return self._states[key]
-        if not folder.is_dir():
-            raise FlavorError(
-                f"The checkpoint {folder.name} of run {folder.parent.parent.name} is missing.", "Choose another one.", "missing"
-            )
-        info = runfiles.read(folder / "checkpoint.json", CheckpointInfo)
-        if info.fingerprint != base.fingerprint:
-            raise FlavorError(
-                f"{info.name} was trained on another base ({info.base}, not these weights of {base.name}).",
-                "Set that base in flavor.toml, or retrain with T.",
-                "foreign",
-            )
-        file = folder / ADAPTER_FILE
-        if not file.exists() or runfiles.file_sha256(file) != info.sha256:
-            raise FlavorError(f"{info.name} is damaged: its weights are not those that were saved.", "Choose another one.", "damaged")
-        state = load_file(file)
+        info = checkpoints.verify(folder, self._place())
+        try:
+            data = read_bytes(folder / checkpoints.WEIGHTS)
+            state: dict[str, torch.Tensor] = load_tensors(data)
+        except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+            raise FlavorError(f"{info.name} is damaged: {short(str(error), 80)}.", checkpoints.CHOOSE, "damaged") from None
+        if hashlib.sha256(data).hexdigest() != info.sha256:
+            raise FlavorError(f"{info.name} was changed while it was read.", checkpoints.CHOOSE, "damaged")
         if not all(torch.isfinite(tensor).all() for tensor in state.values()):
-            raise FlavorError(f"{info.name} holds numbers that are not finite.", "Choose another one.", "damaged")
+            raise FlavorError(f"{info.name} holds numbers that are not finite.", checkpoints.CHOOSE, "damaged")
         self._remember(key, state)
         return state
+
+    def _place(self) -> Place:
+        base, _, _ = self._ready()
+        return Place(base.name, base.fingerprint, base.tokenizer_hash, self._lora)
 
     def _remember(self, key: str, state: dict[str, torch.Tensor]) -> None:
         self._states[key] = state
@@ -222,6 +230,8 @@ class Engine:
     def sample(self, command: Sample) -> Iterator[Event | None]:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
         _, forms, sampler = self._ready()
+        reader = self._reader
+        assert reader is not None  # made with the sampler
         folder = Path(command.checkpoint) if command.checkpoint else None
         if not command.prompts or len(command.prompts) != len(command.seeds):
             raise FlavorError("Nothing to sample.", kind="order")
@@ -233,21 +243,29 @@ class Engine:
         forms.sample(folder is not None, str(folder))
         began = time.perf_counter()
         first, tokens = 0.0, 0
+        ended: list[Text] = []
         for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
-            match event:
-                case Text():
-                    tokens += event.tokens
+            if isinstance(event, Text):
+                ended.append(event)
+                continue
+            first = first or event.first
+            if ended:
+                forms.sample(False, "")
+                traits = reader.read(ended)
+                forms.sample(folder is not None, str(folder))
+                for text, known in zip(ended, traits, strict=True):
+                    tokens += text.tokens
                     yield Candidate(
                         id=command.id,
-                        index=event.index,
-                        text=event.text,
-                        finish=event.finish,
-                        tokens=event.tokens,
-                        cut_at_heading=event.cut_at_heading,
+                        index=text.index,
+                        text=text.text,
+                        finish=text.finish,
+                        tokens=text.tokens,
+                        cut_at_heading=text.cut_at_heading,
+                        traits=known,
                     )
-                case Tick():
-                    first = first or event.first
-                    yield None
+                ended.clear()
+            yield None
         give_back_memory()
         yield Sampled(id=command.id, tokens=tokens, seconds=time.perf_counter() - began, first_token=first)
 
@@ -325,6 +343,10 @@ class Engine:
         rows = runfiles.read_rows(folder / "rows.jsonl", spec.rows_sha256)
         if spec.fingerprint and spec.fingerprint != base.fingerprint:
             raise FlavorError(f"Run {spec.name} was made for another base.", "Start a new run.", "foreign")
+        if spec.lora != self._lora:
+            raise FlavorError(
+                f"Run {spec.name} was made with another [lora].", "Put it back in flavor.toml, or start a new run.", "foreign"
+            )
 
         def save(event: EpochDone, gauges: Gauges, seen: float) -> str:
             name = f"{spec.name}/epoch-{event.epoch:02}"
@@ -335,7 +357,7 @@ class Engine:
             run: Retraining = TasteRun(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
         else:
             run = Retraining(base, forms, spec, rows, save)
-        self._use(folder.parent / Path(spec.parent.replace("/", "/checkpoints/")) if spec.parent else None)
+        self._use(runfiles.checkpoint_folder(folder.parent, spec.parent) if spec.parent else None)
         self._adapter = ""
         if spec.parent is None:
             forms.fresh_adapter(spec.seed)
@@ -346,35 +368,27 @@ class Engine:
     def _save(self, folder: Path, name: str, event: EpochDone, spec: RunSpec, gauges: Gauges, seen: float) -> None:
         """Publish a checkpoint: staged, synced, renamed. It is whole or absent."""
         base, forms, _ = self._ready()
-        checkpoints = folder / "checkpoints"
-        checkpoints.mkdir(exist_ok=True)
-        staging = checkpoints / f".tmp-{os.getpid()}-{event.epoch}"
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        try:
-            state = {
-                key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER).items()
-            }
-            save_file(state, staging / ADAPTER_FILE)
+        state = {key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER).items()}
+
+        def fill(staging: Path) -> CheckpointInfo:
+            save_file(state, staging / checkpoints.WEIGHTS)
             config = forms.peft.peft_config[ADAPTER]
             config.base_model_name_or_path = STARTER_HUB_ID if spec.base == "starter" else spec.base
             config.inference_mode = True
             config.save_pretrained(str(staging))
             config.inference_mode = False
-            info = CheckpointInfo(
-                name=name, epoch=event.epoch, base=spec.base, fingerprint=base.fingerprint,
-                sha256=runfiles.file_sha256(staging / ADAPTER_FILE), loss=event.loss, created=now(), seen=seen,
-                **msgspec.structs.asdict(gauges),
+            return CheckpointInfo(
+                name=name, epoch=event.epoch, base=spec.base, fingerprint=base.fingerprint, sha256="", loss=event.loss, created=now(),
+                seen=seen, manifest=checkpoints.manifest(self._place(), spec), **msgspec.structs.asdict(gauges),
             )  # fmt: skip
-            runfiles.write(staging / "checkpoint.json", info)
-            final = checkpoints / f"epoch-{event.epoch:02}"
-            publish_folder(staging, final)
+
+        final = folder / "checkpoints" / f"epoch-{event.epoch:02}"
+        try:
+            checkpoints.publish(final, fill)
         except OSError as error:
             raise FlavorError(
                 f"The checkpoint could not be written: {error.strerror}.", "Make room; the old checkpoint still serves.", "disk"
             ) from None
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         self._remember(str(final), state)
 
 

@@ -1,12 +1,20 @@
-"""Files that survive a kill: atomic replace, durable append, a lock, and the places outside the workspace. One writer a file."""
+"""Files that survive a kill and a power cut: atomic replace, whole writes, synced names. One writer a file.
+
+Everything that must last goes through the functions here, and they use nothing but `os`: the suites of tests/safety put a recording
+or a failing one in its place.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
+import hashlib
 import json
 import os
+import re
+import stat
 import sys
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,30 +22,122 @@ from typing import Any
 
 from core.errors import FlavorError
 
+PRIVATE = 0o600
+"""Nobody else on the machine reads a workspace."""
+STALE = re.compile(r"\..+\.[0-9a-f]{12}\.tmp|\.tmp-.+")
+"""What a killed writer leaves behind."""
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename or a new name inside `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+def sync(handle: int) -> None:
+    """Return when what was written to `handle` is on the disk. Raises OSError; it must then not be tried again.
+
+    macOS answers an fsync before the drive has written; F_FULLFSYNC waits for it.
+    """
+    if sys.platform == "darwin":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # not on every file system
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    while True:
+        with contextlib.suppress(InterruptedError):
+            os.fsync(handle)
+            return
+
+
+def write_all(handle: int, data: bytes, at: int = 0) -> None:
+    """All of `data` from the byte `at` on, in as many writes as it takes."""
+    view = memoryview(data)
+    while view:
+        try:
+            count = os.pwrite(handle, view, at)
+        except InterruptedError:
+            continue
+        if not count:
+            raise OSError(errno.EIO, "nothing could be written")
+        view, at = view[count:], at + count
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """The first `limit` bytes of a regular file, or all of them. Raises OSError; a link, a device or a pipe is refused."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        parts, missing = [], status.st_size if limit is None else min(limit, status.st_size)
+        while missing and (part := os.read(handle, missing)):
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
     finally:
         os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """The hash of a regular file's bytes, in hex. Raises OSError."""
+    digest = hashlib.sha256()
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        while part := os.read(handle, 1 << 20):
+            digest.update(part)
+    finally:
+        os.close(handle)
+    return digest.hexdigest()
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything of that name, a dead link included."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder, sorted; nothing where it is absent."""
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable: a rename, a new file, a removal."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """See that the folder is there, durably. Raises OSError where it cannot be made or is something else, a link for instance."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            raise
+        return
+    sync_folder(folder.parent)
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace `path` by `data`: after a crash at any instant it holds the old bytes or the new, never a mixture.
 
-    Temporary file beside it, fsync, rename, fsync of the folder. Raises OSError; the old file is then untouched.
+    Temporary file beside it, fsync, rename, fsync of the folder. Raises OSError; the old file is then untouched, unless it was the last
+    step that failed. A link of that name is replaced, not followed.
     """
     raw = data.encode() if isinstance(data, str) else data
-    path = path.resolve()
     name = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
-    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        try:
+            write_all(handle, raw)
+            sync(handle)
+        finally:
+            os.close(handle)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -46,9 +146,40 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     sync_folder(path.parent)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """A new file, not yet synced: for a folder that is published whole."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    try:
+        write_all(handle, data)
+    finally:
+        os.close(handle)
+
+
 def write_json(path: Path, value: Any) -> None:
     """`value` as readable JSON, atomically."""
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+_SEAL = re.compile(rb',\n "crc32": "([0-9a-f]{8})"\n\}\n\Z')
+
+
+def seal(value: dict[str, Any]) -> bytes:
+    """`value` as readable JSON that says whether it is whole: its last entry is the checksum of what stands before."""
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode()[:-2]
+    return b'%s,\n "crc32": "%08x"\n}\n' % (text, zlib.crc32(text))
+
+
+def unseal(data: bytes, must: bool = True) -> bytes:
+    """The JSON in what `seal` gave. Raises ValueError where it is not whole; JSON without a seal passes unless it `must` have one."""
+    match = _SEAL.search(data, max(0, len(data) - 40))
+    if not match:
+        if must:
+            raise ValueError("it is not whole")
+        return data
+    text = data[: match.start()]
+    if int(match[1], 16) != zlib.crc32(text):
+        raise ValueError("it is not as it was written")
+    return text + b"}"
 
 
 def read_json(path: Path) -> Any:
@@ -62,14 +193,75 @@ def read_json(path: Path) -> Any:
 
 
 def publish_folder(staging: Path, final: Path) -> None:
-    """Rename a finished folder into place, every file in it synced first: whole or absent."""
-    for name in sorted(staging.rglob("*")):
-        if name.is_file():
-            with open(name, "rb") as file:
-                os.fsync(file.fileno())
-    sync_folder(staging)
+    """Rename a finished folder into place, everything in it synced first: whole or absent."""
+    _sync_tree(staging)
     os.rename(staging, final)
     sync_folder(final.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    for name in names(folder):
+        path = folder / name
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            _sync_tree(path)
+            continue
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            sync(handle)
+        finally:
+            os.close(handle)
+    sync_folder(folder)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it; links are not followed. What is absent already is no error."""
+    try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            return os.unlink(path)
+        for name in names(path):
+            remove_tree(path / name)
+        os.rmdir(path)
+    except FileNotFoundError:
+        return None
+
+
+def free_place(workspace: Path, name: str) -> Path:
+    """A new name in the workspace's folder `damaged/`, where originals are kept before anything takes their place."""
+    folder = workspace / "damaged"
+    make_folder(folder)
+    number = 1 + max((int(old[:4]) for old in names(folder) if old[:4].isdigit()), default=0)
+    return folder / f"{number:04}-{name}"
+
+
+def keep_aside(workspace: Path, path: Path) -> Path:
+    """Give a file of the workspace a second name in `damaged/`, durably, so that its first may be replaced. Returns the second."""
+    place = free_place(workspace, path.name)
+    try:
+        os.link(path, place, follow_symlinks=False)
+        sync_folder(place.parent)
+    except OSError:  # not every file system has second names
+        write_atomic(place, read_bytes(path))
+    return place
+
+
+def stale(*folders: Path) -> list[Path]:
+    """What killed writers left in these folders. Only for the one writer, or what it is writing would be among them."""
+    return [folder / name for folder in folders for name in names(folder) if STALE.fullmatch(name)]
+
+
+def sweep(workspace: Path) -> None:
+    """Remove what killed writers left in a workspace. Never raises; the next start tries again."""
+    with contextlib.suppress(OSError):
+        for path in stale(*folders_of(workspace)):
+            with contextlib.suppress(OSError):
+                remove_tree(path)
+
+
+def folders_of(workspace: Path) -> list[Path]:
+    """Every folder of a workspace in which something is written. Raises OSError."""
+    runs = [workspace / "runs" / name for name in names(workspace / "runs")]
+    inner = [workspace / name for name in ("drafts", "snapshots", "damaged", "runs")]
+    return [workspace, *inner, *runs, *(run / "checkpoints" for run in runs)]
 
 
 def now() -> str:
@@ -106,36 +298,9 @@ def state_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "flavor-tui"
 
 
-class Lock:
-    """An flock on a file that is never replaced: freed by the kernel whatever way its holder dies."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._handle: int | None = None
-
-    def acquire(self) -> str | None:
-        """None once it is ours; else who holds it, in words."""
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 400).decode("utf-8", "replace").strip()
-            os.close(handle)
-            return holder or "another session"
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} since {now()}".encode(), 0)
-        self._handle = handle
-        return None
-
-    def release(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-
 def read_jsonl(path: Path) -> Iterator[Any]:
     """The values of a JSON-lines file; a torn last line is left out (its writer was killed)."""
-    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            with contextlib.suppress(ValueError):
+    with contextlib.suppress(OSError):
+        for line in read_bytes(path).split(b"\n"):
+            with contextlib.suppress(ValueError, RecursionError):
                 yield json.loads(line)

@@ -3,11 +3,9 @@ folder is ever run."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import json
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +14,18 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from core import starter
+from core import calibration, starter
+from core.basefolder import ALLOWED, check_folder
 from core.config import STARTER
 from core.errors import FlavorError
-from core.files import read_json
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-ALLOWED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
 STARTER_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
-
+PROBE = (
+    "It's 1,234 o'clock; the  keeper's lamp\tburned: “whale-fat”, naïve façades, straße, ελληνικά, Кириллица, 漢字かな, 👩‍🚀!\n\n# Heading\n"
+    "Unbelievable, internationalisation; def f(x): return x**2 == 3.14159  # HTTP/2 ABCabc\n"
+)
+"""A text by whose tokens two tokenizers with the same pieces are told apart."""
 Progress = tuple[str, float | None]
 """What is being done, and the share of it that is over."""
 
@@ -41,6 +42,7 @@ class Base:
     four_bit: bool
     compute: torch.dtype
     note: str
+    tokenizer_hash: str = ""
 
 
 def fingerprint(folder: Path) -> str:
@@ -56,84 +58,27 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _check_folder(folder: Path, name: str) -> Path:
-    """`folder` if its model may be loaded. Raises FlavorError with the reason where not."""
-    settings = read_json(folder / "config.json")
-    if "auto_map" in settings or "auto_map" in (read_json(path) if (path := folder / "tokenizer_config.json").exists() else {}):
-        raise FlavorError(f"{name} needs code of its own to run, which is never executed here.", "Choose another base.", "model")
-    weights = [path for path in folder.glob("*.safetensors") if path.stat().st_size > 1024]
-    if not weights:
-        other = ", ".join(sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth")))
-        reason = f"only pickles ({other})" if other else "no whole .safetensors file"
-        raise FlavorError(f"{name} has {reason}.", "Weights must be safetensors or GGUF.", "model")
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        missing = sorted({part for part in read_json(index)["weight_map"].values() if not (folder / part).exists()})
-        if missing:
-            raise FlavorError(f"{name} lacks {missing[0]} ({len(missing)} file(s) missing).", "Load it again to complete it.", "model")
-    return folder
+def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What tells two tokenizers apart: their pieces, their special ones, and how they cut a text with many kinds of characters.
+
+    Not the hash of their files, which other versions of the same library write otherwise.
+    """
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])
+    told = [pieces, sorted(tokenizer.all_special_ids), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer(PROBE).input_ids]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
-def _download(name: str) -> Iterator[Progress | Path]:
-    """Bring a hub model into the local Hugging Face cache: progress, and last its folder. Resumes what was begun."""
+def cached(name: str) -> Path:
+    """Where a hub model is on this machine. Raises FlavorError where it is not: no network is ever used to load one."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-    from tqdm.auto import tqdm
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    with contextlib.suppress(LocalEntryNotFoundError, OSError, FlavorError):
-        folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=ALLOWED))
-        yield _check_folder(folder, name)  # cached and whole: no network
-        return
-
-    bars: list[Any] = []
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": False, "file": _Nowhere()})
-            if kwargs.get("unit") == "B":
-                bars.append(self)
-
-    outcome: list[Path | BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(Path(snapshot_download(name, allow_patterns=ALLOWED, tqdm_class=Bar)))
-        except BaseException as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)  # a cancelled download ends with the worker; the parts stay
-    thread.start()
-    while thread.is_alive():
-        total = sum(bar.total or 0 for bar in bars)
-        done = sum(bar.n for bar in bars)
-        yield f"downloading {name}" + (f", {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""), done / total if total else None
-        time.sleep(0.2)
-    match outcome[0]:
-        case Path() as folder:
-            yield _check_folder(folder, name)
-        case GatedRepoError():
-            raise FlavorError(
-                f"{name} is gated: your account has no access.", "Accept its licence on its page, then `hf auth login`.", "access"
-            )
-        case RepositoryNotFoundError():
-            raise FlavorError(f"There is no model {name!r} on the hub, or it is private.", "Check the id, or `hf auth login`.", "missing")
-        case HfHubHTTPError() as error if error.response is not None and error.response.status_code in (401, 403):
-            raise FlavorError(f"The hub refused access to {name}.", "`hf auth login`, then try again.", "access")
-        case error:
-            reason = " ".join(str(error).split())[:120]
-            raise FlavorError(
-                f"{name} could not be downloaded: {reason}.", "Check the network; what came stays, and is resumed.", "network"
-            )
-
-
-class _Nowhere:
-    """A file that takes a progress bar's drawing and shows none."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass
+    try:
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=ALLOWED))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        raise FlavorError(
+            f"{name} is not on this machine.", "D downloads it from the hub (or: flavor-tui download WORKSPACE).", "absent"
+        ) from None
 
 
 def locate(name: str) -> Iterator[Progress | Path]:
@@ -147,9 +92,9 @@ def locate(name: str) -> Iterator[Progress | Path]:
             yield "converting the GGUF file (once)", None
         yield starter.convert(gguf)
     elif path.is_dir():
-        yield _check_folder(path.resolve(), name)
+        yield check_folder(path.resolve(), name)
     elif HUB_ID.fullmatch(name) and not name.startswith("."):
-        yield from _download(name)
+        yield check_folder(cached(name), name)
     else:
         raise FlavorError(f"{name!r} is no model.", "Give `starter`, a hub id like org/name, a folder, or a .gguf file.", "missing")
 
@@ -175,7 +120,7 @@ def four_bit_problem(device: str) -> str:
     return ""
 
 
-def load(name: str, quantization: str) -> Iterator[Progress | Base]:
+def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Progress | Base]:
     """Make a base resident: progress, and last the `Base`. Raises FlavorError with a remedy."""
     folder: Path | None = None
     for step in locate(name):
@@ -207,4 +152,7 @@ def load(name: str, quantization: str) -> Iterator[Progress | Base]:
         raise FlavorError(f"{name} has no end token, so it could never learn to end.", "Choose another base.", "model")
     model.requires_grad_(False)
     model.eval()
-    yield Base(name, model, tokenizer, fingerprint(folder), device, four_bit, compute, note)
+    mark = fingerprint(folder)
+    if four_bit and calibrate and model.num_parameters() <= calibration.LARGEST:
+        yield from calibration.calibrated(model, tokenizer, folder, mark)
+    yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer))

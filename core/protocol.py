@@ -41,6 +41,8 @@ class Load(Command, frozen=True, tag="load"):
     base: str
     quantization: str
     lora: Lora
+    calibrate: bool = False
+    """Choose the codes of a small base's 4 bits by what they do to it; once, then they are kept."""
 
 
 class Sample(Command, frozen=True, tag="sample"):
@@ -75,7 +77,11 @@ class Cancel(Command, frozen=True, tag="cancel"):
     of: int
 
 
-AnyCommand = Load | Sample | Train | Evaluate | Cancel
+class Ping(Command, frozen=True, tag="ping"):
+    """Answered at once with a `Pong`, whatever is going on."""
+
+
+AnyCommand = Load | Sample | Train | Evaluate | Cancel | Ping
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -108,6 +114,19 @@ class Loaded(Event, frozen=True, tag="loaded"):
     """Bytes that training will need on top, by estimate."""
 
 
+class Traits(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What a model tells of a text, for the ranking; a list of numbers on the wire and on the disk."""
+
+    own: float = 0.0
+    """Mean log-probability of its tokens under the model that wrote it, before any filter, nats a token."""
+    weakest: float = 0.0
+    """The least such mean over eight tokens in a row."""
+    base: float = 0.0
+    """Mean log-probability of its tokens under the bare base, which is shown the text alone."""
+    place: list[float] = []
+    """What it is about: a random projection of the base's mean last hidden state."""
+
+
 class Candidate(Event, frozen=True, tag="candidate"):
     """One text of a `Sample` ended: `finish` is stop (by itself) or length (cut off)."""
 
@@ -117,6 +136,7 @@ class Candidate(Event, frozen=True, tag="candidate"):
     tokens: int
     cut_at_heading: bool = False
     """It had begun a new heading; what followed was cut off."""
+    traits: Traits | None = None
 
 
 class Sampled(Event, frozen=True, tag="sampled"):
@@ -203,7 +223,13 @@ class Failed(Event, frozen=True, tag="failed"):
     kind: str = "error"
 
 
-AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Cancelled | Failed
+class Pong(Event, frozen=True, tag="pong"):
+    """A sign of life. `beats` grows while the work gets on."""
+
+    beats: int
+
+
+AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Cancelled | Failed | Pong
 LAST = (Loaded, Sampled, Trained, Evaluated, Cancelled, Failed)
 """The events that end a command."""
 

@@ -6,7 +6,10 @@ checkpoint.json}, result.json (last: the commit mark)
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,12 +18,14 @@ import msgspec
 
 from core.config import Lora, Training
 from core.errors import FlavorError
-from core.files import write_json
+from core.files import read_bytes, seal, unseal, write_atomic
 from core.protocol import Row
 from core.task import Segment, Task
+from core.text import short
 
 T = TypeVar("T")
 
+CHECKPOINT = re.compile(r"\d{4,18}/epoch-\d{2,9}")
 BASE = "base"
 """The name of no checkpoint: the base model itself."""
 
@@ -71,6 +76,15 @@ class RunSpec(msgspec.Struct, frozen=True):
     pairs_sha256: str = ""
 
 
+class Manifest(msgspec.Struct, frozen=True):
+    """What a checkpoint must be, to be used: every file beside `checkpoint.json` by its hash, and what it was made with."""
+
+    files: dict[str, str]
+    tokenizer: str
+    rows_sha256: str
+    versions: dict[str, str] = {}
+
+
 class CheckpointInfo(msgspec.Struct, frozen=True):
     """`checkpoint.json`: what the adapter beside it is, and the hash it must have."""
 
@@ -91,6 +105,8 @@ class CheckpointInfo(msgspec.Struct, frozen=True):
     """These as in `protocol.Gauges`."""
     seen: float | None = None
     """Median epochs that its rows were seen, over its whole lineage."""
+    manifest: Manifest | None = None
+    """None: saved by an earlier version, which kept the hash of the weights only."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -113,19 +129,41 @@ class Result(msgspec.Struct, frozen=True):
     """Held-out loss of the parent, where there is one."""
 
 
+def checkpoint_folder(runs: Path, name: str) -> Path:
+    """Where in the folder `runs` a checkpoint's files are. Raises FlavorError where `name` is no name of one."""
+    if not CHECKPOINT.fullmatch(name):
+        raise FlavorError(f"{short(name)!r} is no name of a checkpoint.", "For instance 0007/epoch-02.", "missing")
+    return runs / name.replace("/", "/checkpoints/", 1)
+
+
+def going_on(run: Path) -> bool:
+    """Whether some process is carrying the run out: it holds its metrics locked, and a killed one holds nothing."""
+    try:
+        handle = os.open(run / "metrics.jsonl", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def read(path: Path, kind: type[T]) -> T:
     """A file of a run, typed. Raises FlavorError naming it where it is absent or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(unseal(read_bytes(path), must=False), type=kind)
     except FileNotFoundError:
         raise FlavorError(f"{path} is missing.", kind="missing") from None
-    except (msgspec.MsgspecError, OSError) as error:
+    except (msgspec.MsgspecError, OSError, ValueError) as error:
         raise FlavorError(f"{path} is damaged: {error}.", kind="damaged") from None
 
 
 def write(path: Path, value: msgspec.Struct) -> None:
-    """A file of a run, atomically."""
-    write_json(path, msgspec.to_builtins(value))
+    """A file of a run, atomically, with a checksum."""
+    write_atomic(path, seal(msgspec.to_builtins(value)))
 
 
 def encode_rows(rows: Sequence[Row | Pair]) -> bytes:
@@ -134,7 +172,7 @@ def encode_rows(rows: Sequence[Row | Pair]) -> bytes:
 
 
 def _read_lines(path: Path, sha256: str, kind: type[T]) -> list[T]:
-    data = path.read_bytes()
+    data = read_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise FlavorError(f"{path} was changed since the run was made.", "Start a new run.", "damaged")
     return [msgspec.json.decode(line, type=kind) for line in data.splitlines()]

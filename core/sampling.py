@@ -39,6 +39,8 @@ class Text:
     finish: str
     tokens: int
     cut_at_heading: bool
+    likelihoods: tuple[float, ...]
+    """Log-probability (nats) of every drawn token, the end token included, under the model itself: before penalties and filters."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class _Writing:
     tokens: list[int] = field(default_factory=list)
     breakers: list[bool] = field(default_factory=list)
     data: bytes = b""
+    likelihoods: list[float] = field(default_factory=list)
 
 
 class Sampler:
@@ -98,10 +101,13 @@ class Sampler:
         texts = [_Writing(row) for row in range(len(prompts))]
         for step in range(settings.max_tokens):
             rows = [text.row for text in texts]
-            scores = self._judge(logits.float().cpu(), texts, step, settings, allowed)
+            own = logits.float().cpu()
+            scores = self._judge(own.clone(), texts, step, settings, allowed)
             picked = draw(probabilities(scores, settings, uniform[rows, 1, step], self.end), uniform[rows, 0, step])
+            likelihoods = own.gather(-1, picked.unsqueeze(-1)).squeeze(-1) - own.logsumexp(-1)
             going = []
-            for place, (text, token) in enumerate(zip(texts, picked.tolist(), strict=True)):
+            for place, (text, token, likelihood) in enumerate(zip(texts, picked.tolist(), likelihoods.tolist(), strict=True)):
+                text.likelihoods.append(likelihood)
                 ended = self._write(text, token, settings)
                 if ended:
                     yield ended
@@ -158,16 +164,18 @@ class Sampler:
     def _write(self, text: _Writing, token: int, settings: Sampling) -> Text | None:
         """Append a token; the finished text, where it ends with it."""
         if token == self.end:
-            return Text(text.row, self._decode(text.tokens).strip(), "stop", len(text.tokens), False)
+            return self._finish(text, "stop")
         piece = self._pieces[token]
         text.tokens.append(token)
         text.breakers.append(any(byte in BREAKERS for byte in piece))
         text.data += piece
         if b"#" in piece and (cut := self._cut(text.tokens)) is not None:
-            return Text(text.row, cut, "stop", len(text.tokens), True)
-        if len(text.tokens) == settings.max_tokens:
-            return Text(text.row, self._decode(text.tokens).strip(), "length", len(text.tokens), False)
-        return None
+            return self._finish(text, "stop", cut)
+        return self._finish(text, "length") if len(text.tokens) == settings.max_tokens else None
+
+    def _finish(self, text: _Writing, finish: str, cut: str | None = None) -> Text:
+        content = self._decode(text.tokens).strip() if cut is None else cut
+        return Text(text.row, content, finish, len(text.tokens), cut is not None, tuple(text.likelihoods))
 
     def _decode(self, tokens: list[int]) -> str:
         return clean(self.tokenizer.decode(tokens, skip_special_tokens=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -88,5 +87,4 @@ def convert(gguf: Path) -> Path:
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    os.chmod(folder, 0o755)
     return folder

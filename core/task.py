@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from core.errors import FlavorError
-from core.text import clean_line
+from core.text import clean_line, short
 
 HEADING_WEIGHT = 0.0
 """A heading that is the same in every row teaches nothing and only dilutes the mean."""
@@ -47,7 +47,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for choice in allowed:
             if choice.casefold() == value.casefold():
                 return choice
-        raise FlavorError(f"{self.name} cannot be {value!r}.", f"It is one of {', '.join(allowed)}.", kind="field")
+        raise FlavorError(f"{self.name} cannot be {short(value)!r}.", f"It is one of {', '.join(allowed)}.", kind="field")
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +65,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if field.name.casefold() == wanted:
                 return field
         known = ", ".join(f.name for f in self.fields) or "none"
-        raise FlavorError(f"There is no field {name!r} in this task.", f"Its fields: {known}.", kind="field")
+        raise FlavorError(f"There is no field {short(name)!r} in this task.", f"Its fields: {known}.", kind="field")
 
     def check(self, values: Mapping[str, str]) -> dict[str, str]:
         """`values` by the fields' own names and order, empty ones left out. Raises FlavorError on unknown or wrong ones."""

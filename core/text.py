@@ -3,6 +3,7 @@ silently: what a terminal would obey or hide is written out as a visible mark, s
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -10,22 +11,73 @@ from core.errors import FlavorError
 
 MAX_TEXT = 20_000
 """Characters in one text; far above any flavour text, far below what slows a screen down."""
+MAX_STACK = 16
+"""Combining marks on one letter; more of them only overlap its neighbours, and take quadratic time to order."""
 
-# C0 without tab and newline, DEL, C1; lone surrogates; bidi controls, the byte order mark and the invisible tag block. ZWJ and
-# ZWNJ stay: emoji and Persian need them.
-_HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+# C0 without tab and newline, DEL, C1; lone surrogates; bidi controls; what Unicode lets a display ignore (soft hyphens, zero-width
+# spaces, fillers, tags, variation selectors of ideographs); annotations, noncharacters.
+_HOSTILE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+_JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]+")
+_JOINED = re.compile("[\u0590-\u1fff\u2600-\u27bf\u2b00-\u2bff\u3000-\ud7ff\uf900-\ufdff\ufe70-\uff9f\U00010000-\U000dffff]")
+"""Between two of these a joiner does something: emoji, Arabic, the scripts of India."""
+_PICTURE = re.compile("[0-9#*\xa9\xae\u203c-\u3299\U0001f000-\U0001faff]")
+"""After one of these a variation selector chooses between text and picture."""
+_DENSE = re.compile(rf"[^\w\x00-\u02ff]{{{MAX_STACK + 1},}}")
 
 
-def _mark(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return chr(0x2400 + code) if code < 0x20 else f"<U+{code:04X}>"
+class _Marks:
+    """Writes out what must be seen, and remembers what it was."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def mark(self, char: str) -> str:
+        code = ord(char)
+        self.found.append(f"U+{code:04X}")
+        return chr(0x2400 + code) if code < 0x20 else f"<U+{code:04X}>"
+
+    def hostile(self, match: re.Match[str]) -> str:
+        return self.mark(match.group())
+
+    def joiners(self, match: re.Match[str]) -> str:
+        """A run of joiners and selectors as it is, where its neighbours need it: at most one selector, then at most one joiner."""
+        run, text = match.group(), match.string
+        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+        rest = run[1:] if run[0] in "\ufe0e\ufe0f" else run
+        chosen = rest == run or _PICTURE.match(before)
+        joined = not rest or (rest in ("\u200c", "\u200d") and _JOINED.match(before) and _JOINED.match(after))
+        return run if chosen and joined else "".join(map(self.mark, run))
+
+    def stacks(self, match: re.Match[str]) -> str:
+        """Of a long run of high characters that are no letters, the combining marks beyond `MAX_STACK` on one letter written out."""
+        out, height = [], 0
+        for char in match.group():
+            height = height + 1 if unicodedata.category(char)[0] == "M" else 0
+            out.append(char if height <= MAX_STACK else self.mark(char))
+        return "".join(out)
+
+    def clean(self, text: str) -> str:
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        text = text.replace("\u2028", "\n").replace("\u2029", "\n").replace("\x85", "\n").expandtabs(4)
+        text = _DENSE.sub(self.stacks, _HOSTILE.sub(self.hostile, text))
+        text = _JOINERS.sub(self.joiners, unicodedata.normalize("NFC", text))  # after NFC, which may reorder their neighbours
+        return _DENSE.sub(self.stacks, unicodedata.normalize("NFC", text))
 
 
 def clean(text: str) -> str:
-    """`text` with Unix newlines, no tabs, in NFC, and every control or direction character as a visible mark. Idempotent."""
-    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    text = text.replace("\u2028", "\n").replace("\u2029", "\n").replace("\x85", "\n").expandtabs(4)
-    return unicodedata.normalize("NFC", _HOSTILE.sub(_mark, text))
+    """`text` with Unix newlines, no tabs, in NFC, and every control, direction or invisible character as a visible mark. Idempotent."""
+    return text if text.isascii() and text.isprintable() else _Marks().clean(text)
+
+
+def hidden(text: str) -> str:
+    """A character of `text` that a terminal would hide or obey, as U+202E; empty where there is none."""
+    marks = _Marks()
+    marks.clean(text)
+    return marks.found[0] if marks.found else ""
 
 
 def clean_line(text: str) -> str:
@@ -33,9 +85,16 @@ def clean_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def short(text: str, limit: int = 60) -> str:
+    """`clean_line` of something that may be very long, for a message."""
+    line = clean_line(text[: 4 * limit])
+    return line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
+
+
 def check_text(text: str) -> str:
     """`text` as it may be stored. Raises FlavorError where it is empty or huge."""
-    text = clean(text).strip()
+    if len(text) <= 2 * MAX_TEXT:  # else it need not even be looked at
+        text = clean(text).strip()
     if not text:
         raise FlavorError("The text is empty.", "Write something first.", "empty")
     if len(text) > MAX_TEXT:
@@ -50,7 +109,17 @@ def is_clean(text: str) -> bool:
 
 def strip_controls(text: str) -> str:
     """Drop what must never reach a terminal. The last line of defence, for output that did not pass `clean`."""
-    return _HOSTILE.sub("", text)
+    return _HOSTILE.sub("", text).replace("\n", " ").replace("\t", " ")
+
+
+def has_controls(text: str) -> bool:
+    """Whether `strip_controls` would change `text`."""
+    return bool(_HOSTILE.search(text)) or "\n" in text or "\t" in text
+
+
+def to_json(value: object) -> str:
+    """`value` as one line of JSON that is readable and holds nothing that a terminal would hide or obey."""
+    return _HOSTILE.sub(lambda match: json.dumps(match.group())[1:-1], json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def words(text: str) -> list[str]:

@@ -6,10 +6,12 @@ One thread reads commands and marks cancelled ones; the main thread works. The e
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -29,10 +31,30 @@ if __name__ == "__main__":
 
 import msgspec
 
+from core.environment import mask
 from core.errors import FlavorError
-from core.protocol import LAST, AnyCommand, Cancel, Cancelled, Evaluate, Event, Failed, Load, Loading, Sample, Train, decode_command, encode
+from core.protocol import (
+    LAST,
+    AnyCommand,
+    Cancel,
+    Cancelled,
+    Evaluate,
+    Event,
+    Failed,
+    Load,
+    Loading,
+    Ping,
+    Pong,
+    Sample,
+    Train,
+    decode_command,
+    encode,
+)  # fmt: skip
+from core.text import short
 
 log = logging.getLogger("worker")
+PR_SET_PDEATHSIG = 1
+"""From <sys/prctl.h>."""
 
 
 class Worker:
@@ -43,6 +65,8 @@ class Worker:
         self._wire = wire
         self._todo: queue.SimpleQueue[AnyCommand] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
+        self._beats = 0
+        self._writing = threading.Lock()
 
     def _read(self) -> None:
         for line in self._commands:
@@ -53,14 +77,17 @@ class Worker:
                 continue
             if isinstance(command, Cancel):
                 self._cancelled.add(command.of)
+            elif isinstance(command, Ping):
+                self._send(Pong(id=command.id, beats=self._beats))
             else:
                 self._todo.put(command)
         os._exit(0)  # the client is gone, however it went
 
     def _send(self, event: Event) -> None:
         line = memoryview(encode(event))
-        while line:
-            line = line[self._wire.write(line) :]
+        with self._writing:
+            while line:
+                line = line[self._wire.write(line) :]
 
     def run(self) -> None:
         """Work until stdin ends."""
@@ -96,6 +123,7 @@ class Worker:
                 self._send(Cancelled(id=number))
                 return
             for event in events:
+                self._beats += 1
                 if event is not None:
                     self._send(event)
                 if number in self._cancelled and not isinstance(event, LAST):
@@ -108,7 +136,7 @@ class Worker:
 def _failure(number: int, error: Exception) -> Failed:
     if isinstance(error, FlavorError):
         return Failed(id=number, message=error.message, hint=error.hint, kind=error.kind)
-    name, text = type(error).__name__, " ".join(str(error).split())[:200]
+    name, text = type(error).__name__, mask(short(str(error), 200))
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text or "out of memory" in text.lower():
         return Failed(
             id=number,
@@ -121,12 +149,39 @@ def _failure(number: int, error: Exception) -> Failed:
     return Failed(id=number, message=f"{name}: {text}", hint="The worker's log has the details.", kind="fault")
 
 
-def main() -> None:
+class Masked(logging.Formatter):
+    """Log lines without tokens."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
+
+
+def _start_log() -> None:
     faulthandler.enable()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Masked("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.captureWarnings(True)
+
+
+def be_modest() -> None:
+    """Where something must go, it is this process: after the screen in turn, before it when memory runs out, and never without it.
+
+    Its own end is asked of the kernel too (Linux), since a process that was stopped does not see its stdin end.
+    """
+    os.umask(0o077)
     with contextlib.suppress(OSError):
-        os.nice(5)  # the screen's process comes first
+        os.nice(5)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500")
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    _start_log()
+    be_modest()
     Worker(sys.stdin.buffer, _wire).run()
 
 

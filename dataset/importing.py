@@ -1,136 +1,227 @@
-"""Rows from files: .jsonl, .csv, .md (the heading form), .txt. All or nothing, with errors that name file, line and remedy."""
+"""Rows from files: .jsonl, .csv, .md (the heading form), .txt. All or nothing, with one error that names file, line and remedy.
+
+A file may come from anyone, so it is read in one pass, a line at a time, and everything in it is bounded: bytes, lines, the length
+of a line, rows. What a terminal would hide or obey is refused, for nobody looks at imported rows one by one before they are trained on.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
+import math
 import re
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 from core.errors import FlavorError
+from core.reading import decode, read_regular
 from core.task import Task
-from core.text import check_text
+from core.text import MAX_TEXT, check_text, hidden, short
 from dataset.rows import Parsed
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_ROWS = 10_000
+MAX_LINES = 1_000_000
+MAX_LINE = 1 << 20
+"""Characters in one line: six for each of a text written out as \\uXXXX would be 120,000."""
+MAX_COLUMNS = 1000
 SUFFIXES = (".jsonl", ".csv", ".md", ".txt")
+
+Lines = Iterator[tuple[int, str]]
 
 
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """A regular file as text. Raises FlavorError where it is absent, too large, a device, or not UTF-8 (with the byte)."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise FlavorError(f"{path} cannot be opened: {error.strerror}.", "Check the name.", "missing") from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise FlavorError(f"{path} is not a regular file.", "Give a file.", "import")
-    with os.fdopen(handle, "rb") as file:
-        if status.st_size > limit:
-            raise FlavorError(f"{path} has {status.st_size} bytes; the limit is {limit}.", "Split it.", "import")
-        data = file.read(limit + 1)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FlavorError(f"{path} is not UTF-8 at byte {error.start}.", "Save it as UTF-8.", "import") from None
+    return decode(_bytes(path, limit), path)
 
 
-def _jsonl(text: str, task: Task) -> Iterator[tuple[int, Parsed]]:
-    for number, line in enumerate(text.split("\n"), 1):
+def _bytes(path: Path, limit: int) -> bytes:
+    try:
+        return read_regular(path, limit, "import")
+    except FileNotFoundError:
+        raise FlavorError(f"{path} cannot be opened: No such file or directory.", "Check the name.", "missing") from None
+
+
+def _wrong(message: str, hint: str) -> NoReturn:
+    raise FlavorError(message, hint, "import")
+
+
+def _lines(data: bytes) -> Lines:
+    """The lines of a file with their numbers, without their ends. Decoded as they are read, so that a long file is never held twice."""
+    file = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        if number > MAX_LINES:
+            _wrong(f"line {number}: more than {MAX_LINES} lines.", "Split the file.")
+        if len(line) == MAX_LINE:
+            _wrong(f"line {number} has {MAX_LINE} characters or more.", "One row a line, and nothing else in it.")
+        yield number, line.rstrip("\r\n")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it names {short(next(name for name in names if names.count(name) > 1), 20)!r} twice")
+    return found
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and value not in (math.inf, -math.inf)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_no_doubles, parse_constant=_no_constant)
+
+
+def _jsonl(lines: Lines, task: Task) -> Iterator[tuple[int, Parsed]]:
+    known = {field.name for field in task.fields}
+    for number, line in lines:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = _decoder.decode(line)
         except (ValueError, RecursionError) as error:
-            raise FlavorError(f"line {number} is not JSON ({str(error)[:80]}).", "One object a line.", "import") from None
+            _wrong(f"line {number} is not JSON ({short(str(error), 80)}).", "One object a line.")
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-            raise FlavorError(f"line {number} has no text.", 'A row: {"text": "...", "fields": {"Name": "value"}}.', "import")
+            _wrong(f"line {number} has no text.", 'A row: {"text": "...", "fields": {"Name": "value"}}.')
         fields = row.get("fields")
         if fields is None:  # fields may also stand beside the text; whatever is not a field of the task is then ignored
-            known = {field.name for field in task.fields}
             fields = {name: value for name, value in row.items() if name in known}
-        if not isinstance(fields, dict) or not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in fields.values()):
-            raise FlavorError(f"line {number}: fields must be an object of texts.", '{"Name": "value"}', "import")
-        yield number, (row["text"], {str(name): str(value) for name, value in fields.items()})
+        if not isinstance(fields, dict) or not all(map(_is_value, fields.values())):
+            _wrong(f"line {number}: fields must be an object of texts.", '{"Name": "value"}')
+        yield number, (row["text"], {name: str(value) for name, value in fields.items()})
 
 
-def _csv(text: str, task: Task) -> Iterator[tuple[int, Parsed]]:
+def _csv(lines: Lines, task: Task) -> Iterator[tuple[int, Parsed]]:
+    reader = csv.reader((line + "\n" for _, line in lines), strict=True)
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        if "text" not in (reader.fieldnames or []):
-            raise FlavorError("the first line has no column `text`.", "Name the columns: text, and one for each field.", "import")
-        for row in reader:
-            if None in row:
-                raise FlavorError(f"line {reader.line_num} has more cells than columns.", "Quote cells that hold commas.", "import")
-            yield reader.line_num, (row.pop("text") or "", {name: value or "" for name, value in row.items()})
+        names = next(reader, [])
+        if "text" not in names:
+            _wrong("the first line has no column `text`.", "Name the columns: text, and one for each field.")
+        if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+            _wrong(f"the first line has more than {MAX_COLUMNS} columns, or two of one name.", "Each field once.")
+        before = reader.line_num
+        for cells in reader:
+            number, before = before + 1, reader.line_num
+            if len(cells) > len(names):
+                _wrong(f"line {number} has more cells than columns.", "Quote cells that hold commas.")
+            row = dict(zip(names, [*cells, *[""] * (len(names) - len(cells))], strict=True))
+            if cells:
+                yield number, (row.pop("text"), row)
     except csv.Error as error:
-        raise FlavorError(f"line {reader.line_num}: {error}.", "Write it as RFC 4180 CSV.", "import") from None
+        _wrong(f"line {reader.line_num}: {error}.", "Write it as RFC 4180 CSV.")
 
 
-def _markdown(text: str, task: Task) -> Iterator[tuple[int, Parsed]]:
-    lines = text.replace("\r\n", "\n").split("\n")
-    starts = [number for number, line in enumerate(lines) if re.match(r"#\s", line)]
-    if not starts:
-        raise FlavorError("line 1: there is no `# Heading`.", "Each text stands under its own `# Heading`.", "import")
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        fields: dict[str, str] = {}
-        body: list[str] = []
-        section = ""
-        for number in range(start + 1, end):
-            line = lines[number]
-            if match := re.match(r"##\s+(.+)", line):
-                section = match.group(1).strip()
-                body = []
-            elif section == task.attributes_heading and task.fields:
-                name, colon, value = line.partition(":")
-                if line.strip() and not colon:
-                    raise FlavorError(f"line {number + 1} is not `Name: value`.", "One attribute a line.", "import")
-                if line.strip():
-                    fields[name.strip()] = value.strip()
-            else:
-                body.append(line)
-        yield start + 1, ("\n".join(body).strip(), fields)
+class _Block:
+    """The lines of one text, gathered up to the limit of a text."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self._lines: list[str] = []
+        self._size = 0
+
+    def add(self, number: int, line: str) -> None:
+        if not self._lines:
+            if not line.strip():
+                return
+            self.start = number
+        self._lines.append(line)
+        self._size += len(line) + 1
+        if self._size > 2 * MAX_TEXT:
+            _wrong(f"line {self.start}: the text that begins here is too long.", f"At most {MAX_TEXT} characters.")
+
+    def take(self) -> str:
+        """The text so far; the block is empty again."""
+        text = "\n".join(self._lines).strip()
+        self._lines, self._size = [], 0
+        return text
 
 
-def _plain(text: str, task: Task) -> Iterator[tuple[int, Parsed]]:
-    lines = text.replace("\r\n", "\n").split("\n")
-    marked = any(re.fullmatch(r"-{3,}|\*{3,}", line.strip()) for line in lines)
-    block: list[str] = []
-    for number, line in enumerate([*lines, "---" if marked else ""], 1):
-        ends = bool(re.fullmatch(r"-{3,}|\*{3,}", line.strip())) if marked else not line.strip()
-        if not ends:
-            block.append(line)
-        elif any(part.strip() for part in block):
-            yield number - len(block), ("\n".join(block).strip(), {})
-            block = []
+def _markdown(lines: Lines, task: Task) -> Iterator[tuple[int, Parsed]]:
+    start, section = 0, ""
+    fields: dict[str, str] = {}
+    body = _Block()
+    for number, line in lines:
+        if re.match(r"#(\s|$)", line):
+            if start:
+                yield start, (body.take(), fields)
+            start, section, fields, body = number, "", {}, _Block()
+        elif not start:
+            if line.strip():
+                _wrong(f"line {number}: there is no `# Heading` above it.", "Each text stands under its own `# Heading`.")
+        elif match := re.match(r"##\s+(.+)", line):
+            section, body = match.group(1).strip(), _Block()
+        elif section == task.attributes_heading and task.fields:
+            name, colon, value = line.partition(":")
+            name = name.strip()
+            if line.strip() and (not colon or name in fields):
+                _wrong(f"line {number} is not `Name: value`, or names it again.", "One attribute a line.")
+            if line.strip():
+                fields[name] = value.strip()
         else:
-            block = []
+            body.add(number, line)
+    if start:
+        yield start, (body.take(), fields)
 
 
-_READERS = {".jsonl": _jsonl, ".csv": _csv, ".md": _markdown, ".txt": _plain}
+def _rule(line: str) -> bool:
+    return bool(re.fullmatch(r"-{3,}|\*{3,}", line.strip()))
+
+
+def _plain(lines: Iterable[tuple[int, str]], marked: bool) -> Iterator[tuple[int, Parsed]]:
+    block = _Block()
+    for number, line in lines:
+        if _rule(line) if marked else not line.strip():
+            if text := block.take():
+                yield block.start, (text, {})
+        else:
+            block.add(number, line)
+    if text := block.take():
+        yield block.start, (text, {})
+
+
+def _rows(suffix: str, data: bytes, task: Task) -> Iterator[tuple[int, Parsed]]:
+    match suffix:
+        case ".jsonl":
+            return _jsonl(_lines(data), task)
+        case ".csv":
+            return _csv(_lines(data), task)
+        case ".md":
+            return _markdown(_lines(data), task)
+        case _:
+            return _plain(_lines(data), marked=any(_rule(line) for _, line in _lines(data)))
+
+
+def _check(text: str, fields: dict[str, str], task: Task) -> Parsed:
+    for what, value in (("the text", text), *fields.items()):
+        if len(value) <= 2 * MAX_TEXT and (code := hidden(value)):
+            _wrong(f"{short(what)} holds {code}, which a terminal hides or obeys.", "Take it out, or write what should be seen.")
+    return check_text(text), task.check(fields)
 
 
 def read_rows(path: Path, task: Task) -> list[Parsed]:
     """All rows of a file, checked against the task. Raises one FlavorError, naming the place, at the first bad one."""
-    reader = _READERS.get(path.suffix.lower())
-    if not reader:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(SUFFIXES)}.", "import")
-    text = read_text(path)
+    data = _bytes(path, MAX_BYTES)
+    decode(data, path)  # names the byte; the text itself is made a line at a time
     rows: list[Parsed] = []
     try:
-        for number, (body, fields) in reader(text, task):
+        for number, (body, fields) in _rows(suffix, data, task):
             try:
-                rows.append((check_text(body), task.check(fields)))
+                rows.append(_check(body, fields, task))
             except FlavorError as error:
                 raise FlavorError(f"line {number}: {error.message}", error.hint, error.kind) from None
             if len(rows) > MAX_ROWS:
-                raise FlavorError(f"line {number}: more than {MAX_ROWS} rows.", "Split the file.", "import")
+                _wrong(f"line {number}: more than {MAX_ROWS} rows.", "Split the file.")
     except FlavorError as error:
         raise FlavorError(f"{path}, {error.message}", f"{error.hint} Nothing was imported.".strip(), error.kind) from None
     if not rows:

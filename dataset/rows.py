@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from core.ranking import Slot
 from core.task import Segment
 
 Origin = Literal["written", "imported", "accepted", "edited"]
-State = Literal["pending", "accepted", "edited", "rejected", "skipped"]
+State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"]
+"""`passed`: never decided, since enough better ones waited or a newer checkpoint's did."""
 Verdict = Literal["accept", "edit", "reject", "skip"]
 
 
@@ -40,7 +42,7 @@ class Batch(msgspec.Struct, frozen=True):
     """`base`, or run and epoch, e.g. 0007/epoch-03."""
     prompts: list[list[Segment]]
     seeds: list[int]
-    settings: dict[str, float | str]
+    settings: dict[str, int | float | str]
     created: str
     base: str = ""
     fingerprint: str = ""
@@ -66,6 +68,8 @@ class Candidate(msgspec.Struct, frozen=True):
     flags: list[str]
     created: str
     state: State = "pending"
+    signs: list[float] = []
+    """What the ranking knows of it, as it was when it arrived; in the order of `core.ranking.signs`."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -80,8 +84,12 @@ class Decision(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     checkpoint: str
     seed: int
-    settings: dict[str, float | str]
+    settings: dict[str, int | float | str]
     example: str = ""
+    slot: Slot = ""
+    """Why it was shown when it was."""
+    predicted: float | None = None
+    """How likely it was thought to be kept, 0 to 1."""
 
 
 class Tables(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,3 +112,17 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True):
     of: int | None = None
     """For an undo: the line it takes back."""
     note: str = ""
+
+
+class Mark(NamedTuple):
+    """A line of a journal, and which journal: what other files say of it, so that none is cut short, swapped or taken for another."""
+
+    seq: int
+    check: str = ""
+    """Its checksum; empty where it is not known."""
+    first: str = ""
+    """The checksum of line 1."""
+
+    def differs(self, seq: int, check: str) -> bool:
+        """Whether line `seq` with this checksum is another one than the mark says."""
+        return (seq == self.seq and self.check not in ("", check)) or (seq == 1 and self.first not in ("", check))

@@ -1,15 +1,16 @@
-"""A TinyDB storage that loses nothing: TinyDB's own truncates the file in place, ours replaces it atomically."""
+"""A TinyDB storage that loses nothing: TinyDB's own truncates the file in place, ours replaces it atomically and checks what it reads."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from tinydb import Storage
 
 from core.errors import FlavorError
-from core.files import write_atomic
+from core.files import exists, read_bytes, write_atomic
+from dataset.rows import Mark
+from dataset.view import META, Raw, pack, unpack
 
 
 class AtomicStorage(Storage):
@@ -18,14 +19,15 @@ class AtomicStorage(Storage):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def read(self) -> dict[str, dict[str, Any]] | None:
-        if not self.path.exists() or not self.path.stat().st_size:
-            return None
+    def read(self) -> Raw | None:
         try:
-            data: dict[str, dict[str, Any]] = msgspec.json.decode(self.path.read_bytes(), type=dict[str, dict[str, Any]])
-            return data
-        except msgspec.MsgspecError as error:
-            raise FlavorError(f"{self.path} is damaged: {error}.", "The journal beside it is whole; delete this file.", "damaged") from None
+            data = read_bytes(self.path) if exists(self.path) else b""
+            return unpack(data)[1] if data else None
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            hint = "journal.log beside it has everything; delete this file."
+            raise FlavorError(f"{self.path} is damaged: {error}.", hint, "damaged") from None
 
-    def write(self, data: dict[str, dict[str, Any]]) -> None:
-        write_atomic(self.path, msgspec.json.encode(data))
+    def write(self, data: Raw) -> None:
+        tables = dict(data)
+        meta = tables.pop(META, {}).get("1", {})
+        write_atomic(self.path, pack(Mark(meta.get("seq", 0), meta.get("line", ""), meta.get("first", "")), tables))

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from core.errors import FlavorError
-from core.files import now
-from dataset.journal import Journal
-from dataset.rows import Batch, Candidate, Decision, Example, Op, Tables
+from core.files import exists, keep_aside, now
+from core.lock import Lock, read_note
+from dataset.journal import Journal, damaged
+from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables
+from dataset.salvage import replay
+from dataset.snapshots import remnants
+from dataset.view import META, Raw, mark_of, to_raw
 
 if TYPE_CHECKING:
     from tinydb import TinyDB
@@ -36,8 +38,8 @@ def open_view(path: Path) -> TinyDB:
 class Store:
     """The dataset of one workspace."""
 
-    def __init__(self, workspace: Path, read_only: bool = False) -> None:
-        """Open it. Raises FlavorError where the journal is damaged."""
+    def __init__(self, workspace: Path, read_only: bool = False, lock: Lock | None = None) -> None:
+        """Open it; who writes holds its lock. Raises FlavorError where the journal is damaged, or misses a line that was acknowledged."""
         self.examples: dict[str, Example] = {}
         self.candidates: dict[str, Candidate] = {}
         self.decisions: dict[str, Decision] = {}
@@ -47,48 +49,56 @@ class Store:
         self.counts: Counter[str] = Counter()
         """Candidates by state."""
         self._undo: list[Op] = []
+        self._lock = lock
         self._view = workspace / "dataset.json"
-        self._view_seq = -1
-        self.journal = Journal(workspace / "journal.log", read_only)
-        rebuild = not self.journal.path.exists() and self._view.exists()
+        note = lock.note if lock else read_note(workspace / "lock")  # before the journal, which another session may be adding to
+        shown = mark_of(self._view)
+        witnesses = [mark for mark in (Mark(note.seq, note.check, note.first) if note else None, shown) if mark]
+        self.journal = Journal(workspace / "journal.log", read_only, witnesses)
         for op in self.journal.replay():
-            self._apply(op)
-        if rebuild and not read_only:
-            self._rebuild()
-        elif not self.journal.seq or self._view_is_fresh():
-            self._view_seq = self.journal.seq
+            self.apply(op)
+        if not self.journal.seq:
+            self._must_be_new(workspace)
+        fresh = not self.journal.seq or (shown is not None and shown.seq == self.journal.seq)
+        self._view_seq = self.journal.seq if fresh else -1
+        self._witness()
 
-    def _view_is_fresh(self) -> bool:
+    def _must_be_new(self, workspace: Path) -> None:
         try:
-            return self._view.stat().st_mtime_ns >= self.journal.path.stat().st_mtime_ns
-        except OSError:
-            return False
+            found = remnants(workspace)
+        except OSError as error:
+            raise FlavorError(f"{workspace} cannot be read: {error.strerror}.", "Nothing was changed. Mend that first.", "disk") from None
+        if found:
+            raise damaged(workspace, f"{self.journal.path} is missing or empty, but there is {found}.")
+
+    @property
+    def mark(self) -> Mark:
+        """The last line of the journal."""
+        return Mark(self.journal.seq, self.journal.check, self.journal.first)
 
     @property
     def read_only(self) -> bool:
         return self.journal.read_only or bool(self.journal.broken)
 
-    def _rebuild(self) -> None:
-        """The journal is gone but its view is there: begin a new journal with what the view holds."""
-        try:
-            with open_view(self._view) as view:
-                raw = {name: {doc["uid"]: dict(doc) for doc in view.table(name)} for name in Tables.__struct_fields__}
-            tables = msgspec.convert(raw, Tables)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise FlavorError(
-                f"journal.log is missing, and {self._view} is not its view ({error!r}).", "Put the journal back.", "damaged"
-            ) from None
-        self.commit("restore", tables, "the journal was missing; rebuilt from dataset.json")
+    def _witness(self) -> None:
+        if self._lock and not self.journal.broken:
+            self._lock.witness(*self.mark)
+
+    def tables(self) -> Tables:
+        """All documents there are now; copies of the tables, not of what is in them."""
+        return Tables(dict(self.examples), dict(self.candidates), dict(self.decisions), dict(self.batches))
 
     def commit(self, kind: str, put: Tables, note: str = "", of: int | None = None) -> Op:
         """Make the change durable, then visible. Raises FlavorError, with nothing changed, where it cannot be written."""
         was = Tables(**{name: {uid: getattr(self, name).get(uid) for uid in getattr(put, name)} for name in Tables.__struct_fields__})
         op = Op(seq=self.journal.seq + 1, time=now(), kind=kind, put=put, was=was, of=of, note=note)
         self.journal.append(op)
-        self._apply(op)
+        self._witness()
+        self.apply(op)
         return op
 
-    def _apply(self, op: Op) -> None:
+    def apply(self, op: Op) -> None:
+        """Show what a line of the journal says."""
         for name in Tables.__struct_fields__:
             table = getattr(self, name)
             for uid, document in getattr(op.put, name).items():
@@ -99,7 +109,10 @@ class Store:
                 else:
                     table[uid] = document
         if op.kind == "undo":
-            self._undo.pop()
+            if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back
+                self._undo.pop()
+        elif op.kind == "restore":
+            self._undo.clear()  # a repair: what was before cannot be taken back line by line
         elif op.kind in UNDOABLE:
             self._undo.append(op)
 
@@ -140,24 +153,33 @@ class Store:
                     found[uid] = example.text
         return list(found.values())
 
-    def snapshot(self) -> dict[str, dict[str, Any]] | None:
+    def snapshot(self) -> Raw | None:
         """The view's tables, or None if nothing changed since it was last written. Give it to `write_view`."""
-        if self._view_seq == self.journal.seq or self.journal.read_only:
+        if self._view_seq == self.journal.seq or self.read_only:
             return None
         self._view_seq = self.journal.seq
-        tables: dict[str, dict[str, Any]] = {"_default": {}}
-        for name in Tables.__struct_fields__:
-            tables[name] = {str(number): document for number, document in enumerate(getattr(self, name).values(), 1)}
-        return tables
+        return {META: {"1": {"seq": self.journal.seq, "line": self.journal.check, "first": self.journal.first}}, **to_raw(self.tables())}
 
-    def write_view(self, tables: dict[str, dict[str, Any]]) -> None:
+    def write_view(self, tables: Raw) -> None:
         """Write the view. May run in a thread, for it touches nothing but its argument and the file. After an OSError it is due again."""
         try:
+            if exists(self._view) and mark_of(self._view) is None:  # another program wrote it, or it is damaged
+                keep_aside(self._view.parent, self._view)
             with open_view(self._view) as view:
                 view.storage.write(tables)
         except OSError:
             self._view_seq = -1
             raise
+
+    def renew(self) -> None:
+        """Write again after an error. Raises FlavorError, and stays read-only, where that fails, or where the file is not what was acknowledged."""
+        try:
+            data = self.journal.whole()
+        except OSError as error:
+            raise FlavorError(f"{self.journal.path} cannot be read ({error.strerror}).", "Save a copy elsewhere.", "disk") from None
+        if replay(data) != self.tables():
+            raise damaged(self._view.parent, f"{self.journal.path} does not hold what was acknowledged.")
+        self.journal.renew(data)
 
     def close(self) -> None:
         """Write the view and let go of the files. A view that cannot be written is no loss: the journal is the truth."""

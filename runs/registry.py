@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core import runfiles
 from core.errors import FlavorError
-from core.files import publish_folder, read_jsonl, write_atomic
+from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, write_atomic, write_new
 from core.protocol import Row
-from core.runfiles import BASE, CheckpointInfo, Pair, Result, RunSpec
+from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Pair, Result, RunSpec
 
-NAME = re.compile(r"\d{4,}/epoch-\d{2,}")
+RUN = re.compile(r"\d{4,18}")
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,24 @@ class Run:
 
     def losses(self) -> list[tuple[int, float]]:
         """Training loss by step."""
-        return [(int(m["step"]), float(m["loss"])) for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "step"]
+        return [(int(step), loss) for step, loss in self._measured("step", "step", "loss")]
 
     def held_out(self) -> list[tuple[int, float]]:
         """Held-out loss by epoch; epoch 0 is the parent."""
+        return [(int(epoch), loss) for epoch, loss in self._measured("epoch", "epoch", "held_out_loss")]
+
+    def _measured(self, kind: str, *names: str) -> Iterator[tuple[float, ...]]:
+        """The numbers of one kind of line; lines without them, whoever wrote them, are left out."""
+        for line in read_jsonl(self.folder / "metrics.jsonl"):
+            if isinstance(line, dict) and line.get("type") == kind:
+                values = [value for name in names if isinstance(value := line.get(name), int | float) and math.isfinite(value)]
+                if len(values) == len(names):
+                    yield tuple(values)
+
+    def base_loss(self) -> float | None:
+        """Held-out loss of the base, measured at the start."""
         measured = (m for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "epoch")
-        return [(int(m["epoch"]), float(m["held_out_loss"])) for m in measured if m.get("held_out_loss") is not None]
+        return next((float(m["base_loss"]) for m in measured if m.get("base_loss") is not None), None)
 
 
 class Registry:
@@ -51,10 +63,10 @@ class Registry:
         """The run that the worker of this session is carrying out."""
 
     def names(self) -> list[str]:
-        """Run names, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir() and entry.name.isdigit())
+        """Run names, oldest first; none where the folder cannot be read."""
+        with contextlib.suppress(OSError):
+            return [name for name in names(self.folder) if RUN.fullmatch(name)]
+        return []
 
     def runs(self) -> list[Run]:
         """All runs, oldest first. A folder that cannot be read is shown as such and breaks nothing else."""
@@ -65,14 +77,16 @@ class Registry:
         folder = self.folder / name
         try:
             spec = runfiles.read(folder / "run.json", RunSpec)
-            result = runfiles.read(folder / "result.json", Result) if (folder / "result.json").exists() else None
-        except FlavorError as error:
-            return Run(name, folder, "unreadable", error.message)
-        status = result.status if result else "running" if name == self.live else "interrupted"
+            result = runfiles.read(folder / "result.json", Result) if exists(folder / "result.json") else None
+            epochs = [epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-")]
+        except (FlavorError, OSError) as error:
+            return Run(name, folder, "unreadable", str(error))
+        going_on = name == self.live or runfiles.going_on(folder)
+        status = result.status if result else "running" if going_on else "interrupted"
         checkpoints = []
-        for path in sorted((folder / "checkpoints").glob("epoch-*/checkpoint.json")):
+        for epoch in epochs:
             with contextlib.suppress(FlavorError):
-                checkpoints.append(runfiles.read(path, CheckpointInfo))
+                checkpoints.append(runfiles.read(folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo))
         return Run(name, folder, status, result.reason if result else "", spec, result, checkpoints)
 
     def checkpoint_folder(self, name: str) -> Path | None:
@@ -80,7 +94,10 @@ class Registry:
         if name == BASE:
             return None
         folder = self.folder / name.replace("/", "/checkpoints/", 1)
-        if not NAME.fullmatch(name) or not (folder / "checkpoint.json").is_file():
+        there = False
+        with contextlib.suppress(OSError):
+            there = bool(CHECKPOINT.fullmatch(name)) and exists(folder / "checkpoint.json") and folder.resolve() == folder
+        if not there:
             last = [info.name for run in self.runs() for info in run.checkpoints][-3:]
             raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in last)}.", "missing")
         return folder
@@ -88,16 +105,16 @@ class Registry:
     def current(self) -> str:
         """The active checkpoint, or `base`."""
         with contextlib.suppress(OSError):
-            name = (self.folder / "current").read_text("utf-8").strip()
-            if NAME.fullmatch(name) or name == BASE:
+            name = read_bytes(self.folder / "current", 200).decode("utf-8", "replace").strip()
+            if CHECKPOINT.fullmatch(name) or name == BASE:
                 return name
         return BASE
 
     def use(self, name: str) -> None:
         """Make a checkpoint (or the base) active. Raises FlavorError where it does not exist."""
         self.checkpoint_folder(name)
-        self.folder.mkdir(exist_ok=True)
         try:
+            make_folder(self.folder)
             write_atomic(self.folder / "current", name + "\n")
         except OSError as error:
             raise FlavorError(f"runs/current could not be written: {error.strerror}.", "Make room, then choose it again.", "disk") from None
@@ -111,20 +128,22 @@ class Registry:
         data = runfiles.encode_rows(rows)
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
-            self.folder.mkdir(exist_ok=True)
-            staging = self.folder / f".tmp-{os.getpid()}-{spec.name}"
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
+            make_folder(self.folder)
+            staging = self.folder / f".tmp-{spec.name}"
+            remove_tree(staging)
+            os.mkdir(staging, 0o700)
             try:
-                (staging / "rows.jsonl").write_bytes(data)
+                write_new(staging / "rows.jsonl", data)
                 if pairs:
-                    (staging / "pairs.jsonl").write_bytes(runfiles.encode_rows(pairs))
+                    write_new(staging / "pairs.jsonl", runfiles.encode_rows(pairs))
                 runfiles.write(staging / "run.json", spec)
                 publish_folder(staging, self.folder / spec.name)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    remove_tree(staging)
+                raise
         except OSError as error:
-            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room; nothing was changed.", "disk") from None
+            raise FlavorError(f"The run could not be written: {error.strerror}.", "Make room, then retrain again.", "disk") from None
         return self.folder / spec.name
 
     def rows(self, run: str) -> dict[str, Row]:

@@ -10,6 +10,7 @@ import pytest
 
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
+from tests.made import bake, sample, write
 from tui.session import Session
 
 
@@ -84,7 +85,10 @@ def test_one_json_object_a_line(there, tmp_path, waiting):
     decided = json.loads(run("decide", there, waiting, "accept", "--text", tmp_path / "mended.txt", "--json").stdout)
     assert decided["verdict"] == "edit"
     status = json.loads(run("status", there, "--json").stdout)
-    assert status == {"examples": 3, "pending": 0, "accepted": 0, "rejected": 0, "edited": 1, "skipped": 0, "checkpoint": "base"}
+    ranking = status.pop("ranking")
+    counts = {"pending": 0, "accepted": 0, "rejected": 0, "edited": 1, "skipped": 0, "passed": 0}
+    assert status == {"examples": 3, **counts, "checkpoint": "base"}
+    assert not ranking["learned"] and ranking["ranked"]["decided"] == 0 and ranking["ratio"] is None
     assert "edited already" in refused(there, "decide", there, waiting, "reject")
     for kind, examples in (("decide", 2), ("import", 0)):
         assert json.loads(run("undo", there, "--json").stdout) == {"undone": kind, "examples": examples}
@@ -143,6 +147,26 @@ def test_templates_and_export(tmp_path):
     assert "Scenario: A door.\nAction: Kick it\n\n## Check\n\nRoll." in (tmp_path / "out.md").read_text()
 
 
+def test_gauges_and_verdicts(there):
+    with Session(there) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.4, 3.19, 3.5])
+        sample(session, "0001/epoch-03", ["A soup that nobody ordered and everybody ate."] * 2)
+    lines = [json.loads(line) for line in run("gauges", there, "--json").stdout.splitlines()]
+    held, last = lines[0], lines[-1]
+    assert (held["name"], held["number"], held["reference"], held["says"]) == ("held-out loss", 3.5, 3.19, "over")
+    assert held["evidence"][0] == {"words": "4.000", "where": "base", "source": ""}
+    assert (last["checkpoint"], last["verdict"], last["decided"]) == ("0001/epoch-03", "overbaked", ["held-out loss"])
+    assert last["next"] == "use another" and last["next_sentence"].startswith("Use 0001/epoch-02")
+    said = run("gauges", there, "0001/epoch-02").stdout
+    assert "0001/epoch-02: ✓ good. Held-out loss, 3.190, is at its lowest." in said and "next: Use 0001/epoch-02" in said
+    told = json.loads(run("runs", there, "--json").stdout.splitlines()[0])["checkpoints"]
+    assert [checkpoint["verdict"] for checkpoint in told] == ["underbaked", "good", "overbaked"]
+    assert told[2]["why"] == "Held-out loss has risen by 10 % since 0001/epoch-02."
+    assert "0001/epoch-03  ! overbaked" in run("runs", there).stdout
+    assert "no checkpoint '0009/epoch-01'" in refused(there, "gauges", there, "0009/epoch-01")
+
+
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "huggingface_hub")
 
 
@@ -150,7 +174,7 @@ HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "huggingfa
     ("modules", "absent"),
     [
         ("tui.app, tui.screens.write, tui.screens.library, tui.screens.runs, tui.screens.welcome, tui.commands, tui.play", HEAVY),
-        ("tui.session, tui.commands, tui.cli, tui.play, dataset.store, runs.registry", (*HEAVY, "textual")),
+        ("tui.session, tui.commands, tui.tasting, tui.advice, tui.cli, tui.play, dataset.store, runs.registry", (*HEAVY, "textual")),
         ("core.worker", ("torch", "textual", "tinydb")),
     ],
 )

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tinydb import TinyDB
 
+from core.config import Sampling
 from core.errors import FlavorError
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Example, Tables
@@ -85,7 +87,7 @@ def test_a_torn_tail_is_set_aside(tmp_path):
     store = Store(tmp_path)
     assert len(store.examples) == 1
     assert (tmp_path / "journal.log").read_bytes() == whole
-    assert (tmp_path / "journal.torn").read_bytes().startswith(whole[:20])
+    assert (tmp_path / "damaged/0001-journal.log.torn").read_bytes() == whole[: len(whole) // 2]
     add(store)
     store.close()
     assert len(Store(tmp_path).examples) == 2
@@ -111,18 +113,31 @@ def test_damage_in_the_middle_is_named_and_nothing_is_changed(tmp_path, damage):
     assert path.read_bytes() == b"".join(lines)
 
 
-def test_a_missing_journal_is_rebuilt_from_the_view(tmp_path):
-    store = Store(tmp_path)
-    rows = [add(store, f"text {n}") for n in range(3)]
+@pytest.mark.parametrize("damage", ["gone", "empty", "shortened", "of another workspace"])
+def test_a_journal_that_lacks_what_was_acknowledged_is_refused(tmp_path, damage):
+    (tmp_path / "other").mkdir()
+    store, other = Store(tmp_path), Store(tmp_path / "other")
+    for number in range(3):
+        add(store, f"text {number}")
+        add(other, f"another {number}")
     store.close()
-    (tmp_path / "journal.log").unlink()
-    store = Store(tmp_path)
-    assert list(store.examples.values()) == rows
-    store.close()
-    assert list(Store(tmp_path).examples.values()) == rows
+    path = tmp_path / "journal.log"
+    data = {
+        "gone": None,
+        "empty": b"",
+        "shortened": b"".join(path.read_bytes().splitlines(keepends=True)[:-1]),
+        "of another workspace": (tmp_path / "other/journal.log").read_bytes(),
+    }[damage]
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(FlavorError, match="acknowledged") as caught:
+        Store(tmp_path)
+    assert "doctor" in caught.value.hint
+    assert (path.read_bytes() if path.exists() else None) == data
 
 
-@pytest.mark.parametrize("call", ["write", "fdatasync"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
 def test_a_full_disk_acknowledges_nothing_and_ends_writing(tmp_path, monkeypatch, call):
     store = Store(tmp_path)
     add(store)
@@ -203,3 +218,14 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
         [json.loads(line[9:]) for line in (folder / "journal.log").read_bytes().splitlines()] if (folder / "journal.log").exists() else []
     )
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_sampling_settings_come_back_as_they_were(tmp_path):
+    """After a reload too, a candidate can be sampled again from its record: whole numbers stay whole."""
+    wanted = Sampling(top_k=40, temperature=1.0, preset="wild")
+    store = Store(tmp_path)
+    batch = Batch("b", "base", [], [1], msgspec.to_builtins(wanted), "now")
+    store.commit("sample", Tables(batches={"b": batch}))
+    store.close()
+    store = Store(tmp_path, read_only=True)
+    assert msgspec.convert(store.batches["b"].settings, Sampling) == wanted

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.app import App
 from textual.content import Content
 from textual.filter import LineFilter
@@ -18,8 +20,11 @@ from textual.worker import Worker
 
 from core.config import FILE
 from core.errors import FlavorError
+from core.text import clean_line, short
 from dataset.rows import Candidate, Op
 from tui import keys
+from tui.crash import CrashLog
+from tui.desk import Desk
 from tui.jobs import Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
@@ -59,11 +64,19 @@ class FlavorApp(App[int]):
     MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs}  # imported when first gone to
     session: Session
     jobs: Jobs
+    desk: Desk
     _TICK: ClassVar[float] = 2.0
+    _LOOK: ClassVar[float] = 0.5
+    _LEAVE: ClassVar[float] = 2.5
 
-    def __init__(self, workspace: Path, *, start_worker: bool = True) -> None:
-        """Open the workspace, or the welcome where there is none. Raises FlavorError where it cannot be opened."""
+    def __init__(self, workspace: Path, *, start_worker: bool = True, life: int | None = None) -> None:
+        """Open the workspace, or the welcome where there is none. Raises FlavorError where it cannot be opened.
+
+        `life` is a descriptor that ends when the launcher is gone.
+        """
         self._workspace = workspace
+        self._life = life
+        self._crash = CrashLog(workspace)
         self._start_worker = start_worker
         self._opened = False
         self._seq_seen = 0
@@ -83,9 +96,13 @@ class FlavorApp(App[int]):
             raise
         self.session = session
         self.jobs = Jobs(self)
+        self.desk = Desk(session.workspace, session.store.read_only)
+        self._crash = CrashLog(session.workspace)
         self._opened = True
 
     def _first_mode(self) -> str:
+        if self.desk.mode in self.MODES:
+            return self.desk.mode
         return "curate" if self.session.store.examples else "write"
 
     def get_line_filters(self) -> list[LineFilter]:
@@ -95,9 +112,13 @@ class FlavorApp(App[int]):
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self._leave, 128 + number)
+                loop.add_signal_handler(number, self._leave_soon, 128 + number)
+        if self._life is not None:
+            loop.add_reader(self._life, self._leave_soon, 128 + signal.SIGHUP)
+        self._crash.watch_threads()
+        loop.set_exception_handler(self._crash.lost_task)
         if self._opened:
             self._settle()
         else:
@@ -116,7 +137,7 @@ class FlavorApp(App[int]):
         try:
             self._take(workspace)
         except FlavorError as error:
-            self.exit(1, return_code=1, message=f"flavor-tui: {error}")
+            self.exit(1, return_code=1, message=Text(short(f"flavor-tui: {error}", 500)))
             return
         self.switch_mode(self._first_mode())
         self._settle()
@@ -124,8 +145,9 @@ class FlavorApp(App[int]):
     def _settle(self) -> None:
         """What an open workspace needs besides its screen; the worker starts when that has been painted."""
         self.set_keymap(self._own_keys)
-        self.title = f"flavor-tui {self.session.workspace.name}"
+        self.title = clean_line(f"flavor-tui {self.session.workspace.name}")
         self.set_interval(self._TICK, self._tick)
+        self.set_interval(self._LOOK, self.jobs.watch)
         self.call_after_refresh(self._painted)
 
     def _painted(self) -> None:
@@ -136,10 +158,22 @@ class FlavorApp(App[int]):
             self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
         elif self._start_worker:
             self.jobs.load()
+        from tui.offers import offer
+
+        offer(self)
+
+    def _leave_soon(self, code: int) -> None:
+        """Leave as if by a key; at the latest, when whoever asked for it has waited long enough. The launcher restores the terminal."""
+        loop = asyncio.get_running_loop()
+        if self._life is not None:
+            loop.remove_reader(self._life)
+        loop.call_later(self._LEAVE, os._exit, code)
+        self._leave(code)
 
     def _leave(self, code: int) -> None:
-        if isinstance(self.screen, Page):
-            self.screen.leave()
+        for screen in self.screen_stack:
+            if keep := getattr(screen, "keep", None):  # a page or a dialog in which something is typed
+                keep()
         self.exit(code)
 
     async def action_quit(self) -> None:
@@ -152,9 +186,8 @@ class FlavorApp(App[int]):
                 self.session.close()
 
     async def _tick(self) -> None:
-        """See that the worker lives; bring dataset.json up to date when the person pauses, since encoding ten thousand rows
+        """Bring dataset.json up to date when the person pauses, since encoding ten thousand rows
         would hold up a key."""
-        self.jobs.watch()
         seq = self.session.store.journal.seq
         if seq == self._seq_seen and not self.session.store.read_only:
             await self.session.write_view()
@@ -164,11 +197,15 @@ class FlavorApp(App[int]):
 
     def say(self, text: str, severity: str = "information") -> None:
         """A passing note."""
-        self.notify(text, severity=severity, markup=False, timeout=6)  # type: ignore[arg-type]
+        self.notify(short(text, 500), severity=severity, markup=False, timeout=6)  # type: ignore[arg-type]
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
-        self.notify(str(error), severity="error", markup=False, timeout=10)
+        broken = self._opened and self.session.store.journal.broken
+        way_out = " ctrl+r: write again, or save a copy elsewhere." if broken else ""
+        self.notify(short(f"{error}{way_out}", 500), severity="error", markup=False, timeout=10)
+        if broken and isinstance(self.screen, Page):
+            self.screen.renew_all()
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""
@@ -199,11 +236,11 @@ class FlavorApp(App[int]):
         self.say(f"Taken back: {op.note or op.kind}." if op else "There is nothing to take back.")
         return op
 
-    def retrain(self, fresh: bool) -> None:
-        self.jobs.retrain(fresh)
+    def retrain(self, fresh: bool, again: str = "") -> None:
+        self.jobs.retrain(fresh, again)
 
     def taste(self) -> None:
-        self.jobs.retrain(fresh=False, taste=True)
+        self.jobs.taste()
 
     def sample_more(self) -> None:
         self.jobs.sample()
@@ -251,9 +288,18 @@ class FlavorApp(App[int]):
         else:
             self.action_show_help_panel()
 
+    def action_rescue(self) -> None:
+        from tui.offers import rescue
+
+        rescue(self)
+
     def action_restart_worker(self) -> None:
         if self._opened and not self.session.held_by:
             self.jobs.restart()
+
+    def action_download(self) -> None:
+        if self._opened and not self.session.held_by:
+            self.jobs.download()
 
     def action_cancel(self) -> None:
         if self._opened:
@@ -261,16 +307,28 @@ class FlavorApp(App[int]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.error is not None:
-            self.log.error(event.worker.error)
+            self._crash.record(event.worker.error, "in a job")
+
+    def keep_fault(self, error: BaseException) -> str:
+        """Record a fault that the app survives; one line that says what it was."""
+        return self._crash.record(error, "in a job")
+
+    def _fatal_error(self) -> None:
+        """The app met a fault and ends. Textual's own way prints the local variables of every frame, and with them texts."""
+        error = self._exception or RuntimeError("unknown")
+        said = self._crash.record(error, "on the screen")
+        place = "its folder's logs/screen.log says where"
+        self._exit_renderables.append(Text(f"flavor-tui met a fault of its own ({said}); {place}. Every decision was on the disk."))
+        self._close_messages_no_wait()
 
 
-def run_app(workspace: Path | None) -> int:
-    """Open the app on a workspace (default: this folder); the exit status."""
+def run_app(workspace: Path | None, life: int | None = None) -> int:
+    """Open the app on a workspace (default: this folder); the exit status. `life` is a descriptor that ends with the launcher."""
     folder = workspace or Path.cwd()
     try:
         if folder.exists() and not folder.is_dir():
             raise FlavorError(f"{folder} is a file.", "Give a folder.", "missing")
-        app = FlavorApp(folder)
+        app = FlavorApp(folder, life=life)
     except FlavorError as error:
         from tui.say import complain
 

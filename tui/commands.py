@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +15,8 @@ import msgspec
 from core import config
 from core.config import Preset
 from core.errors import FlavorError
+from core.gauges.reading import Reading
+from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
 from core.task import Task, parse_field
 from core.text import clean_line
@@ -24,8 +24,11 @@ from dataset.exporting import write_preferences, write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
+from tui.advice import next_step
+from tui.again import plan_again
 from tui.session import Plan, Session, duration
 from tui.taste import plan_taste
+from tui.tasting import MARKS, SIGNS, against
 
 DEMO = "alien-empires"
 
@@ -80,7 +83,7 @@ async def start(session: Session) -> AsyncIterator[Progress]:
         if isinstance(event, Loading):
             yield _model_progress(event)
         elif isinstance(event, Loaded) and event.note:
-            print(event.note, file=sys.stderr)  # noqa: T201
+            print(clean_line(event.note), file=sys.stderr)  # noqa: T201
 
 
 def candidate_line(candidate: Candidate) -> Line:
@@ -97,6 +100,14 @@ def candidate_line(candidate: Candidate) -> Line:
     about = " · ".join(f"{name} {value}" for name, value in candidate.fields.items())
     marks = f"  ! {', '.join(candidate.flags)}" if candidate.flags else ""
     return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
+
+
+def ranked_line(session: Session, candidate: Candidate) -> Line:
+    """A candidate as `generate --ranked` tells it: why it stands where it does, and how likely it is to be kept (null: not known yet)."""
+    told, place = candidate_line(candidate), session.ranking.place(candidate.uid)
+    chance = round(place.predicted, 3) if place and place.predicted is not None else None
+    data = {**told.data, "slot": place.slot if place else "", "p_accept": chance}
+    return Line(data, f"[{session.ranking.why(candidate.uid)}]  {told.text}")
 
 
 async def new(workspace: Path, heading: str | None, fields: list[str], template: str | None, base: str) -> Output:
@@ -128,6 +139,7 @@ async def generate(
     seed: int | None,
     changes: dict[str, Any],
     preset: Preset | None,
+    ranked: bool = False,
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
@@ -144,23 +156,28 @@ async def generate(
         try:
             async for progress in start(session):
                 yield progress
-            made, seconds, sampled = 0, 0.0, 0
+            made: list[Candidate] = []
+            seconds, sampled = 0.0, 0
             if preset:
                 session.use_preset(preset)
             async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, **changes):
                 if isinstance(event, Candidate):
-                    made += 1
-                    yield candidate_line(event)
-                    yield Progress(f"{made} of {count} candidates")
+                    made.append(event)
+                    if not ranked:
+                        yield candidate_line(event)
+                    yield Progress(f"{len(made)} of {count} candidates")
                 elif isinstance(event, Sampled):
                     seconds, sampled = seconds + event.seconds, sampled + event.tokens
+            if ranked:
+                for candidate in session.ranked(made):
+                    yield ranked_line(session, candidate)
             data = {
-                "candidates": made,
+                "candidates": len(made),
                 "tokens": sampled,
                 "seconds": round(seconds, 2),
                 "checkpoint": checkpoint or session.registry.current(),
             }
-            yield Line(data, f"{made} candidates, {sampled} tokens in {duration(seconds)}")
+            yield Line(data, f"{len(made)} candidates, {sampled} tokens in {duration(seconds)}")
         finally:
             await session.stop_worker()
 
@@ -182,8 +199,10 @@ async def undo(workspace: Path) -> Output:
         yield Line(data, f"taken back: {op.note or op.kind}" if op else "There is nothing to take back.")
 
 
-def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None) -> Output:
-    return _carry_out(workspace, lambda session: session.plan(fresh, epochs, seed))
+def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None, again: str | None = None) -> Output:
+    if again and (fresh or epochs or seed is not None):
+        raise FlavorError("--again takes everything from the run; --fresh, --epochs and --seed do not go with it.")
+    return _carry_out(workspace, lambda session: plan_again(session, again) if again else session.plan(fresh, epochs, seed))
 
 
 def taste(workspace: Path, seed: int | None) -> Output:
@@ -262,7 +281,7 @@ async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Outpu
         yield Line(data, f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {result.rows} texts")
 
 
-def _run_line(run: Run, current: str) -> Line:
+def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
     data = {
         "run": run.name,
         "status": run.status,
@@ -270,14 +289,23 @@ def _run_line(run: Run, current: str) -> Line:
         "parent": run.spec.parent if run.spec else None,
         "rows": run.spec.rows if run.spec else None,
         "new": run.spec.new_rows if run.spec else None,
-        "checkpoints": [{"checkpoint": c.name, "held_out_loss": c.held_out_loss, "active": c.name == current} for c in run.checkpoints],
+        "checkpoints": [
+            {
+                "checkpoint": c.name,
+                "held_out_loss": c.held_out_loss,
+                "active": c.name == current,
+                "verdict": verdicts[c.name].word,
+                "why": verdicts[c.name].sentence,
+            }
+            for c in run.checkpoints
+        ],
     }
     text = f"{run.name}  {run.status}" + (f": {run.reason}" if run.reason else "")
     if run.spec:
         text += f"  {run.spec.rows} rows, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
     for info in run.checkpoints:
         loss = f"held-out loss {info.held_out_loss:.3f}" if info.held_out_loss is not None else ""
-        text += f"\n  {'*' if info.name == current else ' '} {info.name}  {loss}"
+        text += f"\n  {'*' if info.name == current else ' '} {info.name}  {SIGNS[verdicts[info.name].word]:13}  {loss}"
     return Line(data, text)
 
 
@@ -285,9 +313,36 @@ async def runs(workspace: Path) -> Output:
     with Session(workspace, read_only=True) as session:
         current = session.registry.current()
         found = session.registry.runs()
+        known = {run.name: run for run in found}
         for run in found:
-            yield _run_line(run, current)
+            verdicts = {info.name: session.tasting.readings(info.name, known).verdict for info in run.checkpoints}
+            yield _run_line(run, current, verdicts)
         yield Line({"runs": len(found), "checkpoint": current}, f"active: {current}")
+
+
+async def gauges(workspace: Path, checkpoint: str | None) -> Output:
+    with Session(workspace, read_only=True) as session:
+        name = checkpoint or session.registry.current()
+        judgement = session.tasting.readings(name)
+        for reading in judgement.readings:
+            yield Line(asdict(reading), _reading_text(reading))
+        verdict, step = judgement.verdict, next_step(session)
+        data = {
+            "checkpoint": name,
+            "verdict": verdict.word,
+            "why": verdict.sentence,
+            "decided": list(verdict.decided),
+            "next": step.action,
+            "next_sentence": step.sentence,
+            "next_reasons": list(step.reasons),
+        }
+        yield Line(data, f"{name}: {SIGNS[verdict.word]}. {verdict.sentence}\nnext: {step.sentence}")
+
+
+def _reading_text(reading: Reading) -> str:
+    """A reading and its evidence, for a person."""
+    proof = "".join(f"\n    {clean_line(piece.line())}" for piece in reading.evidence)
+    return f"{MARKS[reading.says]} {reading.name}  {against(reading)}\n  {reading.sentence}{proof}"
 
 
 async def use(workspace: Path, checkpoint: str) -> Output:
@@ -300,7 +355,8 @@ async def use(workspace: Path, checkpoint: str) -> Output:
 async def status(workspace: Path) -> Output:
     with Session(workspace, read_only=True) as session:
         data = session.status()
-        yield Line(data, "  ".join(f"{name} {value}" for name, value in data.items()))
+        counts = "  ".join(f"{name} {value}" for name, value in data.items())
+        yield Line({**data, "ranking": session.ranking.report()}, f"{counts}\n{session.ranking.state()}")
 
 
 async def reproduce(workspace: Path, candidate: str) -> Output:
@@ -342,30 +398,3 @@ async def export(workspace: Path, what: Literal["adapter", "dataset", "dpo", "kt
         except OSError as error:
             raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
         yield Line({"checkpoint": name, "to": str(dest)}, f"{name} in {dest}, for peft's PeftModel.from_pretrained")
-
-
-async def doctor() -> Output:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        "core.doctor",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    yield Progress("starting torch")
-    out, err = await process.communicate()
-    try:
-        data = json.loads(out)
-    except ValueError:
-        last = err.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"code {process.returncode}"]
-        raise FlavorError(f"The model's packages do not start: {last[0]}.", "Reinstall them: pip install flavor-tui.") from None
-    lines = [
-        f"device      {data['device']}, {data['cores']} cores, {data['memory'] / 1e9:.0f} GB",
-        f"4 bits      {data.get('four_bit', 'unknown')}, computing in {data.get('compute', 'unknown')}",
-        f"versions    python {data['python']}, " + ", ".join(f"{name} {version}" for name, version in data["versions"].items()),
-        *(f"model       {name}" for name in data["models"]),
-        *(f"problem     {problem}" for problem in data["problems"]),
-    ]
-    yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))

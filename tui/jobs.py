@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import PurePath
@@ -39,12 +41,19 @@ class Jobs:
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self._sampling_failed = False
+        self._trouble = ""
+        """Why the worker, which lives, does not work."""
+        self._number = 0
+        """Of the job that may speak: one that was given up may not."""
 
     def line(self) -> Content:
         """Sign, word and figures of what is going on."""
+        if self._trouble:
+            return line((f"✗ {self._trouble}. R ends it and starts it again; deciding and writing go on.", "$text-error"))
         sign, style = {
             "none": ("○", "$text-muted"),
             "loading": ("◌", "$text-accent"),
+            "downloading": ("◌", "$text-accent"),
             "ready": ("○", "$text-muted"),
             "sampling": ("●", "$text-accent"),
             "training": ("●", "$text-success"),
@@ -70,24 +79,30 @@ class Jobs:
             )
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._task = self.app.run_worker(self._guarded(work), name=name, group="jobs", exit_on_error=False)
+        self._number += 1
+        self._task = self.app.run_worker(self._guarded(work, self._number), name=name, group="jobs", exit_on_error=False)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None], number: int) -> None:
         """Run a job; whatever goes wrong is said, and the app goes on."""
         try:
             await work
-        except FlavorError as error:
-            self._failed(error)
         except asyncio.CancelledError:
-            self._ready()
+            if number == self._number:
+                self._ready()
             raise
         except Exception as error:
-            self.app.log.error(error)
-            self._failed(FlavorError(f"{type(error).__name__}: {error}", "See logs/worker.log.", "fault"))
+            if number != self._number:
+                return
+            self._failed(
+                error if isinstance(error, FlavorError) else FlavorError(self.app.keep_fault(error), "See logs/screen.log.", "fault")
+            )
 
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
         if error.kind == "worker" or worker is None or not worker.alive or self.session.loaded is None:
+            if error.kind == "absent":
+                self._say("dead", f"{error.message} D downloads it from the hub; R looks again.")
+                return
             self._say("dead", f"{error.message} R starts it again; {self.session.workspace.name}/logs/worker.log says more.")
         else:
             self._ready()
@@ -116,9 +131,28 @@ class Jobs:
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""
-        if self.doing in ("dead", "none", "ready"):
+        if self.doing in ("dead", "none", "ready") or self._trouble:
+            self._trouble = ""
             self._say("loading", "restarting the worker")
             self._start(self._restart(), "restart")
+        else:
+            self.app.say("The worker is at work; c stops what it does.")
+
+    def download(self) -> None:
+        """Bring the base from the hub, then load it: the one thing here that uses the network."""
+        if self.doing in ("dead", "none"):
+            self._say("downloading", "asking the hub")
+            self._start(self._download(), "download")
+        else:
+            self.app.say("The base is here already, or on its way.")
+
+    async def _download(self) -> None:
+        from tui.fetching import fetch
+
+        async with contextlib.aclosing(fetch(self.session.settings.model.base)) as words:
+            async for said in words:
+                self._say("downloading", f"{said}; c stops it", force=False)
+        await self._restart()
 
     async def _restart(self) -> None:
         await self.session.stop_worker()
@@ -126,15 +160,23 @@ class Jobs:
         await self._load()
 
     def watch(self) -> None:
-        """Notice a worker that ended while nothing was asked of it."""
+        """Notice a worker that ended while nothing was asked of it, or that lives and does not work."""
         worker = self.session.worker
-        if self.doing == "ready" and worker and worker.death:
+        if worker is None:
+            return
+        if self.doing == "ready" and worker.death:
             self._failed(worker.death)
+        trouble = worker.trouble()
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.app.redraw_activity()
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
-        if self.doing in ("training", "sampling", "measuring") and self._task:
-            what = {"training": "The retraining", "sampling": "The sampling", "measuring": "The measurement"}[self.doing]
+        what = {
+            "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
+        }.get(self.doing)  # fmt: skip
+        if what and self._task:
             self._task.cancel()
             self._sampling_failed = True  # do not start again by itself at once; g or the next decision does
             self.app.say(f"{what} was stopped; everything is as it was.")
@@ -176,6 +218,7 @@ class Jobs:
                 self._say("sampling", f"sampling: {done} of {count} from {event.checkpoint}")
                 self.app.arrived(event)
         self._sampling_failed = False
+        self.session.pass_over(done)
         self._ready()
         self.app.changed()
 
@@ -217,17 +260,26 @@ class Jobs:
         self._ready()
         self.app.changed()
 
+    def _beginnings(self, uids: list[str]) -> str:
+        """Examples as a person knows them: by their first words."""
+        examples = self.session.store.examples
+        heads = [" ".join(examples[uid].text.split())[:30] for uid in uids if uid in examples]
+        more = f" and {len(heads) - 3} more" if len(heads) > 3 else ""
+        return ", ".join(f"“{head}…”" for head in heads[:3]) + more
+
     # -- retraining ----------------------------------------------------------------------------------------------------
 
-    def _planned(self, fresh: bool, taste: bool) -> Plan:
-        if not taste:
-            return self.session.plan(fresh)
+    def retrain(self, fresh: bool, again: str = "") -> None:
+        """Retrain now, or carry the run `again` out once more. Sampling makes room; deciding goes on."""
+        self._begin(functools.partial(self._planned, fresh, again))
+
+    def taste(self) -> None:
+        """Learn from pairs of a wanted and an unwanted text now."""
         from tui.taste import plan_taste
 
-        return plan_taste(self.session)
+        self._begin(functools.partial(plan_taste, self.session))
 
-    def retrain(self, fresh: bool, taste: bool = False) -> None:
-        """Retrain now, or let the model learn the person's taste. Sampling makes room; deciding goes on."""
+    def _begin(self, make_plan: Callable[[], Plan]) -> None:
         if self.doing == "training":
             self.app.say("A retraining is going on; c stops it.")
             return
@@ -235,7 +287,7 @@ class Jobs:
             self.app.say("The model is not ready yet.")
             return
         try:
-            plan = self._planned(fresh, taste)
+            plan = make_plan()
         except FlavorError as error:
             self.app.complain(error)
             return
@@ -244,11 +296,18 @@ class Jobs:
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
-        self._start(self._retrain(fresh, taste), "retrain")
+        self._start(self._retrain(make_plan), "retrain")
 
-    async def _retrain(self, fresh: bool, taste: bool) -> None:
+    def _planned(self, fresh: bool, again: str) -> Plan:
+        if not again:
+            return self.session.plan(fresh)
+        from tui.again import plan_again
+
+        return plan_again(self.session, again)
+
+    async def _retrain(self, make_plan: Callable[[], Plan]) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
-        plan = self._planned(fresh, taste)
+        plan = make_plan()
         self._say("training", f"retraining {self._plan}")
         began = time.monotonic()
         held = ""
@@ -265,7 +324,7 @@ class Jobs:
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
-                    left_out = f" {len(event.skipped)} rows were too long and left out." if event.skipped else ""
+                    left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
                     self.app.say(
                         f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."

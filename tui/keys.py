@@ -28,6 +28,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("runs", "f5", "runs", "Go to Runs: runs and checkpoints"),
         Key("help", "question_mark,f1", "help", "Show all keys of this screen", True),
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
+        Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
+        Key("download", "D", "download the base", "Bring the base model from the hub; nothing else ever uses the network"),
         Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),
@@ -61,7 +63,9 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "runs": (
         Key("use", "enter", "use", "Make this checkpoint active", True),
+        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
+        Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
         Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
     ),

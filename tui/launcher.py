@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
+
+from core import environment
 
 COMMANDS = frozenset(
     [
@@ -21,15 +25,22 @@ COMMANDS = frozenset(
         "taste",
         "evaluate",
         "runs",
+        "gauges",
         "use",
         "status",
         "export",
         "reproduce",
         "doctor",
+        "download",
     ]
 )
-RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[0m"
-"""Leave the alternate screen, show the cursor, stop mouse, focus and paste reports, pop the keyboard protocol."""
+RESTORE = (
+    "".join(f"\x1b[?{mode}l" for mode in (2026, 1049, 1000, 1002, 1003, 1015, 1006, 1016, 2004, 2048, 1004))
+    + "\x1b[<u\x1b[?7h\x1b[?25h\x1b[0m"
+)
+"""Leave the alternate screen, stop mouse, paste, size and focus reports, pop the keyboard protocol, wrap lines, show the cursor."""
+PATIENCE = 3
+"""Seconds that the screen has to leave when the launcher is told to."""
 
 
 def _interactive() -> bool:
@@ -44,36 +55,79 @@ def _open(workspace: Path | None) -> int:
     import termios
 
     before = termios.tcgetattr(0)
+    handled = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
+    life, ours = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, handled)  # until each of the two processes knows what to do with them
     child = os.fork()
     if not child:
-        gc.disable()  # a fifth of the time to the first picture; the app turns it on again
-        from tui.app import run_app
+        os.close(ours)
+        _screen(workspace, life, handled)
+    os.close(life)
+    status = _wait(child, handled)
+    code = os.waitstatus_to_exitcode(status)
+    with contextlib.suppress(OSError, termios.error):
+        if code != 0 or termios.tcgetattr(0) != before:
+            os.write(1, RESTORE.encode())
+            termios.tcsetattr(0, termios.TCSAFLUSH, before)  # keys that nobody read are not for the shell
+    if code >= 0:
+        return code
+    with contextlib.suppress(OSError):  # the terminal itself may be gone
+        said = f"flavor-tui ended by {_signal_name(-code)}. Every decision was on the disk; open the workspace again to go on."
+        print(said, file=sys.stderr)  # noqa: T201
+    return 128 - code
 
-        os._exit(run_app(workspace))
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
+
+def _screen(workspace: Path | None, life: int, handled: set[signal.Signals]) -> NoReturn:
+    """The child: the app, which leaves when the pipe `life` ends, since then the launcher is gone."""
+    gc.disable()  # a fifth of the time to the first picture; the app turns it on again
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
+    from tui.app import run_app
+
+    code = run_app(workspace, life)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _wait(child: int, handled: set[signal.Signals]) -> int:
+    """The child's status when it has ended. It is told of what the launcher is told, and of being stopped and continued."""
+
+    def tell(received: int, _: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, received)
+        signal.alarm(PATIENCE)
+
+    def end(*_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, end)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: os.kill(child, received))
+        signal.signal(number, tell)
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # a terminal sends them to both
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
     while True:
         _, status = os.waitpid(child, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
-            break
+            signal.alarm(0)
+            return status
         os.kill(os.getpid(), signal.SIGSTOP)  # the app was suspended: so are we, until fg continues both
         os.kill(child, signal.SIGCONT)
-    code = os.waitstatus_to_exitcode(status)
-    if code != 0:
-        with contextlib.suppress(OSError, termios.error):
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
-            os.write(1, RESTORE.encode())
-    if code < 0:
-        name = signal.Signals(-code).name
-        print(f"flavor-tui ended by {name}. Every decision was on the disk; open the workspace again to go on.", file=sys.stderr)  # noqa: T201
-        return 128 - code
-    return code
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def main() -> None:
     """`flavor-tui`: a known command, or a workspace to open."""
+    os.umask(0o077)  # what is written here is nobody else's
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of the memory would hold every text
+    environment.hide_tokens()
     argv = sys.argv[1:]
     if argv and (argv[0] in COMMANDS or argv[0] in ("-h", "--help")):
         from tui import cli  # only here: a screen should not wait for it

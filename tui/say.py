@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from core.errors import FlavorError
-from core.text import strip_controls
+from core.text import short, to_json
+
+LONGEST = 1000
+"""Characters of a message; what it names may be longer."""
 
 
 def complain(error: FlavorError, as_json: bool) -> int:
     """Say what is wrong and what to do, in one line; the exit status."""
-    line = strip_controls(" ".join(str(error).split()))
+    line = short(str(error), LONGEST)
     if as_json:
-        print(json.dumps({"error": error.message, "hint": error.hint, "kind": error.kind}, ensure_ascii=False), flush=True)  # noqa: T201
+        print(to_json({"error": error.message, "hint": error.hint, "kind": error.kind}), flush=True)  # noqa: T201
     print(f"flavor-tui: {line}", file=sys.stderr, flush=True)  # noqa: T201
     return 1

@@ -12,10 +12,11 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,18 +24,26 @@ from core import config, runfiles
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
-from core.files import Lock, new_uid, now
+from core.files import make_folder, new_uid, now, sweep
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
+from core.lock import Lock
+from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE, Pair, RunSpec
 from core.task import Segment, Task
-from core.text import check_text, clean, words
+from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
+from dataset.journal import RESCUE
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
+from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
+
+if TYPE_CHECKING:
+    from tui.ranking import Ranking
+    from tui.tasting import Tasting
 
 CHARACTERS_PER_TOKEN = 4.2
 """Of English prose, for estimates only."""
@@ -60,14 +69,20 @@ class Plan:
     memory: int
     seen: float = 0.0
     """Median epochs in which the parent's lineage was trained on these rows."""
+    overbaked: bool = False
+    """The verdict on the parent."""
+    left_out: int = 0
+    """Examples with characters that are not shown as they are stored: they must be saved again first."""
     pairs: Sequence[Pair] = ()
     """Of a run of taste."""
 
     @property
     def advice(self) -> str:
         """What the person should know before a top-up; empty where there is nothing."""
+        if self.spec.parent and self.overbaked:
+            return f"{self.spec.parent} is overbaked, and a top-up bakes on: T trains afresh."
         if self.spec.parent and self.seen >= MOST_SEEN:
-            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh, which copies less."
+            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh."
         return ""
 
     def line(self) -> str:
@@ -77,9 +92,10 @@ class Plan:
         held = f", {self.held} held out" if self.held else ""
         most = "at most " if self.spec.training.stop_early and self.spec.epochs > 1 else ""
         epochs = f"{most}{self.spec.epochs} epoch{'s' if self.spec.epochs > 1 else ''}"
+        hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         return (
             f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs}, {self.steps} steps, "
-            f"about {duration(self.seconds)}{memory}"
+            f"about {duration(self.seconds)}{memory}{hidden}"
         )
 
 
@@ -97,18 +113,28 @@ class Session:
         """Open it. Raises FlavorError where it is none or is damaged. Read-only where another session holds it: see `held_by`."""
         self.workspace = workspace.resolve()
         self.settings: Settings = config.load(self.workspace)
+        refuse_links(self.workspace)
         self.held_by = ""
+        """Who else writes here, or why nobody can; empty where this session does."""
         self._lock = Lock(self.workspace / "lock")
         if not read_only:
             try:
                 self.held_by = self._lock.acquire() or ""
             except OSError as error:
                 self.held_by = f"nobody, but the folder cannot be written ({error.strerror})"
-        self.store = Store(self.workspace, read_only or bool(self.held_by))
+        only = read_only or bool(self.held_by)
+        try:
+            self.store = Store(self.workspace, only, None if only else self._lock)
+        except FlavorError:
+            self._lock.release()
+            raise
+        if not only:
+            sweep(self.workspace)
         self.registry = Registry(self.workspace)
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
         self._copying: Copying | None = None
+        self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
         """Attribute values that the person fixed for the next candidates."""
         self.overlaps: dict[str, tuple[int, str]] = {}
@@ -124,9 +150,12 @@ class Session:
         return None
 
     def close(self) -> None:
-        """Write the view and let the workspace go."""
+        """Write the view, keep a snapshot, and let the workspace go."""
         try:
             self.store.close()
+            if not self.store.read_only:
+                with contextlib.suppress(OSError):  # the doctor says how old the last one is
+                    take(self.workspace, self.store.mark)
         finally:
             self._lock.release()
 
@@ -134,10 +163,24 @@ class Session:
     def task(self) -> Task:
         return self.settings.task
 
+    @cached_property
+    def tasting(self) -> Tasting:
+        """The gauges: readings and verdicts of the checkpoints. Imported when first asked for."""
+        from tui.tasting import Tasting
+
+        return Tasting(self)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the file that knows the journal's end did not when this session began."""
+        return not self.held_by and self._lock.note is None and self.store.journal.seq > 0
+
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
         if self.held_by:
             raise FlavorError(f"{self.workspace} is open elsewhere: {self.held_by}.", "Close that session first.", "locked")
+        if self.store.journal.broken:
+            raise FlavorError(self.store.journal.broken, RESCUE, "read-only")
 
     # -- examples ------------------------------------------------------------------------------------------------------
 
@@ -153,6 +196,8 @@ class Session:
                 self._copying.remove(uid)
                 if example:
                     self._copying.add(uid, example.text)
+        if self._ranking is not None and put.examples:
+            self._ranking.examples_changed()
 
     @property
     def copying(self) -> Copying:
@@ -209,11 +254,45 @@ class Session:
 
     # -- candidates and decisions --------------------------------------------------------------------------------------
 
+    @property
+    def ranking(self) -> Ranking:
+        """The order of what waits, made when first asked for."""
+        if self._ranking is None:
+            from tui.ranking import Ranking
+
+            self._ranking = Ranking(self.store, self.copying)
+        return self._ranking
+
+    def ranked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates in the order in which they should be shown, by what was decided so far."""
+        return self.ranking.order(candidates) if candidates else []
+
     def queue(self) -> list[Candidate]:
-        """The candidates that wait, those of the active checkpoint first, else oldest first."""
+        """The candidates that wait, ranked, those of the active checkpoint first; then the others, oldest first."""
         current = self.registry.current()
         pending = list(self.store.pending.values())
-        return [c for c in pending if c.checkpoint == current] + [c for c in pending if c.checkpoint != current]
+        newest = [candidate for candidate in pending if candidate.checkpoint == current]
+        return [*self.ranked(newest), *(c for c in pending if c.checkpoint != current)] if newest else self.ranked(pending)
+
+    def pass_over(self, sampled: int) -> int:
+        """After so many were sampled: what will not be shown waits no more, as long as enough candidates do. Returns how many.
+
+        That is what older checkpoints wrote, and once the ranking has learned, the share of the rest that `oversample` says, the least
+        likely to be kept.
+        """
+        sampling, current = self.settings.sampling, self.registry.current()
+        pending = list(self.store.pending.values())
+        newest = [candidate for candidate in pending if candidate.checkpoint == current]
+        gone: list[Candidate] = []
+        if len(newest) >= max(1, sampling.keep_ready):
+            shown = self.ranking.held
+            gone = [candidate for candidate in pending if candidate.checkpoint != current and candidate.uid != shown]
+            spare = min(len(newest) - sampling.keep_ready, sampled - sampled // sampling.oversample)
+            gone += self.ranking.surplus(newest, spare)
+        if gone:
+            passed = {candidate.uid: msgspec.structs.replace(candidate, state="passed") for candidate in gone}
+            self._commit("pass", Tables(candidates=dict(passed)), f"{len(gone)} passed over")
+        return len(gone)
 
     def copied(self, candidate: Candidate) -> tuple[int, str]:
         """Longest span in words that one example has too, and that example's id."""
@@ -224,7 +303,7 @@ class Session:
         candidate = self.store.candidates.get(uid)
         if candidate is None:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
-        if candidate.state != "pending":
+        if candidate.state not in ("pending", "passed"):
             raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
         after = ""
         if verdict in ("accept", "edit"):
@@ -236,9 +315,11 @@ class Session:
             origin: Origin = "accepted" if verdict == "accept" else "edited"
             depth = self.registry.depth(candidate.checkpoint) + 1
             example = Example(new_uid(), after, candidate.fields, origin, now(), candidate=uid, depth=depth)
+        place = self._ranking.place(uid) if self._ranking else None
         decision = Decision(
             new_uid(), uid, verdict, now(), candidate.text, after, candidate.fields, candidate.checkpoint, candidate.seed,
-            batch.settings if batch else {}, example.uid if example else "",
+            batch.settings if batch else {}, example.uid if example else "", place.slot if place else "",
+            place.predicted if place else None,
         )  # fmt: skip
         put = Tables(
             examples={example.uid: example} if example else {},
@@ -254,6 +335,7 @@ class Session:
         op = self.store.undo()
         if op:
             self._reindex(op.was)
+            self.ranking.taken_back(op)
         return op
 
     def status(self) -> dict[str, object]:
@@ -266,17 +348,26 @@ class Session:
             "rejected": counts["rejected"],
             "edited": counts["edited"],
             "skipped": counts["skipped"],
+            "passed": counts["passed"],
             "checkpoint": self.registry.current(),
         }
 
     # -- the worker ----------------------------------------------------------------------------------------------------
+
+    def base(self) -> str:
+        """The base as the worker finds it: a path in flavor.toml is meant from the workspace."""
+        base = self.settings.model.base
+        path = self.workspace / base
+        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
+            return str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
+        return base
 
     async def start_worker(self) -> AsyncIterator[AnyEvent]:
         """Start the worker and load the base: its progress, up to `Loaded`. Raises FlavorError where it fails."""
         self.loaded = None
         log = self.workspace / "logs" / "worker.log"
         try:
-            log.parent.mkdir(exist_ok=True)
+            make_folder(log.parent)
             if log.exists() and log.stat().st_size > 1 << 22:
                 os.replace(log, log.with_suffix(".old"))
             self.worker = WorkerClient(log)
@@ -284,11 +375,8 @@ class Session:
         except OSError as error:
             self.worker = None
             raise FlavorError(f"The worker could not be started: {error.strerror}.", "Make room or mend the folder.", "worker") from None
-        base = self.settings.model.base
-        path = self.workspace / base
-        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
-            base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
-        async for event in self.worker.load(base, self.settings.model.quantization, self.settings.lora):
+        model = self.settings.model
+        async for event in self.worker.load(self.base(), model.quantization, self.settings.lora, model.calibrate):
             if isinstance(event, Loaded):
                 self.loaded = event
             yield event
@@ -357,9 +445,10 @@ class Session:
         copied = self.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
             found.append(f"copies {copied} words")
+        signs = self.ranking.signs(text, values, found, event.finish, event.traits)
         return Candidate(
             new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
-            event.tokens, found, now(),
+            event.tokens, found, now(), signs=signs,
         )  # fmt: skip
 
     async def continue_text(self, text: str, fields: Mapping[str, str]) -> str:
@@ -410,19 +499,26 @@ class Session:
         if not learned:
             raise FlavorError("There is no row to train on: all are held out.", "Write or accept an example first.", "empty")
         epochs = epochs or (training.topup_epochs if parent else training.epochs)
-        drawn = sum(row.repeat for row in learned)
         spec = RunSpec(
             name=self.registry.next_name(), created=now(), base=self.settings.model.base,
             fingerprint=self.loaded.fingerprint if self.loaded else "", quantization=self.settings.model.quantization,
             lora=self.settings.lora, training=training, seed=int.from_bytes(os.urandom(3)) if seed is None else seed, epochs=epochs,
             learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows),
             new_rows=new, rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(),
-            versions=_versions(), task=self.task, shrink=training.topup_shrink if parent else 1.0,
+            versions=versions(), task=self.task, shrink=training.topup_shrink if parent else 1.0,
         )  # fmt: skip
-        steps = math.ceil(drawn / min(training.batch_size, drawn)) * epochs
-        seconds, memory = self.estimate(rows, epochs)
+        return self.plan_of(spec, rows, len(self.store.examples) - len(rows))
+
+    def plan_of(self, spec: RunSpec, rows: list[Row], left_out: int = 0) -> Plan:
+        """What a run with these rows would take."""
+        learned = [row for row in rows if not row.held_out]
+        drawn = sum(row.repeat for row in learned)
+        steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
+        seconds, memory = self.estimate(rows, spec.epochs)
         seen = median(row.seen for row in learned)
-        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen)
+        parent = spec.parent
+        overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
+        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out)
 
     def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
         """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
@@ -436,6 +532,8 @@ class Session:
         rows: list[Row] = []
         new = 0
         for uid, example in self.store.examples.items():
+            if not all(map(is_clean, (example.text, *example.fields.values()))):
+                continue  # what is trained on is what was seen
             old = before.get(uid)
             if old and old.text != example.text:
                 old = None
@@ -508,7 +606,7 @@ def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> 
     return [part for example in chosen for part in (*task.segments(example.fields), (example.text + "\n\n", 0.0))]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     import importlib.metadata as metadata
 
     found = {}

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import msgspec
 
 from core import runfiles
+from core.config import Training
 from core.errors import FlavorError
 from core.protocol import Row
-from core.runfiles import BASE, Pair
-from dataset.folds import held_out
+from core.runfiles import BASE, Pair, RunSpec
 from dataset.pairs import find_pairs
 from tui.session import Plan, Session, duration
 
@@ -58,27 +58,36 @@ def plan_taste(session: Session, seed: int | None = None) -> TastePlan:
         )
     if parent == BASE:
         raise FlavorError("Taste goes on from a checkpoint, and the base is active.", "Retrain first: t.", "order")
-    examples = session.store.examples
-    out = held_out([uid for uid, example in examples.items() if example.origin != "accepted"])
-    pairs = find_pairs(session.store, session.task, out)[: training.taste_steps * training.batch_size]
+    plan = session.plan(seed=seed)
+    learned = {row.id for row in plan.rows if not row.held_out}
+    pairs = find_pairs(session.store, session.task, session.store.examples.keys() - learned)[: training.taste_steps * training.batch_size]
     if len(pairs) < LEAST_PAIRS:
         raise FlavorError(
             f"Taste needs {LEAST_PAIRS} pairs of a wanted and an unwanted text; there are {tell(pairs)}.",
             f"Decide more candidates: each rejected text gives at least one pair, and {LEAST_PAIRS - len(pairs)} more are needed.",
             "empty",
         )
-    plan = session.plan(seed=seed)
     rows = _rows(session, plan.rows, parent, pairs)
-    steps = math.ceil(len(pairs) / min(training.batch_size, len(pairs)))
-    passes = max(1, min(PASSES, training.taste_steps // steps))
+    passes = max(1, min(PASSES, training.taste_steps // _steps(pairs, training)))
     spec = msgspec.structs.replace(
         plan.spec, kind="taste", epochs=passes, learning_rate=training.taste_rate, shrink=1.0, rows=len(rows), new_rows=0,
         rows_sha256=_hash(rows), pairs=len(pairs), pairs_sha256=_hash(pairs),
     )  # fmt: skip
-    learned = [row for row in rows if not row.held_out]
+    return taste_of(session, spec, rows, pairs)
+
+
+def taste_of(session: Session, spec: RunSpec, rows: list[Row], pairs: Sequence[Pair]) -> TastePlan:
+    """What a run of taste with these rows and pairs would take."""
+    out = [row for row in rows if row.held_out]
     texts = [Row(f"{at}", pair.prompt, text) for at, (pair, text) in enumerate((p, t) for p in pairs for t in (p.chosen, p.rejected))]
-    seconds, memory = session.estimate([*texts, *(row for row in rows if row.held_out)], passes)
-    return TastePlan(spec, rows, len(learned), len(rows) - len(learned), steps * passes, seconds, memory, plan.seen, pairs)
+    seconds, memory = session.estimate([*texts, *out], spec.epochs)
+    steps = _steps(pairs, spec.training) * spec.epochs
+    return TastePlan(spec, rows, len(rows) - len(out), len(out), steps, seconds, memory, pairs=pairs)
+
+
+def _steps(pairs: Sequence[Pair], training: Training) -> int:
+    """Optimiser steps of one pass."""
+    return math.ceil(len(pairs) / min(training.batch_size, len(pairs)))
 
 
 def _hash(rows: Sequence[Row | Pair]) -> str:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from core.text import is_clean, words
 
+NOT_BROKEN = ("never ended", "much shorter than any example", "copies ")
+"""How flags begin that have a gauge of their own, or are a matter of taste."""
+
 
 def repeats(text: str, size: int = 4) -> int:
     """How often the most frequent run of `size` words stands in `text`."""
@@ -49,3 +52,13 @@ def flags(text: str, finish: str, lengths: Sequence[int] = (), cut_at_heading: b
     if not is_clean(text) or "<U+" in text or re.search("[\u2400-\u241f]", text):
         found.append("control characters")
     return found
+
+
+def breaks(found: Sequence[str]) -> list[str]:
+    """Of a candidate's flags those that say it broke down."""
+    return [flag for flag in found if not flag.startswith(NOT_BROKEN)]
+
+
+def ended(finish: str, found: Sequence[str]) -> bool:
+    """Whether a candidate ended by itself: at its end token, and not only because a new heading was cut off."""
+    return finish == "stop" and "began a new heading" not in found

@@ -1,4 +1,4 @@
-"""How much of a candidate stands already in an example, word for word."""
+"""How much of a text stands already in an example, word for word."""
 
 from __future__ import annotations
 
@@ -8,56 +8,97 @@ from core.text import words
 
 SIZE = 4
 """Words in the runs that are indexed; shorter matches say nothing."""
+SIZES = (4, 5, 6)
+"""Words in the runs whose share is measured: the n-gram score of Slack and Al Moubayed (2510.11372), which rises before texts are
+copied whole and before the held-out loss turns."""
+
+RunHolders = dict[tuple[str, ...], set[str]]
+
+
+def runs(tokens: Sequence[str], size: int = SIZE) -> list[tuple[str, ...]]:
+    """All runs of `size` words, in order."""
+    return list(zip(*(tokens[start:] for start in range(size)), strict=False))
 
 
 class Copying:
     """An index of all runs of four words in the examples. Adding is linear in the text; asking is linear in the candidate."""
 
     def __init__(self, texts: Iterable[tuple[str, str]] = ()) -> None:
-        self._runs: dict[tuple[str, ...], set[str]] = {}
+        self._runs: dict[tuple[str, ...], set[tuple[str, int]]] = {}
+        """The examples that hold a run, and where."""
         self._words: dict[str, list[str]] = {}
         for uid, text in texts:
             self.add(uid, text)
 
     def add(self, uid: str, text: str) -> None:
         tokens = self._words[uid] = words(text)
-        for start in range(len(tokens) - SIZE + 1):
-            self._runs.setdefault(tuple(tokens[start : start + SIZE]), set()).add(uid)
+        for place, run in enumerate(runs(tokens)):
+            self._runs.setdefault(run, set()).add((uid, place))
 
     def remove(self, uid: str) -> None:
-        tokens = self._words.pop(uid, [])
-        for start in range(len(tokens) - SIZE + 1):
-            self._runs.get(tuple(tokens[start : start + SIZE]), set()).discard(uid)
+        for place, run in enumerate(runs(self._words.pop(uid, []))):
+            self._runs.get(run, set()).discard((uid, place))
 
     def longest(self, text: str, but: str = "") -> tuple[int, str]:
         """Length in words of the longest span that an example (other than `but`) has too, and that example's id.
 
-        Spans under four words count as 0. A span grows while one and the same example holds its next run of four.
+        Spans under four words count as 0.
         """
+        span, source = self.span(text, but)
+        return len(span), source
+
+    def span(self, text: str, but: str = "") -> tuple[list[str], str]:
+        """The words of the longest span that an example (other than `but`) has too, and that example's id."""
         tokens = words(text)
-        best, source = 0, ""
-        alive: dict[str, int] = {}
-        for start in range(len(tokens) - SIZE + 1):
-            holders = self._runs.get(tuple(tokens[start : start + SIZE]), set())
-            alive = {uid: alive.get(uid, SIZE - 1) + 1 for uid in holders if uid != but}
-            for uid, length in alive.items():
+        best, source, end = 0, "", 0
+        alive: dict[tuple[str, int], int] = {}
+        for start, run in enumerate(runs(tokens)):
+            holders = self._runs.get(run, set())
+            alive = {(uid, place): alive.get((uid, place - 1), SIZE - 1) + 1 for uid, place in holders if uid != but}
+            for (uid, _), length in alive.items():
                 if length > best:
-                    best, source = length, uid
-        return best, source
+                    best, source, end = length, uid, start + SIZE
+        return tokens[end - best : end], source
 
     def overlap(self, text: str, but: str = "") -> tuple[float, str]:
         """The largest share of the text's runs of four words that one example holds, 0 to 1, and that example's id."""
-        tokens = words(text)
-        total = len(tokens) - SIZE + 1
+        found = runs(words(text))
         counts: dict[str, int] = {}
-        for start in range(max(total, 0)):
-            for uid in self._runs.get(tuple(tokens[start : start + SIZE]), set()):
+        for run in found:
+            for uid in {uid for uid, _ in self._runs.get(run, set())}:
                 counts[uid] = counts.get(uid, 0) + 1
         counts.pop(but, None)
         if not counts:
             return 0.0, ""
         uid = max(counts, key=lambda key: counts[key])
-        return counts[uid] / total, uid
+        return counts[uid] / len(found), uid
+
+
+def run_holders(texts: Mapping[str, str]) -> RunHolders:
+    """The runs of 4, 5 and 6 words of some texts, and the ids of those that hold them."""
+    holders: RunHolders = {}
+    for uid, text in texts.items():
+        tokens = words(text)
+        for size in SIZES:
+            for run in runs(tokens, size):
+                holders.setdefault(run, set()).add(uid)
+    return holders
+
+
+def copied_shares(texts: Mapping[str, str], holders: RunHolders) -> dict[str, float]:
+    """The share of each text's runs of 4, 5 and 6 words that a text of another id holds, 0 to 1, the mean of the three.
+
+    Texts measured against themselves give their own level, each against all others: what texts of this task share anyway. Texts of
+    fewer than four words are left out; a size for which a text is too short does not count.
+    """
+    shares = {}
+    for uid, text in texts.items():
+        tokens, own = words(text), {uid}
+        measured = [found for size in SIZES if (found := runs(tokens, size))]
+        if measured:
+            of_size = [sum(run in holders and holders[run] != own for run in found) / len(found) for found in measured]
+            shares[uid] = sum(of_size) / len(of_size)
+    return shares
 
 
 def nearest(text: str, texts: Mapping[str, str], but: str = "") -> tuple[float, str]:
@@ -71,8 +112,3 @@ def nearest(text: str, texts: Mapping[str, str], but: str = "") -> tuple[float, 
             if score > best:
                 best, source = score, uid
     return best, source
-
-
-def opening(text: str, size: int = 3) -> Sequence[str]:
-    """The first words of a text: many candidates with the same ones are a monoculture."""
-    return words(text)[:size]

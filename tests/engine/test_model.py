@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core import environment
 from core.errors import FlavorError
 from core.model import fingerprint, locate
 
@@ -70,8 +71,8 @@ try:
 except FlavorError as error:
     print("ERROR", error.kind, error)
 """
-    environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2"}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
+    own = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=own, timeout=120, check=False)
     return next(line for line in result.stdout.splitlines() if line.startswith(("FOLDER", "ERROR")))
 
 
@@ -83,9 +84,25 @@ def test_a_cached_hub_model_needs_no_network(tiny, tmp_path):
     assert locate_in_process("someone/tiny", tmp_path, "http://127.0.0.1:9") == f"FOLDER {snapshot}"
 
 
-def test_without_a_network_the_hint_says_so(tmp_path):
+def test_what_is_not_here_is_not_fetched_by_itself(tmp_path):
     answer = locate_in_process("someone/absent", tmp_path, "http://127.0.0.1:9")
-    assert answer.startswith("ERROR network") and "Check the network" in answer
+    assert answer.startswith("ERROR absent") and "D downloads it" in answer
+
+
+def download_in_process(name, cache, endpoint):
+    """The last thing that `core.download` says."""
+    own = {"HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2"}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "core.download", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={**environment.of_download(), **own},
+    )  # fmt: skip
+    with process:
+        return [json.loads(line) for line in process.stdout][-1]
+
+
+def test_without_a_network_the_hint_says_so(tmp_path):
+    answer = download_in_process("someone/absent", tmp_path, "http://127.0.0.1:9")
+    assert answer["kind"] == "network" and "Check the network" in answer["hint"]
 
 
 class FakeHub(http.server.BaseHTTPRequestHandler):
@@ -114,7 +131,7 @@ def hub():
 
 @pytest.mark.parametrize(("name", "kind"), [("someone/gated", "access"), ("someone/absent", "missing")])
 def test_the_hub_refuses(hub, tmp_path, name, kind):
-    assert locate_in_process(name, tmp_path, hub).startswith(f"ERROR {kind}")
+    assert download_in_process(name, tmp_path, hub)["kind"] == kind
 
 
 def test_the_starter_is_found_without_being_imported():

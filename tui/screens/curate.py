@@ -67,7 +67,12 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             yield VerticalScroll(Plain(id="queue"), id="queue-side", can_focus=False)
 
     def on_mount(self) -> None:
+        self.shown = self.shown or self.flavor.desk.card
         self.query_one("#text-scroll").focus()
+
+    def on_resize(self) -> None:
+        if self.has_class("-wide"):  # the side bar has room only now
+            self.renew()
 
     def candidate(self) -> Candidate | None:
         """The candidate on the card."""
@@ -82,7 +87,10 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             card = queue[0] if queue else None
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
+            if card:
+                self.session.ranking.hold(card.uid)
             self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
+        self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
         fixed = " · ".join(f"{name} fixed" for name in self.session.fixed)
         if card is None:
@@ -90,6 +98,8 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
             return
         place = next((i for i, c in enumerate(queue, 1) if c.uid == card.uid), 1)
         origin = "" if card.checkpoint == current else f"from {card.checkpoint} · "
+        why = self.session.ranking.why(card.uid)
+        origin += f"{why} · " if why else ""
         self.query_one("#place", Plain).update(plain(f"{origin}{place} of {len(queue)} ready", "$text-muted"))
         scales = {field.name for field in self.session.task.fields if field.kind == "scale"}
         self.query_one("#fields", Plain).update(fields_line(card.fields, scales) if card.fields else plain(fixed))
@@ -101,11 +111,12 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         side = self.query_one("#queue", Plain)
         if not self.has_class("-wide"):
             return
-        parts: list[str | tuple[str, str]] = [("Waiting\n\n", "bold")]
+        parts: list[str | tuple[str, str]] = [(f"{self.session.ranking.state()}\n\n", "$text-muted"), ("Waiting\n\n", "bold")]
         for candidate in queue[:40]:
             sign = "▶ " if candidate.uid == card.uid else "! " if candidate.flags else "  "
             head = " ".join(candidate.text.split())[:60]
-            parts.append((f"{sign}{head}\n\n", "bold" if candidate.uid == card.uid else "$text-muted"))
+            parts.append((f"{sign}{head}\n", "bold" if candidate.uid == card.uid else "$text-muted"))
+            parts.append((f"  {self.session.ranking.why(candidate.uid)}\n\n", "$text-accent"))
         side.update(line(*parts))
 
     def _empty(self) -> None:
@@ -148,13 +159,14 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         if card is None:
             return
 
-        from tui.screens.edit import EditDialog
+        from tui.screens.edit import dialog_for
 
-        def done(result: tuple[str, dict[str, str]] | None) -> None:
-            if result and self.shown == card.uid:
-                self._decide("accept", result[0])
+        def done(saved: bool | None) -> None:
+            if saved:
+                self.shown = None if self.shown == card.uid else self.shown
+                self.flavor.changed()
 
-        self.app.push_screen(EditDialog("Edit, then accept", card.uid, card.text, card.fields, self.session, fields=False), done)
+        self.app.push_screen(dialog_for(self.session, card.uid), done)
 
     def action_undo(self) -> None:
         op = self.flavor.undo()

@@ -2,68 +2,130 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, TextArea
+from textual.widgets import Footer, Input, TextArea
 
 from core.errors import FlavorError
 from core.text import check_text
-from tui.drafts import Draft
+from tui.drafts import EVERY, Draft, Typed, difference
 from tui.session import Session
 from tui.widgets.fields import FieldInputs
-from tui.widgets.plain import Plain, plain
+from tui.widgets.plain import CleanArea, Plain, line, plain
 
 
-class EditDialog(ModalScreen[tuple[str, dict[str, str]] | None]):
-    """Gives the text and fields, or None where it was left."""
+class EditDialog(ModalScreen[bool]):
+    """Gives whether the text was saved. It is saved while the dialog is open, so that nothing is lost where it cannot be."""
 
     BINDINGS = [
         Binding("ctrl+s", "save", "save", priority=True, id="edit_save"),
         Binding("escape", "leave", "leave, unchanged", id="edit_leave"),
     ]
 
-    def __init__(self, title: str, uid: str, text: str, values: dict[str, str], session: Session, fields: bool = True) -> None:
+    def __init__(
+        self,
+        title: str,
+        uid: str,
+        text: str,
+        values: dict[str, str],
+        session: Session,
+        save: Callable[[str, dict[str, str]], object],
+        fields: bool = True,
+    ) -> None:
+        """`save` makes text and fields durable, or raises FlavorError."""
         super().__init__()
-        self._title, self._text, self._values = title, text, values
+        self._title, self._uid, self._text, self._values = title, uid, text, values
         self._session = session
+        self._save = save
         self._with_fields = fields and bool(session.task.fields)
-        self._draft = Draft(session.workspace, f"edit-{uid}")
+        self._draft = Draft(session.workspace, f"edit-{uid}", session.store.read_only)
+        self._kept = self._draft.read()
 
     def compose(self) -> ComposeResult:
-        kept = self._draft.read()
-        note = "  a draft from before is offered again; escape throws it away" if kept and kept.text != self._text else ""
+        kept = self._kept
         with Vertical(id="dialog"):
-            yield Plain(plain(self._title + note, "bold"), id="dialog-title")
+            yield Plain(plain(self._title, "bold"), id="dialog-title")
             if self._with_fields:
                 yield FieldInputs(self._session, kept.fields if kept else self._values)
-            yield TextArea(kept.text if kept else self._text, soft_wrap=True, id="dialog-text")
-            yield Plain(id="dialog-error")
+            yield CleanArea(kept.text if kept else self._text, id="dialog-text")
+            if kept:
+                with VerticalScroll(id="dialog-draft", can_focus=False):
+                    yield Plain(self._about(kept))
+            yield Plain(self._draft.problem, id="dialog-error")
             yield Footer(show_command_palette=False)
+
+    def _about(self, kept: Typed) -> Content:
+        """That this is a draft, and what happened to the row since."""
+        parts: list[str | tuple[str, str]] = [("Your unsaved text from before. Escape throws it away.", "$text-warning")]
+        if kept.was != self._text:
+            parts.append(("\nThe row was changed since; what went and what came:", "$text-warning"))
+            parts += ["\n" + changed for changed in difference(kept.was, self._text)]
+        return line(*parts)
 
     def on_mount(self) -> None:
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor(area.document.end)
-        self.set_interval(0.8, self._keep)
+        self.set_interval(EVERY, self.keep)
 
     def _fields(self) -> dict[str, str]:
         return self.query_one(FieldInputs).values() if self._with_fields else self._values
 
-    def _keep(self) -> None:
-        self._draft.keep(self.query_one(TextArea).text, self._fields())
+    @on(TextArea.Changed)
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        if self._draft.typed():
+            self.keep()
+
+    def keep(self) -> None:
+        """Write the draft, if anything was changed."""
+        text, fields = self.query_one(TextArea).text, self._fields()
+        if self._kept or (text, fields) != (self._text, self._values):
+            self._draft.keep(Typed(text, fields, self._uid, self._kept.was if self._kept else self._text))
+            self._say(self._draft.problem)
+
+    def _say(self, problem: str) -> None:
+        if problem:
+            self.query_one("#dialog-error", Plain).update(plain(f"! {problem}", "$text-error"))
 
     def action_save(self) -> None:
         try:
             text = check_text(self.query_one(TextArea).text)
-            fields = self._session.task.check(self._fields())
+            self._save(text, self._session.task.check(self._fields()))
         except FlavorError as error:
-            self.query_one("#dialog-error", Plain).update(plain(f"! {error}", "$text-error"))
+            self.keep()
+            self._say(str(error))
             return
         self._draft.drop()
-        self.dismiss((text, fields))
+        self.dismiss(True)
 
     def action_leave(self) -> None:
         self._draft.drop()
-        self.dismiss(None)
+        self.dismiss(False)
+
+
+def dialog_for(session: Session, uid: str, was: str = "") -> EditDialog:
+    """The dialog for a row: an example is changed, a waiting candidate accepted, and what is neither becomes a new example.
+
+    `was` is the text of a row that is gone.
+    """
+    store = session.store
+    if uid in store.examples:
+        example = store.examples[uid]
+        title = f"Example ({example.origin})"
+        return EditDialog(title, uid, example.text, example.fields, session, lambda text, fields: session.change_example(uid, text, fields))
+    candidate = store.candidates.get(uid)
+    if candidate and candidate.state == "pending":
+        accept = lambda text, _: session.decide(uid, "accept", text)  # noqa: E731
+        return EditDialog("Edit, then accept", uid, candidate.text, candidate.fields, session, accept, fields=False)
+    if candidate:
+        title = f"A {candidate.state} candidate of {candidate.checkpoint}; ctrl+s makes it an example after all"
+        again = lambda text, fields: session.write_example(text, fields, "edited")  # noqa: E731
+        return EditDialog(title, uid, candidate.text, candidate.fields, session, again)
+    return EditDialog("Its row is gone; ctrl+s makes it a new example", uid, was, {}, session, session.write_example)

@@ -12,11 +12,11 @@ from textual.widgets import DataTable, Input
 from core.errors import FlavorError
 from dataset.rows import Candidate, Example
 from tui import keys
-from tui.screens.edit import EditDialog
+from tui.screens.edit import dialog_for
 from tui.screens.page import Page
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import CleanInput, Plain, line, plain
 
-FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped")
+FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
 SIGNS = {
     "written": "✎ written",
     "imported": "⇣ imported",
@@ -24,6 +24,7 @@ SIGNS = {
     "edited": "✓ edited",
     "rejected": "✗ rejected",
     "skipped": "· skipped",
+    "passed": "· passed",
 }
 TWIN = 0.5
 """Share of a text's runs of four words that another example holds, from which it is marked as a near-duplicate."""
@@ -36,7 +37,7 @@ class LibraryScreen(Page):
     BINDINGS = keys.bindings("library")
     HELP = """
 # Library
-All examples, and the candidates that were rejected or skipped. **enter** opens a row to read or edit it, **d** deletes an example
+All examples, and the candidates that were rejected, skipped, or passed over because better ones waited. **enter** opens a row to read or edit it, **d** deletes an example
 (**u** brings it back), **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
 typos, off style, or your most original. **≈** marks near-duplicates.
 """
@@ -50,7 +51,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def body(self) -> ComposeResult:
         with Vertical(id="desk"):
             yield Plain(id="library-head")
-            yield Input(placeholder="search; enter goes to the table", id="search", compact=True)
+            yield CleanInput(placeholder="search; enter goes to the table", id="search", compact=True)
             table: DataTable[object] = DataTable(cursor_type="row", zebra_stripes=True, id="library-table")
             yield table
 
@@ -62,7 +63,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def _rows(self) -> list[tuple[str, Example | Candidate]]:
         store = self.session.store
-        decided = [(c.state, c) for c in store.candidates.values() if c.state in ("rejected", "skipped")]
+        decided = [(c.state, c) for c in store.candidates.values() if c.state in ("rejected", "skipped", "passed")]
         rows: list[tuple[str, Example | Candidate]] = [(e.origin, e) for e in reversed(store.examples.values())]
         rows += list(reversed(decided))
         needle = self.query_one("#search", Input).value.casefold().strip()
@@ -97,7 +98,11 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             table.move_cursor(row=min(at, len(rows) - 1))
         total = len(self.session.store.examples)
         others = sum(isinstance(row, Candidate) for _, row in rows)
-        shown = f"{len(rows)} shown, {others} of them rejected or skipped" if self._filter == "all" else f"{len(rows)} {self._filter} shown"
+        shown = (
+            f"{len(rows)} shown, {others} of them rejected, skipped or passed over"
+            if self._filter == "all"
+            else f"{len(rows)} {self._filter} shown"
+        )
         self.query_one("#library-head", Plain).update(line((f"{total} examples · ", "bold"), (shown, "$text-muted")))
 
     def _selected(self) -> str | None:
@@ -119,25 +124,8 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         self.action_open()
 
     def action_open(self) -> None:
-        uid = self._selected()
-        store = self.session.store
-        if uid in store.examples:
-            example = store.examples[uid]
-
-            def done(result: tuple[str, dict[str, str]] | None) -> None:
-                if result:
-                    self._try(lambda: self.session.change_example(example.uid, *result))
-
-            self.app.push_screen(EditDialog(f"Example ({example.origin})", uid, example.text, example.fields, self.session), done)
-        elif uid in store.candidates:
-            row = store.candidates[uid]
-
-            def taken(result: tuple[str, dict[str, str]] | None) -> None:
-                if result:
-                    self._try(lambda: self.session.write_example(result[0], result[1], "edited"))
-
-            title = f"A {row.state} candidate of {row.checkpoint}; ctrl+s makes it an example after all"
-            self.app.push_screen(EditDialog(title, uid, row.text, row.fields, self.session), taken)
+        if uid := self._selected():
+            self.app.push_screen(dialog_for(self.session, uid), lambda saved: self.flavor.changed() if saved else None)
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

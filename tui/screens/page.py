@@ -40,8 +40,8 @@ class Page(Screen[None]):
         """The screen's own widgets."""
         yield from ()
 
-    def leave(self) -> None:
-        """The app ends, or another screen is gone to: keep what is not kept yet."""
+    def keep(self) -> None:
+        """The app ends: put on the disk what is typed and not kept yet."""
 
     def renew(self) -> None:
         """Redraw what the session holds."""
@@ -55,6 +55,7 @@ class Page(Screen[None]):
         self.refresh_bindings()  # a footer shows nothing until it is told of them
 
     def on_screen_resume(self) -> None:
+        self.flavor.desk.keep(mode=self.MODE)
         if self.is_mounted:
             self.renew_all()
 

@@ -1,19 +1,25 @@
-"""Runs: every run with its parent and checkpoints; loss by step, held-out loss by epoch; enter makes a checkpoint active."""
+"""Runs: every run with its parent, checkpoints and verdicts; loss by step, held-out loss by epoch; enter makes a checkpoint active."""
 
 from __future__ import annotations
 
-from textual import on
+import asyncio
+
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable, Sparkline
 
 from core.errors import FlavorError
+from core.gauges.verdict import Judgement
 from core.runfiles import BASE
+from dataset.rounds import rounds
 from runs.registry import Run
 from tui import keys
+from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page
 from tui.session import duration
+from tui.tasting import MARKS, SIGNS, against
 from tui.widgets.plain import Plain, line, plain
 
 STATUS = {
@@ -34,61 +40,69 @@ class RunsScreen(Page):
     HELP = """
 # Runs
 Each retrain is a run; each epoch of it is a checkpoint. **enter** makes the one under the cursor active, at once: the next
-candidates come from it. Later is not always better: the one with the lowest held-out loss was chosen, but taste decides.
+candidates come from it. Later is not always better: training stops by itself when the held-out loss has turned, and the epoch with
+the lowest one is chosen; but taste decides.
+
+The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
+**v** shows each gauge that it was taken from, with the texts that prove it.
 """
 
     def __init__(self) -> None:
         super().__init__()
         self._runs: dict[str, Run] = {}
+        self._words: dict[str, str] = {}
+        """The verdicts as last known."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="desk"):
             table: DataTable[object] = DataTable(cursor_type="row", id="runs-table")
             yield table
             with VerticalScroll(id="run-side", can_focus=False):
+                yield Plain(id="run-verdict")
                 yield Plain(id="run-about")
                 yield Sparkline([], id="run-curve")
                 yield Plain(id="run-held")
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("", 1), ("checkpoint", 13), ("held-out", 9), ("accepted", 8)):
+        for label, width in (("", 1), ("checkpoint", 13), ("verdict", 13), ("held-out", 8), ("kept", 6)):
             table.add_column(label, key=label, width=width)
         table.focus()
-
-    def _rates(self) -> dict[str, tuple[int, int]]:
-        """Accepted and decided candidates by checkpoint."""
-        rates: dict[str, tuple[int, int]] = {}
-        for candidate in self.session.store.candidates.values():
-            if candidate.state in ("accepted", "edited", "rejected"):
-                good, all_ = rates.get(candidate.checkpoint, (0, 0))
-                rates[candidate.checkpoint] = (good + (candidate.state != "rejected"), all_ + 1)
-        return rates
 
     def renew(self) -> None:
         table = self.query_one(DataTable)
         selected = self._selected()
         current = self.session.registry.current()
-        rates = self._rates()
+        kept = {told.checkpoint: f"{told.kept}/{told.decided}" for told in rounds(self.session.store.decisions.values())}
         runs = self.session.registry.runs()
         self._runs = {run.name: run for run in runs}
         table.clear()
 
-        def add(name: str, loss: str, key: str) -> None:
-            good, decided = rates.get(name, (0, 0))
-            share = f"{good}/{decided}" if decided else ""
-            table.add_row(plain("▶" if name == current else " "), plain(name), plain(loss), plain(share), key=key)
+        def add(name: str, verdict: str, loss: str, key: str) -> None:
+            mark = "▶" if name == current else " "
+            table.add_row(plain(mark), plain(name), plain(verdict), plain(loss), plain(kept.get(name, "")), key=key)
 
         for run in reversed(runs):
             if not run.checkpoints:
-                table.add_row(plain(" "), plain(run.name), plain(STATUS[run.status]), plain(""), key=f"{run.name}/")
+                add(run.name, STATUS[run.status], "", f"{run.name}/")
             for info in reversed(run.checkpoints):
                 loss = f"{info.held_out_loss:.3f}" if info.held_out_loss is not None else "-"
-                add(info.name, loss, info.name)
-        add(BASE, "", BASE)
+                add(info.name, self._words.get(info.name, "…"), loss, info.name)
+        add(BASE, "", "", BASE)
         keys_now = [key.value for key in table.rows]
         table.move_cursor(row=keys_now.index(selected) if selected in keys_now else 0)
         self._about()
+        self._judge()
+
+    @work(exclusive=True, group="verdicts")
+    async def _judge(self) -> None:
+        """Fill the verdicts in, one checkpoint at a time: each takes up to 50 ms, and keys are answered between them."""
+        table = self.query_one(DataTable)
+        for name in [key.value for key in table.rows]:
+            if name and name != BASE and (judgement := self._judgement(name)):
+                self._words[name] = SIGNS[judgement.verdict.word]
+                table.update_cell(name, "verdict", plain(self._words[name]))
+                await asyncio.sleep(0)
 
     def _selected(self) -> str | None:
         table = self.query_one(DataTable)
@@ -98,6 +112,8 @@ candidates come from it. Later is not always better: the one with the lowest hel
     def _about(self) -> None:
         name = self._selected() or BASE
         run = self._runs.get(name.split("/")[0])
+        judgement = self._judgement(name)
+        self.query_one("#run-verdict", Plain).update(_panel(judgement, name) if judgement else "")
         about, curve, held = (
             self.query_one("#run-about", Plain),
             self.query_one("#run-curve", Sparkline),
@@ -114,13 +130,29 @@ candidates come from it. Later is not always better: the one with the lowest hel
         parts: list[str | tuple[str, str]] = []
         if losses:
             parts.append((f"loss by step: {losses[0]:.2f} → {losses[-1]:.2f}\n\n", "$text-muted"))
-        measured = run.held_out()
-        before = measured[0][1] if measured else 0.0
-        for epoch, loss in measured:
-            why = "  ← chosen: the lowest" if loss <= before else "  ← chosen: the lowest after training; its parent was lower"
+        for epoch, loss in run.held_out():
             best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
-            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why if best else ''}\n", "bold" if best else ""))
+            why = f"  ← chosen: {run.result.why}" if best and run.result else ""
+            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
+        if run.result and run.result.stopped:
+            parts.append((f"stopped by itself: {run.result.stopped}\n", "$text-muted"))
         held.update(line(*parts))
+
+    def _judgement(self, name: str) -> Judgement | None:
+        """What is known of a checkpoint; None for a run without one, and where its folder is gone."""
+        if name.endswith("/"):
+            return None
+        try:
+            return self.session.tasting.readings(name, self._runs)
+        except FlavorError:
+            return None
+
+    def action_evidence(self) -> None:
+        name = self._selected() or BASE
+        if judgement := self._judgement(name):
+            self.app.push_screen(EvidenceDialog(name, judgement))
+        else:
+            self.flavor.say("This run left no checkpoint.", "warning")
 
     @on(DataTable.RowSelected)
     def _row_selected(self) -> None:
@@ -142,6 +174,13 @@ candidates come from it. Later is not always better: the one with the lowest hel
 
     def action_retrain_runs(self) -> None:
         self.flavor.retrain(fresh=False)
+
+    def action_again(self) -> None:
+        name = (self._selected() or BASE).split("/")[0]
+        if name == BASE:
+            self.flavor.say("The base was not trained here.", "warning")
+        else:
+            self.flavor.retrain(fresh=False, again=name)
 
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
@@ -165,4 +204,15 @@ def _describe(run: Run) -> Content:
         parts.append((f"active {run.result.why}\n", "$text-warning"))
     if run.result and run.result.steps:
         parts.append((f"{run.result.steps} steps in {duration(run.result.seconds)}\n", "$text-muted"))
+    return line(*parts)
+
+
+def _panel(judgement: Judgement, name: str) -> Content:
+    """The verdict, then a line for each gauge."""
+    verdict = judgement.verdict
+    sign = "" if name == BASE else f"{SIGNS[verdict.word]}\n"
+    parts: list[str | tuple[str, str]] = [(sign, "bold"), verdict.sentence + "\n\n"]
+    for reading in judgement.readings:
+        style = "" if reading.says in ("under", "over", "leans over") else "$text-muted"
+        parts.append((f"{MARKS[reading.says]} {reading.name} {against(reading)}\n", style))
     return line(*parts)

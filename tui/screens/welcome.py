@@ -18,7 +18,7 @@ from core.task import Task, parse_field
 from core.text import clean_line
 from tui.commands import make_demo
 from tui.recent import recent
-from tui.widgets.plain import Plain, plain
+from tui.widgets.plain import CleanInput, Plain, plain
 
 BLANK = "blank"
 
@@ -55,7 +55,7 @@ class WelcomeScreen(Screen[Path]):
             ):
                 with Horizontal(classes="field"):
                     yield Plain(label, classes="field-name")
-                    yield Input(value, placeholder=tip, id=name, compact=True)
+                    yield CleanInput(value, placeholder=tip, id=name, compact=True)
             yield Plain(id="welcome-error")
             with Horizontal(id="doors"):
                 yield Button("Make it (ctrl+s)", id="make", compact=True, variant="primary")

@@ -11,11 +11,11 @@ from core.errors import FlavorError
 from core.gauges.copying import nearest
 from core.text import MAX_TEXT, words
 from tui import keys
-from tui.drafts import Draft
+from tui.drafts import EVERY, Draft, Typed
 from tui.screens.page import Page
 from tui.session import CHARACTERS_PER_TOKEN
 from tui.widgets.fields import FieldInputs
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import CleanArea, Plain, line, plain
 
 
 class WriteScreen(Page):
@@ -35,18 +35,22 @@ draft at once, whatever happens.
         self._draft: Draft | None = None
 
     def body(self) -> ComposeResult:
-        self._draft = Draft(self.session.workspace, "write")
+        self._draft = Draft(self.session.workspace, "write", self.session.store.read_only)
         kept = self._draft.read()
+        if kept and kept.text.strip() in self.session.store.texts().values():
+            kept = None  # it was saved, and its writer died before it could say so
         with Vertical(id="desk"):
             yield Plain(plain(f"# {self.session.task.heading}", "bold"), id="heading")
             if self.session.task.fields:
                 yield FieldInputs(self.session, kept.fields if kept else {})
-            yield TextArea(kept.text if kept else "", soft_wrap=True, id="write-text", tab_behavior="focus")
+            yield CleanArea(kept.text if kept else "", id="write-text")
             yield Plain(id="measure")
 
     def on_mount(self) -> None:
         self.query_one(TextArea).focus()
-        self.set_interval(0.8, self._keep)
+        if self._draft and self._draft.problem:
+            self.flavor.say(self._draft.problem, "warning")
+        self.set_interval(EVERY, self._keep)
 
     def renew(self) -> None:
         self._measure()
@@ -55,12 +59,17 @@ draft at once, whatever happens.
         return self.query_one(FieldInputs).values() if self.session.task.fields else {}
 
     def _keep(self) -> None:
-        if self._draft and not self.session.held_by:
-            self._draft.keep(self.query_one(TextArea).text, self._fields())
+        if self._draft:
+            before = self._draft.problem
+            self._draft.keep(Typed(self.query_one(TextArea).text, self._fields()))
+            if self._draft.problem and not before:
+                self.flavor.say(self._draft.problem, "warning")
 
     @on(TextArea.Changed)
     @on(Input.Changed)
     def _typed(self) -> None:
+        if self._draft and self._draft.typed():
+            self._keep()
         self.set_timer(0.15, self._measure)
 
     def _measure(self) -> None:
@@ -103,7 +112,10 @@ draft at once, whatever happens.
         if self.flavor.undo():
             self.flavor.changed()
 
-    def leave(self) -> None:
+    def keep(self) -> None:
+        self._keep()
+
+    def on_screen_suspend(self) -> None:
         self._keep()
 
     def action_leave(self) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from core.task import Field
 from tui.session import Session
-from tui.widgets.plain import Plain, plain
+from tui.widgets.plain import CleanInput, Plain, plain
 
 
 def hint(field: Field) -> str:
@@ -38,7 +38,7 @@ class FieldInputs(Vertical):
         for number, field in enumerate(self._session.task.fields):
             with Horizontal(classes="field"):
                 yield Plain(plain(field.name), classes="field-name")
-                yield Input(
+                yield CleanInput(
                     self._values.get(field.name, ""),
                     placeholder=hint(field),
                     suggester=SuggestFromList(field.choices() or known[field.name], case_sensitive=False),

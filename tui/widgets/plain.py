@@ -1,18 +1,20 @@
-"""How untrusted text reaches the terminal: as `Content`, never as markup; and the filter through which every line passes."""
+"""How untrusted text reaches the terminal: made visible, as `Content`, never as markup; and the filter through which every line passes."""
 
 from __future__ import annotations
 
 from rich.segment import Segment
 from textual.color import Color
 from textual.content import Content
+from textual.events import Paste
 from textual.filter import LineFilter
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
-from core.text import strip_controls
+from core.text import clean, clean_line, has_controls, strip_controls
 
 
 def plain(text: str, style: str = "") -> Content:
-    """`text` as it is, without markup, in one style."""
+    """`text` without markup, in one style, with everything visible that a terminal would hide or obey."""
+    text = clean(text)
     return Content.styled(text, style) if style else Content(text)
 
 
@@ -30,10 +32,33 @@ class Plain(Static):
         super().__init__(text, id=id, classes=classes, markup=False)
 
 
+class CleanArea(TextArea):
+    """A `TextArea` in which what is pasted or loaded is seen as it will be stored."""
+
+    def __init__(self, text: str = "", *, id: str) -> None:  # noqa: A002
+        super().__init__(clean(text), soft_wrap=True, id=id, tab_behavior="focus")
+
+    async def _on_paste(self, event: Paste) -> None:
+        event.prevent_default()  # Textual calls the inherited handler too
+        await super()._on_paste(Paste(clean(event.text)))
+
+
+class CleanInput(Input):
+    """An `Input` in which what is pasted or loaded is seen as it will be stored."""
+
+    def __init__(self, value: str = "", **options: object) -> None:
+        super().__init__(clean_line(value), **options)  # type: ignore[arg-type]
+
+    def _on_paste(self, event: Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        super()._on_paste(Paste(clean_line(event.text)))
+
+
 class ControlFilter(LineFilter):
     """The last line of defence: no control character of any text reaches the terminal, whichever widget it came through."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if all(segment.control or segment.text.isprintable() for segment in segments):
+        if not any(not segment.control and has_controls(segment.text) for segment in segments):
             return segments
         return [segment if segment.control else Segment(strip_controls(segment.text), segment.style) for segment in segments]

@@ -1,0 +1,163 @@
+"""A checkpoint's folder: published whole or not at all, and refused by name where it is not what was saved. Knows no torch.
+
+PEFT itself loads an adapter of another base, with a flipped bit, without a tensor or with another strength, and says nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from core import runfiles
+from core.config import Lora
+from core.errors import FlavorError
+from core.files import make_folder, publish_folder, remove_tree
+from core.runfiles import CheckpointInfo, Manifest, RunSpec
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+INFO = "checkpoint.json"
+KNOWN = frozenset({WEIGHTS, CONFIG, INFO, "README.md"})
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
+MAX_BYTES = 1 << 33
+"""Of a file of a checkpoint."""
+CHOOSE = "Choose another checkpoint, or retrain with T."
+
+
+class Place(NamedTuple):
+    """Where a checkpoint is to be used: the resident base by name and fingerprint, its tokenizer's hash, the adapter's shape."""
+
+    base: str
+    fingerprint: str
+    tokenizer: str
+    lora: Lora
+
+
+def _refuse(message: str, kind: str = "damaged", hint: str = CHOOSE) -> NoReturn:
+    raise FlavorError(message, hint, kind)
+
+
+def title(folder: Path) -> str:
+    """The name a checkpoint has by its place, e.g. 0007/epoch-03."""
+    return f"{folder.parent.parent.name}/{folder.name}"
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """The hash of every file in a folder but the manifest's own."""
+    return {path.name: runfiles.file_sha256(path) for path in sorted(folder.iterdir()) if path.name != INFO}
+
+
+def publish(final: Path, fill: Callable[[Path], CheckpointInfo]) -> None:
+    """Have `fill` write a checkpoint's files into a staging folder, add the manifest, and rename it into place.
+
+    Raises OSError; there is then no checkpoint of that name.
+    """
+    make_folder(final.parent)
+    staging = final.parent / f".tmp-{os.getpid()}-{final.name}"
+    remove_tree(staging)
+    make_folder(staging)
+    try:
+        info = fill(staging)
+        hashes = file_hashes(staging)
+        for name in hashes:
+            os.chmod(staging / name, 0o600)
+        assert info.manifest is not None
+        manifest = msgspec.structs.replace(info.manifest, files=hashes)
+        runfiles.write(staging / INFO, msgspec.structs.replace(info, sha256=hashes[WEIGHTS], manifest=manifest))
+        publish_folder(staging, final)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove_tree(staging)
+        raise
+
+
+def _check_entries(folder: Path, name: str) -> None:
+    """Nothing but what was saved may be in the folder: no link, no pickle, no folder."""
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_symlink():
+            _refuse(f"{name} holds {entry.name}, a link to elsewhere.")
+        if entry.name.lower().endswith(PICKLES):
+            _refuse(f"{name} holds {entry.name}, a pickle; none is ever read here.")
+        if entry.name not in KNOWN or not entry.is_file(follow_symlinks=False):
+            _refuse(f"{name} holds {entry.name}, which was not saved with it.")
+    for needed in (WEIGHTS, CONFIG):
+        if not (folder / needed).exists():
+            _refuse(f"{name} is not whole: {needed} is missing.")
+
+
+def _check_manifest(folder: Path, info: CheckpointInfo) -> None:
+    """The files are those that the manifest names. A checkpoint of an earlier version names its weights only."""
+    files = info.manifest.files if info.manifest else {WEIGHTS: info.sha256}
+    present = {path.name for path in folder.iterdir()} - {INFO}
+    for missing in sorted(files.keys() - present):
+        _refuse(f"{info.name} is not whole: {missing} is missing.")
+    for extra in sorted(present - files.keys() if info.manifest else ()):
+        _refuse(f"{info.name} holds {extra}, which was not saved with it.")
+    for name, digest in sorted(files.items()):
+        if runfiles.file_sha256(folder / name) != digest:
+            _refuse(f"{info.name} is damaged: {name} is not as it was saved.")
+
+
+def _check_run(folder: Path, info: CheckpointInfo) -> None:
+    """The checkpoint belongs to the run it lies in, as far as that can be read."""
+    if info.name != title(folder):
+        _refuse(f"{title(folder)} holds another checkpoint, {info.name}.", "foreign")
+    try:
+        rows = runfiles.read(folder.parent.parent / "run.json", RunSpec).rows_sha256
+    except FlavorError:
+        return
+    if info.manifest and info.manifest.rows_sha256 != rows:
+        _refuse(f"{info.name} was trained on other rows than its run.", "foreign")
+
+
+def verify_files(folder: Path) -> CheckpointInfo:
+    """What the checkpoint says it is, after every file in its folder was checked. Raises FlavorError naming what is wrong."""
+    name = title(folder)
+    for part in (folder.parent.parent, folder.parent, folder):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISLNK(os.lstat(part).st_mode):
+                _refuse(f"{name} is a link to elsewhere ({part.name}).")
+    if not folder.is_dir():
+        _refuse(f"The checkpoint {name} is missing.", "missing")
+    info = runfiles.read(folder / INFO, CheckpointInfo)
+    _check_entries(folder, name)
+    _check_run(folder, info)
+    _check_manifest(folder, info)
+    return info
+
+
+def verify(folder: Path, place: Place) -> CheckpointInfo:
+    """`verify_files`, and that the checkpoint fits where it is to be used."""
+    info = verify_files(folder)
+    if info.fingerprint != place.fingerprint:
+        _refuse(
+            f"{info.name} was trained on another base ({info.base}, not these weights of {place.base}).",
+            "foreign",
+            "Set that base in flavor.toml, or retrain with T.",
+        )
+    if info.manifest and info.manifest.tokenizer != place.tokenizer:
+        _refuse(f"{info.name} was trained with another tokenizer than that of {place.base}.", "foreign")
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+        shape = (config["peft_type"], config["r"], config["lora_alpha"])
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        _refuse(f"{info.name} is damaged: {CONFIG} cannot be read.")
+    if shape != ("LORA", place.lora.r, place.lora.alpha):
+        _refuse(
+            f"{info.name} has rank {shape[1]!r} and alpha {shape[2]!r}, not {place.lora.r} and {place.lora.alpha}.",
+            "foreign",
+            "Was [lora] changed in flavor.toml? Put it back, or retrain with T.",
+        )
+    return info
+
+
+def manifest(place: Place, spec: RunSpec) -> Manifest:
+    """What a new checkpoint says of itself, its files not yet among it."""
+    return Manifest(files={}, tokenizer=place.tokenizer, rows_sha256=spec.rows_sha256, versions=spec.versions)

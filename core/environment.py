@@ -1,0 +1,93 @@
+"""What the program's processes see of the person's environment: no token anywhere but in a download, and no network without one."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from core.files import cache_folder
+
+SECRET = re.compile(r"(?i)(.*_)?(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS|(API|ACCESS|SECRET|PRIVATE)_?KEY(_ID)?)")
+"""Names of variables that hold what nobody else should read."""
+HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+TOKEN_FD = "FLAVOR_TUI_TOKEN_FD"
+SHAPE = re.compile(r"\b(hf_|api_org_|sk-|ghp_|github_pat_)[A-Za-z0-9_-]{12,}")
+"""What tokens of the hub and its neighbours look like."""
+FOLDERS = ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN_PATH", "XDG_CACHE_HOME", "FLAVOR_TUI_CACHE", "FLAVOR_TUI_STATE", "PYTHONPATH")
+"""Variables that may hold relative paths; the worker has another working folder."""
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONFAULTHANDLER": "1",
+    "PYTHONUNBUFFERED": "1",
+    "MALLOC_MMAP_THRESHOLD_": "4000000",  # glibc gives large tensors back at once: 150 MB less at the starter's peak, no slower
+    "MALLOC_ARENA_MAX": "2",
+}
+_hub_token: int | None = None
+
+
+def hide_tokens() -> None:
+    """Take every token out of this process's environment. That of the hub goes into a file without a name, which only a download reads."""
+    global _hub_token
+    found = {name: os.environ.pop(name) for name in list(os.environ) if SECRET.fullmatch(name)}
+    token = next((found[name] for name in HUB_TOKENS if found.get(name)), "")
+    if token and _hub_token is None:
+        if hasattr(os, "memfd_create"):
+            _hub_token = os.memfd_create("token")
+        else:
+            with tempfile.TemporaryFile() as file:
+                _hub_token = os.dup(file.fileno())
+        os.write(_hub_token, token.encode())
+
+
+def token_descriptors() -> tuple[int, ...]:
+    """What a download inherits."""
+    return () if _hub_token is None else (_hub_token,)
+
+
+def read_token() -> str:
+    """The hub's token, in a download; empty where there is none."""
+    handle = os.environ.pop(TOKEN_FD, "")
+    return os.pread(int(handle), 4096, 0).decode() if handle else ""
+
+
+def without_secrets() -> dict[str, str]:
+    """The environment of any process that we start: without tokens, with whole paths."""
+    kept = {name: value for name, value in os.environ.items() if not SECRET.fullmatch(name)}
+    for name in FOLDERS:
+        if kept.get(name):
+            kept[name] = os.pathsep.join(map(os.path.abspath, kept[name].split(os.pathsep)))
+    return kept
+
+
+def of_worker() -> dict[str, str]:
+    """The worker's environment: besides, it cannot go on the network and tells nobody anything."""
+    return {**without_secrets(), **QUIET}
+
+
+def of_download() -> dict[str, str]:
+    """The environment of a download: the one process that may use the network."""
+    token = {TOKEN_FD: str(_hub_token)} if _hub_token is not None else {}
+    open_again = {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}
+    return {**without_secrets(), **QUIET, **open_again, **token}
+
+
+def empty_folder() -> Path:
+    """Where the worker runs: a folder without files, so that no model's settings can name one of the person's."""
+    folder = cache_folder() / "empty"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def mask(text: str) -> str:
+    """`text` with everything that looks like a token blotted out."""
+    return SHAPE.sub(lambda match: match[1] + "…", text)

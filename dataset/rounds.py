@@ -1,0 +1,57 @@
+"""Rounds of an evening: what a person decided of the candidates of one checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from core.gauges.edits import edit_distance
+from core.gauges.statistics import Interval, share_interval
+from dataset.rows import Decision
+
+
+@dataclass(frozen=True)
+class Round:
+    """The decisions on one checkpoint's candidates; skipped ones do not count."""
+
+    checkpoint: str
+    accepted: int
+    """As they were."""
+    edited: int
+    rejected: int
+    edits: float | None = None
+    """How much the edited ones were changed, 0 to 1, the mean; None where none was."""
+
+    @property
+    def kept(self) -> int:
+        """Accepted or edited."""
+        return self.accepted + self.edited
+
+    @property
+    def decided(self) -> int:
+        return self.kept + self.rejected
+
+    @property
+    def share(self) -> float:
+        """Kept of decided, 0 to 1."""
+        return self.kept / self.decided if self.decided else 0.0
+
+    def interval(self) -> Interval:
+        """Where the true share lies, nine times out of ten."""
+        return share_interval(self.kept, self.decided)
+
+
+def rounds(decisions: Iterable[Decision]) -> list[Round]:
+    """The rounds in the order in which they were begun."""
+    found: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        if decision.verdict != "skip":
+            found.setdefault(decision.checkpoint, []).append(decision)
+    made = []
+    for checkpoint, of_round in found.items():
+        verdicts = [decision.verdict for decision in of_round]
+        changed = [edit_distance(decision.before, decision.after) for decision in of_round if decision.verdict == "edit"]
+        counts = (verdicts.count("accept"), verdicts.count("edit"), verdicts.count("reject"))
+        made.append(Round(checkpoint, *counts, fmean(changed) if changed else None))
+    return made

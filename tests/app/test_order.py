@@ -1,0 +1,67 @@
+"""Curate in the ranking's order: it says why a card is there, and the card stays while it is looked at."""
+
+from tests.app.conftest import TEXTS
+from tests.app.test_screens import on_disk, shown
+from tests.test_ranking import add, teach
+from tui.app import FlavorApp
+from tui.session import Session
+
+
+async def test_gauges_alone_are_said(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 30)) as pilot:
+        await pilot.pause()
+        assert "by gauges" in shown(app, "#place") or "at random" in shown(app, "#place")
+        side = shown(app, "#queue")
+        assert "by gauges alone: 0 kept and 0 rejected" in side
+        assert sum(side.count(why) for why in ("  by gauges", "  at random")) == len(TEXTS)
+
+
+async def test_the_card_says_why_it_is_there(workspace):
+    with Session(workspace) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "skip")
+        teach(session)
+        add(session, 12)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 40)) as pilot:
+        await pilot.pause()
+        why = app.session.ranking.why(app.screen.shown)
+        assert why in shown(app, "#place")
+        assert "predicted " in shown(app, "#queue") and "most novel, " in shown(app, "#queue")
+        assert "Kept: 0 of 0 ranked" in shown(app, "#queue")
+        await pilot.press("a")
+        last = list(on_disk(workspace).decisions.values())[-1]
+        assert last.slot in ("ranked", "uncertain", "novel", "random") and 0 < last.predicted < 1
+
+
+async def test_the_card_stays_when_better_ones_arrive(workspace):
+    with Session(workspace) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "skip")
+        teach(session)
+        add(session, 1, good=False)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        card = app.screen.shown
+        add(app.session, 8)
+        app.changed()
+        await pilot.pause()
+        assert app.screen.shown == card and "1 of 9 ready" in shown(app, "#place")
+        await pilot.press("x")
+        await pilot.press("u")
+        assert app.screen.shown == card
+
+
+async def test_what_was_passed_over_is_in_the_library(workspace):
+    with Session(workspace) as session:
+        teach(session)
+        add(session, 20)
+        assert session.pass_over(8) == 4
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("f4", *"ooooooo")
+        assert app.screen.query_one("#library-table").row_count == 4
+        assert "4 passed shown" in shown(app, "#library-head")

@@ -1,0 +1,132 @@
+"""Runs with its verdicts and the evidence behind them, by its keys; hostile text in what is shown as evidence."""
+
+import asyncio
+
+import pytest
+from textual.widgets import DataTable
+
+from core import config
+from core.text import clean
+from tests.app.conftest import TASK
+from tests.app.test_screens import HOSTILE, shown
+from tests.made import bake, sample, write
+from tui.app import FlavorApp
+from tui.screens.evidence import EvidenceDialog
+from tui.screens.runs import RunsScreen
+from tui.session import Session
+
+
+@pytest.fixture
+def baked(tmp_path):
+    """A workspace with a run of three epochs: too few, enough, too many."""
+    folder = tmp_path / "lighthouses"
+    config.create(folder, TASK)
+    with Session(folder) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.4, 3.19, 3.5])
+    return folder
+
+
+def column(app, key):
+    table = app.screen.query_one(DataTable)
+    return [str(table.get_cell(row, key)) for row in table.rows]
+
+
+async def to_runs(pilot):
+    await pilot.pause()
+    await pilot.press("f5")
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def test_the_table_shows_verdicts_and_the_panel_says_why(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        assert isinstance(app.screen, RunsScreen)
+        assert column(app, "verdict") == ["! overbaked", "✓ good", "○ underbaked", ""]
+        assert "Held-out loss has risen by 10 % since 0001/epoch-02." in shown(app, "#run-verdict")
+        await pilot.press("down")
+        assert shown(app, "#run-verdict").startswith("✓ good\nHeld-out loss, 3.190, is at its lowest.")
+        assert "✓ held-out loss 3.190, against 3.190" in shown(app, "#run-verdict")
+        await pilot.press("ctrl+end")
+        assert "This is the base" in shown(app, "#run-verdict")
+
+
+async def test_evidence_is_one_key_away(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("v")
+        await pilot.pause()
+        assert isinstance(app.screen, EvidenceDialog)
+        assert "! held-out loss  3.500, against 3.190  ← decided" in shown(app, "#evidence-text")
+        assert "· 0001/epoch-02: 3.190" in shown(app, "#evidence-text")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen)
+
+
+async def test_the_evidence_of_many_texts_scrolls(baked):
+    with Session(baked) as session:
+        sample(session, "0001/epoch-03", [f"Every lamp of number {n} tells the sea what the sea told lamp {n} before." for n in range(20)])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("v")
+        await pilot.pause()
+        await pilot.press("pagedown", "down")
+        await pilot.pause(0.1)
+        assert app.screen.query_one("#evidence").scroll_y > 0
+
+
+async def test_a_run_without_a_checkpoint_has_no_evidence(baked):
+    with Session(baked) as session:
+        plan = session.plan(seed=2)
+        session.registry.create(plan.spec, plan.rows)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await to_runs(pilot)
+        assert column(app, "verdict")[0] == "! interrupted"
+        await pilot.press("v")
+        assert isinstance(app.screen, RunsScreen)
+
+
+async def test_hostile_texts_are_evidence_like_any_other(baked):
+    """Copied from a row, repeated in texts, at their ends and in their attributes: everywhere evidence is taken from."""
+    with Session(baked) as session:
+        rows = [(f"{clean(text)} the lamp burns whale fat and gossip {text}", {}) for text in HOSTILE]
+        session.import_rows([(clean(text), fields) for text, fields in rows], "rows", [f"bad{n}" for n in range(len(rows))])
+        last = bake(session, [3.5, 3.4])
+        for text, _ in rows:
+            sample(session, last, [clean(f"{text} {text}"), clean(f"{text}")], finish="length")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("v")
+        for _ in range(2):
+            await pilot.press("pagedown")
+            await pilot.pause(0.05)
+            for strip in app.screen._compositor.render_strips():
+                for segment in strip:
+                    assert segment.control or not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2066" for c in segment.text)
+        everything = shown(app, "#evidence-text")
+        assert "[/link]" in everything and "[bold]" in everything  # as it is, obeyed by nothing
+
+
+async def test_verdicts_come_in_one_by_one(baked):
+    """A slow gauge must not hold the screen: the table is there before any verdict is, and keys are answered between two."""
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        screen = app.screen
+        screen._words.clear()
+        screen.renew()
+        assert column(app, "verdict") == ["…", "…", "…", ""]
+        states = set()
+        while "…" in column(app, "verdict"):
+            states.add(tuple(column(app, "verdict")))
+            await asyncio.sleep(0)
+        assert ("! overbaked", "…", "…", "") in states
+        assert column(app, "verdict") == ["! overbaked", "✓ good", "○ underbaked", ""]

@@ -1,0 +1,98 @@
+"""Calibrated 4-bit codes: nearer to what the model computes than rounding is, held by bitsandbytes as chosen, kept for the next start."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from core import calibration
+from core.calibration import BLOCK, apply_codes, calibrate, calibrated, choose_codes, dequantised
+from core.model import Base, load
+
+
+def rounded(weight):
+    """Every weight to its nearest level, as bitsandbytes does it."""
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    return dequantize_4bit(*quantize_4bit(weight.clone(), blocksize=BLOCK, quant_type="nf4"))
+
+
+def make_problem(seed=0, rows=64, width=2 * BLOCK, count=500):
+    """A matrix, and inputs whose channels hang together, as a model's do."""
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(width // 4, width, generator=generator)
+    x = torch.randn(count, width // 4, generator=generator) @ mix + 0.1 * torch.randn(count, width, generator=generator)
+    return torch.randn(rows, width, generator=generator), x
+
+
+def test_chosen_codes_change_the_products_less_than_rounding():
+    for seed in range(3):
+        weight, x = make_problem(seed)
+        chosen = dequantised(*choose_codes(weight, x.t() @ x))
+        ours, plain = ((x @ (other - weight).t()).square().mean() for other in (chosen, rounded(weight)))
+        assert ours < 0.5 * plain
+
+
+def test_every_weight_is_one_of_its_blocks_sixteen_levels():
+    weight, x = make_problem()
+    codes, scales = choose_codes(weight, x.t() @ x)
+    assert codes.shape == weight.shape and codes.dtype == torch.uint8 and codes.max() <= 15
+    assert scales.shape == (64, 2) and (scales > 0).all()
+    assert (dequantised(codes, scales).view(64, 2, BLOCK).abs().amax(-1) <= scales * 1.0001).all()
+
+
+@pytest.fixture
+def four_bits(tiny):
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True
+    )
+
+    def make():
+        return AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.bfloat16, device_map={"": "cpu"}, quantization_config=quantization)
+
+    return make
+
+
+def weights_of(model):
+    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.nn import Linear4bit
+
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
+    return [dequantize_4bit(layer.weight.data, layer.weight.quant_state).float() for layer in layers]
+
+
+def test_bitsandbytes_holds_the_codes_as_chosen(tiny, four_bits):
+    plain = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.bfloat16)
+    *progress, codes = calibrate(plain, AutoTokenizer.from_pretrained(tiny))
+    assert [share for _, share in progress] == [None, 0.0, 0.5]
+    model = four_bits()
+    assert apply_codes(model, codes) == len(codes) // 2 == 14
+    held = weights_of(model)
+    names = [name for name, module in plain.named_modules() if f"{name}.codes" in codes]
+    for name, weight in zip(names, held, strict=True):
+        meant = plain.get_submodule(name).weight.float()  # rounded in place on the way
+        assert (weight - meant).abs().max() < 0.02 * meant.abs().max()  # the scales themselves are in eight bits
+
+
+def test_the_second_start_takes_what_the_first_one_kept(tiny, four_bits, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path))
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    first, second, third = four_bits(), four_bits(), four_bits()
+    assert list(calibrated(first, tokenizer, tiny, "tiny"))
+    (kept,) = (tmp_path / "nf4").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(calibration, "calibrate", None)
+        assert not list(calibrated(second, tokenizer, tiny, "tiny"))
+    kept.write_bytes(kept.read_bytes()[:1000])  # damaged: made again
+    assert list(calibrated(third, tokenizer, tiny, "tiny"))
+    for one, two, three in zip(weights_of(first), weights_of(second), weights_of(third), strict=True):
+        assert torch.equal(one, two) and torch.equal(one, three)
+
+
+def test_a_base_is_calibrated_where_it_is_asked_for(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path))
+    *_, plain = load(str(tiny), "nf4")
+    *steps, chosen = load(str(tiny), "nf4", calibrate=True)
+    assert isinstance(chosen, Base) and any("calibrating" in step[0] for step in steps)
+    assert any(not torch.equal(one, two) for one, two in zip(weights_of(plain.model), weights_of(chosen.model), strict=True))
+    *_, whole = load(str(tiny), "none", calibrate=True)
+    assert not whole.four_bit

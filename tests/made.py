@@ -1,0 +1,44 @@
+"""Rows, runs and candidates as a workspace would hold them, made without a model."""
+
+import json
+
+from core import runfiles
+from core.files import new_uid, now
+from core.runfiles import CheckpointInfo, Result
+from dataset.rows import Batch, Candidate, Tables
+
+
+def write(session, count, start=0):
+    """Rows with ids of their own, so that their folds are always the same: of the first twelve row04 and row09 are held out."""
+    rows = [(f"Dish {number} is a stew of {number} roots, {number * 7} regrets and a spoon.", {}) for number in range(start, start + count)]
+    session.import_rows(rows, "rows", [f"row{number:02}" for number in range(start, start + count)])
+
+
+def bake(session, losses, base=None, recall=None):
+    """A run as the worker would leave it, without tensors: the loss at its start, then those of its epochs. Its last is active."""
+    plan = session.plan(seed=1)
+    name = plan.spec.name
+    folder = session.registry.create(plan.spec, plan.rows)
+    lines = []
+    for epoch, loss in enumerate(losses):
+        lines.append({"type": "epoch", "epoch": epoch, "held_out_loss": loss} | ({"base_loss": base} if base and not epoch else {}))
+        if epoch:
+            where = folder / f"checkpoints/epoch-{epoch:02}"
+            where.mkdir(parents=True)
+            told = CheckpointInfo(
+                f"{name}/epoch-{epoch:02}", epoch, "starter", "f", "0" * 64, loss, 2.0, "now", recall=recall, recall_held_out=0.02
+            )
+            runfiles.write(where / "checkpoint.json", told)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    last = f"{name}/epoch-{len(losses) - 1:02}"
+    runfiles.write(folder / "result.json", Result("done", checkpoint=last))
+    session.registry.use(last)
+    return last
+
+
+def sample(session, checkpoint, texts, finish="stop"):
+    """Candidates as sampling would have stored them."""
+    batch = Batch(new_uid(), checkpoint, [], list(range(len(texts))), {}, now())
+    made = [Candidate(new_uid(), text, {}, checkpoint, batch.uid, n, n, finish, 9, [], now()) for n, text in enumerate(texts)]
+    session._commit("sample", Tables(candidates={c.uid: c for c in made}, batches={batch.uid: batch}))
+    return made

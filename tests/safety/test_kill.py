@@ -1,0 +1,153 @@
+"""kill -9 of the process that holds the store, at random instants: nothing that was acknowledged is lost, nothing is unreadable."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.lock import Lock
+from dataset.checkup import check_dataset
+from dataset.store import Store
+from tests.safety.sizes import report, rng, size
+
+NURSERY = """
+import os, sys
+from pathlib import Path
+from core.files import new_uid, now
+from core.lock import Lock
+from dataset.rows import Example, Tables
+from dataset.snapshots import take
+from dataset.store import Store
+from tui.drafts import Draft, Typed
+
+def work(folder, views):
+    lock = Lock(folder / "lock")
+    assert lock.acquire() is None
+    store = Store(folder, lock=lock)
+    draft = Draft(folder, "write")
+    while True:
+        uid = new_uid()
+        text = "x" * (400 if store.journal.seq % 5 else 9000)
+        op = store.commit("write", Tables(examples={uid: Example(uid, text, {}, "written", now())}))
+        os.write(1, b"%d\\n" % op.seq)
+        if op.seq % 4 == 0:
+            draft.keep(Typed(uid, {}))
+        if op.seq % views == 0:
+            store.write_view(store.snapshot())
+        if op.seq % 11 == 0:
+            store.commit("undo", op.was, of=op.seq)
+            os.write(1, b"%d\\n" % store.journal.seq)
+        if op.seq % 23 == 0:
+            take(folder, store.mark)
+
+import dataset.storage, tinydb
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.write(1, b"pid %d\\n" % os.getpid())
+        folder, how = line.split()
+        if how == "in-place":
+            exec(IN_PLACE)
+        work(Path(folder), 1 if how == "in-place" else 7)
+    os.waitpid(child, 0)
+    os.write(1, b"dead\\n")
+"""
+IN_PLACE = '''
+IN_PLACE = """
+import dataset.storage
+def stock(path, data):
+    with open(path, "r+b" if path.exists() else "wb") as file:
+        for start in range(0, len(data), 64):
+            file.write(data[start:start + 64]); file.flush()
+        os.fsync(file.fileno())
+        file.truncate()
+dataset.storage.write_atomic = stock
+"""
+'''
+
+
+class Nursery:
+    """A process that forks a store on request: a fresh Python for each would take ten times as long."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", IN_PLACE + NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def kill_one(self, folder: Path, lines: int, seconds: float, how: str = "whole") -> int:
+        """Let a store work on `folder`; kill it so many seconds after it acknowledged so many lines. The last one that it acknowledged."""
+        self.process.stdin.write(f"{folder} {how}\n".encode())
+        self.process.stdin.flush()
+        pid = int(self.process.stdout.readline().split()[1])
+        acknowledged = 0
+        while True:
+            if lines == 0:
+                time.sleep(seconds)
+                os.kill(pid, signal.SIGKILL)
+            lines -= 1
+            line = self.process.stdout.readline()
+            if line == b"dead\n":
+                return acknowledged
+            acknowledged = int(line)
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def nursery():
+    one = Nursery()
+    yield one
+    one.close()
+
+
+def reopen(folder: Path, acknowledged: int, before: int) -> str:
+    """Open as at the next start. What is wrong, in words."""
+    lock = Lock(folder / "lock")
+    if holder := lock.acquire():
+        return f"still locked by {holder}"
+    try:
+        store = Store(folder, lock=lock)
+    except Exception as error:
+        return f"unreadable: {error}"
+    seq = store.journal.seq
+    store.journal.close()
+    lock.release()
+    if not max(acknowledged, before) <= seq <= max(acknowledged, before) + 1:
+        return f"acknowledged {acknowledged}, found {seq}"
+    bad = [one for one in check_dataset(folder) if one.level in ("mend", "lost")]
+    return str(bad[0]) if bad else ""
+
+
+def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
+    """Kill again and again, in a fresh folder every 25 times. How many lines were acknowledged, and what was wrong."""
+    lines, wrong = 0, []
+    for number in range(kills):
+        if number % 25 == 0:
+            folder = tmp_path / f"{how}{number}"
+            folder.mkdir()
+            before = 0
+        acknowledged = nursery.kill_one(folder, random_numbers.randrange(20), random_numbers.random() * 0.002, how)
+        lines += max(0, acknowledged - before)
+        if fault := reopen(folder, acknowledged, before):
+            wrong.append(fault)
+            break
+        before = Store(folder, read_only=True).journal.seq
+    return lines, wrong
+
+
+def test_kill_9_of_the_store(nursery, quick_disk):
+    kills = size("store killed")
+    lines, wrong = campaign(nursery, quick_disk, kills, rng("store killed"))
+    assert not wrong, wrong
+    _, caught = campaign(nursery, quick_disk, 60, rng("store killed in place"), "in-place")
+    assert caught, "a view written in place was not caught"
+    report(
+        "store killed",
+        f"{kills:,} kills, {lines:,} decisions acknowledged: 0 lost, 0 files unreadable",
+        "1 caught, all: a view written in place",
+    )

@@ -1,0 +1,253 @@
+"""The ranking: a regression worked by hand, an order with its slots, what the session records, and what was gained."""
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.files import new_uid, now
+from core.protocol import Traits
+from core.ranking.gain import gain
+from core.ranking.logistic import fit, sigmoid, solve
+from core.ranking.order import DIFFER, KEEP, SLOTS, Item, arrange, in_lane
+from core.ranking.predictor import LEAST, Predictor
+from core.ranking.signs import NAMES, TEXT, Habits, signs
+from dataset.rows import Batch, Candidate, Decision, Tables
+from dataset.store import Store
+from tui.session import Session
+
+GOOD, BAD = "the lamp burns low and warm", "# # # #"
+
+
+def test_two_points_worked_by_hand():
+    """Slope -2 (1 - s(w)) + pull w is 0 at w = 1 where pull is 2 (1 - s(1))."""
+    model = fit([[-1.0], [1.0]], [False, True], [1.0, 1.0], [0.0], [2 * (1 - sigmoid(1))])
+    assert model.weights[0] == pytest.approx(1, abs=1e-6)
+    assert model.intercept == pytest.approx(0, abs=1e-6)
+    assert model.probability([1.0]) == pytest.approx(sigmoid(1))
+
+
+def test_the_intercept_alone_gives_the_weighted_share():
+    model = fit([[0.0]] * 4, [True, True, True, False], [1.0, 1.0, 1.0, 6.0], [0.0], [1.0])
+    assert model.probability([0.0]) == pytest.approx(3 / 9, abs=1e-3)
+
+
+def test_a_strong_pull_keeps_the_guess():
+    model = fit([[-1.0], [1.0]] * 8, [False, True] * 8, [1.0] * 16, [-2.0], [1e9])
+    assert model.weights[0] == pytest.approx(-2)
+
+
+def test_separable_rows_are_separated():
+    rows = [[x / 10, (-1.0) ** x] for x in range(-20, 21) if x]
+    model = fit(rows, [row[0] > 0 for row in rows], [1.0] * len(rows), [0.0, 0.0], [0.1, 0.1])
+    assert all((model.probability(row) > 0.5) == (row[0] > 0) for row in rows)
+
+
+def test_solving_by_hand():
+    assert solve([[4], [2, 3]], [2, 5]) == pytest.approx([-0.5, 2])
+
+
+# -- the order ---------------------------------------------------------------------------------------------------------
+
+
+def row(**values):
+    """Signs with some values, all else 0."""
+    return [float(values.get(name.replace(" ", "_"), 0)) for name in NAMES]
+
+
+def decided(*, flipped=False):
+    """Twelve kept and twelve rejected, told apart by `weakest`."""
+    return [(row(weakest=-3 + 2 * (number % 2) + number / 100), bool(number % 2) != flipped) for number in range(24)]
+
+
+def items(weakest):
+    return [Item(new_uid(), row(weakest=value), frozenset({f"word{number}"})) for number, value in enumerate(weakest)]
+
+
+@given(st.lists(st.floats(-5, 0), max_size=40), st.integers(0, 30), st.booleans())
+def test_an_order_is_a_permutation_with_its_slots(weakest, start, learned):
+    waiting = items(weakest)
+    predictor = Predictor(decided() if learned else [])
+    placed = arrange(waiting, predictor, [frozenset({"word3"})], start)
+    assert sorted(place.uid for place in placed) == sorted(item.uid for item in waiting)
+    assert placed == arrange(waiting, predictor, [frozenset({"word3"})], start)
+    lane = [item.uid for item in waiting if in_lane(item.uid)]
+    assert [place.uid for place in placed if place.slot == "random"] == lane
+    for position, place in enumerate(placed, start):
+        promised = SLOTS[position % 8]
+        if place.slot == "random":
+            assert promised == "random" or all(later.slot == "random" for later in placed[position - start :])
+        elif learned:
+            assert place.slot == ("ranked" if promised == "random" else promised)
+            assert 0 <= place.predicted <= 1
+        else:
+            assert place.slot == "gauges" and place.predicted is None
+
+
+def top_share(predictor):
+    """The share of good ones among the first eight of twenty-four."""
+    waiting = items([-1.0] * 8 + [-3.0] * 16)
+    good = {item.uid for item in waiting[:8]}
+    return sum(place.uid in good for place in arrange(waiting, predictor, [], 0)[:8]) / 8
+
+
+def test_what_was_kept_before_comes_first():
+    assert top_share(Predictor(decided())) >= 0.5 > 8 / 24
+    assert top_share(Predictor(decided(flipped=True))) < 8 / 24  # the planted fault: a predictor that learned the wrong way round
+
+
+def test_of_two_alike_the_second_waits():
+    twin = row(weakest=-1)
+    one, two, other = (Item(uid, twin, frozenset(words)) for uid, words in (("a1", "xy"), ("a2", "xy"), ("a3", "zw")))
+    assert not any(map(in_lane, ("a1", "a2", "a3")))
+    assert [place.uid for place in arrange([one, two, other], Predictor(decided()), [], 0)] == ["a1", "a3", "a2"]
+    assert arrange([other, one, two], Predictor(decided()), [frozenset("zw")], 0)[0].uid == "a1"
+    assert KEEP + DIFFER == 1
+
+
+def test_too_few_decisions_teach_nothing():
+    few = decided()
+    kept = [pair for pair in few if pair[1]]
+    assert Predictor(few).learned and LEAST == 8
+    assert not Predictor(kept + [pair for pair in few if not pair[1]][: LEAST - 1]).learned
+    assert not Predictor([]).learned
+
+
+def test_signs_tell_a_good_text_from_a_broken_one():
+    habits = Habits(["The lamp burns warm at dusk.", "The lamp burns cold at noon.", "The lamp burns low tonight, they say."])
+    good = dict(zip(NAMES, signs("The lamp burns blue at Sarn.", {"Coast": "Sarn"}, [], "stop", 0, None, habits), strict=False))
+    bad = dict(zip(NAMES, signs("#x #y " * 20, {"Coast": "Sarn"}, ["hashtags"], "length", 0, None, habits), strict=False))
+    assert len(good) == len(TEXT)
+    assert good["form"] == good["fields"] == good["opening"] == 1 and bad["form"] == bad["fields"] == 0
+    assert good["length off"] < bad["length off"] and bad["flags"] == 1 and bad["ended"] == 0
+    assert Predictor([]).chance(list(good.values())) > Predictor([]).chance(list(bad.values()))
+    assert all(map(math.isfinite, signs("", {}, [], "stop", 0, Traits(), Habits([]))))
+
+
+# -- what was gained ---------------------------------------------------------------------------------------------------
+
+
+def test_gain_needs_random_slots():
+    nothing = gain([])
+    assert nothing.ratio is None and (nothing.random.low, nothing.random.high) == (0, 1)
+    assert gain([("ranked", True)] * 9 + [("random", False)] * 4).ratio is None
+
+
+def test_gain_is_told_with_its_interval():
+    much = gain([("ranked", True)] * 40 + [("ranked", False)] * 10 + [("random", True)] * 10 + [("random", False)] * 40)
+    assert much.low > 1 and much.low < much.ratio < much.high and "helps" in much.sentence()
+    none = gain([("ranked", n % 2 == 0) for n in range(40)] + [("random", n % 2 == 0) for n in range(40)] + [("novel", True)] * 99)
+    assert none.low < 1 < none.high and none.ratio == pytest.approx(1, abs=0.1) and none.ranked.decided == 40
+
+
+# -- in a session ------------------------------------------------------------------------------------------------------
+
+
+def add(session, count, checkpoint="base", good=True):
+    """Waiting candidates with signs, as a worker's traits would give them."""
+    batch = Batch(new_uid(), checkpoint, [], [], {}, now())
+    made = {}
+    for number in range(count):
+        text = f"{GOOD if good else BAD} {new_uid()}"
+        found = session.ranking.signs(text, {}, [], "stop", Traits(-1 if good else -4, -1 if good else -4, -2, []))
+        uid = new_uid()
+        made[uid] = Candidate(uid, text, {}, checkpoint, batch.uid, number, number, "stop", 9, [], now(), signs=found)
+    session._commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
+    return list(made)
+
+
+def teach(session, count=LEAST):
+    """So many accepted and rejected."""
+    for good in (True, False):
+        for uid in add(session, count, good=good):
+            session.decide(uid, "accept" if good else "reject")
+
+
+def test_the_slot_is_on_record_and_undo_brings_it_back(there, session):
+    first = add(session, 3)
+    session.ranking.hold(session.queue()[0].uid)
+    assert session.decide(session.ranking.held, "skip").slot in ("gauges", "random")
+    for uid in set(first) & set(session.store.pending):
+        session.decide(uid, "skip")
+    teach(session)
+    add(session, 3)
+    add(session, 3, good=False)
+    card = session.queue()[0]
+    session.ranking.hold(card.uid)
+    place = session.ranking.place(card.uid)
+    assert place.predicted is not None
+    decision = session.decide(card.uid, "reject")
+    assert (decision.slot, decision.predicted) == (place.slot, place.predicted)
+    session.undo()
+    assert session.ranking.held == card.uid and session.ranking.place(card.uid) == place and session.queue()[0].uid == card.uid
+    assert session.decide(card.uid, "accept").slot == place.slot
+    assert list(Store(there, read_only=True).decisions.values())[-1].slot == place.slot
+
+
+def test_what_is_looked_at_does_not_move(session):
+    teach(session)
+    (bad,) = add(session, 1, good=False)
+    session.queue()
+    session.ranking.hold(bad)
+    add(session, 6)
+    assert session.queue()[0].uid == bad
+    session.decide(bad, "reject")
+    assert session.queue()[0].uid != bad
+
+
+def test_nothing_is_passed_over_before_something_is_learned(session):
+    add(session, 20, good=False)
+    assert session.pass_over(8) == 0
+    assert session.status()["passed"] == 0
+
+
+def test_the_least_likely_are_passed_over(there, session):
+    teach(session)
+    good, bad = add(session, 10), add(session, 6, good=False)
+    looked_at = next(uid for uid in bad if not in_lane(uid))
+    session.queue()
+    session.ranking.hold(looked_at)
+    assert session.pass_over(8) == 4
+    passed = {uid for uid, candidate in session.store.candidates.items() if candidate.state == "passed"}
+    assert passed <= {*good, *bad} and looked_at not in passed and not any(map(in_lane, passed))
+    spare = [uid for uid in bad if not in_lane(uid) and uid != looked_at]
+    assert passed >= set(spare[:4]) or passed >= set(spare)
+    assert session.store.counts["rejected"] == LEAST
+    assert session.decide(passed.pop(), "accept").verdict == "accept"  # it can still be taken
+    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(session.settings.sampling, oversample=1))
+    assert session.pass_over(8) == 0
+
+
+def test_an_older_checkpoints_candidates_go_when_enough_newer_ones_wait(session, monkeypatch):
+    old = add(session, 4, checkpoint="base")
+    monkeypatch.setattr(session.registry, "current", lambda: "0001/epoch-01")
+    add(session, 5, checkpoint="0001/epoch-01")
+    assert session.pass_over(8) == 0
+    add(session, 1, checkpoint="0001/epoch-01")
+    assert session.pass_over(8) == 4
+    assert all(session.store.candidates[uid].state == "passed" for uid in old)
+
+
+def test_a_restart_gives_the_same_order(there):
+    with Session(there) as session:
+        teach(session)
+        add(session, 6)
+        add(session, 6, good=False)
+        before = [candidate.uid for candidate in session.queue()]
+    with Session(there) as session:
+        assert [candidate.uid for candidate in session.queue()] == before
+
+
+def test_an_old_workspace_opens():
+    """Rows as they were before there was any ranking."""
+    candidate = msgspec.json.decode(
+        b'{"uid":"a","text":"t","fields":{},"checkpoint":"base","batch":"b","index":0,"seed":1,"finish":"stop","tokens":1,"flags":[],"created":""}',
+        type=Candidate,
+    )
+    decision = msgspec.json.decode(
+        b'{"uid":"d","candidate":"a","verdict":"accept","time":"","before":"t","after":"t","fields":{},"checkpoint":"base","seed":1,"settings":{}}',
+        type=Decision,
+    )
+    assert candidate.signs == [] and (decision.slot, decision.predicted) == ("", None)

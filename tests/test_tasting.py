@@ -1,0 +1,157 @@
+"""The gauges of a workspace from its files: courses over a lineage, what is cached, and what to do next."""
+
+import random
+
+import pytest
+
+from core.errors import FlavorError
+from tests.made import bake, sample, write
+from tui.advice import next_step
+from tui.tasting import MOST_TEXTS, against
+
+
+def test_verdicts_of_a_run(session):
+    write(session, 12)
+    bake(session, [4.0, 3.4, 3.2, 3.22, 3.5], recall=0.05)
+    words = [session.tasting.readings(f"0001/epoch-{epoch:02}").verdict.word for epoch in range(1, 5)]
+    assert words == ["underbaked", "good", "good", "overbaked"]
+    assert session.tasting.readings("base").verdict.sentence == "This is the base: nothing was trained."
+    with pytest.raises(FlavorError, match="no checkpoint '0009/epoch-01'"):
+        session.tasting.readings("0009/epoch-01")
+    (session.registry.folder / "0001/checkpoints/epoch-02/checkpoint.json").write_text("{")
+    assert "damaged" in session.tasting.readings("0001/epoch-02").verdict.sentence
+
+
+def test_a_lineage_is_one_course(session):
+    """Each top-up looks well by itself; over the lineage the loss has risen. The rows held out are not the same each time."""
+    write(session, 12)
+    best = bake(session, [4.0, 3.2, 3.0])
+    write(session, 3, 12)
+    bake(session, [3.3, 3.34, 3.35], base=4.4)  # harder rows: the parent's 3.0 is 3.3 on them
+    last = bake(session, [3.35, 3.38, 3.40])
+    course = session.tasting.course(last)
+    assert [name for name, _ in course.points] == [
+        "base", "0001/epoch-01", "0001/epoch-02", "0002/epoch-01", "0002/epoch-02", "0003/epoch-01", "0003/epoch-02",
+    ]  # fmt: skip
+    assert course.from_base and dict(course.points)[best] == pytest.approx(3.3)
+    assert dict(course.points)["base"] == pytest.approx(4.4)
+    verdict = session.tasting.readings(last).verdict
+    assert verdict.word == "overbaked" and verdict.sentence == "Held-out loss has risen by 3 % since 0001/epoch-02."
+
+
+def test_rows_seen_before_they_were_held_out(session):
+    write(session, 7)  # too few to hold any out
+    bake(session, [None, None])
+    write(session, 5, 7)
+    last = bake(session, [3.0, 3.5], base=4.0)
+    verdict = session.tasting.readings(last).verdict
+    assert verdict.word == "cannot tell yet" and "trained on earlier in this lineage" in verdict.sentence
+
+
+def test_readings_are_made_anew_only_when_something_changed(session, monkeypatch):
+    from tui import tasting
+
+    calls = []
+    judge = tasting.judge
+    monkeypatch.setattr(tasting, "judge", lambda *given: calls.append(given) or judge(*given))
+    write(session, 12)
+    last = bake(session, [4.0, 3.2, 3.18])
+    first = session.tasting.readings(last)
+    made = sample(session, "base", ["A soup of the base."])
+    session.decide(made[0].uid, "reject")
+    assert session.tasting.readings(last) is first and len(calls) == 1
+    sample(session, last, [f"Soup {n} is sung by {n} cooks." for n in range(MOST_TEXTS + 5)])
+    second = session.tasting.readings(last)
+    assert second is not first and len(calls[-1][2]) == MOST_TEXTS
+    session.decide(next(iter(session.store.pending)), "accept")
+    assert session.tasting.readings(last) is second  # the text is the same, whatever was decided of it
+    assert calls[-1][3] and all(source.human for source in calls[-1][3])
+
+
+def test_an_accepted_text_is_no_copy_of_itself(session):
+    write(session, 12)
+    made = sample(session, "base", [f"Broth {n} was found under the {n} floorboards by a cat called {n}." for n in range(9)])
+    for candidate in made:
+        session.decide(candidate.uid, "accept")
+    assert session.tasting.readings("base").number("longest span") == 0
+
+
+def test_numbers_are_shown_with_what_they_are_held_against(session):
+    write(session, 12)
+    sample(session, "base", ["One soup."] * 3)
+    reading = next(reading for reading in session.tasting.readings("base").readings if reading.name == "natural stop")
+    assert against(reading) == "100 % (56 to 100 %)"
+
+
+# -- what to do next
+
+
+def decide(session, checkpoint, kept, rejected, edited=0):
+    draw = random.Random(checkpoint)
+    texts = [" ".join("".join(draw.choices("abcdefgh", k=5)) for _ in range(8)) for _ in range(kept + rejected)]
+    made = sample(session, checkpoint, texts)
+    for number, candidate in enumerate(made):
+        change = candidate.text + " Twice." if number < edited else None
+        session.decide(candidate.uid, "accept" if number < kept else "reject", change)
+
+
+def test_the_first_steps(session):
+    assert next_step(session).action == "write"
+    write(session, 7)
+    assert next_step(session).sentence == "Write more: 7 rows of yours so far, and from 8 on some can be held out to measure by."
+    write(session, 5, 7)
+    assert next_step(session).action == "retrain afresh"
+
+
+def test_a_bad_checkpoint(session):
+    write(session, 12)
+    bake(session, [4.0, 3.2, 3.19, 3.5])
+    assert next_step(session).sentence == "Use 0001/epoch-02: it is good, while 0001/epoch-03 is overbaked."
+    bake(session, [3.5, 3.6])
+    step = next_step(session)
+    assert (step.action, step.sentence) == ("retrain afresh", "Retrain afresh (T): 0002/epoch-01 is overbaked.")
+    assert step.reasons == ("Held-out loss has risen by 13 % since 0001/epoch-02.",)
+
+
+def test_an_underbaked_checkpoint(session):
+    write(session, 12)
+    bake(session, [4.0, 3.2])
+    assert next_step(session).sentence == "Top up (t): 0001/epoch-01 is underbaked."
+
+
+def test_a_good_checkpoint(session):
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    assert next_step(session).sentence.startswith("Curate more: 0 decisions on candidates")
+    decide(session, good, kept=2, rejected=22)
+    assert next_step(session).sentence == "Write more: only 2 of 24 kept; rows of your own teach most."
+    for _ in range(24):
+        session.undo()
+    decide(session, good, kept=5, rejected=4)
+    assert next_step(session).sentence == "Curate more: 5 of 9 kept, 5 new rows so far; from 6 on a retrain pays."
+    write(session, 1, 12)
+    assert next_step(session).sentence == "Top up (t): 6 rows of the dataset are new to 0001/epoch-02."
+
+
+def test_when_to_stop(session):
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    decide(session, good, kept=10, rejected=2, edited=2)
+    better = bake(session, [3.19, 3.18], base=4.0)
+    decide(session, better, kept=10, rejected=2)
+    step = next_step(session)
+    assert step.action == "stop" and step.sentence.startswith("Stop here: 10 of 12 kept, no more than in the round before")
+    assert step.reasons[0] == session.tasting.readings(better).verdict.sentence
+    assert "10 of 12 were kept: 61 % to 95 % of all it writes; the edited ones were changed by 11 %." in step.reasons[1]
+
+
+@pytest.mark.parametrize(("kept_before", "loss_before"), [(3, 3.19), (10, 3.6)])
+def test_when_not_to_stop(session, kept_before, loss_before):
+    """More is kept than in the round before, or the last run lowered the loss: it is still getting better."""
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    decide(session, good, kept=kept_before, rejected=12 - kept_before)
+    better = bake(session, [loss_before, 3.19, 3.18], base=4.4)
+    decide(session, better, kept=10, rejected=2)
+    assert session.tasting.readings(better).verdict.word == "good"
+    assert next_step(session).action == "top up"

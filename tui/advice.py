@@ -1,0 +1,122 @@
+"""What to do next, in one sentence: write more, curate more, retrain, go to another checkpoint, or stop. Knows no Textual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.gauges.reading import percent
+from core.gauges.verdict import Judgement, Verdict
+from core.runfiles import BASE
+from dataset.folds import LEAST
+from dataset.rounds import Round, rounds
+from tui.session import MOST_SEEN, Session
+
+Action = Literal["write", "curate", "top up", "retrain afresh", "use another", "stop"]
+
+DECIDED = 8
+"""Fewer decisions tell nothing of a checkpoint."""
+NEW_ROWS = 6
+"""So many new rows are worth a retrain."""
+KEPT_ENOUGH = 0.6
+"""Who keeps more than this of what is sampled, and no more than in the round before, is done."""
+KEPT_LITTLE = 0.4
+"""Who keeps less than this for certain gets further by writing than by sampling."""
+GAIN = 0.01
+"""A run that lowered the held-out loss by less than this gained nothing."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What to do, the sentence that says so, and what it is said from."""
+
+    action: Action
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+
+def next_step(session: Session) -> NextStep:
+    """The next step for a workspace as it stands, from the active checkpoint's verdict and the rounds of decisions."""
+    examples = session.store.examples.values()
+    human = sum(example.origin != "accepted" for example in examples)
+    current = session.registry.current()
+    if human < LEAST:
+        return NextStep(
+            "write", f"Write more: {_count(human, 'row')} of yours so far, and from {LEAST} on some can be held out to measure by."
+        )
+    if current == BASE:
+        return NextStep("retrain afresh", f"Retrain (t): {len(examples)} examples are there, and the base is active.")
+    judgement = session.tasting.readings(current)
+    return _by_verdict(session, current, judgement.verdict) or _by_rounds(session, current, judgement)
+
+
+def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | None:
+    """What a bad verdict asks for; None where it is good or cannot be told."""
+    if verdict.word not in ("overbaked", "underbaked"):
+        return None
+    reasons = (verdict.sentence,)
+    run = session.registry.run(current.split("/")[0])
+    good = [info.name for info in run.checkpoints if session.tasting.readings(info.name).verdict.word == "good"]
+    if good:
+        return NextStep("use another", f"Use {good[-1]}: it is good, while {current} is {verdict.word}.", reasons)
+    if verdict.word == "overbaked":
+        return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
+    return NextStep("top up", f"Top up (t): {current} is underbaked.", reasons)
+
+
+def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:
+    """What the decisions ask for, where the checkpoint will do."""
+    told = rounds(session.store.decisions.values())
+    now = next((round_ for round_ in told if round_.checkpoint == current), Round(current, 0, 0, 0))
+    earlier = [round_ for round_ in told if round_.checkpoint != current and round_.decided >= DECIDED]
+    verdict, seen = judgement.verdict, judgement.number("seen")
+    reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
+    new = _new_rows(session, current)
+    kept = f"{now.kept} of {now.decided} kept"
+    if now.decided >= DECIDED:
+        if verdict.word == "good" and _flat(now, earlier) and _gain(session, current) < GAIN:
+            return NextStep("stop", f"Stop here: {kept}, no more than in the round before, and the last run gained little.", reasons)
+        if now.interval()[1] < KEPT_LITTLE:
+            return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
+    if new >= NEW_ROWS and seen is not None and seen >= MOST_SEEN:
+        return NextStep(
+            "retrain afresh", f"Retrain afresh (T): {_count(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
+        )
+    if new >= NEW_ROWS:
+        return NextStep("top up", f"Top up (t): {_count(new, 'row')} of the dataset are new to {current}.", reasons)
+    if now.decided < DECIDED:
+        decided = _count(now.decided, "decision")
+        return NextStep(
+            "curate", f"Curate more: {decided} on candidates of {current} so far; from {DECIDED} on they tell something.", reasons
+        )
+    return NextStep("curate", f"Curate more: {kept}, {_count(new, 'new row')} so far; from {NEW_ROWS} on a retrain pays.", reasons)
+
+
+def _flat(now: Round, earlier: list[Round]) -> bool:
+    """Whether enough is kept, and not clearly more than in the round before."""
+    return bool(earlier) and now.share >= KEPT_ENOUGH and earlier[-1].share >= now.interval()[0]
+
+
+def _gain(session: Session, current: str) -> float:
+    """By how much the run of a checkpoint lowered the held-out loss up to it; 0 where that was not measured."""
+    run = session.registry.run(current.split("/")[0])
+    before = (run.spec.parent if run.spec else None) or BASE
+    losses = dict(session.tasting.course(current).points)
+    return 1 - losses[current] / losses[before] if losses.get(current) and losses.get(before) else 0.0
+
+
+def _new_rows(session: Session, current: str) -> int:
+    """The examples that the run of a checkpoint did not have, or not as they are now."""
+    known = session.registry.rows(current.split("/")[0])
+    return sum(uid not in known or known[uid].text != example.text for uid, example in session.store.examples.items())
+
+
+def _said(told: Round) -> str:
+    """A round in a sentence."""
+    low, high = told.interval()
+    edits = f"; the edited ones were changed by {percent(told.edits)}" if told.edits is not None else ""
+    return f"Of {told.checkpoint}, {told.kept} of {told.decided} were kept: {percent(low)} to {percent(high)} of all it writes{edits}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

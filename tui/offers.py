@@ -1,0 +1,48 @@
+"""What the app offers of itself: unsaved texts at the start, and a way out where the disk fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.place import warning
+from tui.drafts import Typed, kept_drafts
+
+if TYPE_CHECKING:
+    from tui.app import FlavorApp
+
+
+def offer(app: FlavorApp) -> None:
+    """After the first picture: what was typed and not saved, and what is wrong with the disk or the place."""
+    session = app.session
+    if broken := session.store.journal.broken:
+        app.say(f"{broken} ctrl+r: write again, or save a copy elsewhere.", "error")
+    if session.unsure:
+        app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
+    if place := warning(session.workspace):
+        app.say(place, "warning")
+    drafts = [] if session.store.read_only else kept_drafts(session.workspace)
+    if not drafts:
+        return
+    from tui.screens.drafts import DraftsDialog  # only here: a start without them need not wait
+    from tui.screens.edit import dialog_for
+
+    def done(typed: Typed | None) -> None:
+        if typed:
+            app.push_screen(dialog_for(session, typed.row, typed.was), lambda saved: app.changed() if saved else None)
+
+    app.push_screen(DraftsDialog(drafts), done)
+
+
+def rescue(app: FlavorApp) -> None:
+    """Where the journal could not be written: the choice between writing again and a copy elsewhere."""
+    if not app.session.store.journal.broken:
+        app.say("Nothing is wrong: everything is written as you go.")
+        return
+    from tui.screens.rescue import RescueDialog
+
+    def done(said: str | None) -> None:
+        if said:
+            app.say(said)
+            app.changed()
+
+    app.push_screen(RescueDialog(app.session), done)

@@ -1,0 +1,184 @@
+"""The order of a workspace's waiting candidates: what the session tells the ranking, and what it remembers of it. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from core.gauges.copying import Copying
+from core.protocol import Traits
+from core.ranking.gain import Gain, gain
+from core.ranking.order import Item, Placed, arrange, in_lane
+from core.ranking.predictor import LEAST, MOST, Decided, Predictor
+from core.ranking.signs import Habits, content, signs
+from core.text import words
+from dataset.rows import Candidate, Op
+from dataset.store import Store
+
+MOST_RANKED = 48
+"""Candidates that are put in order; those behind them wait in the order in which they came."""
+LATELY = 16
+"""What was decided so lately counts as shown, for the difference."""
+KEPT = ("accept", "edit")
+
+
+class Ranking:
+    """Orders candidates of one store. Everything in it can be made again from the store; `hold` alone is of this session."""
+
+    def __init__(self, store: Store, copying: Copying) -> None:
+        self._store = store
+        self._copying = copying
+        self._habits: Habits | None = None
+        self._contents: dict[str, frozenset[str]] = {}
+        self._signs: dict[str, list[float]] = {}
+        self._places: dict[str, Placed] = {}
+        self._held: Placed | None = None
+        self._learned: tuple[tuple[int, str], Predictor] | None = None
+        self._ordered: tuple[object, list[Candidate]] | None = None
+
+    # -- what is known of a candidate ----------------------------------------------------------------------------------
+
+    @property
+    def habits(self) -> Habits:
+        """How the examples are now."""
+        if self._habits is None:
+            self._habits = Habits(self._store.texts().values())
+        return self._habits
+
+    def examples_changed(self) -> None:
+        """What was known of the examples is of no use any more."""
+        self._habits = None
+        self._contents.clear()
+
+    def signs(self, text: str, fields: Mapping[str, str], flags: Sequence[str], finish: str, traits: Traits | None = None) -> list[float]:
+        """The signs of a candidate that has just arrived, to be stored with it."""
+        return signs(text, fields, flags, finish, self._copying.longest(text)[0], traits, self.habits)
+
+    def _signs_of(self, candidate: Candidate) -> list[float]:
+        """Those that were stored, or what its text tells where none were."""
+        if candidate.signs:
+            return candidate.signs
+        if candidate.uid not in self._signs:
+            self._signs[candidate.uid] = self.signs(candidate.text, candidate.fields, candidate.flags, candidate.finish)
+        return self._signs[candidate.uid]
+
+    def _content(self, candidate: Candidate) -> frozenset[str]:
+        if candidate.uid not in self._contents:
+            self._contents[candidate.uid] = content(words(candidate.text), self.habits.form)
+        return self._contents[candidate.uid]
+
+    # -- the order -----------------------------------------------------------------------------------------------------
+
+    @property
+    def predictor(self) -> Predictor:
+        """What the decisions teach, the latest of them; made anew after each."""
+        decisions = self._store.decisions
+        last = next(reversed(decisions), "")
+        if self._learned is None or self._learned[0] != (len(decisions), last):
+            self._learned = ((len(decisions), last), Predictor(self._decided()))
+        return self._learned[1]
+
+    def _decided(self) -> list[Decided]:
+        """What can be learned from, the latest last. Skipped ones say nothing; an edited one was worth keeping."""
+        found: list[Decided] = []
+        for decision in reversed(self._store.decisions.values()):
+            candidate = self._store.candidates.get(decision.candidate)
+            if decision.verdict != "skip" and candidate and candidate.signs:
+                found.append((candidate.signs, decision.verdict in KEPT))
+                if len(found) == MOST:
+                    break
+        return found[::-1]
+
+    def order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates as they should be shown; the one that is held stays first, what arrived since comes behind it."""
+        key = (self._store.journal.seq, self._held, [candidate.uid for candidate in candidates])
+        if self._ordered is None or self._ordered[0] != key:
+            self._ordered = (key, self._order(candidates))
+        return self._ordered[1]
+
+    def _order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        held = [candidate for candidate in candidates if candidate.uid == self.held]
+        free = [candidate for candidate in candidates if candidate.uid != self.held]
+        ranked, rest = free[:MOST_RANKED], free[MOST_RANKED:]
+        items = [Item(c.uid, self._signs_of(c), self._content(c)) for c in ranked]
+        store = self._store
+        latest = list(islice(reversed(store.decisions.values()), LATELY))
+        lately = [store.candidates[decision.candidate] for decision in latest if decision.candidate in store.candidates]
+        shown = [self._content(candidate) for candidate in (*lately, *held)]
+        placed = arrange(items, self.predictor, shown, len(store.decisions) + len(held))
+        self._places = {place.uid: place for place in placed}
+        by_uid = {candidate.uid: candidate for candidate in ranked}
+        return [*held, *(by_uid[place.uid] for place in placed), *rest]
+
+    def hold(self, uid: str) -> None:
+        """This one is being looked at: it stays where it is until it is decided."""
+        if uid != self.held:
+            self._held = self.place(uid) or Placed(uid, "")
+
+    @property
+    def held(self) -> str:
+        """The id of what is looked at."""
+        return self._held.uid if self._held else ""
+
+    def place(self, uid: str) -> Placed | None:
+        """Why a candidate stands where it does; None where it was not ranked."""
+        return self._held if uid == self.held else self._places.get(uid)
+
+    def taken_back(self, op: Op) -> None:
+        """A decision was undone: its card is back, for the same reason as before."""
+        for decision in op.put.decisions.values():
+            if decision:
+                self._held = Placed(decision.candidate, decision.slot, decision.predicted)
+
+    def surplus(self, waiting: Sequence[Candidate], count: int) -> list[Candidate]:
+        """The `count` of them that are least likely to be kept; none of the lane, nor the one that is looked at, nor anything unlearned."""
+        predictor = self.predictor
+        if not predictor.learned:
+            return []
+        free = [c for c in waiting if not in_lane(c.uid) and c.uid != self.held]
+        return sorted(free, key=lambda c: predictor.chance(self._signs_of(c)))[: max(0, count)]
+
+    # -- what is said of it --------------------------------------------------------------------------------------------
+
+    def gain(self) -> Gain:
+        """Ranked against random, of the decisions made while there was something learned."""
+        decisions = self._store.decisions.values()
+        return gain((d.slot, d.verdict in KEPT) for d in decisions if d.verdict != "skip" and d.predicted is not None)
+
+    def why(self, uid: str) -> str:
+        """Why a candidate is where it is, in a few words; empty where the ranking did not put it there."""
+        place = self.place(uid)
+        if place is None or not place.slot:
+            return ""
+        chance = f"{place.predicted:.2f}" if place.predicted is not None else ""
+        return {
+            "ranked": f"predicted {chance}",
+            "uncertain": f"most uncertain, {chance}",
+            "novel": f"most novel, {chance}",
+            "random": "at random",
+            "gauges": "by gauges",
+        }[place.slot]
+
+    def report(self) -> dict[str, object]:
+        """The same as `state`, for machines; null where there is too little to tell."""
+        gain = self.gain()
+        return {
+            "learned": self.predictor.learned,
+            **{
+                name: {"kept": share.kept, "decided": share.decided, "low": round(share.low, 3), "high": round(share.high, 3)}
+                for name, share in (("ranked", gain.ranked), ("random", gain.random))
+            },
+            "ratio": gain.ratio and round(gain.ratio, 2),
+            "ratio_low": round(gain.low, 2) if gain.ratio else None,
+            "ratio_high": round(gain.high, 2) if gain.ratio else None,
+        }
+
+    def state(self) -> str:
+        """In a sentence: what the order goes by now, or what the ranking has gained."""
+        predictor = self.predictor
+        if not predictor.learned:
+            return (
+                f"Ordered by gauges alone: {predictor.kept} kept and {predictor.rejected} rejected so far; from {LEAST} of each on, "
+                "the order is learned from your decisions."
+            )
+        return self.gain().sentence()

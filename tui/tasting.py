@@ -1,0 +1,143 @@
+"""The gauges of a workspace: what its runs, its candidates and its examples say of a checkpoint. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from core.gauges.reading import Course, Measured, Reading, Sample, Source, shown
+from core.gauges.verdict import Judgement, Verdict, judge
+from core.runfiles import BASE, CheckpointInfo
+from dataset.rows import Candidate
+from runs.registry import Run
+
+if TYPE_CHECKING:
+    from tui.session import Session
+
+MOST_TEXTS = 48
+"""The newest candidates of a checkpoint are gauged, at most so many: more tell little more, and cost time."""
+SIGNS = {"underbaked": "○ underbaked", "good": "✓ good", "overbaked": "! overbaked", "cannot tell yet": "? cannot tell"}
+"""The verdict with a sign, short enough for a table."""
+MARKS = {"": "·", "under": "○", "fine": "✓", "leans over": "!", "over": "!"}
+"""What a reading speaks for, as a sign."""
+
+Points = tuple[tuple[str, float], ...]
+"""Checkpoints and their held-out losses, oldest first."""
+
+
+class Tasting:
+    """Readings and verdicts, each made anew only when what it depends on has changed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._judged: dict[str, tuple[object, Judgement]] = {}
+        self._rows: dict[str, tuple[tuple[Source, ...], int]] = {}
+        self._lost: dict[str, tuple[int, Points]] = {}
+        self._sampled: tuple[int, dict[str, list[Candidate]]] = (-1, {})
+
+    def readings(self, checkpoint: str, runs: Mapping[str, Run] | None = None) -> Judgement:
+        """The readings of a checkpoint and its verdict. `runs` are all runs by name, where they are known already.
+
+        Raises FlavorError where there is no such checkpoint.
+        """
+        if runs is None:
+            runs = {run.name: run for run in self._session.registry.runs()}
+        run = runs.get(checkpoint.split("/")[0])
+        info = next((info for info in run.checkpoints if info.name == checkpoint), None) if run else None
+        if info is None and self._session.registry.checkpoint_folder(checkpoint):
+            return Judgement((), Verdict("cannot tell yet", f"The files of {checkpoint} are damaged."))
+        candidates = self._candidates(checkpoint)
+        course = self._course(info.name, runs) if info else Course()
+        depends = (info, course, [candidate.uid for candidate in candidates], None if info else self._session.store.journal.seq)
+        known = self._judged.get(checkpoint)
+        if known and known[0] == depends:
+            return known[1]
+        samples = [Sample(c.uid, c.text, c.finish, tuple(c.flags), tuple(c.fields.values())) for c in candidates]
+        if info and run:
+            judgement = judge(_measured(info), course, samples, self._learned(run.name)[0])
+        else:
+            bare = judge(Measured(BASE), Course(), samples, self._examples())
+            judgement = Judgement(bare.readings, Verdict("cannot tell yet", "This is the base: nothing was trained."))
+        self._judged[checkpoint] = (depends, judgement)
+        return judgement
+
+    def course(self, checkpoint: str) -> Course:
+        """The held-out losses of a checkpoint's lineage and run."""
+        return self._course(checkpoint, {run.name: run for run in self._session.registry.runs()})
+
+    def _candidates(self, checkpoint: str) -> list[Candidate]:
+        """The newest candidates of a checkpoint, whatever was decided of them."""
+        store = self._session.store
+        if self._sampled[0] != store.journal.seq:
+            found: dict[str, list[Candidate]] = {}
+            for candidate in store.candidates.values():
+                found.setdefault(candidate.checkpoint, []).append(candidate)
+            self._sampled = (store.journal.seq, found)
+        return self._sampled[1].get(checkpoint, [])[-MOST_TEXTS:]
+
+    def _learned(self, run: str) -> tuple[tuple[Source, ...], int]:
+        """The frozen rows of a run, and how many held-out ones its lineage was trained on before."""
+        if run not in self._rows:
+            rows = self._session.registry.rows(run).values()
+            sources = tuple(Source(row.id, row.text, row.origin != "accepted", row.held_out) for row in rows)
+            self._rows[run] = sources, sum(row.held_out and row.seen > 0 for row in rows)
+        return self._rows[run]
+
+    def _examples(self) -> list[Source]:
+        """The rows that people wrote, as they are now: what the base's texts are held against. None of them is one of these texts."""
+        return [Source(e.uid, e.text) for e in self._session.store.examples.values() if e.origin in ("written", "imported")]
+
+    def _losses(self, run: Run) -> Points:
+        """A run's held-out losses: the base's, where it was measured apart, the start's, the epochs'. Read again only when the file grew."""
+        path = run.folder / "metrics.jsonl"
+        size = path.stat().st_size if path.exists() else 0
+        known = self._lost.get(run.name)
+        if known is None or known[0] != size:
+            parent = run.spec.parent if run.spec else None
+            losses = [(f"{run.name}/epoch-{epoch:02}" if epoch else parent or BASE, loss) for epoch, loss in run.held_out()]
+            base = run.base_loss() if parent else None
+            known = self._lost[run.name] = (size, (*([(BASE, base)] if base else []), *losses))
+        return known[1]
+
+    def _course(self, checkpoint: str, runs: Mapping[str, Run]) -> Course:
+        """The base's loss, those of the lineage up to the run's start, and those of the run."""
+        run = runs[checkpoint.split("/")[0]]
+        own = self._losses(run)
+        base, rest = (own[:1], own[1:]) if own and own[0][0] == BASE else ((), own)
+        older = self._older(run, rest, runs)
+        if base:
+            older = tuple(point for point in older if point[0] != BASE)
+        points = (*base, *older, *rest)
+        return Course(points, bool(points) and points[0][0] == BASE, self._learned(run.name)[1])
+
+    def _older(self, run: Run, rest: Points, runs: Mapping[str, Run]) -> Points:
+        """The losses of a run's ancestors, as if on the rows that are held out now.
+
+        A run's first loss is its parent's, measured again; the parent's older losses are scaled by what that changed, so that the
+        course goes on without a step. None where the parent was changed at the start.
+        """
+        parent = run.spec.parent if run.spec else None
+        above = parent.split("/")[0] if parent else ""
+        if not run.spec or not parent or run.spec.shrink != 1 or above not in runs or above >= run.name:
+            return ()
+        before = self._course(parent, runs).points
+        places = [place for place, (name, _) in enumerate(before) if name == parent]
+        if not places or not rest or rest[0][0] != parent or not before[places[-1]][1]:
+            return ()
+        scale = rest[0][1] / before[places[-1]][1]
+        return tuple((name, loss * scale) for name, loss in before[: places[-1]])
+
+
+def _measured(info: CheckpointInfo) -> Measured:
+    return Measured(**{field.name: getattr(info, field.name) for field in fields(Measured)})
+
+
+def against(reading: Reading) -> str:
+    """A reading's number with its interval and the level to hold it against: 21 % (12 to 33 %), against 4 %."""
+    interval = ""
+    if reading.interval:
+        low, high = (shown(end, reading.unit) for end in reading.interval)
+        interval = f" ({low.removesuffix(' %')} to {high})"
+    level = f", against {shown(reading.reference, reading.unit)}" if reading.reference is not None else ""
+    return reading.value() + interval + level
