@@ -75,6 +75,13 @@ class Training(_Section, frozen=True):
     """How often all of them are."""
     human_share: Share = 0.618
     """The least share of the loss that written, imported and edited rows keep, however many machine texts were accepted."""
+    taste: bool = False
+    """Whether `P` may learn from pairs of a wanted and an unwanted text: off, for what it gained on the bench (docs/taste.md)."""
+    taste_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-5
+    taste_beta: Annotated[float, Meta(gt=0, le=100)] = 0.1
+    """How dear it is to differ from the adapter before: the greater, the less taste moves."""
+    taste_steps: Annotated[int, Meta(ge=1, le=1000)] = 40
+    """Most steps of taste."""
 
 
 Preset = Literal["faithful", "balanced", "wild"]

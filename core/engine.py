@@ -53,6 +53,7 @@ from core.protocol import (
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
+from core.taste import TasteRun
 from core.text import short
 from core.training import MICRO_TOKENS, EpochDone
 
@@ -352,7 +353,10 @@ class Engine:
             self._save(folder, name, event, spec, gauges, seen)
             return name
 
-        run = Retraining(base, forms, spec, rows, save)
+        if spec.kind == "taste":
+            run: Retraining = TasteRun(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
+        else:
+            run = Retraining(base, forms, spec, rows, save)
         self._use(runfiles.checkpoint_folder(folder.parent, spec.parent) if spec.parent else None)
         self._adapter = ""
         if spec.parent is None:

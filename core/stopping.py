@@ -22,6 +22,8 @@ class Baked:
     held_out_loss: float | None
     recall: float
     recall_held_out: float | None
+    p_end: float | None = None
+    """Mean probability of the end token at the true end of texts."""
 
     @property
     def gap(self) -> float:
