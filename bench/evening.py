@@ -32,9 +32,9 @@ NEW_HEADING = "began a new heading"
 """A candidate with this flag did not end by itself."""
 
 
-def show_order(session: Session, candidates: Sequence[Candidate]) -> list[str] | None:
-    """THE HOOK FOR THE RANKING: the candidates' ids in the order in which the session would show them; None while it has no order."""
-    return None
+def show_order(session: Session, candidates: Sequence[Candidate]) -> list[str]:
+    """The candidates' ids in the order in which the session would show them, by what was decided so far."""
+    return [candidate.uid for candidate in session.ranked(candidates)]
 
 
 def announce(name: str, lane: Lane) -> None:
@@ -113,12 +113,16 @@ class Player:
         )  # fmt: skip
 
     async def retrain(self, number: int) -> tuple[dict[str, float], dict[str, float]]:
-        """What `t` does, where there are new rows. The seconds it took, and the bench's own loss after each of its epochs."""
+        """What `t` does, where there are new rows, or `T`, where the program advises it. The seconds it took, and the bench's own loss
+        after each of its epochs."""
         if len(self.session.store.examples) == self._trained_on:
             return {}, {}
         self._trained_on = len(self.session.store.examples)
         began = time.perf_counter()
-        async for _ in self.session.retrain(self.session.plan(seed=100 * self.seed + number)):
+        plan = self.session.plan(seed=100 * self.seed + number)
+        if plan.advice:
+            plan = self.session.plan(fresh=True, seed=100 * self.seed + number)
+        async for _ in self.session.retrain(plan):
             pass
         trained = time.perf_counter()
         registry = self.session.registry

@@ -1,4 +1,4 @@
-"""What the worker can do, as generators of events: load, sample, train, evaluate. To cancel is to stop iterating.
+"""What the worker can do, as generators of events: load, sample, train, evaluate, curve. To cancel is to stop iterating.
 
 One base stays resident; one adapter sits in it, and its content is switched between checkpoints. Nothing is ever reloaded.
 """
@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from core import checkpoints, runfiles
 from core.checkpoints import Place
 from core.config import Lora
+from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
@@ -35,6 +36,7 @@ from core.forms import ADAPTER, Forms
 from core.model import STARTER_HUB_ID, Base, load
 from core.protocol import (
     Candidate,
+    Curve,
     Epoch,
     Evaluate,
     Evaluated,
@@ -51,6 +53,7 @@ from core.protocol import (
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
+from core.taste import TasteRun
 from core.text import short
 from core.training import MICRO_TOKENS, EpochDone
 
@@ -180,19 +183,19 @@ class Engine:
         if folder is None:
             forms.silence_adapter()
         else:
-            self._copy_in(self._read_adapter(folder))
+            self._copy_in(self._read_adapter(folder), checkpoints.title(folder))
         self._adapter = wanted
 
-    def _copy_in(self, state: dict[str, torch.Tensor]) -> None:
+    def _copy_in(self, state: dict[str, torch.Tensor], name: str) -> None:
         _, forms, _ = self._ready()
         own = get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER)
-        if set(own) != set(state) or any(own[name].shape != tensor.shape for name, tensor in state.items()):
+        if set(own) != set(state) or any(own[key].shape != tensor.shape for key, tensor in state.items()):
             raise FlavorError(
-                "The adapter has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
+                f"{name} has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
             )
         with torch.no_grad():
-            for name, tensor in state.items():
-                own[name].copy_(tensor)
+            for key, tensor in state.items():
+                own[key].copy_(tensor)
 
     def _read_adapter(self, folder: Path) -> dict[str, torch.Tensor]:
         """A checkpoint's tensors, after its hash, its base and its numbers were checked: PEFT itself checks none of them."""
@@ -281,6 +284,15 @@ class Engine:
             losses=[by_row.get(row.id, 0.0) for row in command.rows],
         )
 
+    def curve(self, command: Curve) -> Iterator[Event | None]:
+        """Points of the learning curve. The adapter in the model is not that of any checkpoint afterwards: the next use puts one in."""
+        base, forms, _ = self._ready()
+        self._adapter = ""
+        try:
+            yield from LearningCurve(base, forms, command).run()
+        finally:
+            give_back_memory()
+
     # -- training ------------------------------------------------------------------------------------------------------
 
     def train(self, command: Train) -> Iterator[Event | None]:
@@ -341,7 +353,10 @@ class Engine:
             self._save(folder, name, event, spec, gauges, seen)
             return name
 
-        run = Retraining(base, forms, spec, rows, save)
+        if spec.kind == "taste":
+            run: Retraining = TasteRun(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
+        else:
+            run = Retraining(base, forms, spec, rows, save)
         self._use(runfiles.checkpoint_folder(folder.parent, spec.parent) if spec.parent else None)
         self._adapter = ""
         if spec.parent is None:

@@ -77,8 +77,6 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.note: Note | None = None
-        self.unreadable = False
-        """Something stood in the file, but no note: nobody can tell whether the journal's end was cut off."""
         self._mine = Note()
         self._handle: int | None = None
 
@@ -92,7 +90,6 @@ class Lock:
                 os.close(handle)
                 return _holder(self.path).words()
             self.note = read_note(self.path)
-            self.unreadable = self.note is None and os.fstat(handle).st_size > 0
             self._handle = handle
             before = self.note or Note()
             self._mine = Note(os.getpid(), socket.gethostname()[:100], now(), before.seq, before.check, before.first)

@@ -13,8 +13,8 @@ from core.finding import Finding, Level
 from core.lock import Lock, read_note
 from dataset.journal import Journal
 from dataset.rows import Mark, Tables
-from dataset.salvage import Known, Salvaged, Source, replay, salvage, source, speaks
-from dataset.snapshots import snapshots
+from dataset.salvage import Known, Salvaged, Source, check_of, replay, salvage, source, speaks
+from dataset.snapshots import remnants, snapshots
 from dataset.view import from_raw, pack, to_raw, unpack
 
 JOURNAL, VIEW = "journal.log", "dataset.json"
@@ -100,6 +100,8 @@ def _journal_problem(workspace: Path) -> tuple[str, bool]:
     try:
         for _ in journal.replay():
             pass
+        if not journal.seq and (remnant := remnants(workspace)):
+            return f"{journal.path} is missing or empty, but there is {remnant}.", False
         return "", len(journal.whole()) != os.lstat(journal.path).st_size if exists(journal.path) else False
     except FlavorError as error:
         return error.message, False
@@ -193,6 +195,7 @@ def _snapshot_findings(workspace: Path) -> list[Finding]:
     for one in snapshots(workspace):
         where = f"snapshots/{one.folder.name}"
         lines = source(where, _bytes(one.folder / JOURNAL))
-        if one.sums is None or lines.bad or sorted(lines.lines) != list(range(1, one.sums.seq + 1)):
+        last = check_of(lines.lines.get(one.sums.seq, b"")) if one.sums else ""
+        if one.sums is None or lines.bad or last != one.sums.check or sorted(lines.lines) != list(range(1, one.sums.seq + 1)):
             found.append(Finding("note", where, "this snapshot is not whole; what only it could tell is not known"))
     return found or [Finding("well", "snapshots", f"{len(snapshots(workspace))} of the last sessions, each whole")]

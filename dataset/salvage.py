@@ -108,7 +108,7 @@ def salvage(sources: list[Source], views: list[Known], marks: list[Mark]) -> Sal
     chosen, used, foreign = choose(sources, [*marks, *(view.mark for view in views)])
     ours = [view for view in views if speaks(chosen, view.mark) >= 0]
     foreign += [view.name for view in views if view not in ours]
-    end = max([*chosen, *(mark.seq for mark in marks if speaks(chosen, mark) >= 0), *(view.mark.seq for view in ours)], default=0)
+    end = max([1, *chosen, *(mark.seq for mark in marks if speaks(chosen, mark) >= 0), *(view.mark.seq for view in ours)])
     ops = {seq: op for seq, line in chosen.items() if (op := parse(line[:-1]))}
     state: Documents = {}
     remembered: list[int] = []

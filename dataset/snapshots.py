@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from core.files import exists, make_folder, names, publish_folder, read_bytes, remove_tree, seal, sha256, sync_folder, unseal, write_new
+from dataset.rows import Mark
 from dataset.view import mark_of
 
 KEPT = 10
@@ -36,7 +37,8 @@ class Sums(msgspec.Struct, frozen=True):
     """`sums.json`."""
 
     seq: int
-    """The journal's last line."""
+    check: str
+    """The journal's last line, and its checksum."""
     made: float
     files: dict[str, Sum]
     """By path in the workspace."""
@@ -55,6 +57,14 @@ def snapshots(workspace: Path) -> list[Snapshot]:
     return [Snapshot(folder, _sums(folder)) for folder in sorted(folders, key=lambda folder: int(folder.name), reverse=True)]
 
 
+def remnants(workspace: Path) -> str:
+    """What speaks of a journal that had lines, where there is none any more; empty where nothing does. Raises OSError."""
+    if names(workspace / "snapshots"):
+        return "snapshots"
+    view = workspace / "dataset.json"
+    return view.name if exists(view) and os.lstat(view).st_size else ""
+
+
 def _sums(folder: Path) -> Sums | None:
     try:
         return msgspec.json.decode(unseal(read_bytes(folder / "sums.json")), type=Sums)
@@ -62,12 +72,12 @@ def _sums(folder: Path) -> Sums | None:
         return None
 
 
-def take(workspace: Path, seq: int) -> bool:
+def take(workspace: Path, mark: Mark) -> bool:
     """Keep the workspace as it is, if it is not what the last snapshot has. Only for its writer. Raises OSError, with nothing changed."""
     old = snapshots(workspace)
     last = old[0].sums if old else None
     files = sums_of(workspace, last.files if last else {})
-    if (last and last.seq == seq and last.files == files) or not (old or seq or len(files) > 1):
+    if not mark.seq or (last and (last.seq, last.check, last.files) == (mark.seq, mark.check, files)):
         return False
     make_folder(workspace / "snapshots")
     number = int(old[0].folder.name) + 1 if old else 1
@@ -75,8 +85,8 @@ def take(workspace: Path, seq: int) -> bool:
     remove_tree(staging)
     os.mkdir(staging, 0o700)
     try:
-        _fill(workspace, staging, seq)
-        write_new(staging / "sums.json", seal(msgspec.to_builtins(Sums(seq, time.time(), files))))
+        _fill(workspace, staging, mark)
+        write_new(staging / "sums.json", seal(msgspec.to_builtins(Sums(mark.seq, mark.check, time.time(), files))))
         publish_folder(staging, workspace / "snapshots" / f"{number:04}")
     except BaseException:
         with contextlib.suppress(OSError):
@@ -86,7 +96,7 @@ def take(workspace: Path, seq: int) -> bool:
     return True
 
 
-def _fill(workspace: Path, staging: Path, seq: int) -> None:
+def _fill(workspace: Path, staging: Path, mark: Mark) -> None:
     for name, path in (("journal.log", "journal.log"), ("flavor.toml", "flavor.toml"), ("current", "runs/current")):
         if exists(workspace / path):
             write_new(staging / name, read_bytes(workspace / path))
@@ -94,7 +104,7 @@ def _fill(workspace: Path, staging: Path, seq: int) -> None:
     for name in names(workspace / "drafts"):
         if name.endswith(".json"):
             write_new(staging / "drafts" / name, read_bytes(workspace / "drafts" / name))
-    if (mark := mark_of(workspace / "dataset.json")) and mark.seq == seq:
+    if mark_of(workspace / "dataset.json") == mark:
         try:
             os.link(workspace / "dataset.json", staging / "dataset.json")  # it is replaced, never changed
         except OSError:

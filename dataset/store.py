@@ -16,6 +16,7 @@ from core.lock import Lock, read_note
 from dataset.journal import Journal, damaged
 from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables
 from dataset.salvage import replay
+from dataset.snapshots import remnants
 from dataset.view import META, Raw, mark_of, to_raw
 
 if TYPE_CHECKING:
@@ -56,9 +57,19 @@ class Store:
         self.journal = Journal(workspace / "journal.log", read_only, witnesses)
         for op in self.journal.replay():
             self.apply(op)
+        if not self.journal.seq:
+            self._must_be_new(workspace)
         fresh = not self.journal.seq or (shown is not None and shown.seq == self.journal.seq)
         self._view_seq = self.journal.seq if fresh else -1
         self._witness()
+
+    def _must_be_new(self, workspace: Path) -> None:
+        try:
+            found = remnants(workspace)
+        except OSError as error:
+            raise FlavorError(f"{workspace} cannot be read: {error.strerror}.", "Nothing was changed. Mend that first.", "disk") from None
+        if found:
+            raise damaged(workspace, f"{self.journal.path} is missing or empty, but there is {found}.")
 
     @property
     def mark(self) -> Mark:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tinydb import TinyDB
 
+from core.config import Sampling
 from core.errors import FlavorError
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Example, Tables
@@ -216,3 +218,14 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
         [json.loads(line[9:]) for line in (folder / "journal.log").read_bytes().splitlines()] if (folder / "journal.log").exists() else []
     )
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_sampling_settings_come_back_as_they_were(tmp_path):
+    """After a reload too, a candidate can be sampled again from its record: whole numbers stay whole."""
+    wanted = Sampling(top_k=40, temperature=1.0, preset="wild")
+    store = Store(tmp_path)
+    batch = Batch("b", "base", [], [1], msgspec.to_builtins(wanted), "now")
+    store.commit("sample", Tables(batches={"b": batch}))
+    store.close()
+    store = Store(tmp_path, read_only=True)
+    assert msgspec.convert(store.batches["b"].settings, Sampling) == wanted

@@ -201,8 +201,11 @@ class FlavorApp(App[int]):
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
-        way_out = " ctrl+r: write again, or save a copy elsewhere." if self._opened and self.session.store.journal.broken else ""
+        broken = self._opened and self.session.store.journal.broken
+        way_out = " ctrl+r: write again, or save a copy elsewhere." if broken else ""
         self.notify(short(f"{error}{way_out}", 500), severity="error", markup=False, timeout=10)
+        if broken and isinstance(self.screen, Page):
+            self.screen.renew_all()
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""
@@ -235,6 +238,9 @@ class FlavorApp(App[int]):
 
     def retrain(self, fresh: bool, again: str = "") -> None:
         self.jobs.retrain(fresh, again)
+
+    def taste(self) -> None:
+        self.jobs.taste()
 
     def sample_more(self) -> None:
         self.jobs.sample()

@@ -39,8 +39,8 @@ def examine(workspace: Path, repair: bool) -> list[Finding]:
     try:
         if holder:
             found.append(Finding("note", "lock", f"open elsewhere: {holder}; what it is writing now may look unfinished"))
-        elif lock.unreadable:
-            found.append(Finding("note", "lock", "its note was unreadable, so that nobody can tell whether the journal's end was cut off"))
+        elif lock.note is None and exists(workspace / "journal.log"):
+            found.append(Finding("note", "lock", "its note was gone, so that nobody can tell whether the journal's end was cut off"))
         parts = (_settings, _dataset, _runs, _drafts, _strays, _modes)
         found += [one for part in parts for one in part(workspace, lock, repair)]
     finally:

@@ -17,7 +17,7 @@ def offer(app: FlavorApp) -> None:
     if broken := session.store.journal.broken:
         app.say(f"{broken} ctrl+r: write again, or save a copy elsewhere.", "error")
     if session.unsure:
-        app.say("The note in `lock` was unreadable: flavor-tui doctor looks whether anything is missing.", "warning")
+        app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.workspace):
         app.say(place, "warning")
     drafts = [] if session.store.read_only else kept_drafts(session.workspace)

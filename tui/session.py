@@ -31,16 +31,18 @@ from core.lock import Lock
 from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
-from core.runfiles import BASE, RunSpec
+from core.runfiles import BASE, Pair, RunSpec
 from core.task import Segment, Task
 from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
+from dataset.journal import RESCUE
 from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
 
 if TYPE_CHECKING:
+    from tui.learning import Learning
     from tui.ranking import Ranking
     from tui.tasting import Tasting
 
@@ -50,7 +52,7 @@ COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
 MOST_SHOWN = 1200
 """Characters of an example that may be shown in a prompt: reading it takes its time."""
-MOST_SEEN = 8
+MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
@@ -72,6 +74,8 @@ class Plan:
     """The verdict on the parent."""
     left_out: int = 0
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
+    pairs: Sequence[Pair] = ()
+    """Of a run of taste."""
 
     @property
     def advice(self) -> str:
@@ -152,7 +156,7 @@ class Session:
             self.store.close()
             if not self.store.read_only:
                 with contextlib.suppress(OSError):  # the doctor says how old the last one is
-                    take(self.workspace, self.store.journal.seq)
+                    take(self.workspace, self.store.mark)
         finally:
             self._lock.release()
 
@@ -167,15 +171,24 @@ class Session:
 
         return Tasting(self)
 
+    @cached_property
+    def learning(self) -> Learning:
+        """The learning curve: its points and what they tell. Imported when first asked for."""
+        from tui.learning import Learning
+
+        return Learning(self)
+
     @property
     def unsure(self) -> bool:
-        """Whether the file that knows the journal's end was damaged."""
-        return self._lock.unreadable
+        """Whether the file that knows the journal's end did not when this session began."""
+        return not self.held_by and self._lock.note is None and self.store.journal.seq > 0
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
         if self.held_by:
             raise FlavorError(f"{self.workspace} is open elsewhere: {self.held_by}.", "Close that session first.", "locked")
+        if self.store.journal.broken:
+            raise FlavorError(self.store.journal.broken, RESCUE, "read-only")
 
     # -- examples ------------------------------------------------------------------------------------------------------
 
@@ -349,6 +362,14 @@ class Session:
 
     # -- the worker ----------------------------------------------------------------------------------------------------
 
+    def base(self) -> str:
+        """The base as the worker finds it: a path in flavor.toml is meant from the workspace."""
+        base = self.settings.model.base
+        path = self.workspace / base
+        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
+            return str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
+        return base
+
     async def start_worker(self) -> AsyncIterator[AnyEvent]:
         """Start the worker and load the base: its progress, up to `Loaded`. Raises FlavorError where it fails."""
         self.loaded = None
@@ -362,12 +383,8 @@ class Session:
         except OSError as error:
             self.worker = None
             raise FlavorError(f"The worker could not be started: {error.strerror}.", "Make room or mend the folder.", "worker") from None
-        base = self.settings.model.base
-        path = self.workspace / base
-        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
-            base = str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
         model = self.settings.model
-        async for event in self.worker.load(base, model.quantization, self.settings.lora, model.calibrate):
+        async for event in self.worker.load(self.base(), model.quantization, self.settings.lora, model.calibrate):
             if isinstance(event, Loaded):
                 self.loaded = event
             yield event
@@ -505,7 +522,7 @@ class Session:
         learned = [row for row in rows if not row.held_out]
         drawn = sum(row.repeat for row in learned)
         steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
-        seconds, memory = self._estimate(rows, spec.epochs)
+        seconds, memory = self.estimate(rows, spec.epochs)
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
@@ -539,8 +556,8 @@ class Session:
             )  # fmt: skip
         return rows, new
 
-    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
-        """Seconds and peak bytes of a run, from the last run on this base, else from the worker's own measurement."""
+    def train_speed(self) -> tuple[float, int]:
+        """Tokens a second and peak bytes of training, from the last run on this base, else from the worker's own measurement."""
         speed = self.loaded.train_speed if self.loaded else 200.0
         memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
         for name in reversed(self.registry.names()):
@@ -552,21 +569,26 @@ class Session:
                 and run.spec.base == self.settings.model.base
                 and run.result.train_seconds
             ):
-                speed, memory = run.result.tokens / run.result.train_seconds, run.result.peak_memory
-                break
+                return run.result.tokens / run.result.train_seconds, run.result.peak_memory
+        return speed, memory
+
+    def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+        """Seconds and peak bytes of a run."""
+        speed, memory = self.train_speed()
         size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
+        speed = max(speed, 0.01)  # whatever was said or read
         return trained / speed + measured / (3 * speed), memory
 
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
         """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
         worker, _ = self._ready()
-        folder = self.registry.create(plan.spec, plan.rows)
+        folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
             async for event in worker.train(folder):
-                if isinstance(event, Trained):
+                if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
                     self.registry.use(event.checkpoint)
                 yield event
         finally:

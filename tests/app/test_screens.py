@@ -7,7 +7,9 @@ from core.config import FILE
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
 from tui.app import FlavorApp, run_app
+from tui.drafts import Draft, Typed
 from tui.screens.curate import CurateScreen
+from tui.screens.drafts import DraftsDialog
 from tui.screens.edit import EditDialog
 from tui.screens.library import LibraryScreen
 from tui.screens.runs import RunsScreen
@@ -253,3 +255,92 @@ async def test_every_screen_at_every_size(workspace, size):
             await pilot.pause()
         await pilot.resize_terminal(100, 30)
         await pilot.pause()
+
+
+async def test_an_unsaved_edit_is_offered_again_with_what_changed_since(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("e", *" Ten keys and more.")
+        await pilot.pause()
+        (draft,) = (workspace / "drafts").glob("edit-*")
+        app._leave(1)  # as for SIGTERM: what is typed is kept
+    with Session(workspace) as session:  # the candidate is accepted elsewhere meanwhile, and the example changed
+        uid = next(iter(session.store.pending))
+        session.decide(uid, "accept")
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, DraftsDialog)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, EditDialog)
+        assert app.screen.query_one(TextArea).text == TEXTS[0] + " Ten keys and more."
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert not draft.exists()
+    assert list(on_disk(workspace).examples.values())[-1].text == TEXTS[0] + " Ten keys and more."
+
+
+async def test_a_draft_shows_what_changed_in_its_row(workspace):
+    with Session(workspace) as session:
+        uid = next(iter(session.store.examples))
+        before = session.store.examples[uid].text
+        Draft(workspace, f"edit-{uid}").keep(Typed("My version.", {}, uid, before))
+        session.change_example(uid, "Their version.", {})
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press("enter")
+        await pilot.pause()
+        said = str(app.screen.query_one("#dialog-draft Plain", Plain).content)
+        assert f"- {before}" in said and "+ Their version." in said
+        await pilot.press("escape")
+        await pilot.pause()
+    assert not list((workspace / "drafts").glob("edit-*"))
+
+
+async def test_a_full_disk_while_editing_loses_nothing(workspace, tmp_path, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("e", *"Yes.")
+        with monkeypatch.context() as patched:
+            patched.setattr("dataset.journal.sync", no_room)
+            await pilot.press("ctrl+s")
+            await pilot.pause()
+            assert isinstance(app.screen, EditDialog)
+            assert "No space left" in str(app.screen.query_one("#dialog-error", Plain).content)
+            app.screen.keep()
+            assert list((workspace / "drafts").glob("edit-*"))
+            await pilot.press("ctrl+q")  # nothing is lost by leaving either
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == TEXTS[0] + "Yes."
+
+
+async def test_after_a_disk_error_a_copy_is_saved_elsewhere_or_writing_goes_on(workspace, tmp_path, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        with monkeypatch.context() as patched:
+            patched.setattr("dataset.journal.sync", no_room)
+            await pilot.press("a")
+        assert TEXTS[0] in shown(app) and "READ-ONLY" in shown(app, "#summary")
+        await pilot.press("ctrl+r")
+        await pilot.pause()
+        app.screen.query_one("#rescue-folder", Input).value = str(tmp_path / "copy")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert on_disk(tmp_path / "copy").tables() == on_disk(workspace).tables()
+        await pilot.press("ctrl+r", "ctrl+s")
+        await pilot.pause()
+        await pilot.press("a")
+        assert on_disk(workspace).counts["accepted"] == 1
+
+
+def no_room(*_):
+    raise OSError(28, "No space left on device")

@@ -210,7 +210,7 @@ class Desk:
 
     def snapshot(self) -> None:
         self.view()
-        take(W, self.store.journal.seq)
+        take(W, self.store.mark)
 
     def restart(self) -> None:
         self.stop()

@@ -42,7 +42,7 @@ def work(folder, views):
             store.commit("undo", op.was, of=op.seq)
             os.write(1, b"%d\\n" % store.journal.seq)
         if op.seq % 23 == 0:
-            take(folder, store.journal.seq)
+            take(folder, store.mark)
 
 import dataset.storage, tinydb
 for line in sys.stdin:
@@ -149,5 +149,5 @@ def test_kill_9_of_the_store(nursery, quick_disk):
     report(
         "store killed",
         f"{kills:,} kills, {lines:,} decisions acknowledged: 0 lost, 0 files unreadable",
-        f"view written in place: {caught[0][:60]}",
+        "1 caught, all: a view written in place",
     )

@@ -98,7 +98,7 @@ def _without_the_lock(there):
     with pytest.raises(FlavorError, match="another program"):
         second.commit("write", Tables())
     first.close()
-    return "two writers without a lock: the second one stopped"
+    return "1 caught, all: two writers without a lock"
 
 
 @pytest.mark.parametrize("left", [b"", b"process 1 since 1970", b"\0" * 400, b"deadbeef {}"])
