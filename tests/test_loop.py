@@ -72,9 +72,10 @@ def test_the_loop_by_commands(tmp_path):
     assert trained["checkpoint"] == "0001/epoch-01" == Registry(there).current()
     start, end = (epoch["held_out_loss"] for epoch in trained["epochs"])
     assert end < start
-    *after, _ = command("generate", there, "-n", 2, "--seed", 7)
+    *after, _ = command("generate", there, "-n", 2, "--seed", 7, "--ranked")
     assert {c["checkpoint"] for c in after} == {"0001/epoch-01"}
-    assert after[0]["text"] != before[0]["text"]
+    assert not {c["text"] for c in after} & {c["text"] for c in before}
+    assert {c["slot"] for c in after} <= {"gauges", "random"} and all(c["p_accept"] is None for c in after)
     tuned = command("evaluate", there, unseen)[-1]
     base = command("evaluate", there, unseen, "--checkpoint", "base")[-1]
     assert tuned["rows"] == base["rows"] == 4 and tuned["tokens"] == base["tokens"]
