@@ -44,8 +44,8 @@ STALLED = 120.0
 """Seconds without any progress of a command, while pings are answered."""
 PATIENCE = 1.0
 """Seconds that a worker has to end by itself."""
-BACKLOG = 10_000
-"""Events that may wait to be read; more of them are no answer but a flood."""
+FLOOD = 3000
+"""Events in a second that are no answer any more."""
 
 
 class WorkerDied(FlavorError):
@@ -83,6 +83,8 @@ class WorkerClient:
         """What the worker knows of the examples."""
         self._dead: WorkerDied | None = None
         self._closing = False
+        self._recent = (0, 0)
+        """How many events came in which second."""
         self._ping = 0
         """The ping that is not answered yet."""
         self._beats = -1
@@ -143,6 +145,9 @@ class WorkerClient:
 
     def _hand_out(self, event: AnyEvent) -> None:
         self._heard = time.monotonic()
+        self._recent = self._recent[0] + 1 if self._recent[1] == int(self._heard) else 1, int(self._heard)
+        if self._recent[0] > FLOOD:
+            raise Nonsense("too much at once")
         if isinstance(event, Pong):
             if event.id == self._ping:
                 self._ping = 0
@@ -156,8 +161,6 @@ class WorkerClient:
             if isinstance(event, LAST):
                 del self._commands[event.id]
         if queue := self._queues.get(event.id):
-            if queue.qsize() > BACKLOG:
-                raise Nonsense("too much at once")
             queue.put_nowait(event)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:

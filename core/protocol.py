@@ -151,19 +151,6 @@ class Loaded(Event, frozen=True, tag="loaded"):
     """Bytes that training will need on top, by estimate."""
 
 
-class Traits(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """What a model tells of a text, for the ranking; a list of numbers on the wire and on the disk."""
-
-    own: float = 0.0
-    """Mean log-probability of its tokens under the model that wrote it, before any filter, nats a token."""
-    weakest: float = 0.0
-    """The least such mean over eight tokens in a row."""
-    base: float = 0.0
-    """Mean log-probability of its tokens under the bare base, which is shown the text alone."""
-    place: list[float] = []
-    """What it is about: a random projection of the base's mean last hidden state."""
-
-
 class Candidate(Event, frozen=True, tag="candidate"):
     """One text of a `Sample` ended: `finish` is stop (by itself) or length (cut off)."""
 
@@ -173,7 +160,10 @@ class Candidate(Event, frozen=True, tag="candidate"):
     tokens: int
     cut_at_heading: bool = False
     """It had begun a new heading; what followed was cut off."""
-    traits: Traits | None = None
+    own: float = 0.0
+    """Mean log-probability of its tokens under the model that wrote it, before any filter, nats a token."""
+    weakest: float = 0.0
+    """The least such mean of eight tokens in a row."""
 
 
 class Sampled(Event, frozen=True, tag="sampled"):

@@ -45,8 +45,8 @@ def test_a_plan_says_what_will_happen(session):
         session.plan()
     write(session, 1)
     plan = session.plan(seed=1)
-    assert (plan.learned, plan.held, plan.steps, plan.spec.parent) == (1, 0, 6, None)
-    assert plan.line().startswith("afresh from the base: 1 rows (1 new), at most 6 epochs, 6 steps, about ")
+    assert (plan.learned, plan.held, plan.steps, plan.spec.parent) == (1, 0, 8, None)
+    assert plan.line().startswith("afresh from the base: 1 rows (1 new), at most 8 epochs, 8 steps, about ")
     write(session, 11, 1)
     plan = session.plan(seed=1)
     assert plan.learned + plan.held == 12 and 1 <= plan.held <= 4

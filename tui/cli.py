@@ -78,6 +78,8 @@ def parser() -> Parser:
     retrain.add_argument("--fresh", action="store_true", help="afresh from the base")
     retrain.add_argument("--epochs", type=int, metavar="E")
     retrain.add_argument("--seed", type=int, metavar="S")
+    taste = add("taste", "after training: learn from what was edited, accepted and rejected (see [training] taste)")
+    taste.add_argument("--seed", type=int, metavar="S")
     evaluate = add("evaluate", "mean loss per token of the texts of an unseen file")
     evaluate.add_argument("file", type=Path, metavar="FILE")
     evaluate.add_argument("--checkpoint", metavar="ID")
@@ -92,8 +94,8 @@ def parser() -> Parser:
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     add("status", "count examples and candidates")
-    export = add("export", "write the active adapter or the dataset elsewhere")
-    export.add_argument("what", choices=["adapter", "dataset"])
+    export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
+    export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
     export.add_argument("dest", type=Path, metavar="DEST")
     add("download", "bring the base model from the hub; nothing else ever uses the network")
     reproduce = add("reproduce", "sample a candidate again from its record")
@@ -134,6 +136,8 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.undo(workspace)
         case "retrain":
             return commands.retrain(workspace, args.fresh, args.epochs, args.seed, args.again)
+        case "taste":
+            return commands.taste(workspace, args.seed)
         case "evaluate":
             return commands.evaluate(workspace, args.file, args.checkpoint)
         case "curve":

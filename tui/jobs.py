@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import PurePath
@@ -285,6 +286,15 @@ class Jobs:
 
     def retrain(self, fresh: bool, again: str = "") -> None:
         """Retrain now, or carry the run `again` out once more. Sampling makes room; deciding goes on."""
+        self._begin(functools.partial(self._planned, fresh, again))
+
+    def taste(self) -> None:
+        """Learn from pairs of a wanted and an unwanted text now."""
+        from tui.taste import plan_taste
+
+        self._begin(functools.partial(plan_taste, self.session))
+
+    def _begin(self, make_plan: Callable[[], Plan]) -> None:
         if self.doing == "training":
             self.app.say("A retraining is going on; c stops it.")
             return
@@ -292,7 +302,7 @@ class Jobs:
             self.app.say("The model is not ready yet.")
             return
         try:
-            plan = self._planned(fresh, again)
+            plan = make_plan()
         except FlavorError as error:
             self.app.complain(error)
             return
@@ -301,7 +311,7 @@ class Jobs:
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
-        self._start(self._retrain(fresh, again), "retrain")
+        self._start(self._retrain(make_plan), "retrain")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:
@@ -310,9 +320,9 @@ class Jobs:
 
         return plan_again(self.session, again)
 
-    async def _retrain(self, fresh: bool, again: str) -> None:
+    async def _retrain(self, make_plan: Callable[[], Plan]) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
-        plan = self._planned(fresh, again)
+        plan = make_plan()
         self._say("training", f"retraining {self._plan}")
         began = time.monotonic()
         held = ""

@@ -22,6 +22,7 @@ COMMANDS = frozenset(
         "decide",
         "undo",
         "retrain",
+        "taste",
         "evaluate",
         "curve",
         "runs",

@@ -31,7 +31,7 @@ from core.lock import Lock
 from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
-from core.runfiles import BASE, RunSpec
+from core.runfiles import BASE, Pair, RunSpec
 from core.task import Segment, Task
 from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
@@ -74,6 +74,8 @@ class Plan:
     """The verdict on the parent."""
     left_out: int = 0
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
+    pairs: Sequence[Pair] = ()
+    """Of a run of taste."""
 
     @property
     def advice(self) -> str:
@@ -451,7 +453,7 @@ class Session:
         copied = self.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
             found.append(f"copies {copied} words")
-        signs = self.ranking.signs(text, values, found, event.finish, event.traits)
+        signs = self.ranking.signs(text, values, found, event)
         return Candidate(
             new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
             event.tokens, found, now(), signs=signs,
@@ -520,7 +522,7 @@ class Session:
         learned = [row for row in rows if not row.held_out]
         drawn = sum(row.repeat for row in learned)
         steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
-        seconds, memory = self._estimate(rows, spec.epochs)
+        seconds, memory = self.estimate(rows, spec.epochs)
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
@@ -570,22 +572,23 @@ class Session:
                 return run.result.tokens / run.result.train_seconds, run.result.peak_memory
         return speed, memory
 
-    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+    def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
         """Seconds and peak bytes of a run."""
         speed, memory = self.train_speed()
         size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
+        speed = max(speed, 0.01)  # whatever was said or read
         return trained / speed + measured / (3 * speed), memory
 
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
         """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
         worker, _ = self._ready()
-        folder = self.registry.create(plan.spec, plan.rows)
+        folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
             async for event in worker.train(folder):
-                if isinstance(event, Trained):
+                if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
                     self.registry.use(event.checkpoint)
                 yield event
         finally:

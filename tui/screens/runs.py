@@ -194,6 +194,9 @@ way to everything else you ask for, and goes on with the same key.
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
 
+    def action_taste_runs(self) -> None:
+        self.flavor.taste()
+
 
 def _describe(run: Run) -> Content:
     """A run in a few lines."""
@@ -201,10 +204,13 @@ def _describe(run: Run) -> Content:
     if run.reason:
         parts.append((run.reason + "\n", "$text-warning"))
     if spec := run.spec:
+        what = f"taste: {spec.pairs} pairs\n" if spec.kind == "taste" else ""
         parts.append(
-            f"from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
+            f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
         )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
+    if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:
+        parts.append((f"active {run.result.why}\n", "$text-warning"))
     if run.result and run.result.steps:
         parts.append((f"{run.result.steps} steps in {duration(run.result.seconds)}\n", "$text-muted"))
     return line(*parts)

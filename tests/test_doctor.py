@@ -1,0 +1,126 @@
+"""The doctor on real files: what it says, what it mends, what it keeps; snapshots rotate."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from core.errors import FlavorError
+from core.finding import Finding
+from dataset import snapshots
+from dataset.store import Store
+from tests.test_cli import run
+from tui.doctor import examine
+from tui.session import Session
+
+
+def write(there, count):
+    with Session(there) as session:
+        for number in range(count):
+            session.write_example(f"The {number} dish is a stew of {number} roots and one regret.", {"Mood": "Calm"})
+        return session.store.tables()
+
+
+def flip(path, line):
+    """Damage one line of a file."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line][:40] + bytes([lines[line][40] ^ 1]) + lines[line][41:]
+    path.write_bytes(b"".join(lines))
+
+
+def test_a_damaged_line_is_taken_from_the_snapshot(there):
+    tables = write(there, 5)
+    flip(there / "journal.log", 2)
+    before = (there / "journal.log").read_bytes()
+    said = run("status", there)
+    assert said.returncode == 1 and "line 3 is damaged" in said.stderr and f"doctor {there} --repair" in said.stderr
+    said = run("doctor", there)
+    assert said.returncode == 1 and "damaged  journal.log:" in said.stdout and "snapshots/0001/journal.log" in said.stdout
+    assert (there / "journal.log").read_bytes() == before
+    said = run("doctor", there, "--repair", "--json")
+    assert said.returncode == 0, said
+    assert json.loads(said.stdout.splitlines()[-1]) == {"well": True, "damaged": 0, "lost": 0, "mended": 2}
+    assert (there / "damaged/0001-journal.log").read_bytes() == before
+    assert Store(there).tables() == tables
+    assert run("doctor", there).stdout.endswith("all is well\n")
+
+
+def test_a_line_that_is_nowhere_is_remembered_by_the_view(there):
+    tables = write(there, 5)
+    shutil.rmtree(there / "snapshots")
+    flip(there / "journal.log", 2)
+    found = examine(there, repair=True)
+    assert any("line 3 is in no file; the texts and decisions after it are known" in one.what for one in found)
+    assert not any(one.level == "lost" for one in found)
+    assert sorted(Store(there).tables().examples) == sorted(tables.examples)
+
+
+def test_what_is_lost_is_named_by_its_line(there):
+    tables = write(there, 5)
+    shutil.rmtree(there / "snapshots")
+    (there / "dataset.json").unlink()
+    flip(there / "journal.log", 2)
+    said = run("doctor", there, "--repair")
+    assert said.returncode == 0 and "LOST     journal.log: line 3 is in no file" in said.stdout
+    assert said.stdout.endswith("lost, as said above: 1; everything else is whole\n")
+    assert list(Store(there).tables().examples) == [uid for number, uid in enumerate(tables.examples) if number != 2]
+
+
+@pytest.mark.parametrize("gone", [("journal.log",), ("journal.log", "lock"), ("journal.log", "dataset.json"), ("dataset.json", "lock")])
+def test_what_is_gone_comes_back_with_one_command(there, gone):
+    tables = write(there, 5)
+    for name in gone:
+        (there / name).unlink()
+    assert run("doctor", there, "--repair").returncode == 0
+    assert Store(there).tables() == tables
+
+
+def test_undo_does_not_reach_behind_a_repair(there):
+    write(there, 3)
+    shutil.rmtree(there / "snapshots")
+    flip(there / "journal.log", 1)
+    examine(there, repair=True)
+    with Session(there) as session:
+        assert session.undo() is not None  # line 3, which is whole
+        assert session.undo() is None
+        assert len(session.store.examples) == 2
+
+
+def test_nothing_is_mended_while_another_session_writes(there):
+    write(there, 2)
+    with Session(there):
+        with pytest.raises(FlavorError, match=f"open elsewhere: process {os.getpid()} on "):
+            examine(there, repair=True)
+        assert Finding("note", "lock", examine(there, repair=False)[-1].what).what.startswith("open elsewhere")
+
+
+def test_strays_open_files_and_damaged_drafts(there):
+    write(there, 1)
+    (there / "drafts").mkdir(exist_ok=True)
+    (there / "drafts/write.json").write_text('{"text": "half a te')
+    (there / ".journal.log.0123456789ab.tmp").write_text("x")
+    (there / "flavor.toml").chmod(0o644)
+    said = {one.where: one for one in examine(there, repair=True)}
+    assert said["drafts/write.json"].level == "lost" and (there / "damaged/0001-write.json").read_text() == '{"text": "half a te'
+    assert said[".journal.log.0123456789ab.tmp"].mended == "removed"
+    assert (there / "flavor.toml").stat().st_mode & 0o077 == 0
+
+
+def test_settings_come_back_from_the_snapshot(there):
+    write(there, 1)
+    text = (there / "flavor.toml").read_text()
+    (there / "flavor.toml").write_text("[task\n")
+    examine(there, repair=True)
+    assert (there / "flavor.toml").read_text() == text
+
+
+def test_ten_snapshots_are_kept_and_one_for_a_session(there, monkeypatch):
+    for number in range(13):
+        write(there, 1)
+        monkeypatch.setattr("dataset.snapshots.time.time", lambda number=number: 1e9 + 1000 * number)
+    kept = snapshots.snapshots(there)
+    assert len(kept) == 10 and kept[0].sums.seq == 13
+    write(there, 1)  # a second after the last one
+    write(there, 1)
+    assert [one.sums.seq for one in snapshots.snapshots(there)][:2] == [15, 13]
