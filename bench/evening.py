@@ -113,12 +113,16 @@ class Player:
         )  # fmt: skip
 
     async def retrain(self, number: int) -> tuple[dict[str, float], dict[str, float]]:
-        """What `t` does, where there are new rows. The seconds it took, and the bench's own loss after each of its epochs."""
+        """What `t` does, where there are new rows, or `T`, where the program advises it. The seconds it took, and the bench's own loss
+        after each of its epochs."""
         if len(self.session.store.examples) == self._trained_on:
             return {}, {}
         self._trained_on = len(self.session.store.examples)
         began = time.perf_counter()
-        async for _ in self.session.retrain(self.session.plan(seed=100 * self.seed + number)):
+        plan = self.session.plan(seed=100 * self.seed + number)
+        if plan.advice:
+            plan = self.session.plan(fresh=True, seed=100 * self.seed + number)
+        async for _ in self.session.retrain(plan):
             pass
         trained = time.perf_counter()
         registry = self.session.registry

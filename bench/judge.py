@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from core.originals import PART
 from core.text import words
 
 CRITERIA = ("form", "length", "ends", "own words", "subject", "attributes", "new")
@@ -62,9 +63,15 @@ def right_length(text: str, lengths: tuple[int, int]) -> bool:
 def longest_copy(text: str, examples: Sequence[Tokens], free: Iterable[str] = ()) -> tuple[int, str]:
     """The longest span of `text`, in an example's tokens, that only this one example has, and the span. Spans within `free` do not count.
 
-    Two examples' common spans are the form of the task. Quadratic in an example's length at worst.
+    Two examples' common spans are the form of the task, and so is what is pieced together from such spans of `PART` tokens.
+    Quadratic in an example's length at worst.
     """
     best, found = 0, ""
+
+    def alone(example: Tokens, first: int, count: int) -> bool:
+        start = example.ends[first - 1] if first else 0
+        return sum(example.text[start : example.ends[first + count - 1]] in other.text for other in examples) == 1
+
     for example in examples:
         starts = [0, *example.ends[:-1]]
         for first, start in enumerate(starts):
@@ -73,7 +80,8 @@ def longest_copy(text: str, examples: Sequence[Tokens], free: Iterable[str] = ()
                 span = example.text[start : example.ends[first + count - 1]]
                 if span not in text:
                     break
-                lonely = sum(span in other.text for other in examples) == 1
+                parts = range(first, max(first, first + count - PART) + 1)
+                lonely = alone(example, first, count) and any(alone(example, at, min(PART, first + count - at)) for at in parts)
                 if lonely and not any(span in given for given in free):
                     best, found = count, span
                 count += 1

@@ -25,11 +25,11 @@ FIRST = 8
 """Rows at the start."""
 WAYS: dict[str, str] = {
     "afresh": "",
-    "plain": "topup_rate = 1.0\nnew_rows = 1\n",
+    "plain": "topup_rate = 1.0\nnew_rows = 1\ntopup_shrink = 1.0\n",
     "B halved": "topup_rate = 1.0\nnew_rows = 1\ntopup_shrink = 0.5\n",
-    "rate halved": "topup_rate = 0.5\nnew_rows = 1\n",
-    "new rows twice": "topup_rate = 1.0\nnew_rows = 2\n",
-    "rate halved, new rows twice": "topup_rate = 0.5\nnew_rows = 2\n",
+    "rate halved": "topup_rate = 0.5\nnew_rows = 1\ntopup_shrink = 1.0\n",
+    "new rows twice": "topup_rate = 1.0\nnew_rows = 2\ntopup_shrink = 1.0\n",
+    "B halved, new rows twice": "topup_rate = 1.0\nnew_rows = 2\ntopup_shrink = 0.5\n",
 }
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from core import environment
 from core.conduct import Nonsense, check
-from core.config import Lora, Sampling
+from core.config import Lora, Sampling, Training
 from core.errors import FlavorError
 from core.protocol import (
     LAST,
@@ -23,6 +23,7 @@ from core.protocol import (
     AnyEvent,
     Cancel,
     Command,
+    Curve,
     Evaluate,
     Failed,
     Load,
@@ -31,10 +32,11 @@ from core.protocol import (
     Row,
     Sample,
     Train,
+    Wanted,
     decode_event,
     encode,
 )  # fmt: skip
-from core.task import Segment
+from core.task import Segment, Task
 
 SILENT = 10.0
 """Seconds without an answer to a ping from which a worker that was asked for something counts as hung."""
@@ -42,8 +44,8 @@ STALLED = 120.0
 """Seconds without any progress of a command, while pings are answered."""
 PATIENCE = 1.0
 """Seconds that a worker has to end by itself."""
-BACKLOG = 10_000
-"""Events that may wait to be read; more of them are no answer but a flood."""
+FLOOD = 3000
+"""Events in a second that are no answer any more."""
 
 
 class WorkerDied(FlavorError):
@@ -81,6 +83,8 @@ class WorkerClient:
         """What the worker knows of the examples."""
         self._dead: WorkerDied | None = None
         self._closing = False
+        self._recent = (0, 0)
+        """How many events came in which second."""
         self._ping = 0
         """The ping that is not answered yet."""
         self._beats = -1
@@ -141,6 +145,9 @@ class WorkerClient:
 
     def _hand_out(self, event: AnyEvent) -> None:
         self._heard = time.monotonic()
+        self._recent = self._recent[0] + 1 if self._recent[1] == int(self._heard) else 1, int(self._heard)
+        if self._recent[0] > FLOOD:
+            raise Nonsense("too much at once")
         if isinstance(event, Pong):
             if event.id == self._ping:
                 self._ping = 0
@@ -154,8 +161,6 @@ class WorkerClient:
             if isinstance(event, LAST):
                 del self._commands[event.id]
         if queue := self._queues.get(event.id):
-            if queue.qsize() > BACKLOG:
-                raise Nonsense("too much at once")
             queue.put_nowait(event)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
@@ -294,6 +299,12 @@ class WorkerClient:
 
     def evaluate(self, checkpoint: Path | None, rows: list[Row]) -> AsyncIterator[AnyEvent]:
         return self._run(Evaluate(id=self._number(), checkpoint=str(checkpoint) if checkpoint else None, rows=rows))
+
+    def curve(
+        self, rows: list[Row], points: list[Wanted], training: Training, task: Task, budget: float, speed: float
+    ) -> AsyncGenerator[AnyEvent]:
+        number = self._number()
+        return self._run(Curve(id=number, rows=rows, points=points, training=training, task=task, budget=budget, speed=speed))
 
     async def cancel_all(self) -> None:
         """Stop whatever is going on and all that waits."""

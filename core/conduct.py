@@ -9,6 +9,9 @@ from core.protocol import (
     Cancelled,
     Candidate,
     Command,
+    Curve,
+    Curved,
+    Curving,
     Epoch,
     Evaluate,
     Evaluated,
@@ -39,6 +42,7 @@ ANSWERS: dict[type[Command], tuple[type, ...]] = {
     Sample: (Loading, Candidate, Sampled),
     Train: (Loading, Step, Epoch, Trained),
     Evaluate: (Loading, Evaluated),
+    Curve: (Loading, Curving, Curved),
 }
 
 
@@ -58,6 +62,13 @@ def check(command: Command, event: AnyEvent, seen: set[int]) -> None:
         case Evaluated() if isinstance(command, Evaluate):
             if len(event.losses) != len(command.rows):
                 raise Nonsense("losses of other rows")
+        case Curving(point=point) if point and isinstance(command, Curve):
+            wanted = next((wanted for wanted in command.points if wanted.key == point.key), None)
+            held = {command.rows[place].id for place in wanted.held} if wanted else set()
+            if not point.losses or not set(point.losses) <= held or point.epoch < 1:
+                raise Nonsense("a point that was not asked for")
+            if any(not math.isfinite(loss) or tokens < 1 for loss, tokens in point.losses.values()):
+                raise Nonsense("a loss that cannot be")
         case Loading():
             if len(event.stage) > MAX_WORDS or not 0 <= (event.share or 0) <= 2:
                 raise Nonsense("a stage that cannot be")

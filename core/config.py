@@ -49,17 +49,19 @@ class Lora(_Section, frozen=True):
 
 
 class Training(_Section, frozen=True):
-    epochs: Annotated[int, Meta(ge=1, le=100)] = 6
+    epochs: Annotated[int, Meta(ge=1, le=100)] = 8
     """Most epochs when training afresh. Every one is kept; training stops by itself when it has baked long enough."""
     topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 2
     """Most epochs of a top-up (warm start from the active checkpoint)."""
     stop_early: bool = True
     """Stop when held-out loss has turned and the rows are being recited; `false`: always all epochs."""
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 1e-3
-    topup_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-4
+    """Twice as much reaches the same loss in half the epochs, but then the best checkpoint lies between two of them (`docs/learning.md`)."""
+    topup_rate: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """The learning rate of a top-up, as a share of `learning_rate`."""
-    topup_shrink: Share = 1.0
-    """What a top-up multiplies the parent's B matrices by before it starts (shrink and perturb, Ash & Adams 1910.08475)."""
+    topup_shrink: Share = 0.5
+    """What a top-up multiplies the parent's B matrices by before it starts: half-way back to the base. Without it every round recites
+    more and loses on unseen texts (`docs/learning.md`; shrink and perturb, Ash & Adams 1910.08475)."""
     new_rows: Annotated[int, Meta(ge=1, le=10)] = 2
     """How often a row that is new since the parent is drawn in an epoch of a top-up."""
     batch_size: Annotated[int, Meta(ge=1, le=256)] = 2
@@ -74,6 +76,13 @@ class Training(_Section, frozen=True):
     """How often all of them are."""
     human_share: Share = 0.618
     """The least share of the loss that written, imported and edited rows keep, however many machine texts were accepted."""
+    taste: bool = False
+    """Whether `P` may learn from pairs of a wanted and an unwanted text: off, for what it gained on the bench (docs/taste.md)."""
+    taste_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-5
+    taste_beta: Annotated[float, Meta(gt=0, le=100)] = 0.1
+    """How dear it is to differ from the adapter before: the greater, the less taste moves."""
+    taste_steps: Annotated[int, Meta(ge=1, le=1000)] = 40
+    """Most steps of taste."""
 
 
 Preset = Literal["faithful", "balanced", "wild"]

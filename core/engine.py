@@ -1,4 +1,4 @@
-"""What the worker can do, as generators of events: load, sample, train, evaluate. To cancel is to stop iterating.
+"""What the worker can do, as generators of events: load, sample, train, evaluate, curve. To cancel is to stop iterating.
 
 One base stays resident; one adapter sits in it, and its content is switched between checkpoints. Nothing is ever reloaded.
 """
@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from core import checkpoints, runfiles
 from core.checkpoints import Place
 from core.config import Lora
+from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
@@ -35,6 +36,7 @@ from core.forms import ADAPTER, Forms
 from core.model import STARTER_HUB_ID, Base, load
 from core.protocol import (
     Candidate,
+    Curve,
     Epoch,
     Evaluate,
     Evaluated,
@@ -50,10 +52,10 @@ from core.protocol import (
 )
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
-from core.sampling import Sampler, Text
+from core.sampling import Sampler, Text, Tick
+from core.taste import TasteRun
 from core.text import short
 from core.training import MICRO_TOKENS, EpochDone
-from core.traits import Reader
 
 log = logging.getLogger(__name__)
 KEPT_STATES = 4
@@ -123,7 +125,6 @@ class Engine:
         self._forms: Forms | None = None
         self._lora = Lora()
         self._sampler: Sampler | None = None
-        self._reader: Reader | None = None
         self._adapter = ""
         """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
         self._states: dict[str, dict[str, torch.Tensor]] = {}
@@ -134,7 +135,7 @@ class Engine:
     def load(self, command: Load) -> Iterator[Event]:
         """Make the base resident. Again with the same base: at once."""
         began = time.perf_counter()
-        self._base = self._forms = self._sampler = self._reader = None
+        self._base = self._forms = self._sampler = None
         self._states.clear()
         for step in load(command.base, command.quantization, command.calibrate):
             if isinstance(step, Base):
@@ -148,7 +149,6 @@ class Engine:
         self._lora = command.lora
         self._forms = Forms(base, command.lora)
         self._sampler = Sampler(base.model, base.tokenizer)
-        self._reader = Reader(base)
         self._adapter = ""
         give_back_memory()
         yield Loaded(
@@ -183,19 +183,19 @@ class Engine:
         if folder is None:
             forms.silence_adapter()
         else:
-            self._copy_in(self._read_adapter(folder))
+            self._copy_in(self._read_adapter(folder), checkpoints.title(folder))
         self._adapter = wanted
 
-    def _copy_in(self, state: dict[str, torch.Tensor]) -> None:
+    def _copy_in(self, state: dict[str, torch.Tensor], name: str) -> None:
         _, forms, _ = self._ready()
         own = get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER)
-        if set(own) != set(state) or any(own[name].shape != tensor.shape for name, tensor in state.items()):
+        if set(own) != set(state) or any(own[key].shape != tensor.shape for key, tensor in state.items()):
             raise FlavorError(
-                "The adapter has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
+                f"{name} has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
             )
         with torch.no_grad():
-            for name, tensor in state.items():
-                own[name].copy_(tensor)
+            for key, tensor in state.items():
+                own[key].copy_(tensor)
 
     def _read_adapter(self, folder: Path) -> dict[str, torch.Tensor]:
         """A checkpoint's tensors, after its hash, its base and its numbers were checked: PEFT itself checks none of them."""
@@ -229,8 +229,6 @@ class Engine:
     def sample(self, command: Sample) -> Iterator[Event | None]:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
         _, forms, sampler = self._ready()
-        reader = self._reader
-        assert reader is not None  # made with the sampler
         folder = Path(command.checkpoint) if command.checkpoint else None
         if not command.prompts or len(command.prompts) != len(command.seeds):
             raise FlavorError("Nothing to sample.", kind="order")
@@ -242,29 +240,23 @@ class Engine:
         forms.sample(folder is not None, str(folder))
         began = time.perf_counter()
         first, tokens = 0.0, 0
-        ended: list[Text] = []
         for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
-            if isinstance(event, Text):
-                ended.append(event)
-                continue
-            first = first or event.first
-            if ended:
-                forms.sample(False, "")
-                traits = reader.read(ended)
-                forms.sample(folder is not None, str(folder))
-                for text, known in zip(ended, traits, strict=True):
-                    tokens += text.tokens
+            match event:
+                case Text():
+                    tokens += event.tokens
                     yield Candidate(
                         id=command.id,
-                        index=text.index,
-                        text=text.text,
-                        finish=text.finish,
-                        tokens=text.tokens,
-                        cut_at_heading=text.cut_at_heading,
-                        traits=known,
+                        index=event.index,
+                        text=event.text,
+                        finish=event.finish,
+                        tokens=event.tokens,
+                        cut_at_heading=event.cut_at_heading,
+                        own=event.own,
+                        weakest=event.weakest,
                     )
-                ended.clear()
-            yield None
+                case Tick():
+                    first = first or event.first
+                    yield None
         give_back_memory()
         yield Sampled(id=command.id, tokens=tokens, seconds=time.perf_counter() - began, first_token=first)
 
@@ -291,6 +283,15 @@ class Engine:
             rows=len(found),
             losses=[by_row.get(row.id, 0.0) for row in command.rows],
         )
+
+    def curve(self, command: Curve) -> Iterator[Event | None]:
+        """Points of the learning curve. The adapter in the model is not that of any checkpoint afterwards: the next use puts one in."""
+        base, forms, _ = self._ready()
+        self._adapter = ""
+        try:
+            yield from LearningCurve(base, forms, command).run()
+        finally:
+            give_back_memory()
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -352,7 +353,10 @@ class Engine:
             self._save(folder, name, event, spec, gauges, seen)
             return name
 
-        run = Retraining(base, forms, spec, rows, save)
+        if spec.kind == "taste":
+            run: Retraining = TasteRun(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
+        else:
+            run = Retraining(base, forms, spec, rows, save)
         self._use(runfiles.checkpoint_folder(folder.parent, spec.parent) if spec.parent else None)
         self._adapter = ""
         if spec.parent is None:

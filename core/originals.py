@@ -1,7 +1,8 @@
 """Anti-copy: the examples' texts, and which pieces may not come next because they would complete a copy of one of them.
 
 A span of more than `limit` tokens that stands in only one example is never written. What two examples share is the form of the
-task and stays free. Works on bytes, so that a copy spelled with other tokens is a copy too.
+task and stays free, and so is a span that is pieced together from such parts alone: "Make a Wisdom check, difficulty 15" is form,
+even where only one example has this ability at this difficulty. Works on bytes, so that a copy spelled with other tokens is a copy too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from transformers import PreTrainedTokenizerBase
 
 KEY = 6
 """Bytes by which places in the examples are found."""
+PART = 4
+"""Tokens in the parts of which a span of the task's form is pieced together: every part of it stands in two examples."""
 
 
 def piece_bytes(tokenizer: PreTrainedTokenizerBase, size: int) -> list[bytes]:
@@ -94,11 +97,13 @@ class Originals:
         """Spans that one piece could complete before `KEY` bytes of them are written: there the places cannot be looked up."""
         for first in range(len(original.starts) - 1 - self._limit):
             span = original.data[original.starts[first] : original.starts[first + self._limit + 1]]
+            if not self._own(original, first):
+                continue
             for cut in range(min(KEY, len(span))):
                 if len(span) - cut > self._longest:
                     continue
                 tokens = self.beginning_with(span[cut:]) if cut else self._holding(span)
-                if tokens and self._only_one_has(span):
+                if tokens:
                     self._early.append((span[:cut], tokens, span))
 
     def _holding(self, span: bytes) -> list[int]:
@@ -110,6 +115,14 @@ class Originals:
         if span not in self._lonely:
             self._lonely[span] = sum(span in original.data for original in self._texts.values()) < 2
         return self._lonely[span]
+
+    def _own(self, original: Original, first: int) -> bool:
+        """Whether the span of `limit` + 1 tokens from token `first` on is this example's own, and no form."""
+        starts, end = original.starts, first + self._limit + 1
+        if not self._only_one_has(original.data[starts[first] : starts[end]]):
+            return False
+        parts = range(first, max(first, end - PART) + 1)
+        return any(self._only_one_has(original.data[starts[at] : starts[min(end, at + PART)]]) for at in parts)
 
     def beginning_with(self, start: bytes) -> list[int]:
         """The tokens whose bytes begin with `start`."""
@@ -142,7 +155,7 @@ class Originals:
             end = starts[first + self._limit + 1]
             if end > place and starts[first] < place:
                 span = data[starts[first] : end]
-                if self._only_one_has(span) and not any(span in text for text in free):
+                if self._own(original, first) and not any(span in text for text in free):
                     return data[place:end]
             first += 1
         return b""

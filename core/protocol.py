@@ -1,15 +1,15 @@
 """The wire between the screen's process and the worker: one JSON object a line, typed both ways.
 
 Commands are verbs and go down, events are past tense and come up; every event carries the id of its command. A command ends
-with exactly one of `Done`-like events (`Loaded`, `Sampled`, `Trained`, `Evaluated`, `Exported`), `Cancelled` or `Failed`.
+with exactly one of `Done`-like events (`Loaded`, `Sampled`, `Trained`, `Evaluated`, `Curved`), `Cancelled` or `Failed`.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from core.config import Lora, Sampling
-from core.task import Segment
+from core.config import Lora, Sampling, Training
+from core.task import Segment, Task
 
 MAX_LINE = 1 << 24
 """Bytes in one line of the wire; a longer one is a fault."""
@@ -71,6 +71,43 @@ class Evaluate(Command, frozen=True, tag="evaluate"):
     rows: list[Row]
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A point of the learning curve to be measured: train on the rows `learn`, measure on the rows `held` (places in the command's list)."""
+
+    key: str
+    """Of the rows, in their order, with fold and seed: the point's name among those that are kept."""
+    fold: int
+    seed: int
+    learn: list[int]
+    held: list[int]
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A measured one: an adapter trained afresh on `size` rows, its loss on every row of its fold, which it never saw."""
+
+    key: str
+    fold: int
+    seed: int
+    size: int
+    epoch: int
+    """That of the lowest loss."""
+    losses: dict[str, tuple[float, int]]
+    """Summed loss of each row's text (nats) and its tokens, by the row's id."""
+    seconds: float
+
+
+class Curve(Command, frozen=True, tag="curve"):
+    """Measure points of the learning curve, in this order, as many as fit into `budget` seconds."""
+
+    rows: list[Row]
+    points: list[Wanted]
+    training: Training
+    task: Task | None
+    budget: float
+    speed: float
+    """Training tokens a second to reckon with until the first point is measured."""
+
+
 class Cancel(Command, frozen=True, tag="cancel"):
     """Stop the command `of`, now or when its turn comes."""
 
@@ -81,7 +118,7 @@ class Ping(Command, frozen=True, tag="ping"):
     """Answered at once with a `Pong`, whatever is going on."""
 
 
-AnyCommand = Load | Sample | Train | Evaluate | Cancel | Ping
+AnyCommand = Load | Sample | Train | Evaluate | Curve | Cancel | Ping
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -114,19 +151,6 @@ class Loaded(Event, frozen=True, tag="loaded"):
     """Bytes that training will need on top, by estimate."""
 
 
-class Traits(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """What a model tells of a text, for the ranking; a list of numbers on the wire and on the disk."""
-
-    own: float = 0.0
-    """Mean log-probability of its tokens under the model that wrote it, before any filter, nats a token."""
-    weakest: float = 0.0
-    """The least such mean over eight tokens in a row."""
-    base: float = 0.0
-    """Mean log-probability of its tokens under the bare base, which is shown the text alone."""
-    place: list[float] = []
-    """What it is about: a random projection of the base's mean last hidden state."""
-
-
 class Candidate(Event, frozen=True, tag="candidate"):
     """One text of a `Sample` ended: `finish` is stop (by itself) or length (cut off)."""
 
@@ -136,7 +160,10 @@ class Candidate(Event, frozen=True, tag="candidate"):
     tokens: int
     cut_at_heading: bool = False
     """It had begun a new heading; what followed was cut off."""
-    traits: Traits | None = None
+    own: float = 0.0
+    """Mean log-probability of its tokens under the model that wrote it, before any filter, nats a token."""
+    weakest: float = 0.0
+    """The least such mean of eight tokens in a row."""
 
 
 class Sampled(Event, frozen=True, tag="sampled"):
@@ -213,6 +240,25 @@ class Evaluated(Event, frozen=True, tag="evaluated"):
     """Mean loss per token of each row."""
 
 
+class Curving(Event, frozen=True, tag="curving"):
+    """How far the learning curve is: `done` of `of` points that fit into the time, `left` seconds by estimate; the point, when one ended."""
+
+    done: int
+    of: int
+    left: float
+    point: Point | None = None
+
+
+class Curved(Event, frozen=True, tag="curved"):
+    done: int
+    """Points measured now."""
+    missing: int
+    """Points that did not fit into the time."""
+    least: float
+    """Seconds that the cheapest of them needs, by estimate; 0 where none is missing."""
+    seconds: float
+
+
 class Cancelled(Event, frozen=True, tag="cancelled"):
     pass
 
@@ -229,8 +275,8 @@ class Pong(Event, frozen=True, tag="pong"):
     beats: int
 
 
-AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Cancelled | Failed | Pong
-LAST = (Loaded, Sampled, Trained, Evaluated, Cancelled, Failed)
+AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Curving | Curved | Cancelled | Failed | Pong
+LAST = (Loaded, Sampled, Trained, Evaluated, Curved, Cancelled, Failed)
 """The events that end a command."""
 
 _encoder = msgspec.json.Encoder()

@@ -13,6 +13,7 @@ from core.encoding import Curriculum, Encoded, encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, drift, mean, measure_rows, neutral_scores
 from core.forms import Forms
+from core.gate import Gate
 from core.model import Base
 from core.protocol import Epoch, Event, Gauges, Row, Step, Trained
 from core.runfiles import RunSpec
@@ -34,6 +35,8 @@ class Probe:
         self._held = list(held)
         self._learned = list(learned[:: max(1, len(learned) // PROBED)])[:PROBED]
         self._neutral: list[torch.Tensor] = []
+        self.held: list[RowMeasure] = []
+        """The held-out rows as last measured."""
 
     def _measure(self, rows: Sequence[Encoded]) -> Generator[None, None, list[RowMeasure]]:
         """Yields None while measuring."""
@@ -53,10 +56,10 @@ class Probe:
         return mean(held) if held else None
 
     def gauges(self) -> Generator[None, None, Gauges]:
-        """Those of the adapter as it is now."""
+        """Those of the adapter as it is now; drift only where `base` was asked for before."""
         self._forms.train()
         self._base.model.eval()
-        held = yield from self._measure(self._held)
+        held = self.held = yield from self._measure(self._held)
         learned = yield from self._measure(self._learned)
         told = held or learned
         return Gauges(
@@ -65,13 +68,17 @@ class Probe:
             p_end_early=sum(row.early_end for row in told) / len(told) if told else None,
             recall=_recited(learned),
             recall_held_out=_recited(held),
-            drift=drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral),
+            drift=drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral) if self._neutral else None,
         )
 
 
 def _recited(rows: Sequence[RowMeasure]) -> float | None:
     tokens = sum(row.tokens for row in rows)
     return sum(row.recited * row.tokens for row in rows) / tokens if tokens else None
+
+
+def _baked(epoch: int, gauges: Gauges) -> Baked:
+    return Baked(epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out, gauges.p_end)
 
 
 class Retraining:
@@ -82,6 +89,8 @@ class Retraining:
         self._base, self._forms, self._spec, self._save = base, forms, spec, save
         encoded = {row.id: encode_row(base.tokenizer, row, spec.training.end_weight) for row in rows}
         limit = min(spec.training.max_tokens, getattr(base.model.config, "max_position_embeddings", spec.training.max_tokens))
+        self.limit = limit
+        """Tokens that a row may have."""
         self.skipped = [row.id for row in rows if len(encoded[row.id].ids) > limit]
         kept = [row for row in rows if row.id not in self.skipped]
         self._learned = [row for row in kept if not row.held_out]
@@ -95,21 +104,19 @@ class Retraining:
 
     def run(self, number: int, began: float) -> Iterator[Event | None]:
         """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Ends with `Trained`."""
-        spec, watch = self._spec, Watch()
-        names: dict[int, str] = {}
+        spec = self._spec
+        names = {0: spec.parent or ""}
         base_loss = yield from self._probe.base()
         gauges = yield from self._probe.gauges()
         yield Epoch(
             id=number, epoch=0, checkpoint=spec.parent, held_out_loss=gauges.held_out_loss, loss=None,
             seconds=time.perf_counter() - began, gauges=gauges, base_loss=base_loss,
         )  # fmt: skip
+        watch = self._watch(_baked(0, gauges))
         tokens = steps = 0
         stopped, spent, mark = "", 0.0, time.perf_counter()
         self._forms.train()
-        loop = train(
-            self._base.model, self._forms.parameters(), self._curriculum, spec.training,
-            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
-        )  # fmt: skip
+        loop = self._loop()
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
                 match event:
@@ -129,7 +136,7 @@ class Retraining:
                             id=number, epoch=event.epoch, checkpoint=names[event.epoch], held_out_loss=gauges.held_out_loss,
                             loss=event.loss, seconds=time.perf_counter() - began, gauges=gauges,
                         )  # fmt: skip
-                        enough = watch.add(Baked(event.epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out))
+                        enough = watch.add(_baked(event.epoch, gauges))
                         if enough and spec.training.stop_early and event.epoch < spec.epochs:
                             stopped = enough
                             break
@@ -139,6 +146,18 @@ class Retraining:
         yield Trained(
             id=number, checkpoint=names[best], steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
             skipped=self.skipped, why=why, stopped=stopped,
+        )  # fmt: skip
+
+    def _watch(self, parent: Baked) -> Watch | Gate:
+        """What says when it is enough, and which epoch to use."""
+        return Watch()
+
+    def _loop(self) -> Iterator[StepDone | EpochDone | None]:
+        """The training itself."""
+        spec = self._spec
+        return train(
+            self._base.model, self._forms.parameters(), self._curriculum, spec.training,
+            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
         )  # fmt: skip
 
     def _seen(self, epoch: int) -> float:

@@ -1,6 +1,6 @@
-"""What stands in a run's folder. The session writes `run.json` and `rows.jsonl` before the run, the worker all the rest.
+"""What stands in a run's folder. The session writes `run.json`, `rows.jsonl` and `pairs.jsonl` before the run, the worker all the rest.
 
-runs/0007/run.json, rows.jsonl, metrics.jsonl, checkpoints/epoch-03/{adapter_config.json, adapter_model.safetensors,
+runs/0007/run.json, rows.jsonl, pairs.jsonl (taste only), metrics.jsonl, checkpoints/epoch-03/{adapter_config.json, adapter_model.safetensors,
 checkpoint.json}, result.json (last: the commit mark)
 """
 
@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -19,7 +20,7 @@ from core.config import Lora, Training
 from core.errors import FlavorError
 from core.files import read_bytes, seal, unseal, write_atomic
 from core.protocol import Row
-from core.task import Task
+from core.task import Segment, Task
 from core.text import short
 
 T = TypeVar("T")
@@ -27,6 +28,23 @@ T = TypeVar("T")
 CHECKPOINT = re.compile(r"\d{4,18}/epoch-\d{2,9}")
 BASE = "base"
 """The name of no checkpoint: the base model itself."""
+
+
+PairOrigin = Literal["edit", "decided", "written"]
+"""An edited text over its original, an accepted one over a rejected one, a written one over a sampled one."""
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A line of `pairs.jsonl`: of two texts for one prompt the one that the person would rather have."""
+
+    prompt: list[Segment]
+    chosen: str
+    rejected: str
+    origin: PairOrigin
+    example: str
+    """The id of the chosen text."""
+    candidate: str
+    """The id of the rejected one."""
 
 
 class RunSpec(msgspec.Struct, frozen=True):
@@ -52,6 +70,10 @@ class RunSpec(msgspec.Struct, frozen=True):
     """By which attributes are dropped in training; None: they never are."""
     shrink: float = 1.0
     """What the parent's B matrices are multiplied by at the start."""
+    kind: Literal["train", "taste"] = "train"
+    """`taste`: a preference stage after training, on pairs; `epochs` are passes over them."""
+    pairs: int = 0
+    pairs_sha256: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -144,17 +166,26 @@ def write(path: Path, value: msgspec.Struct) -> None:
     write_atomic(path, seal(msgspec.to_builtins(value)))
 
 
-def encode_rows(rows: list[Row]) -> bytes:
-    """`rows.jsonl`: one row a line, in order."""
+def encode_rows(rows: Sequence[Row | Pair]) -> bytes:
+    """`rows.jsonl` or `pairs.jsonl`: one a line, in order."""
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+
+
+def _read_lines(path: Path, sha256: str, kind: type[T]) -> list[T]:
+    data = read_bytes(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise FlavorError(f"{path} was changed since the run was made.", "Start a new run.", "damaged")
+    return [msgspec.json.decode(line, type=kind) for line in data.splitlines()]
 
 
 def read_rows(path: Path, sha256: str) -> list[Row]:
     """The frozen rows of a run. Raises FlavorError where they are not those the run was made with."""
-    data = read_bytes(path)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise FlavorError(f"{path} was changed since the run was made.", "Start a new run.", "damaged")
-    return [msgspec.json.decode(line, type=Row) for line in data.splitlines()]
+    return _read_lines(path, sha256, Row)
+
+
+def read_pairs(path: Path, sha256: str) -> list[Pair]:
+    """The frozen pairs of a run. Raises FlavorError where they are not those the run was made with."""
+    return _read_lines(path, sha256, Pair)
 
 
 def file_sha256(path: Path) -> str:

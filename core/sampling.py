@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
@@ -22,6 +23,8 @@ from core.text import clean
 
 LEAST = 4
 """Examples from which on their usual length means something."""
+WINDOW = 8
+"""Tokens in a row that make a part of a text."""
 LEAST_SHARED = 32
 """Tokens at the beginning of all prompts from which on reading them once pays."""
 SENTENCE_ENDS = (b".", b"!", b"?", b'"', b"'", b")", b"\n", b"\x9d", b"\xa6")
@@ -39,8 +42,10 @@ class Text:
     finish: str
     tokens: int
     cut_at_heading: bool
-    likelihoods: tuple[float, ...]
-    """Log-probability (nats) of every drawn token, the end token included, under the model itself: before penalties and filters."""
+    own: float
+    """Mean log-probability of its tokens, the end token included, under the model itself, before penalties and filters; nats a token."""
+    weakest: float
+    """The least such mean of `WINDOW` tokens in a row."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,10 @@ class Sampler:
 
     def _finish(self, text: _Writing, finish: str, cut: str | None = None) -> Text:
         content = self._decode(text.tokens).strip() if cut is None else cut
-        return Text(text.row, content, finish, len(text.tokens), cut is not None, tuple(text.likelihoods))
+        sums = [0.0, *accumulate(text.likelihoods)]
+        width = min(WINDOW, len(text.likelihoods))
+        weakest = min(end - start for start, end in zip(sums, sums[width:], strict=False)) / width
+        return Text(text.row, content, finish, len(text.tokens), cut is not None, sums[-1] / len(text.likelihoods), weakest)
 
     def _decode(self, tokens: list[int]) -> str:
         return clean(self.tokenizer.decode(tokens, skip_special_tokens=True))

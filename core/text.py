@@ -61,7 +61,7 @@ class _Marks:
         return "".join(out)
 
     def clean(self, text: str) -> str:
-        text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         text = text.replace("\u2028", "\n").replace("\u2029", "\n").replace("\x85", "\n").expandtabs(4)
         text = _DENSE.sub(self.stacks, _HOSTILE.sub(self.hostile, text))
         text = _JOINERS.sub(self.joiners, unicodedata.normalize("NFC", text))  # after NFC, which may reorder their neighbours

@@ -38,6 +38,7 @@ from core.protocol import (
     AnyCommand,
     Cancel,
     Cancelled,
+    Curve,
     Evaluate,
     Event,
     Failed,
@@ -110,6 +111,8 @@ class Worker:
                         self._carry_out(command.id, engine.train(command))
                     case Evaluate():
                         self._carry_out(command.id, engine.evaluate(command))
+                    case Curve():
+                        self._carry_out(command.id, engine.curve(command))
             except Exception as error:
                 log.error("command %s failed\n%s", command.id, traceback.format_exc())
                 self._send(_failure(command.id, error))

@@ -1,4 +1,4 @@
-"""The examples as files that `import` and other tools read: .jsonl (lossless), .csv, .md (the heading form)."""
+"""The examples as files that `import` and other tools read: .jsonl (lossless), .csv, .md (the heading form); and what was preferred."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from core.errors import FlavorError
 from core.files import write_atomic
 from core.task import Task
+from dataset.pairs import find_pairs, labelled
 from dataset.rows import Example
+from dataset.store import Store
 
 
 def _jsonl(rows: Iterable[Example], task: Task) -> str:
@@ -35,15 +38,37 @@ def _markdown(rows: Iterable[Example], task: Task) -> str:
 _WRITERS = {".jsonl": _jsonl, ".csv": _csv, ".md": _markdown}
 
 
+def write_preferences(store: Store, task: Task, form: Literal["dpo", "kto"], path: Path) -> int:
+    """Write what the person preferred, as .jsonl in the form that TRL's trainers take; the number of rows.
+
+    dpo: prompt, chosen, rejected. kto: prompt, completion, label (whether it is wanted). Raises FlavorError where there is nothing.
+    """
+    if form == "dpo":
+        names: tuple[str, ...] = ("prompt", "chosen", "rejected")
+        rows: list[tuple[str | bool, ...]] = [
+            ("".join(text for text, _ in pair.prompt), pair.chosen, pair.rejected) for pair in find_pairs(store, task)
+        ]
+    else:
+        names, rows = ("prompt", "completion", "label"), [*labelled(store, task)]
+    if not rows:
+        raise FlavorError("There is nothing to prefer yet.", "Write examples, and reject or edit candidates first.", "empty")
+    _write(path, "".join(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n" for row in rows))
+    return len(rows)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+    except OSError as error:
+        raise FlavorError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from None
+
+
 def write_rows(rows: Iterable[Example], task: Task, path: Path) -> int:
     """Write the rows to `path`, in the form its ending names; their number. Raises FlavorError where that cannot be done."""
     writer = _WRITERS.get(path.suffix.lower())
     if not writer:
         raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(_WRITERS)}.")
     kept = list(rows)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, writer(kept, task))
-    except OSError as error:
-        raise FlavorError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from None
+    _write(path, writer(kept, task))
     return len(kept)

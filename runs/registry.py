@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from core import runfiles
 from core.errors import FlavorError
 from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, write_atomic, write_new
 from core.protocol import Row
-from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Result, RunSpec
+from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Pair, Result, RunSpec
 
 RUN = re.compile(r"\d{4,18}")
 
@@ -123,8 +123,8 @@ class Registry:
         """The name of the next run."""
         return f"{int((self.names() or ['0'])[-1]) + 1:04}"
 
-    def create(self, spec: RunSpec, rows: list[Row]) -> Path:
-        """Freeze a run's rows and settings in its folder, whole or not at all. Returns the folder."""
+    def create(self, spec: RunSpec, rows: list[Row], pairs: Sequence[Pair] = ()) -> Path:
+        """Freeze a run's rows, pairs and settings in its folder, whole or not at all. Returns the folder."""
         data = runfiles.encode_rows(rows)
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
@@ -134,6 +134,8 @@ class Registry:
             os.mkdir(staging, 0o700)
             try:
                 write_new(staging / "rows.jsonl", data)
+                if pairs:
+                    write_new(staging / "pairs.jsonl", runfiles.encode_rows(pairs))
                 runfiles.write(staging / "run.json", spec)
                 publish_folder(staging, self.folder / spec.name)
             except BaseException:

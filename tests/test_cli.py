@@ -60,6 +60,8 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("one of Calm, Grim", ("generate", there, "--set", "Mood=Loud")),
         ("no usable number", ("generate", there, "-n", "0")),
         ("no example to export", ("export", there, "dataset", tmp_path / "out.jsonl")),
+        ("nothing to prefer", ("export", there, "dpo", tmp_path / "out.jsonl")),
+        ("Taste is switched off", ("taste", there)),
         ("The base is active", ("export", there, "adapter", tmp_path / "out")),
         ("a workspace already", ("new", there, "--heading", "x")),
         ("needs a heading", ("new", tmp_path / "n")),

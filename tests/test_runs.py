@@ -45,8 +45,8 @@ def test_a_plan_says_what_will_happen(session):
         session.plan()
     write(session, 1)
     plan = session.plan(seed=1)
-    assert (plan.learned, plan.held, plan.steps, plan.spec.parent) == (1, 0, 6, None)
-    assert plan.line().startswith("afresh from the base: 1 rows (1 new), at most 6 epochs, 6 steps, about ")
+    assert (plan.learned, plan.held, plan.steps, plan.spec.parent) == (1, 0, 8, None)
+    assert plan.line().startswith("afresh from the base: 1 rows (1 new), at most 8 epochs, 8 steps, about ")
     write(session, 11, 1)
     plan = session.plan(seed=1)
     assert plan.learned + plan.held == 12 and 1 <= plan.held <= 4
@@ -58,7 +58,7 @@ def test_a_plan_says_what_will_happen(session):
     session.change_example(first, "Changed since.", {})
     topup = session.plan()
     assert (topup.spec.name, topup.spec.parent, topup.spec.new_rows, topup.spec.epochs) == ("0002", "0001/epoch-01", 3, 2)
-    assert topup.spec.learning_rate == pytest.approx(plan.spec.learning_rate / 2)
+    assert topup.spec.shrink == 0.5 and plan.spec.shrink == 1 and topup.spec.learning_rate == plan.spec.learning_rate
     assert {first, *list(session.store.examples)[-2:]} <= {row.id for row in topup.rows if row.repeat == 2}
     assert all(row.seen == 0 if row.repeat == 2 else row.seen == 1 for row in topup.rows)
     assert topup.memory == 7  # what the last run used

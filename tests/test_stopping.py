@@ -19,8 +19,8 @@ def follow(losses, recalls, held=None):
     [
         ([2.8, 2.7, 2.6, 2.55], [0.1, 0.1, 0.2, 0.2], 0, 4),  # still falling
         ([2.8, 2.7, 2.9], [0.1, 0.2, 0.4], 3, 2),  # turned, and reciting more
-        ([2.8, 2.7, 2.705], [0.1, 0.2, 0.4], 0, 2),  # within the noise
-        ([2.8, 2.7, 2.699], [0.1, 0.2, 0.4], 0, 2),  # the earliest of equals
+        ([2.8, 2.7, 2.705], [0.1, 0.2, 0.4], 0, 3),  # within the noise
+        ([2.8, 2.7, 2.72], [0.1, 0.2, 0.1], 0, 3),  # the last of equals
         ([2.8, 2.7, 2.9, 3.0], [0.3, 0.3, 0.3, 0.3], 4, 2),  # turned for two epochs, whatever is recited
         ([2.8, 2.9, 2.6], [0.3, 0.2, 0.2], 0, 3),  # a bump is no turn
         ([2.8], [0.1], 0, 1),

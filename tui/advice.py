@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.gauges.forecast import MORE
 from core.gauges.reading import percent
 from core.gauges.verdict import Judgement, Verdict
 from core.runfiles import BASE
@@ -36,7 +37,7 @@ class NextStep:
 
 
 def next_step(session: Session) -> NextStep:
-    """The next step for a workspace as it stands, from the active checkpoint's verdict and the rounds of decisions."""
+    """The next step for a workspace as it stands, from the active checkpoint's verdict, the rounds of decisions and the learning curve."""
     examples = session.store.examples.values()
     human = sum(example.origin != "accepted" for example in examples)
     current = session.registry.current()
@@ -70,12 +71,20 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
     now = next((round_ for round_ in told if round_.checkpoint == current), Round(current, 0, 0, 0))
     earlier = [round_ for round_ in told if round_.checkpoint != current and round_.decided >= DECIDED]
     verdict, seen = judgement.verdict, judgement.number("seen")
+    curve = session.learning.outlook().forecast
     reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
+    reasons += (curve.sentence,) if curve.levels else ()
     new = _new_rows(session, current)
     kept = f"{now.kept} of {now.decided} kept"
     if now.decided >= DECIDED:
-        if verdict.word == "good" and _flat(now, earlier) and _gain(session, current) < GAIN:
-            return NextStep("stop", f"Stop here: {kept}, no more than in the round before, and the last run gained little.", reasons)
+        if verdict.word == "good" and _flat(now, earlier):
+            flat = f"{kept}, no more than in the round before"
+            if curve.word == "enough":
+                return NextStep("stop", f"Stop here: {flat}, and {MORE} more rows would lower the loss by less than {GAIN:.0%}.", reasons)
+            if curve.word == "gains" and new < NEW_ROWS:
+                return NextStep("write", f"Write more: {flat}, but {curve.sentence}", reasons)
+            if curve.word == "cannot tell yet" and _gain(session, current) < GAIN:
+                return NextStep("stop", f"Stop here: {flat}, and the last run gained little.", reasons)
         if now.interval()[1] < KEPT_LITTLE:
             return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
     if new >= NEW_ROWS and seen is not None and seen >= MOST_SEEN:

@@ -8,6 +8,7 @@ from core import runfiles
 from core.errors import FlavorError
 from core.files import now
 from tui.session import Plan, Session, versions
+from tui.taste import taste_of
 
 
 def plan_again(session: Session, name: str) -> Plan:
@@ -20,4 +21,6 @@ def plan_again(session: Session, name: str) -> Plan:
     if all(row.held_out for row in rows):
         raise FlavorError(f"Run {name} has no row to train on.", "Start a new run.", "empty")
     spec = msgspec.structs.replace(run.spec, name=session.registry.next_name(), created=now(), versions=versions())
+    if spec.kind == "taste":
+        return taste_of(session, spec, rows, runfiles.read_pairs(run.folder / "pairs.jsonl", spec.pairs_sha256))
     return session.plan_of(spec, rows)

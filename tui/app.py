@@ -239,6 +239,9 @@ class FlavorApp(App[int]):
     def retrain(self, fresh: bool, again: str = "") -> None:
         self.jobs.retrain(fresh, again)
 
+    def taste(self) -> None:
+        self.jobs.taste()
+
     def sample_more(self) -> None:
         self.jobs.sample()
 

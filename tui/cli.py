@@ -78,17 +78,24 @@ def parser() -> Parser:
     retrain.add_argument("--fresh", action="store_true", help="afresh from the base")
     retrain.add_argument("--epochs", type=int, metavar="E")
     retrain.add_argument("--seed", type=int, metavar="S")
+    taste = add("taste", "after training: learn from what was edited, accepted and rejected (see [training] taste)")
+    taste.add_argument("--seed", type=int, metavar="S")
     evaluate = add("evaluate", "mean loss per token of the texts of an unseen file")
     evaluate.add_argument("file", type=Path, metavar="FILE")
     evaluate.add_argument("--checkpoint", metavar="ID")
+    curve = add("curve", "how many examples are enough: held-out loss over their number, and what ten more would bring")
+    curve.add_argument("--seeds", type=int, default=3, metavar="N", help="adapters at each size and fold (default: 3)")
+    curve.add_argument(
+        "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
+    )
     add("runs", "list runs and checkpoints")
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     add("status", "count examples and candidates")
-    export = add("export", "write the active adapter or the dataset elsewhere")
-    export.add_argument("what", choices=["adapter", "dataset"])
+    export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
+    export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
     export.add_argument("dest", type=Path, metavar="DEST")
     add("download", "bring the base model from the hub; nothing else ever uses the network")
     reproduce = add("reproduce", "sample a candidate again from its record")
@@ -105,7 +112,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
     from tui import checking, commands, fetching, play
 
     workspace: Path = getattr(args, "workspace", Path())
-    for name in ("count", "epochs", "max_tokens"):
+    for name in ("count", "epochs", "max_tokens", "seeds"):
         if (value := getattr(args, name, None)) is not None and not 1 <= value <= 10_000:
             raise FlavorError(
                 f"{value} is no usable number for {'-n' if name == 'count' else '--' + name.replace('_', '-')}.", "From 1 to 10000."
@@ -129,8 +136,16 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.undo(workspace)
         case "retrain":
             return commands.retrain(workspace, args.fresh, args.epochs, args.seed, args.again)
+        case "taste":
+            return commands.taste(workspace, args.seed)
         case "evaluate":
             return commands.evaluate(workspace, args.file, args.checkpoint)
+        case "curve":
+            from tui import curve
+
+            if not 0 <= args.budget <= 86_400:
+                raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
+            return curve.curve(workspace, args.seeds, args.budget)
         case "runs":
             return commands.runs(workspace)
         case "gauges":

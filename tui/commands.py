@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -20,13 +20,14 @@ from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
 from core.task import Task, parse_field
 from core.text import clean_line
-from dataset.exporting import write_rows
+from dataset.exporting import write_preferences, write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
 from tui.advice import next_step
 from tui.again import plan_again
 from tui.session import Plan, Session, duration
+from tui.taste import plan_taste
 from tui.tasting import MARKS, SIGNS, against
 
 DEMO = "alien-empires"
@@ -198,21 +199,25 @@ async def undo(workspace: Path) -> Output:
         yield Line(data, f"taken back: {op.note or op.kind}" if op else "There is nothing to take back.")
 
 
-def planned(session: Session, fresh: bool, epochs: int | None, seed: int | None, again: str | None) -> Plan:
-    """What `retrain` is about to do."""
-    return plan_again(session, again) if again else session.plan(fresh, epochs, seed)
-
-
-async def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None, again: str | None = None) -> Output:
+def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None, again: str | None = None) -> Output:
     if again and (fresh or epochs or seed is not None):
         raise FlavorError("--again takes everything from the run; --fresh, --epochs and --seed do not go with it.")
+    return _carry_out(workspace, lambda session: plan_again(session, again) if again else session.plan(fresh, epochs, seed))
+
+
+def taste(workspace: Path, seed: int | None) -> Output:
+    return _carry_out(workspace, lambda session: plan_taste(session, seed))
+
+
+async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> Output:
+    """Plan a run, say so, carry it out."""
     with Session(workspace) as session:
         session.must_write()
-        planned(session, fresh, epochs, seed, again)  # says what is wrong before anything is loaded
+        make_plan(session)  # says what is wrong before anything is loaded
         try:
             async for progress in start(session):
                 yield progress
-            plan = planned(session, fresh, epochs, seed, again)
+            plan = make_plan(session)
             said = {"plan": plan.line(), "rows": plan.learned, "held_out": plan.held, "new": plan.spec.new_rows, "advice": plan.advice}
             yield Line(said, plan.line() + (f"\n{plan.advice}" if plan.advice else ""))
             measured: list[dict[str, Any]] = []
@@ -370,8 +375,12 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         )
 
 
-async def export(workspace: Path, what: Literal["adapter", "dataset"], dest: Path) -> Output:
+async def export(workspace: Path, what: Literal["adapter", "dataset", "dpo", "kto"], dest: Path) -> Output:
     with Session(workspace, read_only=True) as session:
+        if what in ("dpo", "kto"):
+            count = write_preferences(session.store, session.task, what, dest)
+            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}, for TRL's {what.upper()}Trainer")
+            return
         if what == "dataset":
             if not session.store.examples:
                 raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")

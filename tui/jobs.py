@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import PurePath
@@ -15,6 +16,7 @@ from textual.worker import Worker
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Step, Trained
 from dataset.rows import Candidate
+from tui.curving import CurveJob
 from tui.session import Plan, duration
 from tui.widgets.plain import line
 
@@ -34,12 +36,13 @@ class Jobs:
         self.app = app
         self.session = app.session
         self.doing = "none"
-        """none, loading, ready, sampling, training, measuring or dead."""
+        """none, loading, ready, sampling, training, measuring, curving or dead."""
         self._text = "the model is not loaded"
         self._plan = ""
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self._sampling_failed = False
+        self.curve = CurveJob(app, self._say, self._start, self._ready)
         self._trouble = ""
         """Why the worker, which lives, does not work."""
         self._number = 0
@@ -57,6 +60,7 @@ class Jobs:
             "sampling": ("●", "$text-accent"),
             "training": ("●", "$text-success"),
             "measuring": ("●", "$text-accent"),
+            "curving": ("●", "$text-accent"),
             "dead": ("✗", "$text-error"),
         }[self.doing]
         return line((f"{sign} {self._text}", style))
@@ -174,16 +178,25 @@ class Jobs:
         """Stop what is going on, if it can be stopped."""
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
+            "curving": "The curve",
         }.get(self.doing)  # fmt: skip
         if what and self._task:
+            self.curve.forget()
             self._task.cancel()
-            self._sampling_failed = True  # do not start again by itself at once; g or the next decision does
+            if self.doing != "curving":
+                self._sampling_failed = True  # do not start again by itself at once; g or the next decision does
             self.app.say(f"{what} was stopped; everything is as it was.")
 
     def stop_sampling(self) -> None:
-        """Make room for something the person asked for."""
+        """The candidates on their way are not wanted."""
         if self.doing == "sampling" and self._task:
             self._task.cancel()
+
+    def _make_room(self) -> bool:
+        """Stop what gives way to something the person asked for; whether the model is free for it then."""
+        if self.doing in ("sampling", "curving") and self._task:
+            self._task.cancel()
+        return self.doing in ("ready", "sampling", "curving")
 
     # -- sampling ------------------------------------------------------------------------------------------------------
 
@@ -191,12 +204,17 @@ class Jobs:
         """Sample in the background where too few candidates of the active checkpoint wait."""
         current = self.session.registry.current()
         waiting = sum(candidate.checkpoint == current for candidate in self.session.store.pending.values())
-        if self.doing == "ready" and not self._sampling_failed and waiting < self.session.settings.sampling.keep_ready:
-            self.sample(asked=False)
+        if not self._sampling_failed and waiting < self.session.settings.sampling.keep_ready:
+            if self.doing == "ready" or (self.doing == "curving" and not waiting):
+                self.curve.pause()
+                self.sample(asked=False)
+        elif self.doing == "ready":
+            self.curve.go_on()
 
     def sample(self, asked: bool = True) -> None:
         """Sample a batch now."""
-        if self.doing == "ready":
+        if self.doing in ("ready", "curving"):
+            self._make_room()
             self._sampling_failed = False
             self._say("sampling", "sampling")
             self._start(self._sample(), "sample")
@@ -208,8 +226,10 @@ class Jobs:
             )
 
     async def _sample(self) -> None:
+        await asyncio.sleep(0)  # a curve that was stopped has its last word first
         count = self.session.settings.sampling.batch
         done = 0
+        self._say("sampling", "sampling")
         self._sampling_failed = True  # until it has worked
         async for event in self.session.sample(count, self.session.fixed):
             if isinstance(event, Candidate):
@@ -223,9 +243,7 @@ class Jobs:
 
     def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
         """Let the model go on from where a text stops."""
-        if self.doing == "sampling":
-            self.stop_sampling()
-        elif self.doing != "ready":
+        if not self._make_room():
             self.app.say("The model is not ready yet.")
             return
         self._start(self._continue(area, fields), "continue")
@@ -243,9 +261,7 @@ class Jobs:
 
     def measure(self, done: Callable[[dict[str, float]], None]) -> None:
         """Measure the loss of every example with the active checkpoint."""
-        if self.doing == "sampling":
-            self.stop_sampling()
-        elif self.doing != "ready":
+        if not self._make_room():
             self.app.say("The model is not ready yet.")
             return
         self._start(self._measure(done), "measure")
@@ -270,23 +286,32 @@ class Jobs:
 
     def retrain(self, fresh: bool, again: str = "") -> None:
         """Retrain now, or carry the run `again` out once more. Sampling makes room; deciding goes on."""
+        self._begin(functools.partial(self._planned, fresh, again))
+
+    def taste(self) -> None:
+        """Learn from pairs of a wanted and an unwanted text now."""
+        from tui.taste import plan_taste
+
+        self._begin(functools.partial(plan_taste, self.session))
+
+    def _begin(self, make_plan: Callable[[], Plan]) -> None:
         if self.doing == "training":
             self.app.say("A retraining is going on; c stops it.")
             return
-        if self.doing not in ("ready", "sampling"):
+        if self.doing not in ("ready", "sampling", "curving"):
             self.app.say("The model is not ready yet.")
             return
         try:
-            plan = self._planned(fresh, again)
+            plan = make_plan()
         except FlavorError as error:
             self.app.complain(error)
             return
-        self.stop_sampling()
+        self._make_room()
         self._plan = plan.line()
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
-        self._start(self._retrain(fresh, again), "retrain")
+        self._start(self._retrain(make_plan), "retrain")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:
@@ -295,9 +320,9 @@ class Jobs:
 
         return plan_again(self.session, again)
 
-    async def _retrain(self, fresh: bool, again: str) -> None:
+    async def _retrain(self, make_plan: Callable[[], Plan]) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
-        plan = self._planned(fresh, again)
+        plan = make_plan()
         self._say("training", f"retraining {self._plan}")
         began = time.monotonic()
         held = ""

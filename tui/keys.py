@@ -47,6 +47,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("undo", "u", "undo", "Take the last decision back, as often as you like", True),
         Key("retrain", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
         Key("retrain_fresh", "T", "retrain afresh", "Retrain from the base"),
+        Key("taste", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
         Key("more", "g", "more", "Sample more candidates now"),
         Key("attributes", "f", "attributes", "Fix attribute values for the next candidates"),
         Key("scroll_down", "down,j", "down", "Scroll the text down"),
@@ -66,6 +67,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
+        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
+        Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
     ),
 }
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from core.gauges.copying import Copying
-from core.protocol import Traits
+from core.protocol import Candidate as Arrived
 from core.ranking.gain import Gain, gain
 from core.ranking.order import Item, Placed, arrange, in_lane
 from core.ranking.predictor import LEAST, MOST, Decided, Predictor
-from core.ranking.signs import Habits, content, signs
+from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
 from core.text import words
 from dataset.rows import Candidate, Op
 from dataset.store import Store
@@ -30,7 +30,7 @@ class Ranking:
         self._copying = copying
         self._habits: Habits | None = None
         self._contents: dict[str, frozenset[str]] = {}
-        self._signs: dict[str, list[float]] = {}
+        self._knowns: dict[str, Known] = {}
         self._places: dict[str, Placed] = {}
         self._held: Placed | None = None
         self._learned: tuple[tuple[int, str], Predictor] | None = None
@@ -50,21 +50,25 @@ class Ranking:
         self._habits = None
         self._contents.clear()
 
-    def signs(self, text: str, fields: Mapping[str, str], flags: Sequence[str], finish: str, traits: Traits | None = None) -> list[float]:
-        """The signs of a candidate that has just arrived, to be stored with it."""
-        return signs(text, fields, flags, finish, self._copying.longest(text)[0], traits, self.habits)
+    def signs(self, text: str, fields: Mapping[str, str], flags: Sequence[str], event: Arrived) -> list[float]:
+        """The signs of a candidate that has just arrived, to be stored with it; `text` is the event's, made clean."""
+        copied = self._copying.longest(text)[0]
+        return signs(Arrival(text, fields, flags, event.finish, copied, event.own, event.weakest), self.habits)
 
-    def _signs_of(self, candidate: Candidate) -> list[float]:
-        """Those that were stored, or what its text tells where none were."""
-        if candidate.signs:
-            return candidate.signs
-        if candidate.uid not in self._signs:
-            self._signs[candidate.uid] = self.signs(candidate.text, candidate.fields, candidate.flags, candidate.finish)
-        return self._signs[candidate.uid]
+    def _known(self, candidate: Candidate) -> Known:
+        """What is known of a candidate; its signs from its text, where none of this version were stored."""
+        if candidate.uid not in self._knowns:
+            found = candidate.signs
+            if len(found) != len(NAMES):
+                copied = self._copying.longest(candidate.text)[0]
+                arrival = Arrival(candidate.text, candidate.fields, candidate.flags, candidate.finish, copied, 0.0, 0.0)
+                found = signs(arrival, self.habits)
+            self._knowns[candidate.uid] = Known(found, frozenset(words(candidate.text)), asked_for(candidate.fields))
+        return self._knowns[candidate.uid]
 
     def _content(self, candidate: Candidate) -> frozenset[str]:
         if candidate.uid not in self._contents:
-            self._contents[candidate.uid] = content(words(candidate.text), self.habits.form)
+            self._contents[candidate.uid] = content(self._known(candidate).words, self.habits.form)
         return self._contents[candidate.uid]
 
     # -- the order -----------------------------------------------------------------------------------------------------
@@ -83,8 +87,8 @@ class Ranking:
         found: list[Decided] = []
         for decision in reversed(self._store.decisions.values()):
             candidate = self._store.candidates.get(decision.candidate)
-            if decision.verdict != "skip" and candidate and candidate.signs:
-                found.append((candidate.signs, decision.verdict in KEPT))
+            if decision.verdict != "skip" and candidate and len(candidate.signs) == len(NAMES):
+                found.append((self._known(candidate), decision.verdict in KEPT))
                 if len(found) == MOST:
                     break
         return found[::-1]
@@ -100,7 +104,7 @@ class Ranking:
         held = [candidate for candidate in candidates if candidate.uid == self.held]
         free = [candidate for candidate in candidates if candidate.uid != self.held]
         ranked, rest = free[:MOST_RANKED], free[MOST_RANKED:]
-        items = [Item(c.uid, self._signs_of(c), self._content(c)) for c in ranked]
+        items = [Item(c.uid, self._known(c), self._content(c)) for c in ranked]
         store = self._store
         latest = list(islice(reversed(store.decisions.values()), LATELY))
         lately = [store.candidates[decision.candidate] for decision in latest if decision.candidate in store.candidates]
@@ -136,7 +140,7 @@ class Ranking:
         if not predictor.learned:
             return []
         free = [c for c in waiting if not in_lane(c.uid) and c.uid != self.held]
-        return sorted(free, key=lambda c: predictor.chance(self._signs_of(c)))[: max(0, count)]
+        return sorted(free, key=lambda c: predictor.chance(self._known(c)))[: max(0, count)]
 
     # -- what is said of it --------------------------------------------------------------------------------------------
 

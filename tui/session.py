@@ -31,7 +31,7 @@ from core.lock import Lock
 from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
-from core.runfiles import BASE, RunSpec
+from core.runfiles import BASE, Pair, RunSpec
 from core.task import Segment, Task
 from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
@@ -42,6 +42,7 @@ from dataset.store import Store
 from runs.registry import Registry
 
 if TYPE_CHECKING:
+    from tui.learning import Learning
     from tui.ranking import Ranking
     from tui.tasting import Tasting
 
@@ -51,7 +52,7 @@ COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
 MOST_SHOWN = 1200
 """Characters of an example that may be shown in a prompt: reading it takes its time."""
-MOST_SEEN = 8
+MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
@@ -73,6 +74,8 @@ class Plan:
     """The verdict on the parent."""
     left_out: int = 0
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
+    pairs: Sequence[Pair] = ()
+    """Of a run of taste."""
 
     @property
     def advice(self) -> str:
@@ -167,6 +170,13 @@ class Session:
         from tui.tasting import Tasting
 
         return Tasting(self)
+
+    @cached_property
+    def learning(self) -> Learning:
+        """The learning curve: its points and what they tell. Imported when first asked for."""
+        from tui.learning import Learning
+
+        return Learning(self)
 
     @property
     def unsure(self) -> bool:
@@ -443,7 +453,7 @@ class Session:
         copied = self.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
             found.append(f"copies {copied} words")
-        signs = self.ranking.signs(text, values, found, event.finish, event.traits)
+        signs = self.ranking.signs(text, values, found, event)
         return Candidate(
             new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
             event.tokens, found, now(), signs=signs,
@@ -512,7 +522,7 @@ class Session:
         learned = [row for row in rows if not row.held_out]
         drawn = sum(row.repeat for row in learned)
         steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
-        seconds, memory = self._estimate(rows, spec.epochs)
+        seconds, memory = self.estimate(rows, spec.epochs)
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
@@ -546,8 +556,8 @@ class Session:
             )  # fmt: skip
         return rows, new
 
-    def _estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
-        """Seconds and peak bytes of a run, from the last run on this base, else from the worker's own measurement."""
+    def train_speed(self) -> tuple[float, int]:
+        """Tokens a second and peak bytes of training, from the last run on this base, else from the worker's own measurement."""
         speed = self.loaded.train_speed if self.loaded else 200.0
         memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
         for name in reversed(self.registry.names()):
@@ -559,21 +569,26 @@ class Session:
                 and run.spec.base == self.settings.model.base
                 and run.result.train_seconds
             ):
-                speed, memory = run.result.tokens / run.result.train_seconds, run.result.peak_memory
-                break
+                return run.result.tokens / run.result.train_seconds, run.result.peak_memory
+        return speed, memory
+
+    def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+        """Seconds and peak bytes of a run."""
+        speed, memory = self.train_speed()
         size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
+        speed = max(speed, 0.01)  # whatever was said or read
         return trained / speed + measured / (3 * speed), memory
 
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
         """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
         worker, _ = self._ready()
-        folder = self.registry.create(plan.spec, plan.rows)
+        folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
             async for event in worker.train(folder):
-                if isinstance(event, Trained):
+                if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
                     self.registry.use(event.checkpoint)
                 yield event
         finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.ranking import Slot
 from core.ranking.predictor import Predictor
-from core.ranking.signs import NAMES, likeness
+from core.ranking.signs import NAMES, Known, likeness
 
 SLOTS: tuple[Slot, ...] = ("ranked", "ranked", "random", "ranked", "uncertain", "ranked", "novel", "ranked")
 """What each decision in eight is for."""
@@ -21,10 +21,10 @@ would have earned."""
 
 @dataclass(frozen=True)
 class Item:
-    """A waiting candidate: its signs, and its words that are not the form's."""
+    """A waiting candidate, and its words that are not the form's."""
 
     uid: str
-    signs: Sequence[float]
+    known: Known
     content: frozenset[str]
 
 
@@ -49,9 +49,9 @@ def arrange(items: Sequence[Item], predictor: Predictor, shown: Sequence[frozens
     """
     lane = [item for item in items if in_lane(item.uid)]
     rest = [item for item in items if not in_lane(item.uid)]
-    chance = {item.uid: predictor.chance(item.signs) for item in items}
+    chance = {item.uid: predictor.chance(item.known) for item in items}
     nearest = NAMES.index("nearest")
-    alike = {item.uid: max([item.signs[nearest], *(likeness(item.content, other) for other in shown)]) for item in items}
+    alike = {item.uid: max([item.known.signs[nearest], *(likeness(item.content, other) for other in shown)]) for item in items}
     placed: list[Placed] = []
     for position in range(start, start + len(items)):
         slot = SLOTS[position % len(SLOTS)]

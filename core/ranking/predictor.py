@@ -6,24 +6,27 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from core.ranking.leaning import Leaning
 from core.ranking.logistic import Logistic, fit
-from core.ranking.signs import NAMES
+from core.ranking.signs import NAMES, Known
 
 LEAST = 8
-"""Kept and rejected candidates, of each, that are needed to learn from (SetFit's few-shot size, Tunstall et al. 2209.11055)."""
-MOST = 256
+"""Kept and rejected candidates, of each, that are needed to learn from (the few-shot size of SetFit, Tunstall et al. 2209.11055)."""
+MOST = 192
 """Decisions that are learned from, the latest."""
 HALF_LIFE = 64
 """Decisions after which one counts half: taste moves, and so do checkpoints."""
-GUESS = {
-    "ended": 1.5, "flags": -1.0, "length off": -0.5, "form": 2.0, "punctuation": -1.0, "fields": 1.0, "copied": -0.1, "weakest": 0.3,
+GAUGES = {
+    "ended": 1.5, "flags": -1.0, "length off": -0.5, "shape": 3.0, "strange": -6.0, "punctuation": -1.0, "nearest": -1.0,
 }  # fmt: skip
 """What the gauges say before anything was decided: log-odds for one more of each sign."""
-PULL = 2.0
-"""How strongly a weight is held at its guess: the inverse of its variance."""
+PULL = 4.0
+"""How strongly a weight is held at its guess: the inverse of its variance, for signs of deviation 1."""
+FARTHEST = 4.0
+"""Deviations from its mean at which a sign is cut off: one odd text must not outweigh the rest."""
 
-Decided = tuple[Sequence[float], bool]
-"""The signs of a candidate, and whether it was kept."""
+Decided = tuple[Known, bool]
+"""A candidate, and whether it was kept."""
 
 
 class Predictor:
@@ -34,31 +37,42 @@ class Predictor:
         self.kept = sum(label for _, label in decided)
         self.rejected = len(decided) - self.kept
         self.learned = min(self.kept, self.rejected) >= LEAST
-        self._scale = [(0.0, 1.0)] * len(NAMES)
-        self._model = Logistic(tuple(GUESS.get(name, 0.0) for name in NAMES), 0.0)
+        self._model = Logistic(tuple(GAUGES.get(name, 0.0) for name in NAMES), 0.0)
         if self.learned:
-            self._scale = _scales([signs for signs, _ in decided])
-            guess = [GUESS.get(name, 0.0) * deviation for name, (_, deviation) in zip(NAMES, self._scale, strict=True)]
-            rows = [self._standard(signs) for signs, _ in decided]
-            ages = [0.5 ** ((len(decided) - 1 - place) / HALF_LIFE) for place in range(len(decided))]
-            self._model = fit(rows, [label for _, label in decided], ages, guess, [PULL] * len(guess))
+            self._learn(decided)
 
-    def _standard(self, signs: Sequence[float]) -> list[float]:
-        """Signs with mean 0 and deviation 1; what is not known of a candidate is average."""
-        known = [(value - mean) / deviation for value, (mean, deviation) in zip(signs, self._scale, strict=False)]
-        return known + [0.0] * (len(self._scale) - len(known))
+    def _learn(self, decided: Sequence[Decided]) -> None:
+        ages = [0.5 ** ((len(decided) - 1 - place) / HALF_LIFE) for place in range(len(decided))]
+        weighed = [(known, kept, age) for (known, kept), age in zip(decided, ages, strict=True)]
+        self._words = Leaning((known.words, kept, age) for known, kept, age in weighed)
+        self._asked = Leaning((known.asked, kept, age) for known, kept, age in weighed)
+        rows = [
+            [*known.signs, self._words.score(known.words, kept, age), self._asked.score(known.asked, kept, age)]
+            for known, kept, age in weighed
+        ]
+        self._scale = _scales(rows)
+        guess = [GAUGES.get(name, 0.0) * deviation for name, (_, deviation) in zip((*NAMES, "", ""), self._scale, strict=True)]
+        labels = [kept for _, kept in decided]
+        self._model = fit(list(map(self._standard, rows)), labels, ages, guess, [PULL] * len(guess))
 
-    def chance(self, signs: Sequence[float]) -> float:
-        """How likely it is to be kept, 0 to 1; while nothing is learned, an order only."""
-        return self._model.probability(self._standard(signs))
+    def _standard(self, row: Sequence[float]) -> list[float]:
+        """Mean 0 and deviation 1, as of the decided ones."""
+        return [
+            max(-FARTHEST, min(FARTHEST, (value - mean) / deviation)) for value, (mean, deviation) in zip(row, self._scale, strict=True)
+        ]
+
+    def chance(self, known: Known) -> float:
+        """How likely a candidate is to be kept, 0 to 1; while nothing is learned, good for an order only."""
+        if not self.learned:
+            return self._model.probability(known.signs)
+        return self._model.probability(self._standard([*known.signs, self._words.score(known.words), self._asked.score(known.asked)]))
 
 
 def _scales(rows: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Mean and deviation of each sign over the rows that have it."""
+    """Mean and deviation of each column."""
     scales = []
-    for place in range(len(NAMES)):
-        values = [row[place] for row in rows if len(row) > place] or [0.0]
-        mean = fmean(values)
-        deviation = math.sqrt(fmean((value - mean) ** 2 for value in values))
+    for column in zip(*rows, strict=True):
+        mean = fmean(column)
+        deviation = math.sqrt(fmean((value - mean) ** 2 for value in column))
         scales.append((mean, deviation if deviation > 1e-9 else 1.0))
     return scales

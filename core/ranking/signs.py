@@ -1,51 +1,72 @@
-"""A candidate as numbers: what its text shows, held against the examples, and what the models told of it."""
+"""A candidate as numbers: what its text shows, held against the examples, and how sure its model was of it."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, pstdev
 
-from core.protocol import Traits
 from core.text import words
 
-TEXT = (
-    "ended", "flags", "length off", "length", "form", "opening", "ending", "punctuation", "fields", "copied", "nearest", "distinct",
+NAMES = (
+    "ended", "flags", "length off", "length", "shape", "strange", "punctuation", "fields", "copied", "nearest", "distinct", "own", "weakest",
 )  # fmt: skip
-MODEL = ("own", "weakest", "base", "gain")
-NAMES = (*TEXT, *MODEL)
-PLACES = 32
-"""The numbers after the named ones say what the text is about."""
-SIZE = len(NAMES) + PLACES
+"""The signs, in their order. Numbers of another count are of another version, and say nothing."""
 MARKS = '.,:;!?"“”()-#*\n'
 STEM = 4
 """Letters by which two forms of a word are taken for the same."""
+FARTHEST = 3.0
+"""Deviations beyond which off is off."""
+_PIECE = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s]|\n")
+
+Step = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the ranking knows of a candidate: its signs, its different words, and the attribute values that were asked for."""
+
+    signs: Sequence[float]
+    words: frozenset[str]
+    asked: frozenset[str]
 
 
 class Habits:
-    """How the examples are: their lengths, the words and marks that most of them have, how they begin and end."""
+    """How the examples are: their lengths, the words, marks and steps that most of them have."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         texts = list(texts)
-        self._words = [words(text) for text in texts]
-        counts = Counter(word for found in self._words for word in set(found))
-        shared = max(2.0, len(texts) / 2)
-        self.form = {word for word, count in counts.items() if count >= shared}
+        found = [words(text) for text in texts]
+        often = max(2.0, len(texts) / 2)
+        self.form = {word for word, count in Counter(word for each in found for word in set(each)).items() if count >= often}
         """Words that half of the examples have: the form of the task."""
-        self.contents = [content(found, self.form) for found in self._words]
-        lengths = [math.log(len(found) + 1) for found in self._words]
+        steps = Counter(step for text in texts for step in skeleton(text, self.form))
+        self.steps = set(steps)
+        self.usual_steps = {step for step, count in steps.items() if count >= often}
+        self.contents = [content(each, self.form) for each in found]
+        lengths = [math.log(len(each) + 1) for each in found]
         self.length = fmean(lengths) if lengths else 0.0
         self.spread = max(0.1, pstdev(lengths)) if lengths else 1.0
-        self.openings = Counter(found[0] for found in self._words if found)
-        self.endings = Counter(text.rstrip()[-1:] for text in texts)
-        rates = [mark_rates(text, len(found)) for text, found in zip(texts, self._words, strict=True)]
-        self.marks = [(fmean(column), max(0.5, pstdev(column))) for column in zip(*rates, strict=True)] if rates else []
+        rates = [mark_rates(text, len(each)) for text, each in zip(texts, found, strict=True)]
+        self.marks = [(fmean(column), max(0.5, pstdev(column))) for column in zip(*rates, strict=True)]
 
-    def share(self, counter: Counter[str], key: str) -> float:
-        """The share of the examples that have `key`; 0 without examples."""
-        return counter[key] / len(self._words) if self._words else 0.0
+
+def skeleton(text: str, form: Set[str]) -> set[Step]:
+    """The steps from one word or mark of a text to the next, where all that is not the form's stands for itself alone: a word is a
+    blank, a number is 0, and the text has a beginning and an end. Steps between blanks say nothing and are left out."""
+    pieces = ["^"]
+    for piece in _PIECE.findall(text.lower()):
+        if piece[0].isalpha():
+            piece = piece if piece in form else "_"
+        elif piece[0].isdigit():
+            piece = "0"
+        if piece != "_" or pieces[-1] != "_":
+            pieces.append(piece)
+    return set(pairwise([*pieces, "$"]))
 
 
 def content(found: Iterable[str], form: Set[str]) -> frozenset[str]:
@@ -72,33 +93,47 @@ def mentioned(found: Sequence[str], fields: Mapping[str, str]) -> float:
     return len(asked & own) / len(asked) if asked else 1.0
 
 
-def signs(
-    text: str, fields: Mapping[str, str], flags: Sequence[str], finish: str, copied: int, traits: Traits | None, habits: Habits
-) -> list[float]:
-    """The numbers of a candidate, in the order of `NAMES`, then its place; `copied` is its longest span in words that an example has.
+def asked_for(fields: Mapping[str, str]) -> frozenset[str]:
+    """The attribute values, each as one word that no text has."""
+    return frozenset(f"{name}={value}" for name, value in fields.items())
 
-    Without traits (a candidate of an older worker) it ends after `TEXT`.
-    """
-    found = words(text)
+
+@dataclass(frozen=True)
+class Arrival:
+    """A candidate as it comes from the model. `copied`: its longest span in words that an example has; `own`, `weakest`: how likely its
+    model found it, and its least likely part, nats a token."""
+
+    text: str
+    fields: Mapping[str, str]
+    flags: Sequence[str]
+    finish: str
+    copied: int
+    own: float
+    weakest: float
+
+
+def signs(of: Arrival, habits: Habits) -> list[float]:
+    """The numbers of a candidate, in the order of `NAMES`, to three places."""
+    found = words(of.text)
     length = (math.log(len(found) + 1) - habits.length) / habits.spread
     pairs = list(pairwise(found))
-    rates = mark_rates(text, len(found))
-    off = [min(3.0, abs(rate - mean) / spread) for rate, (mean, spread) in zip(rates, habits.marks, strict=False)]
+    steps = skeleton(of.text, habits.form)
+    rates = mark_rates(of.text, len(found))
+    off = [min(FARTHEST, abs(rate - mean) / spread) for rate, (mean, spread) in zip(rates, habits.marks, strict=False)]
     own = content(found, habits.form)
     values = [
-        float(finish == "stop" and "began a new heading" not in flags),
-        float(len([flag for flag in flags if flag != "never ended" and not flag.startswith("copies ")])),
-        min(3.0, abs(length)),
-        max(-3.0, min(3.0, length)),
-        len(habits.form & set(found)) / len(habits.form) if habits.form else 1.0,
-        habits.share(habits.openings, found[0]) if found else 0.0,
-        habits.share(habits.endings, text.rstrip()[-1:]),
+        float(of.finish == "stop" and "began a new heading" not in of.flags),
+        float(len([flag for flag in of.flags if flag != "never ended" and not flag.startswith("copies ")])),
+        min(FARTHEST, abs(length)),
+        max(-FARTHEST, min(FARTHEST, length)),
+        len(steps & habits.usual_steps) / len(habits.usual_steps) if habits.usual_steps else 1.0,
+        len(steps - habits.steps) / len(steps),
         fmean(off) if off else 0.0,
-        mentioned(found, fields),
-        float(copied),
+        mentioned(found, of.fields),
+        float(of.copied),
         max((likeness(own, other) for other in habits.contents), default=0.0),
         len(set(pairs)) / len(pairs) if pairs else 0.0,
+        of.own,
+        of.weakest,
     ]
-    if traits:
-        values += [traits.own, traits.weakest, traits.base, traits.own - traits.base, *(traits.place or [0.0] * PLACES)]
     return [round(value, 3) for value in values]

@@ -26,7 +26,7 @@ def quick(workspace, base):
     path = workspace / FILE
     text = path.read_text().replace('base = "starter"', f'base = "{base}"')
     text = text.replace("# calibrate = true", "calibrate = false")  # the worker is watched here, not the bits
-    text = re.sub(r"\[training\]\n", "[training]\nepochs = 3\ntopup_epochs = 1\nstop_early = false\n", text)
+    text = re.sub(r"\[training\]\n", "[training]\nepochs = 3\ntopup_epochs = 1\nstop_early = false\ntaste = true\n", text)
     path.write_text(re.sub(r"\[sampling\]\n", "[sampling]\nmax_tokens = 12\nbatch = 4\nkeep_ready = 4\n", text))
     return workspace
 
@@ -62,6 +62,12 @@ async def test_the_whole_evening(quick):
         assert app.session.worker.pid == worker
         assert Registry(quick).run("0002").spec.parent == first
         await until(pilot, lambda: jobs.doing == "ready")
+
+        await pilot.press("P")
+        await until(pilot, lambda: Registry(quick).run("0003").status == "done" and jobs.doing == "ready")
+        taste = Registry(quick).run("0003")
+        assert taste.spec.kind == "taste" and taste.spec.pairs >= 8 and len((taste.folder / "pairs.jsonl").read_text().splitlines()) >= 8
+        assert app.session.registry.current() == taste.result.checkpoint
 
         await pilot.press("f4", "l")
         assert isinstance(app.screen, LibraryScreen)

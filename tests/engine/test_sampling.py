@@ -1,5 +1,8 @@
 """Sampling: the same again from the record, ends where it should, shared beginnings, no copies."""
 
+import itertools
+
+import pytest
 import torch
 
 from core.config import Sampling
@@ -49,6 +52,22 @@ def test_hash_inside_a_line_is_no_heading(engine, monkeypatch):
     fed = iter([*ids, engine._sampler.end])
     monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
     assert sample(engine, [1])[0].text == "room #4"
+
+
+def test_how_likely_a_text_was_is_the_models_own_view(engine, monkeypatch):
+    """At temperature 0 the likeliest token is drawn, whatever the filters cut; a penalty that changes the draw is not in the numbers."""
+    plain = sample(engine, [1], tokens=12, temperature=0, dry_multiplier=0, end_ramp=0)[0]
+    assert sample(engine, [1], tokens=12, temperature=0, dry_multiplier=0, end_ramp=0, min_p=0.5, top_k=1)[0] == plain
+    assert plain.weakest <= plain.own < 0
+    ids = engine._base.tokenizer("# Heading\n\n" + plain.text, add_special_tokens=False).input_ids
+    with torch.inference_mode():
+        scores = engine._base.model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
+    likely = [scores[place - 1, ids[place]].item() for place in range(len(ids) - 12, len(ids))]
+    if len(ids) - 12 == len("# Heading\n\n"):  # the text is the bytes that were drawn, one a token
+        assert plain.own == pytest.approx(sum(likely) / 12, abs=0.05)
+    forced = itertools.cycle([5, 6])
+    monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(forced)] * len(uniform)))
+    assert sample(engine, [1], tokens=12)[0].own < plain.own  # what the model did not want
 
 
 def test_sampling_stops_when_iteration_stops(engine):

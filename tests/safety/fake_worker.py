@@ -18,6 +18,7 @@ from core.worker import be_modest
 FAULT, _, WHERE = os.environ.get("FAKE_FAULT", "").partition(":")
 TEXTS = os.environ.get("FAKE_TEXTS", "")
 wire = os.fdopen(os.dup(1), "wb", buffering=0)
+os.dup2(2, 1)
 lock = threading.Lock()
 
 

@@ -198,6 +198,9 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
     def action_retrain_fresh(self) -> None:
         self.flavor.retrain(fresh=True)
 
+    def action_taste(self) -> None:
+        self.flavor.taste()
+
     def action_scroll_down(self) -> None:
         self.query_one("#text-scroll", VerticalScroll).scroll_down(animate=False)
 

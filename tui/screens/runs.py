@@ -45,6 +45,9 @@ the lowest one is chosen; but taste decides.
 
 The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
 **v** shows each gauge that it was taken from, with the texts that prove it.
+
+**l** measures how the held-out loss falls with the number of your rows, and says what ten more should bring. It takes its time, gives
+way to everything else you ask for, and goes on with the same key.
 """
 
     def __init__(self) -> None:
@@ -172,6 +175,12 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
         self.flavor.say(f"{name} is active: the next candidates come from it.")
         self.flavor.checkpoint_changed()
 
+    def action_curve(self) -> None:
+        from tui.screens.curve import CurveDialog
+
+        self.flavor.jobs.curve.ask()
+        self.app.push_screen(CurveDialog())
+
     def action_retrain_runs(self) -> None:
         self.flavor.retrain(fresh=False)
 
@@ -185,6 +194,9 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
 
+    def action_taste_runs(self) -> None:
+        self.flavor.taste()
+
 
 def _describe(run: Run) -> Content:
     """A run in a few lines."""
@@ -192,10 +204,13 @@ def _describe(run: Run) -> Content:
     if run.reason:
         parts.append((run.reason + "\n", "$text-warning"))
     if spec := run.spec:
+        what = f"taste: {spec.pairs} pairs\n" if spec.kind == "taste" else ""
         parts.append(
-            f"from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
+            f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
         )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
+    if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:
+        parts.append((f"active {run.result.why}\n", "$text-warning"))
     if run.result and run.result.steps:
         parts.append((f"{run.result.steps} steps in {duration(run.result.seconds)}\n", "$text-muted"))
     return line(*parts)

@@ -1,0 +1,161 @@
+"""Points of the learning curve: adapters trained afresh on few rows, then more, each measured on the fold that it never saw."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+
+import msgspec
+
+from core.encoding import Curriculum, encode_row
+from core.evaluation import RowMeasure, mean
+from core.forms import Forms
+from core.model import Base
+from core.protocol import Curve, Curved, Curving, Event, Point, Wanted
+from core.retraining import PROBED, Probe
+from core.stopping import Baked, Watch
+from core.training import EpochDone, train
+
+MEASURING = 1 / 3
+"""A token measured takes this share of the time of a token trained."""
+ROWS = 32
+"""A point of fewer rows may take as many steps as a run on so many."""
+GRACE = 1.2
+"""A point that would go beyond the time by more than this is given up."""
+
+
+class LearningCurve:
+    """Carries a `Curve` command out. Whatever adapter is in the model is lost."""
+
+    def __init__(self, base: Base, forms: Forms, command: Curve) -> None:
+        self._base, self._forms, self._command = base, forms, command
+        training = command.training
+        self._rows = [encode_row(base.tokenizer, row, training.end_weight) for row in command.rows]
+        limit = min(training.max_tokens, getattr(base.model.config, "max_position_embeddings", training.max_tokens))
+        self._fits = [len(row.ids) <= limit for row in self._rows]
+        self._rate = 1 / max(command.speed, 1.0)
+        """Seconds a trained token, by estimate, then as measured over all points so far."""
+        self._spent = self._expected = 0.0
+
+    def _kept(self, places: Sequence[int]) -> list[int]:
+        """The rows that are not too long, as in a run."""
+        return [place for place in places if self._fits[place]]
+
+    def run(self) -> Iterator[Event | None]:
+        """A `Curving` before the first point, after every epoch and every point; None between the parts of a step. Ends with `Curved`.
+
+        A point is passed over where it would not fit into the time that is left: then cheaper ones have their turn. The first is begun
+        in any case: what is known of the speed before it is a guess.
+        """
+        number, began, budget = self._command.id, time.perf_counter(), self._command.budget
+        todo, done = list(self._command.points), 0
+
+        def told(point: Point | None = None, under_way: float = 0.0) -> Curving:
+            now = time.perf_counter() - began
+            count, left = self._outlook(todo, budget - now + under_way)
+            return Curving(id=number, done=done, of=done + count, left=max(0.0, left - under_way), point=point)
+
+        yield told()
+        while wanted := self._next(todo, budget - (time.perf_counter() - began)):
+            start, point, overdue = time.perf_counter(), None, False
+            with contextlib.closing(self._point(wanted)) as parts:
+                for part in parts:
+                    if isinstance(part, Point):
+                        point = part
+                    elif overdue := time.perf_counter() - began > GRACE * budget:
+                        break
+                    yield told(under_way=time.perf_counter() - start) if isinstance(part, int) else None
+            spent = time.perf_counter() - start
+            self._learn_speed(wanted, spent, whole=not overdue)
+            if overdue:
+                break
+            todo.remove(wanted)
+            if point:
+                done += 1
+                yield told(msgspec.structs.replace(point, seconds=spent))
+        least = min(map(self._cost, todo), default=0.0)
+        yield Curved(id=number, done=done, missing=len(todo), least=least, seconds=time.perf_counter() - began)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _epochs(self, size: int) -> int:
+        """Most epochs for `size` rows: those of a run, or as many as give them the steps of a run on `ROWS` rows.
+
+        With the same epochs a small point would be cut short, and the curve would show its missing steps, not its missing rows.
+        """
+        return math.ceil(self._command.training.epochs * max(1.0, ROWS / size))
+
+    def _work(self, wanted: Wanted) -> float:
+        """The tokens of a point, trained or measured, where it does not stop early."""
+        learned = self._kept(wanted.learn)
+        if not learned:
+            return 0.0
+        sizes = [len(self._rows[place].ids) for place in learned]
+        probed = sum(sizes) / len(sizes) * min(PROBED, len(sizes)) + sum(len(self._rows[place].ids) for place in self._kept(wanted.held))
+        return self._epochs(len(sizes)) * (sum(sizes) + MEASURING * probed)
+
+    def _cost(self, wanted: Wanted) -> float:
+        """Seconds, by estimate."""
+        return self._work(wanted) * self._rate
+
+    def _learn_speed(self, wanted: Wanted, seconds: float, whole: bool) -> None:
+        """Early stops count: what is learned is how long a point takes, not how long it might. Of one that was given up it is known
+        that it takes longer than that."""
+        if not whole:
+            self._rate = max(self._rate, seconds / max(self._work(wanted), 1.0))
+            return
+        self._spent, self._expected = self._spent + seconds, self._expected + self._work(wanted)
+        self._rate = self._spent / max(self._expected, 1.0)
+
+    def _next(self, todo: Sequence[Wanted], left: float) -> Wanted | None:
+        if todo and not self._expected and left > 0:
+            return todo[0]
+        return next((wanted for wanted in todo if self._cost(wanted) <= left), None)
+
+    def _outlook(self, todo: Sequence[Wanted], left: float) -> tuple[int, float]:
+        """How many of the points fit into `left` seconds, and how many seconds they take."""
+        count, total = 0, 0.0
+        for wanted in todo:
+            cost = self._cost(wanted)
+            if total + cost <= left:
+                count, total = count + 1, total + cost
+        return count, total
+
+    # -- a point -------------------------------------------------------------------------------------------------------
+
+    def _point(self, wanted: Wanted) -> Generator[Point | int | None, None, None]:
+        """Train and stop as a run does, and measure the epoch of the lowest loss. Yields None while working, the number of each finished epoch, and
+        last the point; no point where every row is too long."""
+        command, model = self._command, self._base.model
+        learned = self._kept(wanted.learn)
+        held = [self._rows[place] for place in self._kept(wanted.held)]
+        if not learned or not held:
+            return
+        seed = wanted.seed * 1009 + wanted.fold
+        curriculum = Curriculum(self._base.tokenizer, [command.rows[place] for place in learned], command.training, command.task, seed)
+        probe = Probe(self._base, self._forms, held, [self._rows[place] for place in learned])
+        self._forms.fresh_adapter(seed)
+        self._forms.train()
+        watch, found = Watch(), list[list[RowMeasure]]()
+        epochs = self._epochs(len(learned))
+        loop = train(
+            model, self._forms.parameters(), curriculum, command.training, epochs=epochs, peak=command.training.learning_rate, seed=seed
+        )
+        with contextlib.closing(loop):  # type: ignore[type-var]
+            for event in loop:
+                if not isinstance(event, EpochDone):
+                    yield None
+                    continue
+                gauges = yield from probe.gauges()
+                found.append(probe.held)
+                yield event.epoch
+                enough = watch.add(Baked(event.epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out))
+                if enough and command.training.stop_early:
+                    break
+                model.train()
+        # The lowest loss, where a run takes a later one that is nearly as low: a matter of form, which would be noise here.
+        best = min(found, key=mean)
+        losses = {row.row: (row.total, row.tokens) for row in best}
+        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), found.index(best) + 1, losses, 0.0)

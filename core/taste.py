@@ -1,0 +1,40 @@
+"""A run of taste: like any other run, but on pairs of texts, and behind a gate. Below it the parent stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from core.errors import FlavorError
+from core.forms import Forms
+from core.gate import Gate
+from core.model import Base
+from core.preference import encode_pair, prefer
+from core.protocol import Row
+from core.retraining import Retraining, Save
+from core.runfiles import Pair, RunSpec
+from core.stopping import Baked
+from core.training import EpochDone, StepDone
+
+
+class TasteRun(Retraining):
+    """Carries a run of taste out. The parent's adapter must be in the model already; `rows` are what it is measured on."""
+
+    def __init__(self, base: Base, forms: Forms, spec: RunSpec, rows: Sequence[Row], pairs: Sequence[Pair], save: Save) -> None:
+        """Raises FlavorError where no pair is left."""
+        super().__init__(base, forms, spec, rows, save)
+        encoded = [encode_pair(base.tokenizer, pair, spec.training.end_weight) for pair in pairs]
+        long = {text.row for pair in encoded for text in (pair.chosen, pair.rejected) if len(text.ids) > self.limit}
+        self.skipped += sorted(long - set(self.skipped))
+        self._pairs = [pair for pair in encoded if not {pair.chosen.row, pair.rejected.row} & long]
+        if not self._pairs:
+            raise FlavorError(f"Every pair has a text longer than {self.limit} tokens.", "Raise max_tokens in flavor.toml.", "empty")
+
+    def _watch(self, parent: Baked) -> Gate:
+        return Gate(parent)
+
+    def _loop(self) -> Iterator[StepDone | EpochDone | None]:
+        spec = self._spec
+        return prefer(
+            self._base.model, self._forms.parameters(), self._pairs, spec.training,
+            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
+        )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Which of two texts the person would rather have: pairs for a preference stage, from edits, decisions and what was written. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from core.runfiles import Pair, PairOrigin
+from core.task import Task
+from dataset.rows import Candidate, Example
+from dataset.store import Store
+
+MOST_SAMPLED = 24
+"""Pairs of a written text over a sampled one, at most: they are free, and would drown what the person said."""
+
+
+def find_pairs(store: Store, task: Task, held: Collection[str] = (), most: int = MOST_SAMPLED) -> list[Pair]:
+    """Edited over original, accepted over rejected, written over sampled (DITTO, Shaikh et al. 2406.00888), in this order.
+
+    An accepted text is used in one pair only, and so is a rejected one among these; a sampled one is used again only when all others
+    were. Examples in `held` are in no pair, since they are what the result is measured on. The same store gives the same pairs.
+    """
+    free = {uid: example for uid, example in store.examples.items() if uid not in held}
+    decided = [d for d in store.decisions.values() if d.example in free]
+    edits = [(free[d.example], store.candidates[d.candidate]) for d in decided if d.verdict == "edit" and d.candidate in store.candidates]
+    accepted = [free[d.example] for d in decided if d.verdict == "accept"]
+    rejected = [candidate for candidate in store.candidates.values() if candidate.state == "rejected"]
+    flagged = [candidate for candidate in store.candidates.values() if candidate.state in ("pending", "skipped") and candidate.flags]
+    matched = _matched(accepted, rejected)
+    used = Counter(candidate.uid for _, candidate in matched)
+    written = [example for example in free.values() if example.origin in ("written", "imported")]
+    sampled = _sampled(written, [*rejected, *flagged], used, most)
+    kinds: list[tuple[PairOrigin, list[tuple[Example, Candidate]]]] = [("edit", edits), ("decided", matched), ("written", sampled)]
+    return [
+        _pair(task, example, candidate, origin)
+        for origin, found in kinds
+        for example, candidate in found
+        if candidate.text.strip() and candidate.text != example.text
+    ]
+
+
+def _pair(task: Task, example: Example, candidate: Candidate, origin: PairOrigin) -> Pair:
+    """The prompt has what both texts were asked for: all attributes, some, or the heading alone."""
+    common = {name: value for name, value in example.fields.items() if candidate.fields.get(name) == value}
+    return Pair(task.segments(common), example.text, candidate.text, origin, example.uid, candidate.uid)
+
+
+def _likeness(example: Example, candidate: Candidate) -> int:
+    """How many attributes the two have in common."""
+    return sum(candidate.fields.get(name) == value for name, value in example.fields.items())
+
+
+def _matched(accepted: Sequence[Example], rejected: Sequence[Candidate]) -> list[tuple[Example, Candidate]]:
+    """Each accepted text with a rejected one of its own: those with the same attributes first, then by what they have in common."""
+    order = sorted(
+        ((-_likeness(a, r), at, place) for at, a in enumerate(accepted) for place, r in enumerate(rejected)),
+    )
+    taken: dict[int, int] = {}
+    gone: set[int] = set()
+    for _, at, place in order:
+        if at not in taken and place not in gone:
+            taken[at] = place
+            gone.add(place)
+    return [(accepted[at], rejected[place]) for at, place in sorted(taken.items())]
+
+
+def _sampled(written: Sequence[Example], sampled: Sequence[Candidate], used: Counter[str], most: int) -> list[tuple[Example, Candidate]]:
+    """At most `most` written texts, each in its turn, with the candidate least used so far; of several, the one most like it in attributes."""
+    used = Counter(used)
+    found: dict[tuple[str, str], tuple[Example, Candidate]] = {}
+    for _ in range(len(sampled)):
+        for example in written:
+            left = [(used[c.uid], -_likeness(example, c), at) for at, c in enumerate(sampled) if (example.uid, c.uid) not in found]
+            if not left or len(found) >= most:
+                return list(found.values())
+            candidate = sampled[min(left)[2]]
+            used[candidate.uid] += 1
+            found[example.uid, candidate.uid] = example, candidate
+    return list(found.values())
+
+
+def labelled(store: Store, task: Task) -> list[tuple[str, str, bool]]:
+    """Prompt, text and whether it is wanted: every example, every rejected text, and what stood there before an edit."""
+    wanted = [(task.prompt(example.fields), example.text, True) for example in store.examples.values()]
+    unwanted = [
+        (task.prompt(decision.fields), decision.before, False)
+        for decision in store.decisions.values()
+        if decision.verdict in ("reject", "edit") and decision.before.strip()
+    ]
+    return wanted + unwanted

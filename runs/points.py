@@ -1,0 +1,66 @@
+"""`curve.jsonl`: the measured points of the learning curve, appended one a line. A point stays true for its rows and settings for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from core.errors import FlavorError
+from core.files import PRIVATE, now, read_jsonl, sync, sync_folder, write_all
+from core.protocol import Point
+
+FILE = "curve.jsonl"
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A point as it is kept: `settings` is a hash of what it was trained with, `fingerprint` that of the base's weights."""
+
+    point: Point
+    settings: str
+    fingerprint: str
+    created: str
+
+
+class Points:
+    """The file of a workspace. One writer: the session."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.path = workspace / FILE
+        self._known: tuple[int, list[Kept]] = (-1, [])
+
+    @property
+    def version(self) -> int:
+        """Changes when points are added."""
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size
+        return 0
+
+    def all(self) -> list[Kept]:
+        """Every point, oldest first; a line that cannot be read is passed over, and its point is measured again."""
+        if self._known[0] != (version := self.version):
+            found = []
+            for value in read_jsonl(self.path):
+                with contextlib.suppress(msgspec.ValidationError):
+                    found.append(msgspec.convert(value, Kept))
+            self._known = (version, found)
+        return self._known[1]
+
+    def add(self, point: Point, settings: str, fingerprint: str) -> None:
+        """Append a point; it is on the disk when this returns. Raises FlavorError where it cannot be written."""
+        line = msgspec.json.encode(Kept(point, settings, fingerprint, now())) + b"\n"
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+            try:
+                size = os.fstat(handle).st_size
+                torn = size and os.pread(handle, 1, size - 1) != b"\n"  # its writer was killed: what it wrote stays a line of its own
+                write_all(handle, b"\n" + line if torn else line, size)
+                sync(handle)
+            finally:
+                os.close(handle)
+            if not size:
+                sync_folder(self.path.parent)
+        except OSError as error:
+            raise FlavorError(f"{FILE} could not be written: {error.strerror}.", "Make room; the points before are kept.", "disk") from None

@@ -1,0 +1,77 @@
+"""The curve behind l on Runs, with a real worker on a tiny base: it runs when idle, gives way at once, and goes on with the same key."""
+
+import re
+
+import pytest
+
+from core.config import FILE
+from runs.points import Points
+from tests.app.test_jobs import until
+from tests.engine.conftest import make_tiny
+from tui.app import FlavorApp
+from tui.screens.curve import CurveDialog
+from tui.session import Session
+from tui.widgets.plain import Plain
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture
+def quick(workspace, base):
+    """Twelve rows on the tiny base, few tokens a text, and points that take long enough to be interrupted."""
+    path = workspace / FILE
+    text = path.read_text().replace('base = "starter"', f'base = "{base}"')
+    text = re.sub(r"\[training\]\n", "[training]\nepochs = 1\n", text)
+    path.write_text(re.sub(r"\[sampling\]\n", "[sampling]\nmax_tokens = 6\nbatch = 2\nkeep_ready = 1\n", text))
+    with Session(workspace) as session:
+        for number in range(9):
+            session.write_example(f"Tower {number}, and its light.", {})
+    return workspace
+
+
+async def test_the_curve_gives_way_and_goes_on(quick):
+    app = FlavorApp(quick)
+    points = Points(quick)
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.press("f5", "l")
+        await until(pilot, lambda: jobs.doing == "curving" and "left" in jobs.line().plain)
+        assert isinstance(app.screen, CurveDialog)
+        await until(pilot, lambda: len(points.all()) >= 1)
+        await until(pilot, lambda: "held-out loss" in str(app.screen.query_one("#evidence-text", Plain).content))
+
+        await pilot.press("escape", "f3", "g")  # the person wants candidates
+        await until(pilot, lambda: jobs.doing == "sampling")
+        await until(pilot, lambda: jobs.doing == "ready")
+        measured = len(points.all())
+        await pilot.pause(0.2)
+        assert jobs.doing == "ready" and len(points.all()) == measured  # it does not begin again by itself
+
+        await pilot.press("f5", "l")  # goes on where it was
+        await until(pilot, lambda: jobs.doing == "curving" and len(points.all()) > measured)
+        keys = [kept.point.key for kept in points.all()]
+        assert len(set(keys)) == len(keys)
+
+        await pilot.press("escape", "f3", *"x" * len(app.session.store.pending))  # nobody should wait for candidates
+        await until(pilot, lambda: jobs.doing == "sampling")
+        await until(pilot, lambda: jobs.doing == "curving")  # by itself, with the time that was left
+        await pilot.press("c")
+        await until(pilot, lambda: jobs.doing == "ready")
+
+        await pilot.press("f5", "l", "l", "l")  # left and opened again: it goes on
+        await until(pilot, lambda: jobs.doing == "curving")
+        await pilot.press("escape", "T")  # a retraining comes first, too
+        await until(pilot, lambda: jobs.doing == "training")
+        await until(pilot, lambda: app.session.registry.current() == "0001/epoch-01")
+
+
+async def test_too_few_rows_are_said(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 40), notifications=True) as pilot:
+        await pilot.press("f5", "l")
+        await pilot.pause()
+        assert any("needs 8 rows of yours" in note.message for note in app._notifications)

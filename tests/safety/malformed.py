@@ -1,0 +1,231 @@
+"""Files that no import may take: each is valid but for one fault, planted at a known line. Run as a program it imports many of them, one
+after the other, and prints what it saw as JSON; a process of its own, so that the memory it needs can be measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from core import config
+from core.errors import FlavorError
+from core.text import clean_line
+from dataset import importing
+from tests.safety.program import TASK
+from tui.session import Session
+
+PLACE = re.compile(r"line \d+|byte \d+|\d+ bytes|the first line|holds no rows|not a regular file|cannot be opened|unknown ending")
+Case = tuple[str, bytes, str]
+"""The file's ending, its bytes, and the place that the error must name (empty: any)."""
+HIDDEN = "\x00\x07\x1b\x7f\x9b\u200b\u202e\u2066\ufeff\U000e0041\xad\u3164"
+
+
+def words(rng: random.Random, count: int = 12) -> str:
+    return " ".join(rng.choice(("lamp", "keeper", "sea", "gull", "naïve", "漢字", "“oil”", "ship,", "a")) for _ in range(count))
+
+
+def good_row(rng: random.Random) -> dict[str, object]:
+    return {"text": words(rng), "fields": {"Height": str(rng.randint(1, 5)), "Keeper": rng.choice(("Kind", "Odd"))}}
+
+
+def bad_row(rng: random.Random) -> bytes:
+    """A line of JSON that is no row of the task."""
+    row = good_row(rng)
+    kinds: list[Callable[[], object]] = [
+        lambda: b"{",
+        lambda: b"not json at all",
+        lambda: b"[" * rng.randint(1, 5000),
+        lambda: b'{"a":' * rng.randint(1, 5000),
+        lambda: b'["text"]',
+        lambda: b"null",
+        lambda: b"1" * 5000,
+        lambda: b'{"text": NaN}',
+        lambda: b'{"text": "a", "text": "b"}',
+        lambda: b'{"text": "a", "fields": {"Height": 1e999}}',
+        lambda: {**row, "text": rng.choice(("", " \t ", 7, None, ["a"], {"b": 1}, True))},
+        lambda: {**row, "text": "x" * rng.randint(20_001, 60_000)},
+        lambda: {**row, "text": words(rng) + rng.choice(HIDDEN) + words(rng)},
+        lambda: {**row, "text": "a" + "\u0301" * rng.randint(17, 900)},
+        lambda: {**row, "fields": rng.choice(([], "x", {"Weather": "x"}, {"Height": "9"}, {"Keeper": [1]}, {"Height": True}, {"": "x"}))},
+        lambda: {**row, "fields": {"Height": "1" * rng.randint(501, 3000)}},
+        lambda: {**row, "fields": {rng.choice(HIDDEN[1:]) + "Height": "1"}},
+    ]
+    made = rng.choice(kinds)()
+    return made if isinstance(made, bytes) else json.dumps(made, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+
+
+def jsonl(rng: random.Random) -> Case:
+    lines = [json.dumps(good_row(rng)).encode() for _ in range(rng.randint(1, 6))]
+    place = rng.randrange(len(lines))
+    lines[place] = bad_row(rng)
+    return ".jsonl", b"\n".join(lines), f"line {place + 1}"
+
+
+def csv(rng: random.Random) -> Case:
+    rows = [f'"{words(rng)}",{rng.randint(1, 5)}'.encode() for _ in range(rng.randint(1, 6))]
+    head, place, said = b"text,Height", rng.randrange(len(rows)), ""
+    match rng.randrange(7):
+        case 0:
+            head, said = rng.choice((b"txt,Height", b"", b"text,text", b"text,Height,Height")), "line"
+        case 1:
+            rows[place] += b",one,too,many"
+        case 2:
+            rows[place] = b'"never closed'
+        case 3:
+            rows[place] = b'"a"b",3'
+        case 4:
+            rows[place] = b'"' + words(rng).encode() + rng.choice(HIDDEN[:-3]).encode() + b'",3'
+        case 5:
+            rows[place] = b'"' + b"x" * rng.randint(20_001, 200_000) + b'",3'
+        case _:
+            rows[place] = b'"fine",11'
+    return ".csv", b"\n".join([head, *rows]), said or "line"
+
+
+def markdown(rng: random.Random) -> Case:
+    parts = [f"# {TASK.heading}\n\n## Attributes\n\nHeight: 3\n\n## Description\n\n{words(rng)}\n" for _ in range(rng.randint(1, 4))]
+    place = rng.randrange(len(parts))
+    match rng.randrange(6):
+        case 0:
+            parts[0] = "no heading here\n" + parts[0]
+        case 1:
+            parts[place] = parts[place].replace("Height: 3", "Height 3")
+        case 2:
+            parts[place] = parts[place].replace("Height: 3", "Height: 30")
+        case 3:
+            parts[place] = f"# {TASK.heading}\n\n\n"
+        case 4:
+            parts[place] += rng.choice(HIDDEN[:-3])
+        case _:
+            parts[place] += "x" * 50_000
+    return ".md", "\n".join(parts).encode(), "line"
+
+
+def plain(rng: random.Random) -> Case:
+    parts = [words(rng) for _ in range(rng.randint(1, 6))]
+    place = rng.randrange(len(parts))
+    parts[place] = rng.choice((words(rng) + rng.choice(HIDDEN[:-3]) + "x", "y" * rng.randint(20_001, 90_000)))
+    return ".txt", "\n\n".join(parts).encode(), f"line {2 * place + 1}"
+
+
+def broken_bytes(rng: random.Random) -> Case:
+    """Any good file with bytes that are no UTF-8, or in another encoding altogether."""
+    text = json.dumps(good_row(rng)) + "\n" + words(rng)
+    if rng.random() < 0.2:
+        return rng.choice(importing.SUFFIXES), text.encode(rng.choice(("utf-16", "utf-32"))), "byte 0"
+    data = bytearray(text.encode())
+    place = rng.randrange(len(data))
+    data[place:place] = rng.choice((b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\x80", b"\xfe"))
+    return rng.choice(importing.SUFFIXES), bytes(data), "byte"
+
+
+MAKERS = (jsonl, csv, markdown, plain, broken_bytes)
+
+
+def cases(count: int, seed: str) -> Iterator[Case]:
+    rng = random.Random(seed)
+    for _ in range(count):
+        yield rng.choice(MAKERS)(rng)
+
+
+def giants() -> Iterator[Case]:
+    """Files that would cost a careless reader minutes or gigabytes: as large as may be, and a little larger."""
+    most = importing.MAX_BYTES
+    yield ".jsonl", b"\n" * most, "line"
+    yield ".jsonl", b'{"text": "' + b"[" * (most - 20), "line 1"
+    yield ".jsonl", ('{"text": "' + "\U0001f600" * 200_000 + '"}\n').encode() * 20, "line 1"
+    yield ".jsonl", (('{"text": "' + "\u0301\u0316" * 9990 + '"}\n') * 500).encode(), "line 1"
+    yield ".jsonl", b'{"text": "a"}\n' * 10_001, "line 10001"
+    yield ".txt", ("\U0001f600a\n" * (most // 6)).encode(), "line"
+    yield ".txt", ("\U0001f600" + "\t" * (most - 10)).encode(), "line 1"
+    yield ".md", b"# A\n" + b"ab\n" * ((most - 10) // 3), "line 2"
+    yield ".csv", b"text" + b"," * (most - 100), "line 1"
+    yield ".csv", b'text\n"' + b"a\n" * ((most - 100) // 2), "line"
+    yield ".csv", b"text\n" + b"a\n" * 10_001, "line 10002"
+    yield ".txt", b"x" * (most + 1), "bytes"
+
+
+class Bench:
+    """Imports files into a real workspace, and keeps what was wrong with how they were refused."""
+
+    def __init__(self, folder: Path) -> None:
+        config.create(folder / "workspace", TASK)
+        self.session = Session(folder / "workspace")
+        self.folder = folder
+        self.wrong: list[str] = []
+        self.slowest = 0.0
+
+    def refuse(self, case: Case) -> None:
+        suffix, data, place = case
+        path = self.folder / f"rows{suffix}"
+        path.write_bytes(data)
+        self.look(path, place)
+
+    def look(self, path: Path, place: str) -> None:
+        """One import that must fail, with one clear line."""
+        before, began = self.session.store.journal.seq, time.process_time()
+        try:
+            self.session.import_file(path)
+            fault = "it was imported"
+        except FlavorError as error:
+            said = str(error)
+            clear = path.name in said and PLACE.search(said) and place in said.replace("the first line", "line 1")
+            harmless = clean_line(said) == said and len(said) < 600
+            fault = "" if clear and harmless and error.hint else f"unclear: {said[:300]!r}, not {place!r}"
+        except Exception as error:
+            fault = f"{type(error).__name__}: {str(error)[:200]}"
+        self.slowest = max(self.slowest, time.process_time() - began)
+        if self.session.store.journal.seq != before or self.session.store.examples:
+            fault = fault or "something was imported"
+            self.session.undo()
+        if fault:
+            head = path.read_bytes()[:120] if path.is_file() else b""
+            self.wrong.append(f"{path.name}: {fault}; it begins {head!r}")
+
+
+def odd_places(folder: Path) -> Iterator[Path]:
+    """What is no file at all."""
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "folder.txt").mkdir()
+    (folder / "loop.csv").symlink_to(folder / "loop.csv")
+    (folder / "device.md").symlink_to("/dev/zero")
+    (folder / "terminal.txt").symlink_to("/dev/tty")
+    yield from (folder / name for name in ("pipe.jsonl", "folder.txt", "loop.csv", "device.md", "terminal.txt", "absent.md", "rows.pkl"))
+
+
+def skip_what_is_wrong(path: Path, task: object) -> list[object]:
+    """A planted fault: an importer that leaves bad lines out, and decodes what is not UTF-8 somehow."""
+    rows = []
+    for line in path.read_bytes().decode("utf-8", "replace").splitlines():
+        if line.strip():
+            rows.append((line.strip()[:100], {}))
+    return rows
+
+
+def main() -> None:
+    count, seed, planted = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "planted"
+    with tempfile.TemporaryDirectory() as name:
+        bench = Bench(Path(name))
+        if planted:
+            importing.read_rows = skip_what_is_wrong  # type: ignore[assignment]
+        else:
+            for path in odd_places(bench.folder):
+                bench.look(path, "")
+            for case in giants():
+                bench.refuse(case)
+        for case in cases(count, seed):
+            bench.refuse(case)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        print(json.dumps({"wrong": len(bench.wrong), "first": bench.wrong[:5], "slowest": bench.slowest, "peak": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Pairs by hand-worked cases, the plan of a run of taste, and the files for other trainers."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from core.config import FILE
+from core.errors import FlavorError
+from core.files import new_uid, now
+from dataset.exporting import write_preferences
+from dataset.pairs import find_pairs, labelled
+from dataset.rows import Candidate, Tables
+from tests.test_runs import finish
+from tui.session import Session
+from tui.taste import plan_taste
+
+
+def sample(session, *texts, flags=(), **fields):
+    """Candidates as sampling would have stored them; their ids."""
+    made = {}
+    for text in texts:
+        uid = new_uid()
+        made[uid] = Candidate(uid, text, dict(fields), "base", "b", 0, 0, "stop", 9, list(flags), now())
+    session._commit("sample", Tables(candidates=dict(made)))
+    return list(made)
+
+
+def told(pairs):
+    return [(pair.origin, pair.chosen, pair.rejected) for pair in pairs]
+
+
+def test_an_edit_is_preferred_to_its_original(session):
+    (uid,) = sample(session, "A soup of regret.", Mood="Grim", Price="2")
+    decision = session.decide(uid, "accept", "A soup of small regrets.")
+    (pair,) = find_pairs(session.store, session.task)
+    assert (pair.origin, pair.chosen, pair.rejected) == ("edit", "A soup of small regrets.", "A soup of regret.")
+    assert (pair.example, pair.candidate) == (decision.example, uid)
+    assert pair.prompt == session.task.segments({"Mood": "Grim", "Price": "2"})
+    session.delete_example(decision.example)  # what the person took back says nothing
+    assert find_pairs(session.store, session.task) == []
+    session.undo()
+    assert len(find_pairs(session.store, session.task)) == 1
+
+
+def test_the_accepted_meet_the_rejected_of_the_same_prompt_first(session):
+    good = sample(session, "good calm", Mood="Calm", Price="1") + sample(session, "good grim", Mood="Grim", Price="1")
+    bad = sample(session, "bad other", Mood="Calm", Price="5") + sample(session, "bad grim", Mood="Grim", Price="1")
+    for uid in good:
+        session.decide(uid, "accept")
+    for uid in bad:
+        session.decide(uid, "reject")
+    pairs = find_pairs(session.store, session.task)
+    assert told(pairs) == [("decided", "good calm", "bad other"), ("decided", "good grim", "bad grim")]
+    # Where not all attributes are the same, the prompt has those that are.
+    assert pairs[0].prompt == session.task.segments({"Mood": "Calm"})
+    assert pairs[1].prompt == session.task.segments({"Mood": "Grim", "Price": "1"})
+
+
+def test_without_anything_in_common_the_heading_alone_is_the_prompt(session):
+    (good,) = sample(session, "good", Mood="Calm")
+    (bad,) = sample(session, "bad", Mood="Grim")
+    session.decide(good, "accept")
+    session.decide(bad, "reject")
+    (pair,) = find_pairs(session.store, session.task)
+    assert pair.prompt == [("# Tiny Tavern Menu\n\n", 0.0)]
+
+
+def test_written_texts_meet_sampled_ones_that_are_alike_each_once_before_any_twice(session):
+    session.write_example("mine grim", {"Mood": "Grim"})
+    session.write_example("mine calm", {"Mood": "Calm"})
+    for uid in sample(session, "bad calm", Mood="Calm") + sample(session, "bad grim", Mood="Grim"):
+        session.decide(uid, "reject")
+    sample(session, "never ends", flags=["never ended"])
+    sample(session, "waits")  # nothing is known of it
+    found = told(find_pairs(session.store, session.task))
+    assert found[:2] == [("written", "mine grim", "bad grim"), ("written", "mine calm", "bad calm")]
+    assert found[2][2] == "never ends"
+    assert len(found) == len(set(found)) == 6
+    assert told(find_pairs(session.store, session.task, most=3)) == found[:3]
+
+
+def test_the_order_is_edits_decisions_written_and_the_held_out_stay_out(session):
+    mine = session.write_example("mine", {})
+    other = session.write_example("mine too", {})
+    edited, good, bad = sample(session, "before", "good", "bad")
+    session.decide(bad, "reject")
+    session.decide(good, "accept")
+    session.decide(edited, "accept", "after")
+    assert [pair.origin for pair in find_pairs(session.store, session.task)] == ["edit", "decided", "written", "written"]
+    held = {mine.uid, session.store.decisions[list(session.store.decisions)[-1]].example}
+    found = find_pairs(session.store, session.task, held)
+    assert [pair.example for pair in found if pair.origin != "decided"] == [other.uid]
+
+
+def test_nothing_gives_nothing(session):
+    assert find_pairs(session.store, session.task) == []
+    session.write_example("mine", {})
+    for uid in sample(session, "", "mine"):  # an empty text, and one that is the same
+        session.decide(uid, "reject")
+    assert find_pairs(session.store, session.task) == []
+
+
+def evening(session, rows=10, bad=8):
+    for number in range(rows):
+        session.write_example(f"The {number} dish is a stew of {number} roots and one regret.", {"Mood": "Calm"})
+    plan = session.plan(seed=1)
+    session.registry.create(plan.spec, plan.rows)
+    finish(session, "0001")
+    for uid in sample(session, *(f"bad {number}" for number in range(bad)), Mood="Calm"):
+        session.decide(uid, "reject")
+
+
+def test_taste_says_what_is_missing(there):
+    with Session(there) as session, pytest.raises(FlavorError, match=r"switched off.*docs/taste.md"):
+        plan_taste(session)
+    path = there / FILE
+    path.write_text(path.read_text().replace("[training]\n", "[training]\ntaste = true\n"))
+    with Session(there) as session:
+        with pytest.raises(FlavorError, match="goes on from a checkpoint"):
+            plan_taste(session)
+        evening(session, rows=3, bad=2)
+        session.registry.use("0001/epoch-01")
+        with pytest.raises(FlavorError, match=r"Taste needs 8 pairs.*there are 6 pairs .0 edited.*6 written over sampled"):
+            plan_taste(session)
+
+
+def test_a_plan_of_taste_freezes_its_pairs_and_knows_no_held_out_row(there):
+    path = there / FILE
+    path.write_text(path.read_text().replace("[training]\n", "[training]\ntaste = true\n"))
+    with Session(there) as session:
+        evening(session)
+        session.registry.use("0001/epoch-01")
+        session.write_example("Written after the run.", {"Mood": "Grim"})
+        plan = plan_taste(session, seed=3)
+        assert (plan.spec.kind, plan.spec.parent, plan.spec.epochs, plan.spec.pairs) == ("taste", "0001/epoch-01", 2, 24)
+        assert plan.line().startswith("taste of 0001/epoch-01: 24 pairs (0 edited over original, 0 accepted over rejected, 24 written")
+        held = {row.id for row in plan.rows if row.held_out}
+        assert held and not held & {pair.example for pair in plan.pairs}
+        assert sum(row.repeat for row in plan.rows) == 24
+        folder = session.registry.create(plan.spec, plan.rows, plan.pairs)
+        assert len((folder / "pairs.jsonl").read_text().splitlines()) == 24
+        assert plan_taste(session, seed=3).pairs == plan.pairs
+        # A pass over the pairs is counted as seeing their texts.
+        finish(session, "0002")
+        session.registry.use("0002/epoch-01")
+        seen = {row.id: row.seen for row in session.plan().rows}
+        learned = [row for row in plan.rows if not row.held_out]
+        assert all(seen[row.id] == row.seen + row.repeat for row in learned) and any(row.repeat for row in learned)
+
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+found = load_dataset("json", data_files=sys.argv[1], split="train", cache_dir=sys.argv[2])
+print(json.dumps({"columns": found.column_names, "types": [str(f.dtype) for f in found.features.values()], "rows": list(found)}))
+"""
+
+
+def test_other_trainers_can_load_what_is_exported(session, tmp_path):
+    session.write_example("mine", {"Mood": "Grim"})
+    edited, bad = sample(session, "before", "bad", Mood="Grim")
+    session.decide(edited, "accept", "after")
+    session.decide(bad, "reject")
+    found = {}
+    for form in ("dpo", "kto"):
+        path = tmp_path / f"{form}.jsonl"
+        assert write_preferences(session.store, session.task, form, path) == {"dpo": 2, "kto": 4}[form]
+        done = subprocess.run([sys.executable, "-c", LOAD, str(path), str(tmp_path / "cache")], capture_output=True, text=True, check=True)
+        found[form] = json.loads(done.stdout.splitlines()[-1])
+    prompt = session.task.prompt({"Mood": "Grim"})
+    assert found["dpo"]["columns"] == ["prompt", "chosen", "rejected"] and set(found["dpo"]["types"]) == {"string"}
+    assert found["dpo"]["rows"][0] == {"prompt": prompt, "chosen": "after", "rejected": "before"}
+    assert found["kto"]["columns"] == ["prompt", "completion", "label"] and found["kto"]["types"] == ["string", "string", "bool"]
+    assert {(row["completion"], row["label"]) for row in found["kto"]["rows"]} == {
+        ("mine", True), ("after", True), ("before", False), ("bad", False),
+    }  # fmt: skip
+    assert all(row["prompt"] == prompt for row in found["kto"]["rows"])
+    assert [label for _, _, label in labelled(session.store, session.task)] == [True, True, False, False]
+
+
+def test_there_may_be_nothing_to_export(session, tmp_path):
+    with pytest.raises(FlavorError, match="nothing to prefer"):
+        write_preferences(session.store, session.task, "dpo", tmp_path / "out.jsonl")

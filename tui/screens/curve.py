@@ -1,0 +1,66 @@
+"""A dialog that shows the learning curve as it grows: picture, table, what ten more rows should bring, and the rows that stand out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer
+
+from dataset.rounds import rounds
+from tui import report
+from tui.widgets.plain import Plain, line, plain
+
+if TYPE_CHECKING:
+    from tui.app import FlavorApp
+
+
+class CurveDialog(ModalScreen[None]):
+    """Measuring goes on when it is left."""
+
+    BINDINGS = [Binding("escape,l,q", "leave", "leave", id="curve_leave"), Binding("c", "stop", "stop measuring", id="curve_stop")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Plain("How many examples are enough", id="dialog-title")
+            with VerticalScroll(id="evidence"):
+                yield Plain("looking through what was measured", id="evidence-text")
+            yield Plain(id="curve-doing")
+            yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#evidence").focus()
+        self._watch()
+        self.set_interval(0.5, self._watch)
+
+    @property
+    def _flavor(self) -> FlavorApp:
+        return cast("FlavorApp", self.app)
+
+    def _watch(self) -> None:
+        """The line of activity now, the rest when a point has come."""
+        self.query_one("#curve-doing", Plain).update(self._flavor.jobs.line())
+        if not self._shown or self._flavor.session.learning.stale():
+            self.run_worker(self._look(), group="look", exclusive=True)
+
+    async def _look(self) -> None:
+        session = self._flavor.session
+        outlook = await session.learning.look()
+        self._shown = True
+        decided = rounds(session.store.decisions.values())
+        told = report.blocks(outlook, dict(session.store.examples), decided)
+        self.query_one("#dialog-title", Plain).update(line(("How many examples are enough\n", "bold"), outlook.forecast.sentence))
+        self.query_one("#evidence-text", Plain).update(plain("\n" + "\n\n".join(told)))
+
+    def action_stop(self) -> None:
+        self._flavor.jobs.cancel()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
