@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 import msgspec
 
 from core.encoding import Curriculum, encode_row
-from core.evaluation import RowMeasure
+from core.evaluation import RowMeasure, mean
 from core.forms import Forms
 from core.model import Base
 from core.protocol import Curve, Curved, Curving, Event, Point, Wanted
@@ -126,7 +126,7 @@ class LearningCurve:
     # -- a point -------------------------------------------------------------------------------------------------------
 
     def _point(self, wanted: Wanted) -> Generator[Point | int | None, None, None]:
-        """Train and measure as a run does, and stop as it does. Yields None while working, the number of each finished epoch, and
+        """Train and stop as a run does, and measure the epoch of the lowest loss. Yields None while working, the number of each finished epoch, and
         last the point; no point where every row is too long."""
         command, model = self._command, self._base.model
         learned = self._kept(wanted.learn)
@@ -155,6 +155,7 @@ class LearningCurve:
                 if enough and command.training.stop_early:
                     break
                 model.train()
-        best, _ = watch.best()
-        losses = {row.row: (row.total, row.tokens) for row in found[best - 1]}
-        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), best, losses, 0.0)
+        # The lowest loss, where a run takes a later one that is nearly as low: a matter of form, which would be noise here.
+        best = min(found, key=mean)
+        losses = {row.row: (row.total, row.tokens) for row in best}
+        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), found.index(best) + 1, losses, 0.0)

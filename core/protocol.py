@@ -90,7 +90,7 @@ class Point(msgspec.Struct, frozen=True):
     seed: int
     size: int
     epoch: int
-    """The one that was measured: the best, as in a run."""
+    """That of the lowest loss."""
     losses: dict[str, tuple[float, int]]
     """Summed loss of each row's text (nats) and its tokens, by the row's id."""
     seconds: float

@@ -17,6 +17,10 @@ KEYS = 10
 """Changes after which the draft is written at once."""
 
 
+unwritten: dict[Path, Typed] = {}
+"""Drafts that could not be written, by path: a copy that is saved elsewhere has them."""
+
+
 class Typed(msgspec.Struct, frozen=True):
     """An unsaved text and its attribute values."""
 
@@ -91,13 +95,16 @@ class Draft:
             make_folder(self.path.parent)
             write_atomic(self.path, seal(msgspec.to_builtins(typed)))
             self._last, self.problem = typed, ""
+            unwritten.pop(self.path, None)
         except OSError as error:
+            unwritten[self.path] = typed
             self.problem = f"What you type cannot be kept as a draft ({error.strerror})."
 
     def drop(self) -> None:
         """It was saved elsewhere, or thrown away."""
         if self._read_only:
             return
+        unwritten.pop(self.path, None)
         with contextlib.suppress(OSError):
             os.unlink(self.path)
             sync_folder(self.path.parent)

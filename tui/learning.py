@@ -27,6 +27,8 @@ SEEDS = 3
 """Nested orders of the rows, each with adapters of its own."""
 METHOD = 1
 """To be raised when points are measured in another way: those that are kept do not compare then."""
+ELSEWHERE = ("topup", "new_rows", "taste")
+"""Settings of training that a point knows nothing of begin so."""
 BUDGET = 600.0
 """Seconds to measure, unless the person says otherwise."""
 
@@ -67,7 +69,8 @@ class Learning:
     def _settings(self) -> str:
         """A hash of what decides over a point besides its rows."""
         settings = self._session.settings
-        made_of = [METHOD, settings.model, settings.lora, settings.training, settings.task]
+        training = {name: value for name, value in msgspec.to_builtins(settings.training).items() if not name.startswith(ELSEWHERE)}
+        made_of = [METHOD, settings.model, settings.lora, training, settings.task]
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:16]
 
     def _plan(self, seeds: int) -> list[tuple[Subset, str]]:

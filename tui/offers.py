@@ -20,7 +20,7 @@ def offer(app: FlavorApp) -> None:
         app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.workspace):
         app.say(place, "warning")
-    drafts = [] if session.store.read_only else kept_drafts(session.workspace)
+    drafts = [] if session.held_by else kept_drafts(session.workspace)
     if not drafts:
         return
     from tui.screens.drafts import DraftsDialog  # only here: a start without them need not wait
@@ -39,6 +39,12 @@ def rescue(app: FlavorApp) -> None:
         app.say("Nothing is wrong: everything is written as you go.")
         return
     from tui.screens.rescue import RescueDialog
+
+    if isinstance(app.screen, RescueDialog):
+        return
+    for screen in app.screen_stack:
+        if keep := getattr(screen, "keep", None):  # so that a copy has what is being typed
+            keep()
 
     def done(said: str | None) -> None:
         if said:

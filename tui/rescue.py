@@ -6,12 +6,16 @@ import contextlib
 import os
 from pathlib import Path
 
+import msgspec
+
 from core import config
 from core.errors import FlavorError
-from core.files import names, now, read_bytes, sync_folder, write_atomic
+from core.files import names, now, read_bytes, seal, sync_folder, write_atomic
+from core.lock import Lock
 from dataset.journal import encode
 from dataset.rows import Op
 from dataset.store import Store
+from tui.drafts import unwritten
 from tui.session import Session
 
 
@@ -26,11 +30,20 @@ def save_copy(session: Session, folder: Path) -> None:
         for name in names(session.workspace / "drafts"):
             with contextlib.suppress(OSError):
                 write_atomic(folder / "drafts" / name, read_bytes(session.workspace / "drafts" / name))
+        for path, typed in unwritten.items():
+            if path.parent.parent == session.workspace:
+                write_atomic(folder / "drafts" / path.name, seal(msgspec.to_builtins(typed)))
         sync_folder(folder.parent)
     except OSError as error:
         raise FlavorError(f"{folder} cannot be made: {error.strerror}.", "Name a new folder on another disk.", "disk") from None
-    if Store(folder, read_only=True).tables() != session.store.tables():
+    copy = Store(folder, read_only=True)
+    if copy.tables() != session.store.tables():
         raise FlavorError(f"{folder} does not hold what is in memory.", "Do not close this window; try another disk.", "damaged")
+    lock = Lock(folder / "lock")
+    with contextlib.suppress(OSError):
+        lock.acquire()
+        lock.witness(*copy.mark)
+    lock.release()
 
 
 def _settings(session: Session) -> bytes | str:

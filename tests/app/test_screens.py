@@ -7,7 +7,7 @@ from core.config import FILE
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
 from tui.app import FlavorApp, run_app
-from tui.drafts import Draft, Typed
+from tui.drafts import Draft, Typed, kept_drafts
 from tui.screens.curate import CurateScreen
 from tui.screens.drafts import DraftsDialog
 from tui.screens.edit import EditDialog
@@ -261,13 +261,13 @@ async def test_an_unsaved_edit_is_offered_again_with_what_changed_since(workspac
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        card = app.screen.candidate()
         await pilot.press("e", *" Ten keys and more.")
         await pilot.pause()
         (draft,) = (workspace / "drafts").glob("edit-*")
         app._leave(1)  # as for SIGTERM: what is typed is kept
-    with Session(workspace) as session:  # the candidate is accepted elsewhere meanwhile, and the example changed
-        uid = next(iter(session.store.pending))
-        session.decide(uid, "accept")
+    with Session(workspace) as session:  # the candidate is accepted elsewhere meanwhile,
+        session.decide(card.uid, "accept")
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause(0.2)
@@ -275,11 +275,11 @@ async def test_an_unsaved_edit_is_offered_again_with_what_changed_since(workspac
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, EditDialog)
-        assert app.screen.query_one(TextArea).text == TEXTS[0] + " Ten keys and more."
+        assert app.screen.query_one(TextArea).text == card.text + " Ten keys and more."
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert not draft.exists()
-    assert list(on_disk(workspace).examples.values())[-1].text == TEXTS[0] + " Ten keys and more."
+    assert list(on_disk(workspace).examples.values())[-1].text == card.text + " Ten keys and more."
 
 
 async def test_a_draft_shows_what_changed_in_its_row(workspace):
@@ -300,10 +300,11 @@ async def test_a_draft_shows_what_changed_in_its_row(workspace):
     assert not list((workspace / "drafts").glob("edit-*"))
 
 
-async def test_a_full_disk_while_editing_loses_nothing(workspace, tmp_path, monkeypatch):
+async def test_a_full_disk_while_editing_loses_nothing(workspace, monkeypatch):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        text = app.screen.candidate().text
         await pilot.press("e", *"Yes.")
         with monkeypatch.context() as patched:
             patched.setattr("dataset.journal.sync", no_room)
@@ -319,24 +320,28 @@ async def test_a_full_disk_while_editing_loses_nothing(workspace, tmp_path, monk
         await pilot.pause(0.2)
         await pilot.press("enter")
         await pilot.pause()
-        assert app.screen.query_one(TextArea).text == TEXTS[0] + "Yes."
+        assert app.screen.query_one(TextArea).text == text + "Yes."
 
 
 async def test_after_a_disk_error_a_copy_is_saved_elsewhere_or_writing_goes_on(workspace, tmp_path, monkeypatch):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        text = app.screen.candidate().text
         with monkeypatch.context() as patched:
             patched.setattr("dataset.journal.sync", no_room)
+            patched.setattr("core.files.sync", no_room)  # drafts cannot be written either
             await pilot.press("a")
-        assert TEXTS[0] in shown(app) and "READ-ONLY" in shown(app, "#summary")
-        await pilot.press("ctrl+r")
-        await pilot.pause()
+            assert text in shown(app) and "READ-ONLY" in shown(app, "#summary")
+            await pilot.press("e", *"Yes.")
+            await pilot.press("ctrl+r")
+            await pilot.pause()
         app.screen.query_one("#rescue-folder", Input).value = str(tmp_path / "copy")
         await pilot.press("enter")
         await pilot.pause()
         assert on_disk(tmp_path / "copy").tables() == on_disk(workspace).tables()
-        await pilot.press("ctrl+r", "ctrl+s")
+        assert [typed.text for typed in kept_drafts(tmp_path / "copy")] == [text + "Yes."]
+        await pilot.press("escape", "ctrl+r", "ctrl+s")
         await pilot.pause()
         await pilot.press("a")
         assert on_disk(workspace).counts["accepted"] == 1

@@ -44,7 +44,7 @@ class EditDialog(ModalScreen[bool]):
         self._session = session
         self._save = save
         self._with_fields = fields and bool(session.task.fields)
-        self._draft = Draft(session.workspace, f"edit-{uid}", session.store.read_only)
+        self._draft = Draft(session.workspace, f"edit-{uid}", bool(session.held_by))
         self._kept = self._draft.read()
 
     def compose(self) -> ComposeResult:

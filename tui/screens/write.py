@@ -35,7 +35,7 @@ draft at once, whatever happens.
         self._draft: Draft | None = None
 
     def body(self) -> ComposeResult:
-        self._draft = Draft(self.session.workspace, "write", self.session.store.read_only)
+        self._draft = Draft(self.session.workspace, "write", bool(self.session.held_by))
         kept = self._draft.read()
         if kept and kept.text.strip() in self.session.store.texts().values():
             kept = None  # it was saved, and its writer died before it could say so
