@@ -19,6 +19,7 @@ from core.ranking.predictor import Predictor
 from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
 from core.text import words
 from dataset.store import Store
+from tui.ranking import LATELY
 
 HERE = Path(__file__).parent / "decided"
 COUNT, FIRST = 24, 8
@@ -97,8 +98,8 @@ def rounds(evening: Evening) -> Iterator[Round]:
         for top in tops:
             items = [Item(f"{rng.random()}", each, own) for each, own in zip(known, contents, strict=True)]
             good = {item.uid for item, each in zip(items, part, strict=True) if each.kept}
-            top[0] = sum(place.uid in good for place in arrange(items, predictor, shown[-16:], 0)[:FIRST])
-            top[1] = sum(place.uid in good for place in _bare(items, predictor, shown[-16:])[:FIRST])
+            top[0] = sum(place.uid in good for place in arrange(items, predictor, shown[-LATELY:], 0)[:FIRST])
+            top[1] = sum(place.uid in good for place in _bare(items, predictor, shown[-LATELY:])[:FIRST])
         first, bare = (sum(column) / REPEATS for column in zip(*tops, strict=True))
         yield Round(part[0].checkpoint, kept, first, bare, predictor.learned)
         past += [(each, decided.kept) for each, decided in zip(known, part, strict=True)]

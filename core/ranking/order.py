@@ -53,8 +53,9 @@ def arrange(
 
     The lane's items keep the order in which they are given; the rest is chosen greedily, slot by slot. Without random slots there is no lane.
     """
-    lane = [item for item in items if "random" in slots and in_lane(item.uid)]
-    rest = [item for item in items if item not in lane]
+    apart = {item.uid for item in items if "random" in slots and in_lane(item.uid)}
+    lane = [item for item in items if item.uid in apart]
+    rest = [item for item in items if item.uid not in apart]
     chance = {item.uid: predictor.chance(item.known) for item in items}
     nearest = NAMES.index("nearest")
     alike = {item.uid: max([item.known.signs[nearest], *(likeness(item.content, other) for other in shown)]) for item in items}
