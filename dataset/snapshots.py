@@ -39,7 +39,8 @@ class Sums(msgspec.Struct, frozen=True):
     seq: int
     check: str
     """The journal's last line, and its checksum."""
-    made: float
+    began: float
+    """When the first snapshot was taken whose place this one took; seconds since 1970."""
     files: dict[str, Sum]
     """By path in the workspace."""
 
@@ -79,6 +80,8 @@ def take(workspace: Path, mark: Mark) -> bool:
     files = sums_of(workspace, last.files if last else {})
     if not mark.seq or (last and (last.seq, last.check, last.files) == (mark.seq, mark.check, files)):
         return False
+    moment = time.time()
+    same = last is not None and 0 <= moment - last.began < SAME_SESSION
     make_folder(workspace / "snapshots")
     number = int(old[0].folder.name) + 1 if old else 1
     staging = workspace / "snapshots" / f".tmp-{number:04}"
@@ -86,13 +89,14 @@ def take(workspace: Path, mark: Mark) -> bool:
     os.mkdir(staging, 0o700)
     try:
         _fill(workspace, staging, mark)
-        write_new(staging / "sums.json", seal(msgspec.to_builtins(Sums(mark.seq, mark.check, time.time(), files))))
+        sums = Sums(mark.seq, mark.check, last.began if last and same else moment, files)
+        write_new(staging / "sums.json", seal(msgspec.to_builtins(sums)))
         publish_folder(staging, workspace / "snapshots" / f"{number:04}")
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(staging)
         raise
-    _rotate(workspace, [old[0].folder] if last and 0 <= time.time() - last.made < SAME_SESSION else [])
+    _rotate(workspace, [old[0].folder] if same else [])
     return True
 
 
@@ -139,6 +143,8 @@ def sums_of(workspace: Path, known: dict[str, Sum]) -> dict[str, Sum]:
         elif stat.S_ISREG(status.st_mode) and name != "runs/current":  # that one changes with every choice
             old = known.get(name)
             if old is None or (old.size, old.modified) != (status.st_size, status.st_mtime_ns):
-                old = Sum(status.st_size, status.st_mtime_ns, sha256(workspace / name))
-            found[name] = old
+                with contextlib.suppress(OSError):  # what cannot be read is named by the doctor
+                    found[name] = Sum(status.st_size, status.st_mtime_ns, sha256(workspace / name))
+            else:
+                found[name] = old
     return found

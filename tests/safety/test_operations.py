@@ -14,7 +14,7 @@ from tests.safety.disk import Disk, on
 from tests.safety.sizes import report, rng, size
 from tui.session import STATES, Session
 
-EVENING = 250
+EVENING = 150
 """Operations on one workspace."""
 DEEDS = (
     *("write", "change", "delete", "import_", "sample", "accept", "accept", "edit", "reject", "skip", "undo", "undo", "undo"),
