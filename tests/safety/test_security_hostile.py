@@ -108,7 +108,7 @@ def leaf(terminal):
         page = names_on(terminal.screen)
         terminal.press("\x1b[6~")
         with contextlib.suppress(AssertionError):  # on the last page nothing changes
-            terminal.wait(lambda: names_on(terminal.screen) != page, 5)
+            terminal.wait(lambda page=page: names_on(terminal.screen) != page, 5)
         terminal.drain()
         seen |= page | names_on(terminal.screen)
     return seen
@@ -186,7 +186,9 @@ def cli(*words, pipe=False, **environment):
     own = {"PYTHONPATH": str(ROOT), **environment}
     if pipe:
         program = f"{WITH_FAKE}\nfrom tui.launcher import main; main()"
-        done = subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, check=False, env={**os.environ, **own})
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, words)], capture_output=True, check=False, env={**os.environ, **own}
+        )
         return done.stdout.decode(), done.stderr.decode()
     with Terminal(*words, code=WITH_FAKE, columns=250, rows=60, **own) as terminal:
         terminal.wait_end()
