@@ -56,6 +56,8 @@ class Sample(Command, frozen=True, tag="sample"):
     """The examples' texts, which may not be copied; None: as in the command before."""
     free: list[str] = []
     """Texts that may be copied: attribute values, what the person typed."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, for guidance."""
 
 
 class Train(Command, frozen=True, tag="train"):

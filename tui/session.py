@@ -427,16 +427,18 @@ class Session:
             seeds = list(range(start, min(start + settings.batch, first + count)))
             examples = list(self.store.examples.values())
             drawn = self.task.draw(fixed, [example.fields for example in examples], seeds)
-            shown = few_shot(self.task, examples, settings.few_shot, start) if name == BASE else []
+            shown = few_shot(self.task, examples, settings.few_shot if name == BASE else settings.shown, start)
+            guided = settings.guidance > 0 and name != BASE and any(drawn)
             batch = Batch(
                 new_uid(), name, [shown + self.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
                 self.settings.model.base, loaded.fingerprint, self.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}),
+                [shown + self.task.segments({}) for _ in drawn] if guided else [],
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
             recorded = False
-            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free):
+            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free, batch.without):
                 if not isinstance(event, Arrived):
                     yield event
                     continue
@@ -484,7 +486,7 @@ class Session:
         folder = self.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
         texts = self.store.texts_at(batch.examples_at)
-        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free):
+        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free, batch.without):
             if isinstance(event, Arrived) and event.index == candidate.index:
                 return clean(event.text).strip()
         raise FlavorError("The candidate could not be sampled again.", kind="fault")
