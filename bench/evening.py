@@ -232,6 +232,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=24, help="candidates a round")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the workspace of --task stays there")
     parser.add_argument("--out", type=Path, help="the JSON file of --task, or the folder of --table")
     parser.add_argument("--tools", nargs="+", choices=peers.RECIPES, default=list(peers.RECIPES))
     parser.add_argument("--budget", type=float, default=300, help="seconds of training for each peer")
@@ -246,7 +247,8 @@ def main() -> None:
     else:
         out = args.out or Path(f"evening-{args.task}-{args.seed}.json")
         with tempfile.TemporaryDirectory() as scratch:
-            results.write(out, asyncio.run(evening(Path(scratch) / "evening", args.task, args.rounds, args.seed, args.count)))
+            at = args.keep or Path(scratch) / "evening"
+            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count)))
         print(out)
 
 

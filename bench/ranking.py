@@ -1,83 +1,173 @@
-"""What the ranking is worth without a person: real candidates, decided by the bench's judge, and the accept rate at the top of the order.
+"""What the ranking is worth without a person: evenings that the bench's judge decided, put in order again, round by round.
 
-`python -m bench.ranking --task checks --seed 1 --out FOLDER` plays in a workspace that stays; run again, it goes on where it stopped.
-`python -m bench.ranking --table FOLDER...` prints what the order was worth there.
+`python -m bench.ranking [FILE...]` prints the accept rate at the top of the order against that of no order, from decisions recorded in
+`bench/decided`; `python -m bench.ranking --record WORKSPACE FILE` records those of another evening (`bench.evening --keep`).
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import time
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench import cases
-from bench.cases import Case, Try
-from core import config
-from dataset.rows import Candidate
-from tui.session import Session
+import msgspec
 
-COUNT = 24
-"""Candidates a round."""
-ROUNDS = 4
-EPOCHS = 4
-YOUNGER = 2
-"""Rounds that come from an epoch earlier than the last: the predictor then meets a checkpoint that it has not learned from."""
+from core.ranking.order import Item, Placed, arrange
+from core.ranking.predictor import Predictor
+from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
+from core.text import words
+from dataset.store import Store
+from tui.ranking import LATELY
 
-
-async def play(folder: Path, case: Case, seed: int, budget: float) -> None:
-    """Train on all rows, then sample and decide in the order of arrival; stop when `budget` seconds are over, or all is done."""
-    end = time.monotonic() + budget
-    if not (folder / config.FILE).exists():
-        config.create(folder, case.task)
-    with Session(folder) as session:
-        if not session.store.examples:
-            rows = [*case.written, *case.held_out]
-            session.import_rows(rows, "written", [f"bench{number:03}" for number in range(1, len(rows) + 1)])
-        for uid in list(session.store.pending):  # of a batch that was not finished
-            session.decide(uid, "skip")
-        async for _ in session.start_worker():
-            pass
-        try:
-            while time.monotonic() < end and (done := decided(session)) < ROUNDS * COUNT:
-                made = [info.name for run in session.registry.runs() if run.status == "done" for info in run.checkpoints]
-                if not made:
-                    async for _ in session.retrain(session.plan(epochs=EPOCHS, seed=seed)):
-                        pass
-                else:
-                    await sample(session, case, 10_000 * seed + done, made[-2 if done < YOUNGER * COUNT else -1])
-        finally:
-            await session.stop_worker()
+HERE = Path(__file__).parent / "decided"
+COUNT, FIRST = 24, 8
+REPEATS = 40
+"""Orders of each round, by other ids: ids draw the random slots."""
+RESAMPLES = 2000
+TO_REACH = 1.25
 
 
-def decided(session: Session) -> int:
-    """Candidates accepted or rejected so far."""
-    return sum(decision.verdict != "skip" for decision in session.store.decisions.values())
+class Decided(msgspec.Struct, frozen=True):
+    """A candidate that was decided, and what cannot be told from its text."""
+
+    text: str
+    fields: dict[str, str]
+    flags: list[str]
+    finish: str
+    copied: int
+    own: float
+    weakest: float
+    checkpoint: str
+    kept: bool
 
 
-async def sample(session: Session, case: Case, seed: int, checkpoint: str) -> None:
-    """One round, judged against the examples as they are, in the order of arrival."""
-    cut = cases.token_ends()
-    most = 2 * max(len(cut(text)) for text, _ in case.written)
-    options = {"seed": seed, "checkpoint": checkpoint, "max_tokens": most, "batch": COUNT}
-    made = [event async for event in session.sample(COUNT, {}, **options) if isinstance(event, Candidate)]
-    free = session.store.batches[made[0].batch].free
-    tries = [Try(c.text, c.fields, c.finish == "stop" and "began a new heading" not in c.flags, free) for c in made]
-    judged = cases.assess(case, tries, list(session.store.texts().values()), cut)
-    for candidate, verdict in zip(made, judged, strict=True):
-        session.decide(candidate.uid, "reject" if verdict.failed else "accept")
-    good = sum(not verdict.failed for verdict in judged)
-    print(f"{checkpoint}: {good} of {COUNT} accepted, {decided(session)} decided", flush=True)
+class Evening(msgspec.Struct, frozen=True):
+    """The rows that were there at first, and the decisions in their order."""
+
+    written: list[str]
+    decided: list[Decided]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Kept ones of `COUNT`, and of the first `FIRST` in the order: with its slots, and with every slot a ranked one; means over `REPEATS`."""
+
+    checkpoint: str
+    kept: int
+    first: float
+    bare: float
+    learned: bool
+
+    @property
+    def by_chance(self) -> float:
+        return self.kept * FIRST / COUNT
+
+
+def record(workspace: Path) -> Evening:
+    """An evening from the journal of the workspace in which it was played."""
+    store = Store(workspace, read_only=True)
+    at = {name: place for place, name in enumerate(NAMES)}
+    found = []
+    for decision in store.decisions.values():
+        candidate = store.candidates[decision.candidate]
+        if decision.verdict != "skip" and len(candidate.signs) == len(NAMES):
+            copied, own, weakest = (candidate.signs[at[name]] for name in ("copied", "own", "weakest"))
+            found.append(
+                Decided(
+                    candidate.text, candidate.fields, candidate.flags, candidate.finish, int(copied), own, weakest,
+                    candidate.checkpoint, decision.verdict != "reject",
+                )
+            )  # fmt: skip
+    return Evening([e.text for e in store.examples.values() if e.origin in ("written", "imported")], found)
+
+
+def rounds(evening: Evening) -> Iterator[Round]:
+    """Each round ordered by what was decided in those before it."""
+    rng = random.Random(0)
+    examples, past, shown = list(evening.written), [], []
+    for start in range(0, len(evening.decided) - COUNT + 1, COUNT):
+        part = evening.decided[start : start + COUNT]
+        habits = Habits(examples)
+        known = [_known(each, habits) for each in part]
+        contents = [content(each.words, habits.form) for each in known]
+        predictor = Predictor(past)
+        kept = sum(each.kept for each in part)
+        tops = [[0, 0] for _ in range(REPEATS)]
+        for top in tops:
+            items = [Item(f"{rng.random()}", each, own) for each, own in zip(known, contents, strict=True)]
+            good = {item.uid for item, each in zip(items, part, strict=True) if each.kept}
+            top[0] = sum(place.uid in good for place in arrange(items, predictor, shown[-LATELY:], 0)[:FIRST])
+            top[1] = sum(place.uid in good for place in _bare(items, predictor, shown[-LATELY:])[:FIRST])
+        first, bare = (sum(column) / REPEATS for column in zip(*tops, strict=True))
+        yield Round(part[0].checkpoint, kept, first, bare, predictor.learned)
+        past += [(each, decided.kept) for each, decided in zip(known, part, strict=True)]
+        shown += contents
+        examples += [decided.text for decided in part if decided.kept]
+
+
+def _known(of: Decided, habits: Habits) -> Known:
+    arrival = Arrival(of.text, of.fields, of.flags, of.finish, of.copied, of.own, of.weakest)
+    return Known(signs(arrival, habits), frozenset(words(of.text)), asked_for(of.fields))
+
+
+def _bare(items: Sequence[Item], predictor: Predictor, shown: Sequence[frozenset[str]]) -> list[Placed]:
+    """The order without its slots for learning, novelty and chance: what these cost."""
+    return arrange(items, predictor, shown, 0, slots=("ranked",))
+
+
+def ratio(found: Sequence[Round], bare: bool = False) -> tuple[float, float, float]:
+    """How many times as many are kept at the top as by chance, with its nine-in-ten interval from resampled rounds."""
+
+    def once(some: Iterable[Round]) -> float:
+        some = list(some)
+        by_chance = sum(each.by_chance for each in some)
+        return sum(each.bare if bare else each.first for each in some) / by_chance if by_chance else 1.0
+
+    rng = random.Random(0)
+    drawn = sorted(once(rng.choices(found, k=len(found))) for _ in range(RESAMPLES))
+    return once(found), drawn[RESAMPLES // 20], drawn[-1 - RESAMPLES // 20]
+
+
+def table(paths: Sequence[Path]) -> str:
+    """Every round, and the sums."""
+    lines = [
+        "| evening | round | checkpoint | kept of 24 | of 8 by chance | of the first 8 | without other slots | by |",
+        "|---|" + "---|" * 7,
+    ]
+    found: list[Round] = []
+    for path in paths:
+        for number, each in enumerate(rounds(msgspec.json.decode(path.read_bytes(), type=Evening)), 1):
+            found.append(each)
+            lines.append(
+                f"| {path.stem} | {number} | {each.checkpoint} | {each.kept} | {each.by_chance:.1f} | {each.first:.1f} | {each.bare:.1f} "
+                f"| {'decisions' if each.learned else 'gauges'} |"
+            )
+    lines.append("")
+    for name, some in (
+        ("learned from decisions", [each for each in found if each.learned]),
+        ("by gauges alone", [each for each in found if not each.learned]),
+        ("all rounds", found),
+    ):
+        if some:
+            best, low, high = ratio(some)
+            bare = ratio(some, bare=True)[0]
+            lines.append(
+                f"{name}: {best:.2f} times as many as by chance ({low:.2f} to {high:.2f}) in {len(some)} rounds; {bare:.2f} without other slots"
+            )
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=cases.SOURCES, default="checks")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--budget", type=float, default=200, help="seconds after which no other step is begun")
+    parser.add_argument("files", nargs="*", type=Path, default=sorted(HERE.glob("*.json")))
+    parser.add_argument("--record", nargs=2, type=Path, metavar=("WORKSPACE", "FILE"))
     args = parser.parse_args()
-    asyncio.run(play(args.out, cases.load(args.task), args.seed, args.budget))
+    if args.record:
+        args.record[1].write_bytes(msgspec.json.encode(record(args.record[0])))
+    else:
+        print(table(args.files))
 
 
 if __name__ == "__main__":

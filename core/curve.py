@@ -44,7 +44,7 @@ class LearningCurve:
         return [place for place in places if self._fits[place]]
 
     def run(self) -> Iterator[Event | None]:
-        """A `Curving` before the first point, after every epoch and every point; None between the parts of a step. Ends with `Curved`.
+        """A `Curving` before the first point, after every measurement and every point; None between the parts of a step. Ends with `Curved`.
 
         A point is passed over where it would not fit into the time that is left: then cheaper ones have their turn. The first is begun
         in any case: what is known of the speed before it is a guess.
@@ -87,6 +87,11 @@ class LearningCurve:
         """
         return math.ceil(self._command.training.epochs * max(1.0, ROWS / size))
 
+    @staticmethod
+    def _every(size: int) -> int:
+        """Epochs from one measurement to the next: about as many steps for every size. The lowest of many is lower than that of few."""
+        return max(1, round(ROWS / size))
+
     def _work(self, wanted: Wanted) -> float:
         """The tokens of a point, trained or measured, where it does not stop early."""
         learned = self._kept(wanted.learn)
@@ -94,7 +99,8 @@ class LearningCurve:
             return 0.0
         sizes = [len(self._rows[place].ids) for place in learned]
         probed = sum(sizes) / len(sizes) * min(PROBED, len(sizes)) + sum(len(self._rows[place].ids) for place in self._kept(wanted.held))
-        return self._epochs(len(sizes)) * (sum(sizes) + MEASURING * probed)
+        epochs = self._epochs(len(sizes))
+        return epochs * sum(sizes) + math.ceil(epochs / self._every(len(sizes))) * MEASURING * probed
 
     def _cost(self, wanted: Wanted) -> float:
         """Seconds, by estimate."""
@@ -126,8 +132,8 @@ class LearningCurve:
     # -- a point -------------------------------------------------------------------------------------------------------
 
     def _point(self, wanted: Wanted) -> Generator[Point | int | None, None, None]:
-        """Train and stop as a run does, and measure the epoch of the lowest loss. Yields None while working, the number of each finished epoch, and
-        last the point; no point where every row is too long."""
+        """Train and stop as a run does, and measure the epoch of the lowest loss. Yields None while working, the number of each measured epoch,
+        and last the point; no point where every row is too long."""
         command, model = self._command, self._base.model
         learned = self._kept(wanted.learn)
         held = [self._rows[place] for place in self._kept(wanted.held)]
@@ -138,24 +144,24 @@ class LearningCurve:
         probe = Probe(self._base, self._forms, held, [self._rows[place] for place in learned])
         self._forms.fresh_adapter(seed)
         self._forms.train()
-        watch, found = Watch(), list[list[RowMeasure]]()
-        epochs = self._epochs(len(learned))
+        watch, found = Watch(), dict[int, list[RowMeasure]]()
+        epochs, every = self._epochs(len(learned)), self._every(len(learned))
         loop = train(
             model, self._forms.parameters(), curriculum, command.training, epochs=epochs, peak=command.training.learning_rate, seed=seed
         )
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
-                if not isinstance(event, EpochDone):
+                if not isinstance(event, EpochDone) or (event.epoch % every and event.epoch < epochs):
                     yield None
                     continue
                 gauges = yield from probe.gauges()
-                found.append(probe.held)
+                found[event.epoch] = probe.held
                 yield event.epoch
                 enough = watch.add(Baked(event.epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out))
                 if enough and command.training.stop_early:
                     break
                 model.train()
         # The lowest loss, where a run takes a later one that is nearly as low: a matter of form, which would be noise here.
-        best = min(found, key=mean)
-        losses = {row.row: (row.total, row.tokens) for row in best}
-        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), found.index(best) + 1, losses, 0.0)
+        best = min(found, key=lambda epoch: mean(found[epoch]))
+        losses = {row.row: (row.total, row.tokens) for row in found[best]}
+        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), best, losses, 0.0)

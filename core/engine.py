@@ -361,8 +361,6 @@ class Engine:
         self._adapter = ""
         if spec.parent is None:
             forms.fresh_adapter(spec.seed)
-        elif spec.shrink < 1:
-            forms.shrink_adapter(spec.shrink)
         yield from run.run(number, began)
 
     def _save(self, folder: Path, name: str, event: EpochDone, spec: RunSpec, gauges: Gauges, seen: float) -> None:

@@ -52,10 +52,10 @@ def read_note(path: Path) -> Note | None:
 
 
 def _holder(path: Path) -> Note:
-    """Who holds a lock that is taken. In its first instant that still names the one before, who is dead: then look again."""
+    """Who holds a lock that is taken. In its first instant the note still names the one before, who is dead, or nobody: look again then."""
     for _ in range(20):
         note = read_note(path) or Note()
-        if note.host != socket.gethostname()[:100] or _alive(note.pid):
+        if note.pid and (note.host != socket.gethostname()[:100] or _alive(note.pid)):
             return note
         time.sleep(0.01)
     return Note()
@@ -115,7 +115,10 @@ class Lock:
         write_all(self._handle, line.ljust(LENGTH) + b"\n")  # one write over what stood there, never a truncation
 
     def release(self) -> None:
-        """Let go of it; the note stays, for its number."""
+        """Let go of it; the note stays, for its number, but names nobody any more: who comes next is not taken for us."""
         if self._handle is not None:
+            self._mine = msgspec.structs.replace(self._mine, pid=0)
+            with contextlib.suppress(OSError):
+                self._write()
             os.close(self._handle)
             self._handle = None

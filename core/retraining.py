@@ -113,6 +113,8 @@ class Retraining:
             seconds=time.perf_counter() - began, gauges=gauges, base_loss=base_loss,
         )  # fmt: skip
         watch = self._watch(_baked(0, gauges))
+        if spec.parent and spec.shrink < 1:
+            self._forms.shrink_adapter(spec.shrink)  # only now: epoch 0 is the parent as it is
         tokens = steps = 0
         stopped, spent, mark = "", 0.0, time.perf_counter()
         self._forms.train()

@@ -72,9 +72,10 @@ def test_the_loop_by_commands(tmp_path):
     assert trained["checkpoint"] == "0001/epoch-01" == Registry(there).current()
     start, end = (epoch["held_out_loss"] for epoch in trained["epochs"])
     assert end < start
-    *after, _ = command("generate", there, "-n", 2, "--seed", 7)
+    *after, _ = command("generate", there, "-n", 2, "--seed", 7, "--ranked")
     assert {c["checkpoint"] for c in after} == {"0001/epoch-01"}
-    assert after[0]["text"] != before[0]["text"]
+    assert not {c["text"] for c in after} & {c["text"] for c in before}
+    assert {c["slot"] for c in after} <= {"gauges", "random"} and all(c["p_accept"] is None for c in after)
     tuned = command("evaluate", there, unseen)[-1]
     base = command("evaluate", there, unseen, "--checkpoint", "base")[-1]
     assert tuned["rows"] == base["rows"] == 4 and tuned["tokens"] == base["tokens"]
@@ -101,7 +102,7 @@ async def test_one_worker_samples_trains_and_tops_up(tmp_path):
 
             session.write_example("The Odd of Mere sail in teacups and are never late.", {})
             plan = session.plan()
-            assert (plan.spec.parent, plan.spec.new_rows, plan.steps) == ("0001/epoch-01", 1, 3)
+            assert (plan.spec.parent, plan.spec.new_rows, plan.steps) == ("0001/epoch-01", 1, 6)
             with contextlib.suppress(asyncio.CancelledError):
                 async with asyncio.timeout(120):
                     events = session.retrain(plan)
@@ -113,7 +114,7 @@ async def test_one_worker_samples_trains_and_tops_up(tmp_path):
             assert await session.reproduce(made[1].uid) == made[1].text
             assert session.registry.run("0002").status == "cancelled"
             topped = [event async for event in session.retrain(session.plan())][-1]
-            assert topped.checkpoint == "0003/epoch-01" == session.registry.current()
+            assert topped.checkpoint.startswith("0003/epoch-") and topped.checkpoint == session.registry.current()
             last = [event async for event in session.sample(1, {})][-1]
             assert isinstance(last, Sampled) and session.worker.pid == pid
         finally:

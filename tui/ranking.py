@@ -34,6 +34,7 @@ class Ranking:
         self._places: dict[str, Placed] = {}
         self._held: Placed | None = None
         self._learned: tuple[tuple[int, str], Predictor] | None = None
+        self._gained: tuple[tuple[int, str], Gain] | None = None
         self._ordered: tuple[object, list[Candidate]] | None = None
 
     # -- what is known of a candidate ----------------------------------------------------------------------------------
@@ -74,12 +75,15 @@ class Ranking:
     # -- the order -----------------------------------------------------------------------------------------------------
 
     @property
+    def _last(self) -> tuple[int, str]:
+        """Changes with every decision."""
+        return len(self._store.decisions), next(reversed(self._store.decisions), "")
+
+    @property
     def predictor(self) -> Predictor:
         """What the decisions teach, the latest of them; made anew after each."""
-        decisions = self._store.decisions
-        last = next(reversed(decisions), "")
-        if self._learned is None or self._learned[0] != (len(decisions), last):
-            self._learned = ((len(decisions), last), Predictor(self._decided()))
+        if self._learned is None or self._learned[0] != self._last:
+            self._learned = (self._last, Predictor(self._decided()))
         return self._learned[1]
 
     def _decided(self) -> list[Decided]:
@@ -146,8 +150,10 @@ class Ranking:
 
     def gain(self) -> Gain:
         """Ranked against random, of the decisions made while there was something learned."""
-        decisions = self._store.decisions.values()
-        return gain((d.slot, d.verdict in KEPT) for d in decisions if d.verdict != "skip" and d.predicted is not None)
+        if self._gained is None or self._gained[0] != self._last:
+            told = (d for d in self._store.decisions.values() if d.verdict != "skip" and d.predicted is not None)
+            self._gained = (self._last, gain((decision.slot, decision.verdict in KEPT) for decision in told))
+        return self._gained[1]
 
     def why(self, uid: str) -> str:
         """Why a candidate is where it is, in a few words; empty where the ranking did not put it there."""
@@ -165,16 +171,16 @@ class Ranking:
 
     def report(self) -> dict[str, object]:
         """The same as `state`, for machines; null where there is too little to tell."""
-        gain = self.gain()
+        told = self.gain()
         return {
             "learned": self.predictor.learned,
             **{
                 name: {"kept": share.kept, "decided": share.decided, "low": round(share.low, 3), "high": round(share.high, 3)}
-                for name, share in (("ranked", gain.ranked), ("random", gain.random))
+                for name, share in (("ranked", told.ranked), ("random", told.random))
             },
-            "ratio": gain.ratio and round(gain.ratio, 2),
-            "ratio_low": round(gain.low, 2) if gain.ratio else None,
-            "ratio_high": round(gain.high, 2) if gain.ratio else None,
+            "ratio": round(told.ratio, 2) if told.ratio else None,
+            "ratio_low": round(told.low, 2) if told.ratio else None,
+            "ratio_high": round(told.high, 2) if told.ratio else None,
         }
 
     def state(self) -> str:

@@ -115,11 +115,11 @@ class Tasting:
         """The losses of a run's ancestors, as if on the rows that are held out now.
 
         A run's first loss is its parent's, measured again; the parent's older losses are scaled by what that changed, so that the
-        course goes on without a step. None where the parent was changed at the start.
+        course goes on without a step.
         """
         parent = run.spec.parent if run.spec else None
         above = parent.split("/")[0] if parent else ""
-        if not run.spec or not parent or run.spec.shrink != 1 or above not in runs or above >= run.name:
+        if not run.spec or not parent or above not in runs or above >= run.name:
             return ()
         before = self._course(parent, runs).points
         places = [place for place, (name, _) in enumerate(before) if name == parent]

@@ -25,7 +25,7 @@ def repeats(text: str, size: int = 4) -> int:
 def flags(text: str, finish: str, lengths: Sequence[int] = (), cut_at_heading: bool = False) -> list[str]:
     """What is suspicious about a candidate, in words; empty when nothing is.
 
-    `finish` is stop or length, `lengths` are the examples' lengths in words. Flags are shown on the card, never used to hide it.
+    `finish` is stop or length, `lengths` are the examples' lengths in words. Flags are shown on the card, and put it further back.
     """
     found = []
     count = len(words(text))

@@ -31,9 +31,7 @@ class Leaning:
         usual = (self._totals[1] - without[0] + 1) / (sum(self._totals) - weight + 2)
         good, bad = DOUBT * usual, DOUBT * (1 - usual)
         level = math.log(good / bad)
-        total = 0.0
-        for word in found:
-            yes, no = self._kept.get(word, 0.0) - without[0], self._rejected.get(word, 0.0) - without[1]
-            if yes > 0 or no > 0:
-                total += math.log((max(yes, 0.0) + good) / (max(no, 0.0) + bad)) - level
+        kept_less, rejected_less = good - without[0], bad - without[1]
+        logs = [math.log((self._kept.get(word, 0.0) + kept_less) / (self._rejected.get(word, 0.0) + rejected_less)) for word in found]
+        total = sum(logs) - len(logs) * level
         return total / math.sqrt(max(1, len(found)))

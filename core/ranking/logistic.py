@@ -9,7 +9,7 @@ from operator import mul
 
 STEPS = 12
 """Newton steps at most; five are usual."""
-CLOSE = 1e-5
+CLOSE = 1e-4
 """A step this small is the last."""
 LEAST_CURVATURE = 1e-6
 

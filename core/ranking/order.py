@@ -42,19 +42,26 @@ def in_lane(uid: str) -> bool:
     return hashlib.sha256(uid.encode()).digest()[0] % LANE == 0
 
 
-def arrange(items: Sequence[Item], predictor: Predictor, shown: Sequence[frozenset[str]], start: int) -> list[Placed]:
+def arrange(
+    items: Sequence[Item],
+    predictor: Predictor,
+    shown: Sequence[frozenset[str]],
+    start: int,
+    slots: Sequence[Slot] = SLOTS,
+) -> list[Placed]:
     """All items, best first. `shown` are the words of what was shown lately, `start` is the number of decisions made so far.
 
-    The lane's items keep the order in which they are given; the rest is chosen greedily, slot by slot.
+    The lane's items keep the order in which they are given; the rest is chosen greedily, slot by slot. Without random slots there is no lane.
     """
-    lane = [item for item in items if in_lane(item.uid)]
-    rest = [item for item in items if not in_lane(item.uid)]
+    apart = {item.uid for item in items if "random" in slots and in_lane(item.uid)}
+    lane = [item for item in items if item.uid in apart]
+    rest = [item for item in items if item.uid not in apart]
     chance = {item.uid: predictor.chance(item.known) for item in items}
     nearest = NAMES.index("nearest")
     alike = {item.uid: max([item.known.signs[nearest], *(likeness(item.content, other) for other in shown)]) for item in items}
     placed: list[Placed] = []
     for position in range(start, start + len(items)):
-        slot = SLOTS[position % len(SLOTS)]
+        slot = slots[position % len(slots)]
         if lane and (slot == "random" or not rest):
             slot, chosen = "random", lane.pop(0)
         else:

@@ -12,7 +12,7 @@ from core.ranking.signs import NAMES, Known
 
 LEAST = 8
 """Kept and rejected candidates, of each, that are needed to learn from (the few-shot size of SetFit, Tunstall et al. 2209.11055)."""
-MOST = 192
+MOST = 128
 """Decisions that are learned from, the latest."""
 HALF_LIFE = 64
 """Decisions after which one counts half: taste moves, and so do checkpoints."""

@@ -89,6 +89,7 @@ def test_few_rows_may_take_the_steps_of_many(engine, monkeypatch):
     base, forms, _ = engine._ready()
     measuring = module.LearningCurve(base, forms, command(SMALL, LARGE))
     assert [measuring._epochs(size) for size in (4, 10, 32, 50)] == [8, 4, 1, 1]
+    assert [measuring._every(size) for size in (4, 10, 16, 32, 50)] == [8, 3, 2, 1, 1]  # measured as often
 
 
 def test_what_does_not_fit_is_passed_over(engine, clock):

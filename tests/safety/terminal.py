@@ -70,7 +70,7 @@ class Screen:
             if char == "\r":
                 self.x = 0
             elif char == "\n":
-                self.y = min(self.y + 1, self.rows - 1)
+                self._down()
             elif char == "\x07":
                 pass
             elif has_controls(char):
@@ -81,10 +81,19 @@ class Screen:
                     if 0 < self.x <= self.columns:
                         self.lines[self.y][self.x - 1] += char
                     continue
+                if self.x + width > self.columns and self.modes[7]:
+                    self.x = 0
+                    self._down()
                 for cell in range(width):
                     if self.x < self.columns:
                         self.lines[self.y][self.x] = char if not cell else ""
                         self.x += 1
+
+    def _down(self) -> None:
+        self.y += 1
+        if self.y == self.rows:
+            self.y -= 1
+            self.lines = [*self.lines[1:], [" "] * self.columns]
 
     def _obey(self, parameters: str, final: str, whole: str) -> None:
         numbers = [int(part) for part in re.findall(r"\d+", parameters)]
@@ -174,6 +183,11 @@ class Terminal:
         """Take all that was written before now."""
         while self.read(0.05):
             pass
+
+    def settle(self) -> None:
+        """Wait until something came, and then nothing more."""
+        self.read(1)
+        self.drain()
 
     def press(self, keys: str) -> None:
         os.write(self.fd, keys.encode())

@@ -1,0 +1,30 @@
+"""The ranking's bench: it sees an order that helps, and none where there is nothing to be learned."""
+
+import random
+
+from bench.ranking import COUNT, Decided, Evening, ratio, rounds
+
+
+def evening(kept):
+    """Four rounds of texts with a lamp or mud in them; `kept` decides."""
+    rng = random.Random(3)
+    made = []
+    for number in range(4 * COUNT):
+        lamp = rng.random() < 0.4
+        text = f"The {'lamp' if lamp else 'mud'} of keeper number {number} is {rng.choice(['warm', 'cold', 'old'])}."
+        made.append(Decided(text, {}, [], "stop", 0, -1.0, -2.0, "base", kept(lamp, rng)))
+    return Evening(["The lamp of Sarn is warm.", "The mud of Gull Point is cold.", "The keeper of Mere is old."], made)
+
+
+def test_a_taste_is_learned():
+    found = list(rounds(evening(lambda lamp, rng: lamp)))
+    assert [each.learned for each in found] == [False, True, True, True]
+    best, low, _ = ratio(found[1:])
+    assert best > 1.4 and low > 1.25
+    assert ratio(found[1:], bare=True)[0] >= best
+
+
+def test_chance_is_not_learned():
+    """The planted fault: decisions that nothing foretells."""
+    best, low, high = ratio(list(rounds(evening(lambda lamp, rng: rng.random() < 0.4)))[1:])
+    assert low < 1.15 and 0.7 < best < 1.3 and high > low
