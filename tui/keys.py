@@ -1,4 +1,4 @@
-"""Every key of every screen, in one table: what the bindings, the footer, the palette and `[keys]` in flavor.toml are made from."""
+"""Every key of every screen, in one table: what the bindings, the footer, the help and `[keys]` in flavor.toml are made from."""
 
 from __future__ import annotations
 
