@@ -15,6 +15,9 @@ from core.errors import FlavorError
 from core.text import clean, short, to_json
 from tui.say import complain
 
+FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
+"""What `import` reads; the parser names them without loading what reads them."""
+
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
@@ -53,8 +56,19 @@ def parser() -> Parser:
     new.add_argument("--field", action="append", default=[], metavar="NAME=KIND", help="an attribute: text, scale, or choice:one,two,three")
     new.add_argument("--template", metavar="NAME", help="alien-empires, skill-checks or image-prompts")
     new.add_argument("--base", default="starter", metavar="MODEL", help="starter, a hub id, a folder or a .gguf file")
-    imported = add("import", "add examples from .jsonl, .csv, .md or .txt files, all or nothing")
-    imported.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    imported = add("import", "add examples from files, folders, the hub or standard input, all or nothing")
+    imported.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="a file, a folder, hf://datasets/OWNER/NAME, or - for standard input"
+    )
+    imported.add_argument("--format", choices=FORMS, help="what it is, whatever its ending says")
+    imported.add_argument("--text", default="", metavar="COLUMN", help="where the text stands (default: by name)")
+    imported.add_argument(
+        "--field", action="append", default=[], metavar="NAME=COLUMN", help="where an attribute stands (default: by name)"
+    )
+    imported.add_argument("--split", default="", metavar="NAME", help="of a dataset with several: only this one")
+    imported.add_argument("--mark", default="", metavar="LINE", help="the line between plain texts (default: --- or ***, else blank lines)")
+    imported.add_argument("--skip-duplicates", action="store_true", help="leave near-duplicates out: of examples, and of each other")
+    imported.add_argument("--dry-run", action="store_true", help="show counts, first rows, faults and near-duplicates; import nothing")
     generate = add("generate", "sample candidates from the active checkpoint")
     generate.add_argument("-n", type=int, default=8, metavar="N", dest="count")
     generate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="fix an attribute; the rest are drawn")
@@ -125,7 +139,10 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "new":
             return commands.new(workspace, args.heading, args.field, args.template, args.base)
         case "import":
-            return commands.import_(workspace, args.files)
+            from tui import importing
+
+            choice = {"text": args.text, "form": args.format or "", "mark": args.mark, "split": args.split}
+            return importing.import_(workspace, args.sources, choice, args.field, args.dry_run, args.skip_duplicates)
         case "generate":
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}

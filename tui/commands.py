@@ -123,14 +123,6 @@ async def new(workspace: Path, heading: str | None, fields: list[str], template:
     yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}")
 
 
-async def import_(workspace: Path, files: list[Path]) -> Output:
-    with Session(workspace) as session:
-        session.must_write()
-        count = session.import_file(*files)
-        total = len(session.store.examples)
-        yield Line({"imported": count, "examples": total}, f"{count} examples imported, {total} in all. `undo` takes them back.")
-
-
 async def generate(
     workspace: Path,
     count: int,
