@@ -167,7 +167,7 @@ def test_prodigy_keeps_what_was_decided(tmp_path, session):
     task = lambda text, answer, **meta: {"text": text, "meta": meta, "_input_hash": 1, "_task_hash": 2, "answer": answer}  # noqa: E731
     write_json(tmp_path / "x.jsonl", task("Kept soup.", "accept", Mood="Calm"), task("Thrown soup.", "reject"), task("Odd soup.", "ignore"))
     preview = look(session, [str(tmp_path / "x.jsonl")])
-    assert preview.counts() == "1 examples, 1 rejected texts, 1 ignored, as their tool says (Prodigy)"
+    assert preview.counts() == "1 example, 1 rejected text, 1 ignored, as their tool says (Prodigy)"
     bring(session, preview)
     assert [(row.text, row.fields) for row in session.store.examples.values()] == [("Kept soup.", {"Mood": "Calm"})]
     assert [(text, wanted) for _, text, wanted in labelled(session.store, session.task)] == [("Kept soup.", True), ("Thrown soup.", False)]
@@ -215,7 +215,7 @@ def test_near_duplicates_are_shown_and_can_be_left_out(tmp_path, session):
         (1, True, None, False),
         (3, False, 2, True),
     ]
-    assert preview.twins_line(session) == "3 near-duplicates: 2 of examples that are here, 1 of other rows, 2 word for word"
+    assert preview.twins_line(session) == "3 near-duplicates (2 of examples that are here, 1 of other rows, 2 word for word)"
     bring(session, preview, skip_twins=True)
     assert [row.text for row in session.store.examples.values()] == [old, "A pie.", "Something else altogether."]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import FlavorError
 from core.text import clean, clean_line
-from dataset.exporting import write_rows
+from dataset.exporting import table, write_file
 from dataset.importing import read_rows
 from dataset.rows import Example
 from tui.intake import import_files
@@ -17,15 +17,15 @@ TEXT = st.text(min_size=1, max_size=200).map(lambda text: clean(text).strip()).f
 ROWS = st.lists(st.tuples(TEXT, st.sampled_from(["", "Calm", "Grim"]), st.text(max_size=20).map(clean_line)), min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "csv"])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "tsv"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_export_and_import_are_inverse(tmp_path, task, ending, rows):
     path = tmp_path / f"rows.{ending}"
     examples = [
         Example(str(n), text, task.check({"Mood": mood, "Cook": cook}), "written", "now") for n, (text, mood, cook) in enumerate(rows)
     ]
-    assert write_rows(examples, task, path) == len(rows)
+    assert write_file(table(examples, task), path) == len(rows)
     assert read_rows(path, task) == [(e.text, e.fields) for e in examples]
 
 
@@ -35,7 +35,7 @@ def test_the_heading_form(tmp_path, task):
         Example("1", "Two lines.\n\nTwo paragraphs.", {"Mood": "Calm", "Cook": "An owl: retired"}, "written", ""),
         Example("2", "Plain.", {}, "written", ""),
     ]
-    write_rows(examples, task, path)
+    write_file(table(examples, task, "raw"), path)
     assert read_rows(path, task) == [(e.text, e.fields) for e in examples]
 
 

@@ -111,6 +111,15 @@ def parser() -> Parser:
     export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
     export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
     export.add_argument("dest", type=Path, metavar="DEST")
+    export.add_argument(
+        "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
+    )
+    export.add_argument(
+        "--as", choices=["jsonl", "csv", "tsv", "md", "parquet", "folder", "disk"], dest="how",
+        help="of a dataset (default: by DEST's ending; without one a folder with a card). disk: as datasets' save_to_disk",
+    )  # fmt: skip
+    export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
+    export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     add("download", "bring the base model from the hub; nothing else ever uses the network")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
@@ -171,8 +180,14 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.use(workspace, args.checkpoint)
         case "status":
             return commands.status(workspace)
+        case "export" if args.what in ("dataset", "dpo", "kto"):
+            from tui import dataset_export
+
+            folder = args.how == "folder" or (not args.how and not args.dest.suffix)
+            licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
+            return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence)
         case "export":
-            return commands.export(workspace, args.what, args.dest)
+            return commands.export(workspace, args.dest)
         case "download":
             return fetching.download(workspace)
         case "reproduce":

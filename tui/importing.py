@@ -72,7 +72,7 @@ def _data(preview: Preview, session: Session, skip_twins: bool) -> dict[str, Any
 def _shown(preview: Preview, session: Session, skip_twins: bool) -> str:
     said = [preview.counts(skip_twins), *preview.notes(), *(f"  {row}" for row in first_rows(preview))]
     if preview.faults:
-        said += [preview.faults_line(), *(f"  {fault}" for fault in preview.faults[:SHOWN])]
+        said += [preview.faults_line(), *(f"  {preview.fault_line(fault)}" for fault in preview.faults[:SHOWN])]
     if twins := preview.twins_line(session):
         said += [twins, *(f"  {preview.twin_line(twin, session)}" for twin in preview.twins[:SHOWN])]
     return "\n".join([*said, "Nothing was imported: this was a look."])

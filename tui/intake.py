@@ -54,8 +54,8 @@ class Preview:
         rows = self.kept(skip_twins)
         rejected = sum(row.rejected for row in rows)
         kinds = sum((reading.kinds for reading in self.readings), Counter[str]())
-        said = [f"{len(rows) - rejected} examples"]
-        said += [f"{rejected} rejected texts"] if rejected else []
+        said = [f"{len(rows) - rejected} example{'s' * (len(rows) - rejected != 1)}"]
+        said += [f"{rejected} rejected text{'s' * (rejected != 1)}"] if rejected else []
         said += [f"{repaired} of them repaired"] if (repaired := sum(bool(row.before) for row in rows)) else []
         said += [f"{ignored} ignored, as their tool says"] if (ignored := sum(r.ignored for r in self.readings)) else []
         others = [kind for kind in kinds if kind not in ("texts", "columns")]
@@ -65,7 +65,7 @@ class Preview:
         """What the person should know of it, each in a line."""
         said = []
         for reading in self.readings:
-            if reading.taken is not None and (reading.taken.text != "text" or reading.taken.fields):
+            if reading.taken is not None and reading.taken.text and (reading.taken.text != "text" or reading.taken.fields):
                 fields = ", ".join(f"{name} from {short(column, 30)!r}" for name, column in reading.taken.fields.items())
                 said.append(f"text from {short(reading.taken.text, 30)!r}" + (f", {fields}" if fields else ""))
             if reading.unused:
@@ -80,13 +80,21 @@ class Preview:
         most = any(len(reading.faults) >= MAX_FAULTS for reading in self.readings)
         return f"{'at least ' if most else ''}{len(self.faults)} at fault: nothing can be imported"
 
+    def fault_line(self, fault: FlavorError) -> str:
+        """One fault, in a line; without the name of the source where there is only one."""
+        said = f"{fault.message} {fault.hint.removesuffix('Nothing was imported.')}"
+        return clean_line(said.removeprefix(f"{self.readings[0].name}, ") if len(self.readings) == 1 else said)
+
     def twins_line(self, session: Session) -> str:
         """How many near-duplicates there are; empty where there is none."""
         if not self.twins:
             return ""
         there = sum(bool(twin.of) for twin in self.twins)
         same = sum(twin.same for twin in self.twins)
-        return f"{len(self.twins)} near-duplicates: {there} of examples that are here, {len(self.twins) - there} of other rows, {same} word for word"
+        others = len(self.twins) - there
+        parts = [(there, "of examples that are here"), (others, "of other rows"), (same, "word for word")]
+        many = "near-duplicates" if len(self.twins) > 1 else "near-duplicate"
+        return f"{len(self.twins)} {many} ({', '.join(f'{count} {said}' for count, said in parts if count)})"
 
     def twin_line(self, twin: Twin, session: Session) -> str:
         """One near-duplicate, in a line."""

@@ -19,14 +19,14 @@ def _markdown(found: Lines, task: Task) -> Found:
     fields: dict[str, str] = {}
     body = Block()
     for number, line in found:
-        if re.match(r"#(\s|$)", line):
+        if line[:1] == "#" and (len(line) == 1 or line[1].isspace()):
             if start:
                 yield f"line {start}", Ready(body.take(), fields)
             start, section, fields, body = number, "", {}, Block()
         elif not start:
             if line.strip():
                 wrong(f"line {number}: there is no `# Heading` above it.", "Each text stands under its own `# Heading`.")
-        elif match := re.match(r"##\s+(.+)", line):
+        elif line[:2] == "##" and (match := re.match(r"##\s+(.+)", line)):
             section, body = match.group(1).strip(), Block()
         elif section == task.attributes_heading and task.fields:
             name, colon, value = line.partition(":")
