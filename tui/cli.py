@@ -6,9 +6,10 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from core import config
 from core.errors import FlavorError
@@ -20,6 +21,23 @@ FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+    from tui.commands import Output
+
+
+EPILOG = """\
+Without a command the screen opens, on WORKSPACE or on this folder. Every command
+takes --json, and `flavor-tui COMMAND --help` has all its options.
+
+A first evening:
+  flavor-tui demo                                 look around in a copy of the demo
+  flavor-tui new dishes --heading "Tiny Tavern Menu" --field Mood=choice:Calm,Grim
+  flavor-tui import dishes rows.csv --dry-run     look first; then without --dry-run
+  flavor-tui dishes                               write, curate, retrain
+
+It ends with 0 when all went well, 1 when something was refused (one line says what,
+and what to do), 2 when the command was misspelt, 130 after ctrl+c, and 128 + n when
+signal n ended the screen."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,10 +52,14 @@ def parser() -> Parser:
     root = Parser(
         prog="flavor-tui",
         description="Write a few dozen texts, taste what a local 4-bit LoRA makes of them, keep the good ones with one key, retrain with one key.",
-        epilog="flavor-tui [WORKSPACE] opens a workspace (default: this folder). Every command takes --json.",
+        usage="flavor-tui [WORKSPACE] | flavor-tui COMMAND ...",
+        epilog=EPILOG,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=16, width=min(100, shutil.get_terminal_size().columns - 2)
+        ),
         allow_abbrev=False,
     )
-    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="flavor-tui")
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
 
@@ -121,6 +143,8 @@ def parser() -> Parser:
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
     export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     add("download", "bring the base model from the hub; nothing else ever uses the network")
+    completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
     doctor = add("doctor", "check a workspace; without one, say what hardware, versions and models there are", workspace=False)
@@ -190,6 +214,8 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.export(workspace, args.dest)
         case "download":
             return fetching.download(workspace)
+        case "completion":
+            return _completion(args.shell)
         case "reproduce":
             return commands.reproduce(workspace, args.candidate)
         case _ if args.workspace:
@@ -198,6 +224,14 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             raise FlavorError("--bits needs a workspace: its rows are what is measured on.", "flavor-tui doctor WORKSPACE --bits")
         case _:
             return checking.machine()
+
+
+async def _completion(shell: Literal["bash", "zsh", "fish"]) -> Output:
+    from tui.commands import Line
+    from tui.completion import script
+
+    text = script(parser(), shell)
+    yield Line({"shell": shell, "script": text}, text.rstrip("\n"))
 
 
 async def _print(args: argparse.Namespace) -> None:
