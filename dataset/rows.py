@@ -15,6 +15,9 @@ State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"
 Verdict = Literal["accept", "edit", "reject", "skip"]
 
 
+IMPORTED = "imported"
+"""In the place of a checkpoint: a text that another tool wrote, and that was decided there."""
+
 Parsed = tuple[str, dict[str, str]]
 """A text and its fields, as a file holds them."""
 

@@ -58,6 +58,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("search", "slash", "search", "Search in texts and attributes", True),
         Key("filter", "o", "filter", "Show only one origin, or all", True),
         Key("delete", "d", "delete", "Delete the example (undoable)", True),
+        Key("bring_in", "i", "import", "Import examples from files, folders, the hub or the clipboard", True),
         Key("undo_library", "u", "undo", "Take the last change back", True),
         Key("measure", "l", "loss", "Measure the loss of every example with the active checkpoint"),
     ),

@@ -30,6 +30,7 @@ COMMANDS = frozenset(
         "use",
         "status",
         "export",
+        "completion",
         "reproduce",
         "doctor",
         "download",

@@ -237,12 +237,9 @@ class Session:
             raise FlavorError(f"There is no example {uid!r}.", "It may have been deleted; u takes that back.", "missing")
         return self.store.examples[uid]
 
-    def import_file(self, *paths: Path) -> int:
-        """Add all rows of the files as one undoable step, or none of them. Returns their number."""
-        from dataset.importing import read_rows
-
-        rows = [row for path in paths for row in read_rows(path, self.task)]
-        return self.import_rows(rows, f"{len(rows)} imported")
+    def bring(self, put: Tables, note: str) -> None:
+        """Add what was read elsewhere as one undoable step."""
+        self._commit("import", put, note)
 
     def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None) -> int:
         """Add parsed rows as one step. `names` gives them ids of their own."""
@@ -343,7 +340,8 @@ class Session:
         op = self.store.undo()
         if op:
             self._reindex(op.was)
-            self.ranking.taken_back(op)
+            if op.kind == "decide":
+                self.ranking.taken_back(op)
         return op
 
     def status(self) -> dict[str, object]:
