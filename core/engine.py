@@ -26,14 +26,14 @@ from safetensors.torch import save_file
 
 from core import checkpoints, runfiles
 from core.checkpoints import Place
-from core.config import Lora
+from core.config import STARTER_HUB_ID, Lora
 from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
 from core.files import now, read_bytes
 from core.forms import ADAPTER, Forms
-from core.model import STARTER_HUB_ID, Base, load
+from core.model import Base, load
 from core.protocol import (
     Candidate,
     Curve,

@@ -94,9 +94,18 @@ def parser() -> Parser:
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     add("status", "count examples and candidates")
-    export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
-    export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
+    export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
+    export.add_argument(
+        "what",
+        choices=["adapter", "merged", "gguf", "gguf-adapter", "ollama", "dataset", "dpo", "kto"],
+        help="adapter: PEFT; merged: 16 bits; gguf: llama.cpp; ollama: with a Modelfile; dpo, kto: for TRL's trainers",
+    )
     export.add_argument("dest", type=Path, metavar="DEST")
+    export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    export.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
+    export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
+    export.add_argument("--license", default="", metavar="NAME", help="what the adapter's card says, for instance cc-by-4.0")
     add("download", "bring the base model from the hub; nothing else ever uses the network")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
@@ -154,8 +163,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.use(workspace, args.checkpoint)
         case "status":
             return commands.status(workspace)
-        case "export":
+        case "export" if args.what in ("dataset", "dpo", "kto"):
             return commands.export(workspace, args.what, args.dest)
+        case "export":
+            from tui import exporting
+
+            return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
         case "download":
             return fetching.download(workspace)
         case "reproduce":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
@@ -375,26 +374,13 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         )
 
 
-async def export(workspace: Path, what: Literal["adapter", "dataset", "dpo", "kto"], dest: Path) -> Output:
+async def export(workspace: Path, what: Literal["dataset", "dpo", "kto"], dest: Path) -> Output:
     with Session(workspace, read_only=True) as session:
-        if what in ("dpo", "kto"):
+        if what != "dataset":
             count = write_preferences(session.store, session.task, what, dest)
             yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}, for TRL's {what.upper()}Trainer")
             return
-        if what == "dataset":
-            if not session.store.examples:
-                raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
-            count = write_rows(session.store.examples.values(), session.task, dest)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")
-            return
-        name = session.registry.current()
-        folder = session.registry.checkpoint_folder(name)
-        if folder is None:
-            raise FlavorError("The base is active; it has no adapter.", "Retrain, or choose a checkpoint with `use`.", "missing")
-        if dest.exists():
-            raise FlavorError(f"{dest} is there already.", "Choose a new folder.", "exists")
-        try:
-            shutil.copytree(folder, dest)
-        except OSError as error:
-            raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
-        yield Line({"checkpoint": name, "to": str(dest)}, f"{name} in {dest}, for peft's PeftModel.from_pretrained")
+        if not session.store.examples:
+            raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
+        count = write_rows(session.store.examples.values(), session.task, dest)
+        yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")
