@@ -1,4 +1,4 @@
-"""Bring a hub model to this machine: run as a process of its own (`python -m core.download NAME`), the only one that uses the network.
+"""Bring a hub model to this machine: run as a process of its own (`python -m core.download NAME`); it and `core.upload` alone use the network.
 
 Prints one JSON object a line: each file and its size, then what has come, at last `done`, or `error` with a hint. What was begun
 before is resumed. Only safetensors, JSON, text and templates are asked for, never a pickle or code.

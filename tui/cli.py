@@ -106,7 +106,16 @@ def parser() -> Parser:
     export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
     export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
     export.add_argument("--license", default="", metavar="NAME", help="what the adapter's card says, for instance cc-by-4.0")
-    add("download", "bring the base model from the hub; nothing else ever uses the network")
+    push = add("push", "put an adapter or the dataset on the hub, privately; names every file, and asks for the name to be typed")
+    push.add_argument("what", choices=["adapter", "dataset"])
+    push.add_argument("repo", metavar="OWNER/NAME")
+    push.add_argument("--public", action="store_true", help="for everybody to read")
+    push.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing")
+    push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
+    push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    add("download", "bring the base model from the hub")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
     doctor = add("doctor", "check a workspace; without one, say what hardware, versions and models there are", workspace=False)
@@ -169,6 +178,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             from tui import exporting
 
             return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
+        case "push":
+            from tui import pushing
+
+            return pushing.push(
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.checkpoint, args.strength
+            )
         case "download":
             return fetching.download(workspace)
         case "reproduce":

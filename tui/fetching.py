@@ -1,4 +1,4 @@
-"""The download of the base, as the screen and the command line see it: asked for by name, every file named, nothing else on the network."""
+"""The download of the base, as the screen and the command line see it: asked for by name, every file named."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("help", "question_mark,f1", "help", "Show all keys of this screen", True),
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
         Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
-        Key("download", "D", "download the base", "Bring the base model from the hub; nothing else ever uses the network"),
+        Key("download", "D", "download the base", "Bring the base model from the hub"),
         Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),

@@ -33,6 +33,7 @@ COMMANDS = frozenset(
         "reproduce",
         "doctor",
         "download",
+        "push",
     ]
 )
 RESTORE = (
