@@ -92,15 +92,21 @@ class Ours:
 
     def greedy(self, prompt: list[Segment]) -> tuple[list[int], list[float]]:
         """The likeliest tokens, and by how much each is ahead of the second."""
+        import torch
+
         from core.encoding import encode_prompt
 
-        ids = encode_prompt(self.base.tokenizer, prompt)[0]
+        self.engine._use(self.folder)
+        self.forms.train()
+        ids, cache = encode_prompt(self.base.tokenizer, prompt)[0], None
         written: list[int] = []
         ahead: list[float] = []
-        while len(written) < TOKENS and self.base.tokenizer.eos_token_id not in written:
-            best = self.logits(ids + written)[-1].topk(2)
-            written.append(int(best.indices[0]))
-            ahead.append(float(best.values[0] - best.values[1]))
+        with torch.no_grad():
+            while len(written) < TOKENS and self.base.tokenizer.eos_token_id not in written:
+                out = self.base.model(input_ids=torch.tensor([written[-1:] or ids]), past_key_values=cache, use_cache=True)
+                cache, best = out.past_key_values, out.logits[0, -1].float().topk(2)
+                written.append(int(best.indices[0]))
+                ahead.append(float(best.values[0] - best.values[1]))
         return written, ahead
 
 

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from core import calibration
 from core.errors import FlavorError
+from core.fit import CALIBRATED
 from core.locate import Progress, fingerprint, locate
 
 PROBE = (
@@ -103,6 +104,6 @@ def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Prog
     model.requires_grad_(False)
     model.eval()
     mark = fingerprint(folder)
-    if four_bit and calibrate and model.num_parameters() <= calibration.LARGEST:
+    if four_bit and calibrate and model.num_parameters() <= CALIBRATED:
         yield from calibration.calibrated(model, tokenizer, folder, mark)
     yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer))

@@ -70,6 +70,7 @@ class Hub:
             (r"/api/(model|dataset)s/([^/]+/[^/]+)/preupload/main", self.preupload),
             (r"/api/(model|dataset)s/([^/]+/[^/]+)/commit/main", self.commit),
             (r"/api/(model|dataset)s/([^/]+/[^/]+)(?:/revision/\w+)?", self.info),
+            (r"/api/(model|dataset)s/([^/]+/[^/]+)/tree/\w+", self.tree),
             (r"/(datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", self.batch),
             (r"/lfs/(\w+)", self.put),
             (r"/verify", self.verify),
@@ -84,7 +85,7 @@ class Hub:
         return self.say(request, 404, {"error": f"no such path {path}"}, {"X-Error-Code": "RepoNotFound"})
 
     def say(self, request, status, data=None, headers=None):
-        raw = json.dumps(data or {}).encode()
+        raw = json.dumps({} if data is None else data).encode()
         request.send_response(status)
         for name, value in {"Content-Type": "application/json", "Content-Length": str(len(raw)), **(headers or {})}.items():
             request.send_header(name, value)
@@ -111,6 +112,10 @@ class Hub:
             "_id": "1", "id": name, "modelId": name, "private": repo.private, "sha": repo.sha, "tags": [], "downloads": 0, "likes": 0,
             "siblings": [{"rfilename": path} for path in sorted(repo.files)],
         }  # fmt: skip
+
+    def tree(self, request, body, given, kind, name):
+        files = sorted(self.repo(kind, name).files.items())
+        return 200, [{"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()} for path, data in files]
 
     def preupload(self, request, body, given, kind, name):
         files = json.loads(body)["files"]

@@ -115,6 +115,9 @@ def parser() -> Parser:
     push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
     push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
+    models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
+    models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
     add("download", "bring the base model from the hub")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
@@ -178,6 +181,10 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             from tui import exporting
 
             return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
+        case "models":
+            from tui import models
+
+            return models.get(args.get) if args.get else models.models(args.folders)
         case "push":
             from tui import pushing
 

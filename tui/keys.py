@@ -30,6 +30,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
         Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
         Key("download", "D", "download the base", "Bring the base model from the hub"),
+        Key("models", "M", "models", "The models on this machine, what fits it, and good ones to begin with"),
         Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),

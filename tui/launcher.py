@@ -34,6 +34,7 @@ COMMANDS = frozenset(
         "doctor",
         "download",
         "push",
+        "models",
     ]
 )
 RESTORE = (
