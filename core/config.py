@@ -21,6 +21,8 @@ from core.text import clean, hidden, short
 FILE = "flavor.toml"
 TEMPLATES = ("alien-empires", "skill-checks", "image-prompts")
 STARTER = "starter"
+STARTER_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""Where others find the starter."""
 MAX_BYTES = 1 << 20
 """Of `flavor.toml`."""
 

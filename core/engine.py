@@ -26,14 +26,15 @@ from safetensors.torch import save_file
 
 from core import checkpoints, runfiles
 from core.checkpoints import Place
-from core.config import Lora
+from core.config import STARTER_HUB_ID, Lora
 from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
 from core.files import now, read_bytes
+from core.fit import of_a_step
 from core.forms import ADAPTER, Forms
-from core.model import STARTER_HUB_ID, Base, load
+from core.model import Base, load
 from core.protocol import (
     Candidate,
     Curve,
@@ -55,7 +56,7 @@ from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
 from core.taste import TasteRun
 from core.text import short
-from core.training import MICRO_TOKENS, EpochDone
+from core.training import EpochDone
 
 log = logging.getLogger(__name__)
 KEPT_STATES = 4
@@ -103,11 +104,9 @@ def expected_speed(parameters: int, device: str, compute: torch.dtype) -> float:
 
 
 def expected_memory(base: Base, trainable: int) -> int:
-    """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
-    and word of the vocabulary, 16 a trained number; doubled, which is what the allocator makes of it on the starter."""
+    """Bytes that a step needs on top of the loaded model."""
     config = base.model.config.get_text_config()
-    activations = MICRO_TOKENS * (34 * config.num_hidden_layers * config.hidden_size + 6 * config.vocab_size)
-    return 2 * (activations + 16 * trainable)
+    return of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable)
 
 
 def give_back_memory() -> None:

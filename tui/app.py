@@ -321,6 +321,19 @@ class FlavorApp(App[int]):
         if self._opened and not self.session.held_by:
             self.jobs.download()
 
+    def action_models(self) -> None:
+        from tui.screens.models import ModelsDialog
+
+        if self._opened and not self.screen.is_modal:
+            self.push_screen(ModelsDialog(), self._model_chosen)
+
+    def _model_chosen(self, name: str | None) -> None:
+        if name == self.session.settings.model.base:
+            self.say(f"{name} is the base of this workspace already.")
+        elif name:
+            where = self.session.workspace / FILE
+            self.say(f'To use it, write base = "{name}" under [model] in {where}, and open the workspace again: its runs start afresh.')
+
     def action_cancel(self) -> None:
         if self._opened:
             self.jobs.cancel()

@@ -130,8 +130,12 @@ def parser() -> Parser:
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     add("status", "count examples and candidates")
-    export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
-    export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
+    export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
+    export.add_argument(
+        "what",
+        choices=["adapter", "merged", "gguf", "gguf-adapter", "ollama", "dataset", "dpo", "kto"],
+        help="adapter: PEFT; merged: 16 bits; gguf: llama.cpp; ollama: with a Modelfile; dpo, kto: for TRL's trainers",
+    )
     export.add_argument("dest", type=Path, metavar="DEST")
     export.add_argument(
         "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
@@ -141,8 +145,24 @@ def parser() -> Parser:
         help="of a dataset (default: by DEST's ending; without one a folder with a card). disk: as datasets' save_to_disk",
     )  # fmt: skip
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
+    export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    export.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
+    export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
     export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
-    add("download", "bring the base model from the hub; nothing else ever uses the network")
+    push = add("push", "put an adapter or the dataset on the hub, privately; names every file, and asks for the name to be typed")
+    push.add_argument("what", choices=["adapter", "dataset"])
+    push.add_argument("repo", metavar="OWNER/NAME")
+    push.add_argument("--public", action="store_true", help="for everybody to read")
+    push.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing")
+    push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
+    push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
+    models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
+    models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
+    add("download", "bring the base model from the hub")
     completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     reproduce = add("reproduce", "sample a candidate again from its record")
@@ -211,7 +231,19 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
             return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence)
         case "export":
-            return commands.export(workspace, args.dest)
+            from tui import exporting
+
+            return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
+        case "models":
+            from tui import models
+
+            return models.get(args.get) if args.get else models.models(args.folders)
+        case "push":
+            from tui import pushing
+
+            return pushing.push(
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.checkpoint, args.strength
+            )
         case "download":
             return fetching.download(workspace)
         case "completion":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
@@ -364,18 +363,3 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         yield Line(
             {"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}"
         )
-
-
-async def export(workspace: Path, dest: Path) -> Output:
-    with Session(workspace, read_only=True) as session:
-        name = session.registry.current()
-        folder = session.registry.checkpoint_folder(name)
-        if folder is None:
-            raise FlavorError("The base is active; it has no adapter.", "Retrain, or choose a checkpoint with `use`.", "missing")
-        if dest.exists():
-            raise FlavorError(f"{dest} is there already.", "Choose a new folder.", "exists")
-        try:
-            shutil.copytree(folder, dest)
-        except OSError as error:
-            raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
-        yield Line({"checkpoint": name, "to": str(dest)}, f"{name} in {dest}, for peft's PeftModel.from_pretrained")

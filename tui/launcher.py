@@ -34,6 +34,8 @@ COMMANDS = frozenset(
         "reproduce",
         "doctor",
         "download",
+        "push",
+        "models",
     ]
 )
 RESTORE = (
