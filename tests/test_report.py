@@ -213,3 +213,15 @@ def test_a_report_does_not_overwrite_what_it_cannot_read(session, tmp_path):
     (tmp_path / "folder.md").mkdir()
     with pytest.raises(FlavorError, match="cannot be written"):
         write_report(report_of(session), tmp_path / "folder.md", "md")
+
+
+def test_of_very_many_checkpoints_the_newest_and_the_decided_are_judged(session):
+    write(session, 12)
+    for _ in range(6):
+        bake(session, [4.0] + [3.5] * 9)
+    decide(session, "0001/epoch-03", kept=1, rejected=1)
+    session.registry.use("0001/epoch-01")
+    told = report_of(session)
+    assert len(told.checkpoints) == 42 and told.left_out == 12
+    assert [each.name for each in told.checkpoints][-2:] == ["0001/epoch-01", "0001/epoch-03"]
+    assert any("12 older ones are on Runs" in text for _, text in terminal.text_of(told))

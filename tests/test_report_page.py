@@ -112,7 +112,9 @@ def test_many_runs_fit(session):
     write(session, 12)
     for number in range(30):
         bake(session, [4.0 - number / 50, 3.9 - number / 50])
-    text = page(report_of(session))
+    told = report_of(session)
+    assert len(told.checkpoints) == 30 and told.left_out == 0
+    text = page(told)
     assert "the last 24 of 30 runs" in text
     Reader(text)
 

@@ -34,6 +34,8 @@ ALIKE = 0.3
 """A text that shares more of its runs of four words with one shown before is not shown too."""
 MOST_ODD = 8
 MOST_CONFLICTS = 12
+MOST_CHECKPOINTS = 40
+"""That are judged, which takes its time; besides them those of which something was decided, and the active one."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class Report:
     outlook: Outlook
     courses: tuple[Course, ...]
     checkpoints: tuple[Tasted, ...]
+    left_out: int
+    """Older checkpoints that are not among them."""
     coverage: tuple[Cover, ...]
     rows: RowLosses
     conflicts: tuple[Conflict, ...]
@@ -127,10 +131,11 @@ async def gather(session: Session, ratings: Mapping[str, str] | None = None) -> 
     store = session.store
     examples = list(store.examples.values())
     decided = tuple(rounds(store.decisions.values()))
-    runs = session.registry.runs()
+    runs = await asyncio.to_thread(session.registry.runs)
     stamps = await asyncio.to_thread(moments, store.journal.path)
     begun = [Moment(at) for run in runs if run.spec and (at := seconds_of(run.spec.created)) is not None]
     outlook = await session.learning.look()
+    courses = await asyncio.to_thread(lambda: tuple(course for run in runs if (course := _course(run))))
     checkpoints = await _checkpoints(session, runs, decided, ratings or {})
     found = await asyncio.to_thread(conflicts, _entries(session, examples))
     return Report(
@@ -143,8 +148,9 @@ async def gather(session: Session, ratings: Mapping[str, str] | None = None) -> 
         activity=activity(stamps + begun),
         rounds=decided,
         outlook=outlook,
-        courses=tuple(course for run in runs if (course := _course(run))),
+        courses=courses,
         checkpoints=checkpoints,
+        left_out=sum(len(run.checkpoints) for run in runs) - sum(each.name != BASE for each in checkpoints),
         coverage=tuple(coverage(session.task, [example.fields for example in examples])),
         rows=_row_losses(session, outlook),
         conflicts=tuple(found[:MOST_CONFLICTS]),
@@ -171,9 +177,11 @@ async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[
     """The newest run first, its checkpoints in their order; the base last, where something of it was decided or rated."""
     current, told = session.registry.current(), {round_.checkpoint: round_ for round_ in decided}
     by_name = {run.name: run for run in runs}
-    found = []
+    found: list[Tasted] = []
     for run in reversed(runs):
         for info in run.checkpoints:
+            if len(found) >= MOST_CHECKPOINTS and info.name != current and info.name not in told and info.name not in ratings:
+                continue
             try:
                 verdict = session.tasting.readings(info.name, by_name).verdict
             except FlavorError:  # gone while we looked

@@ -17,7 +17,7 @@ Part = tuple[str, str]
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = 2
 WIDEST = 46
-"""Cells of one column, at most, where the others need room."""
+"""Characters of a cell that is a figure or a name."""
 BAR = 30
 """Cells from 0 to 100 %."""
 
@@ -29,6 +29,22 @@ def columns(table: Table, width: int) -> list[str]:
     while sum(sizes) + GAP * (len(sizes) - 1) > width and max(sizes) > 4:
         sizes[sizes.index(max(sizes))] -= 1
     return ["".join(_cells(row, sizes, table.numbers)).rstrip() for row in rows]
+
+
+def _wrapped(text: str, width: int, first: str = "", rest: str = "") -> str:
+    """`text` in lines of at most `width` cells; a number keeps its per cent sign."""
+    joined = clean_line(text).replace(" %", "\u00a0%")
+    return "\n".join(textwrap.wrap(joined, width, initial_indent=first, subsequent_indent=rest) or [""]).replace("\u00a0", " ")
+
+
+def told(table: Table, width: int) -> list[str]:
+    """The rows of a table of texts as paragraphs, where columns would cut them."""
+    return [_wrapped("  ".join(cell for cell in row if cell), width, "· ", "  ") for row in table.rows]
+
+
+def of_texts(table: Table) -> bool:
+    """Whether its cells are read rather than compared."""
+    return any(len(cell) > WIDEST for row in table.rows for cell in row)
 
 
 def _cells(row: Sequence[str], sizes: Sequence[int], numbers: frozenset[int]) -> list[str]:
@@ -105,15 +121,17 @@ def parts_of(section: Section, report: Report, width: int) -> list[Part]:
     found: list[Part] = [(section.title + "\n", "bold $accent")]
     for number, line in enumerate(section.lines):
         style = "bold" if section.title == "What to do next" and not number else ""
-        found.append(("\n".join(textwrap.wrap(clean_line(line), width) or [""]) + "\n", style))
+        found.append((_wrapped(line, width) + "\n", style))
     if picture := _picture(section, report):
         found.append(("\n" + "\n".join(picture) + "\n", "$text-success"))
-    if section.table:
+    if section.table and of_texts(section.table):
+        found.append(("\n" + "\n".join(told(section.table, width)) + "\n", ""))
+    elif section.table:
         head, *rows = columns(section.table, width)
         found += [("\n" + head + "\n", "$text-muted"), ("\n".join(rows) + "\n", "")]
     for quote in section.quotes:
-        paragraphs = [textwrap.fill(part, width - 2, initial_indent="  ", subsequent_indent="  ") for part in quote.text.split("\n")]
-        note = textwrap.fill(quote.note, width - 2, initial_indent="  ", subsequent_indent="  ")
+        paragraphs = [_wrapped(part, width, "  ", "  ") for part in quote.text.split("\n")]
+        note = _wrapped(quote.note, width, "  ", "  ")
         found += [("\n" + "\n".join(paragraphs) + "\n", ""), (note + "\n", "$text-muted")]
     return found
 

@@ -61,7 +61,7 @@ def sections(report: Report) -> list[Section]:
         _evening(report),
         _rounds(report.rounds),
         _how_many(report),
-        _checkpoints(report.checkpoints),
+        _checkpoints(report.checkpoints, report.left_out),
         *map(_cover, report.coverage),
         _rows(report),
         _conflicts(report),
@@ -107,7 +107,7 @@ def _evening(report: Report) -> Section:
     kept = verdicts["accepted"] + verdicts["edited"]
     if decided := kept + verdicts["rejected"]:
         lines.append(
-            f"{decided} candidates decided: {verdicts['accepted']} accepted as they were, {verdicts['edited']} edited, "
+            f"{decided} candidate{'' if decided == 1 else 's'} decided: {verdicts['accepted']} accepted as they were, {verdicts['edited']} edited, "
             f"{verdicts['rejected']} rejected; {percent(kept / decided)} kept."
         )
     if time.sittings:
@@ -153,7 +153,7 @@ def _how_many(report: Report) -> Section:
     return Section(title, tuple(line for line in lines if line), table, picture="curve")
 
 
-def _checkpoints(found: Sequence[Tasted]) -> Section:
+def _checkpoints(found: Sequence[Tasted], left_out: int) -> Section:
     rated = any(each.rating for each in found)
     head = ("", "checkpoint", "verdict", "held-out", "kept", *(("rating",) if rated else ()), "from", "rows")
     rows = tuple(
@@ -165,8 +165,9 @@ def _checkpoints(found: Sequence[Tasted]) -> Section:
         for each in found
     )  # fmt: skip
     active = next((each for each in found if each.active), None)
-    line = f"{active.name} is active. {active.why}".strip() if active else ""
-    return Section("Checkpoints", (line,) if line else (), Table(head, rows, frozenset({3, 4, len(head) - 1})), picture="runs")
+    lines = [f"{active.name} is active. {active.why}".strip()] if active else []
+    lines += [f"{left_out} older ones are on Runs."] if left_out > 0 else []
+    return Section("Checkpoints", tuple(lines), Table(head, rows, frozenset({3, 4, len(head) - 1})), picture="runs")
 
 
 def cover_title(cover: Cover) -> str:
