@@ -59,14 +59,20 @@ def _runs() -> Screen[None]:
     return RunsScreen()
 
 
+def _report() -> Screen[None]:
+    from tui.screens.report import ReportScreen
+
+    return ReportScreen()
+
+
 class FlavorApp(App[int]):
-    """One workspace on four screens."""
+    """One workspace on five screens."""
 
     TITLE = "flavor-tui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False  # Textual 8.2's looks for its own parts after it was closed, and ends the program with it
     BINDINGS = keys.bindings("app")
-    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs}  # imported when first gone to
+    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs, "report": _report}  # imported when first gone to
     session: Session
     jobs: Jobs
     desk: Desk
@@ -301,6 +307,9 @@ class FlavorApp(App[int]):
 
     def action_runs(self) -> None:
         self._go("runs")
+
+    def action_report(self) -> None:
+        self._go("report")
 
     def action_help(self) -> None:
         if self.screen.query("HelpPanel"):

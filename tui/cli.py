@@ -124,6 +124,10 @@ def parser() -> Parser:
     curve.add_argument(
         "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
     )
+    report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
+    report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
+    report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
+    report.add_argument("--measure", action="store_true", help="first measure the loss of every row under the active checkpoint")
     add("runs", "list runs and checkpoints")
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
@@ -216,6 +220,10 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             if not 0 <= args.budget <= 86_400:
                 raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
             return curve.curve(workspace, args.seeds, args.budget)
+        case "report":
+            from tui.evening import command
+
+            return command.report(workspace, args.html, args.md, args.measure)
         case "runs":
             return commands.runs(workspace)
         case "gauges":

@@ -25,6 +25,7 @@ COMMANDS = frozenset(
         "taste",
         "evaluate",
         "curve",
+        "report",
         "runs",
         "gauges",
         "use",

@@ -1,4 +1,4 @@
-"""What the four screens share: the bar above, the line of activity, the footer, and being told when something changed."""
+"""What the five screens share: the bar above, the line of activity, the footer, and being told when something changed."""
 
 from __future__ import annotations
 
