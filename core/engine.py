@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 
 from core import checkpoints, runfiles
 from core.checkpoints import Place
+from core.choices import check_strength
 from core.config import Lora
 from core.curve import LearningCurve
 from core.encoding import encode_row
@@ -237,7 +238,7 @@ class Engine:
         sampler.learn_examples(self._examples, command.settings)
         if folder:
             self._use(folder)
-        forms.sample(folder is not None, str(folder))
+        forms.sample(folder is not None, str(folder), check_strength(command.strength))
         began = time.perf_counter()
         first, tokens = 0.0, 0
         for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):

@@ -95,6 +95,15 @@ def exists(path: Path) -> bool:
     return True
 
 
+def signature(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file does: its inode, size and time; None where it is absent. Raises no OSError."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def names(folder: Path) -> list[str]:
     """What is in a folder, sorted; nothing where it is absent."""
     try:

@@ -56,6 +56,8 @@ class Sample(Command, frozen=True, tag="sample"):
     """The examples' texts, which may not be copied; None: as in the command before."""
     free: list[str] = []
     """Texts that may be copied: attribute values, what the person typed."""
+    strength: float = 1.0
+    """What the adapter's share of every product is multiplied by, 0 to 1.2."""
 
 
 class Train(Command, frozen=True, tag="train"):

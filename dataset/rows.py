@@ -50,6 +50,8 @@ class Batch(msgspec.Struct, frozen=True):
     """The journal's line after which the examples were as the sampler knew them; 0: it knew none."""
     free: list[str] = []
     """Texts that might be copied."""
+    strength: float = 1.0
+    """Of the adapter, when these were sampled."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

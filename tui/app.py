@@ -301,6 +301,18 @@ class FlavorApp(App[int]):
         if self._opened and not self.session.held_by:
             self.jobs.download()
 
+    def action_weaker(self) -> None:
+        self._bake(-1)
+
+    def action_stronger(self) -> None:
+        self._bake(1)
+
+    def _bake(self, steps: int) -> None:
+        if self._opened:
+            from tui.bake import bake
+
+            bake(self, steps)
+
     def action_cancel(self) -> None:
         if self._opened:
             self.jobs.cancel()

@@ -45,6 +45,8 @@ class Jobs:
         self.curve = CurveJob(app, self._say, self._start, self._ready)
         self._trouble = ""
         """Why the worker, which lives, does not work."""
+        self._refill = False
+        """Sampling was stopped for other candidates, not given up."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
 
@@ -92,6 +94,9 @@ class Jobs:
         except asyncio.CancelledError:
             if number == self._number:
                 self._ready()
+                if self._refill:
+                    self._refill = self._sampling_failed = False
+                    self.app.call_later(self.fill)
             raise
         except Exception as error:
             if number != self._number:
@@ -190,6 +195,7 @@ class Jobs:
     def stop_sampling(self) -> None:
         """The candidates on their way are not wanted."""
         if self.doing == "sampling" and self._task:
+            self._refill = True
             self._task.cancel()
 
     def _make_room(self) -> bool:
@@ -202,8 +208,7 @@ class Jobs:
 
     def fill(self) -> None:
         """Sample in the background where too few candidates of the active checkpoint wait."""
-        current = self.session.registry.current()
-        waiting = sum(candidate.checkpoint == current for candidate in self.session.store.pending.values())
+        waiting = len(self.session.newest())
         if not self._sampling_failed and waiting < self.session.settings.sampling.keep_ready:
             if self.doing == "ready" or (self.doing == "curving" and not waiting):
                 self.curve.pause()

@@ -30,6 +30,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
         Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
         Key("download", "D", "download the base", "Bring the base model from the hub; nothing else ever uses the network"),
+        Key("weaker", "left_square_bracket", "weaker", "Sample with less of the active adapter: what may save an overbaked one"),
+        Key("stronger", "right_square_bracket", "stronger", "Sample with more of the active adapter"),
         Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),
