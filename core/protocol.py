@@ -91,8 +91,8 @@ class Point(msgspec.Struct, frozen=True):
     fold: int
     seed: int
     size: int
-    epoch: int
-    """That of the lowest loss."""
+    step: int
+    """After which the loss was lowest: that one is measured."""
     losses: dict[str, tuple[float, int]]
     """Summed loss of each row's text (nats) and its tokens, by the row's id."""
     seconds: float
