@@ -95,7 +95,7 @@ def exists(path: Path) -> bool:
     return True
 
 
-def signature(path: Path) -> tuple[int, int, int] | None:
+def signature(path: Path | str) -> tuple[int, int, int] | None:
     """What changes when a file does: its inode, size and time; None where it is absent. Raises no OSError."""
     try:
         status = os.lstat(path)

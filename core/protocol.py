@@ -186,6 +186,10 @@ class Step(Event, frozen=True, tag="step"):
     tokens: int
     seconds: float
     """Since the run began."""
+    celsius: float | None = None
+    """How warm the GPU is; None where there is none, or it does not say."""
+    device_memory: int | None = None
+    """Bytes in use on it, by whatever program."""
 
 
 class Gauges(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Step, Trained
 from dataset.rows import Candidate
 from tui.curving import CurveJob
+from tui.runlist import felt
 from tui.session import Plan, duration
 from tui.widgets.plain import line
 
@@ -338,7 +339,7 @@ class Jobs:
                     self._say(
                         "training",
                         f"retraining  epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
-                        f"  {duration(left)} left",
+                        f"  {duration(left)} left  {felt(event.celsius, event.device_memory)}".rstrip(),
                         force=False,
                     )
                 case Epoch() if event.held_out_loss is not None:

@@ -66,10 +66,12 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "runs": (
         Key("use", "enter", "use", "Make this checkpoint active", True),
         Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
+        Key("mark", "space", "mark", "Draw the losses of this run together with those of the other marked ones", True),
+        Key("note", "n", "note", "Keep a line of your own about this checkpoint or run", True),
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
-        Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
-        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
+        Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base"),
+        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do"),
         Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
     ),
 }
