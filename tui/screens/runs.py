@@ -89,7 +89,7 @@ way to everything else you ask for, and goes on with the same key.
 
     def on_mount(self) -> None:
         self.query_one(RunTable).focus()
-        self.call_after_refresh(self.set_timer, 0.05, self._add_plot)  # it brings numpy: not before the first picture
+        self.call_after_refresh(self.set_timer, 0.1, self._add_plot)  # it brings numpy: not before the first picture
         self.set_interval(LIVE, self._live)
 
     async def _add_plot(self) -> None:
