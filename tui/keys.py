@@ -32,7 +32,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("download", "D", "download the base", "Bring the base model from the hub; nothing else ever uses the network"),
         Key("weaker", "left_square_bracket", "weaker", "Sample with less of the active adapter: what may save an overbaked one"),
         Key("stronger", "right_square_bracket", "stronger", "Sample with more of the active adapter"),
-        Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
+        Key("cancel", "c,escape", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),
     "write": (
@@ -65,10 +65,11 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "runs": (
         Key("use", "enter", "use", "Make this checkpoint active", True),
-        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
+        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence"),
         Key("mark", "space", "mark", "Draw the losses of this run together with those of the other marked ones", True),
-        Key("note", "n", "note", "Keep a line of your own about this checkpoint or run", True),
-        Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
+        Key("compare", "c", "compare", "Contact sheet: the same prompts and seeds at every checkpoint, side by side", True),
+        Key("note", "n", "note", "Keep a line of your own about this checkpoint or run"),
+        Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples"),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base"),
         Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do"),

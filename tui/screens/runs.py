@@ -57,6 +57,9 @@ line behind it. Without a mark it is the run under the cursor.
 The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
 **v** shows each gauge that it was taken from, with the texts that prove it. **n** keeps a line of your own.
 
+**c** lays out what checkpoints wrote for the same prompts and seeds, side by side: the chosen ones of the marked runs, else those of
+the run under the cursor, the base always among them. It is made after each run while nothing else is to do.
+
 **[** and **]** change how strongly the active checkpoint's adapter counts, from 0 (the base) to 1.2: what may save an overbaked one.
 
 **l** measures how the held-out loss falls with the number of your rows, and says what ten more should bring. It takes its time, gives
@@ -240,6 +243,20 @@ way to everything else you ask for, and goes on with the same key.
         if self._selected() == BASE or run_of(self._selected()):
             self.app.push_screen(NoteDialog(name, self.session.choices.of(name).note), keep)
 
+    def compared(self) -> list[str]:
+        """The checkpoints to hold against each other: the chosen ones of the marked runs, else those of the run under the cursor."""
+        from tui.sheet import telling
+
+        if len(self.marked) > 1:
+            return [self._chosen_of(self._runs[name]) or "" for name in self.marked if self._chosen_of(self._runs[name])]
+        run = self._runs.get(run_of(self._selected())) or self._runs.get(run_of(self.session.registry.current()))
+        return telling(run) if run else []
+
+    def action_compare(self) -> None:
+        from tui.screens.sheet import SheetScreen
+
+        self.app.push_screen(SheetScreen(self.compared()))
+
     def action_evidence(self) -> None:
         name = self._chosen()
         if judgement := self._judgement(name):
@@ -253,9 +270,12 @@ way to everything else you ask for, and goes on with the same key.
         run = self._runs.get(run_of(key))
         if not key.endswith("/") or run is None:
             return key
-        if run.result and run.result.checkpoint in {info.name for info in run.checkpoints}:
-            return run.result.checkpoint or key
-        return run.checkpoints[-1].name if run.checkpoints else key
+        return self._chosen_of(run) or key
+
+    def _chosen_of(self, run: Run) -> str | None:
+        if run.result and run.checkpoint(run.result.checkpoint):
+            return run.result.checkpoint
+        return run.checkpoints[-1].name if run.checkpoints else None
 
     @on(DataTable.RowSelected)
     def _row_selected(self) -> None:
