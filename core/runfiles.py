@@ -34,8 +34,8 @@ BASE = "base"
 FORMAT = 1
 """Of a run's files, as this version writes them; a higher number is a newer version's."""
 
-PairOrigin = Literal["edit", "decided", "written"]
-"""An edited text over its original, an accepted one over a rejected one, a written one over a sampled one."""
+PairOrigin = Literal["edit", "decided", "vote", "written"]
+"""An edited text over its original, an accepted one over a rejected one, one preferred blindly, a written one over a sampled one."""
 
 
 class Pair(msgspec.Struct, frozen=True):

@@ -94,6 +94,31 @@ class Decision(msgspec.Struct, frozen=True):
     """How likely it was thought to be kept, 0 to 1."""
 
 
+Preferred = Literal["left", "right", "tie", "bad"]
+"""`bad`: neither was any good."""
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two texts of a blind comparison."""
+
+    lane: str
+    """Whose it is: a checkpoint with its strength, `base`, or `few-shot`."""
+    text: str
+    candidate: str = ""
+    """Its id, where it is a candidate; else it is from a contact sheet."""
+
+
+class Vote(msgspec.Struct, frozen=True):
+    """Which of two texts for one prompt the person would rather have, not knowing whose they are."""
+
+    uid: str
+    time: str
+    fields: dict[str, str]
+    left: Side
+    right: Side
+    preferred: Preferred
+
+
 class Tables(msgspec.Struct, frozen=True, omit_defaults=True):
     """Documents by table and id; None stands for absence."""
 
@@ -101,6 +126,7 @@ class Tables(msgspec.Struct, frozen=True, omit_defaults=True):
     candidates: dict[str, Candidate | None] = {}
     decisions: dict[str, Decision | None] = {}
     batches: dict[str, Batch | None] = {}
+    votes: dict[str, Vote | None] = {}
 
 
 class Op(msgspec.Struct, frozen=True, omit_defaults=True):

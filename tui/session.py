@@ -200,6 +200,10 @@ class Session:
         self._reindex(put)
         return op
 
+    def commit(self, kind: str, put: Tables, note: str = "") -> Op:
+        """Change the dataset in one step; for features with a module of their own. Raises FlavorError, with nothing changed."""
+        return self._commit(kind, put, note)
+
     def _reindex(self, put: Tables) -> None:
         if self._copying is not None:
             for uid, example in put.examples.items():

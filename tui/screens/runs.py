@@ -58,7 +58,8 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
 **v** shows each gauge that it was taken from, with the texts that prove it. **n** keeps a line of your own.
 
 **c** lays out what checkpoints wrote for the same prompts and seeds, side by side: the chosen ones of the marked runs, else those of
-the run under the cursor, the base always among them. It is made after each run while nothing else is to do.
+the run under the cursor, the base always among them. It is made after each run while nothing else is to do. **b** asks you which of two
+of those texts you prefer, without saying whose they are, until the votes tell.
 
 **[** and **]** change how strongly the active checkpoint's adapter counts, from 0 (the base) to 1.2: what may save an overbaked one.
 
@@ -86,6 +87,7 @@ way to everything else you ask for, and goes on with the same key.
                 yield Container(id="run-plot")
                 with VerticalScroll(id="run-side", can_focus=False):
                     yield Plain(id="run-verdict")
+                    yield Plain(id="run-votes")
                     yield Plain(id="run-legend")
                     yield Plain(id="run-about")
                     yield Plain(id="run-held")
@@ -153,6 +155,7 @@ way to everything else you ask for, and goes on with the same key.
         judgement = self._judgement(key)
         self.query_one("#run-verdict", Plain).update(_panel(judgement, key) if judgement else "")
         about = self.query_one("#run-about", Plain)
+        self.query_one("#run-votes", Plain).update(self._votes(key))
         if run is None:
             base = f"The base, {self.session.settings.model.base}, without any adapter."
             foreign = f"runs/{key.rstrip('/')} is no run of this program; it is left alone."
@@ -161,6 +164,15 @@ way to everything else you ask for, and goes on with the same key.
             about.update(_describe(run))
         self.query_one("#run-held", Plain).update(_held(run) if run else "")
         self._draw()
+
+    def _votes(self, key: str) -> Content:
+        if not self.session.store.votes or key.endswith("/"):
+            return Content("")
+        from tui.blind import summary
+        from tui.sheet import lane_name
+
+        told = summary(self.session, lane_name(key, self.session.strength(key)))
+        return line((f"{told}\n", "$text-accent")) if told else Content("")
 
     def _shown(self) -> list[str]:
         """The runs on the picture: the marked ones, else that under the cursor."""
@@ -256,6 +268,14 @@ way to everything else you ask for, and goes on with the same key.
         from tui.screens.sheet import SheetScreen
 
         self.app.push_screen(SheetScreen(self.compared()))
+
+    def action_blind(self) -> None:
+        from tui.screens.blind import BlindScreen
+
+        if len(checkpoints := self.compared()) or self.session.store.examples:
+            self.app.push_screen(BlindScreen(checkpoints))
+        else:
+            self.flavor.say("There is nothing to compare yet: write examples, or retrain.", "warning")
 
     def action_evidence(self) -> None:
         name = self._chosen()
