@@ -101,6 +101,7 @@ def parser() -> Parser:
     generate.add_argument(
         "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
     )
+    generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE")
@@ -133,6 +134,9 @@ def parser() -> Parser:
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
+    use.add_argument(
+        "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
+    )
     add("status", "count examples and candidates")
     export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
     export.add_argument(
@@ -203,7 +207,9 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "generate":
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}
-            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked)
+            return commands.generate(
+                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
+            )
         case "decide":
             return commands.decide(workspace, args.candidate, args.verdict, args.text)
         case "undo":
@@ -229,7 +235,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "gauges":
             return commands.gauges(workspace, args.checkpoint)
         case "use":
-            return commands.use(workspace, args.checkpoint)
+            return commands.use(workspace, args.checkpoint, args.strength)
         case "status":
             return commands.status(workspace)
         case "export" if args.what in ("dataset", "dpo", "kto"):
