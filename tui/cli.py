@@ -97,6 +97,10 @@ def parser() -> Parser:
     use.add_argument(
         "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
     )
+    back = add("back", "list every moment of the workspace, or go to one: dataset and checkpoint as they were")
+    back.add_argument(
+        "line", nargs="?", type=int, metavar="MOMENT", help="its number in the list; later ones stay, and can be gone to again"
+    )
     add("status", "count examples and candidates")
     export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
     export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
@@ -158,6 +162,10 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.gauges(workspace, args.checkpoint)
         case "use":
             return commands.use(workspace, args.checkpoint, args.strength)
+        case "back":
+            from tui import back
+
+            return back.back(workspace, args.line)
         case "status":
             return commands.status(workspace)
         case "export":
