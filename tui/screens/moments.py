@@ -32,15 +32,18 @@ class MomentsDialog(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Plain(
-                line(("Go to a moment\n", "bold"), "Dataset and checkpoint together. Nothing is deleted: you may go forward again."),
+                line(
+                    ("Go to a moment\n", "bold"),
+                    "Dataset and checkpoint together. Nothing is deleted: you may go forward again. enter goes there.",
+                ),
                 id="dialog-title",
             )
-            yield DataTable(cursor_type="row", id="moments-table")
+            yield DataTable(cursor_type="row", cell_padding=0, id="moments-table")
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("when", 16), ("examples", 8), ("kept", 7), ("checkpoint", 14), ("what", 40)):
+        for label, width in (("when", 17), ("what", 29), ("examples", 9), ("kept", 7), ("checkpoint", 15)):
             table.add_column(label, key=label, width=width)
         table.focus()
         self.run_worker(self._read())
@@ -60,7 +63,7 @@ class MomentsDialog(ModalScreen[int | None]):
     def _add(self, table: DataTable[object], moment: Moment, latest: bool) -> None:
         kept = f"{moment.kept}/{moment.decided}" if moment.decided else ""
         what = f"{moment.what}{'  ← now' if latest else ''}"
-        cells = (clock(moment.time), str(moment.examples), kept, moment.checkpoint, what)
+        cells = (clock(moment.time), what, str(moment.examples), kept, moment.checkpoint)
         table.add_row(*map(plain, cells), key=str(moment.seq))
 
     @on(DataTable.RowSelected)
