@@ -27,14 +27,15 @@ from safetensors.torch import save_file
 from core import checkpoints, runfiles, sensors
 from core.checkpoints import Place
 from core.choices import check_strength
-from core.config import Lora
+from core.config import STARTER_HUB_ID, Lora
 from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
 from core.files import now, read_bytes
+from core.fit import of_a_step
 from core.forms import ADAPTER, Forms
-from core.model import STARTER_HUB_ID, Base, load
+from core.model import Base, load
 from core.protocol import (
     Candidate,
     Curve,
@@ -57,7 +58,7 @@ from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
 from core.taste import TasteRun
 from core.text import short
-from core.training import MICRO_TOKENS, EpochDone
+from core.training import EpochDone
 
 log = logging.getLogger(__name__)
 KEPT_STATES = 4
@@ -105,11 +106,9 @@ def expected_speed(parameters: int, device: str, compute: torch.dtype) -> float:
 
 
 def expected_memory(base: Base, trainable: int) -> int:
-    """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
-    and word of the vocabulary, 16 a trained number; doubled, which is what the allocator makes of it on the starter."""
+    """Bytes that a step needs on top of the loaded model."""
     config = base.model.config.get_text_config()
-    activations = MICRO_TOKENS * (34 * config.num_hidden_layers * config.hidden_size + 6 * config.vocab_size)
-    return 2 * (activations + 16 * trainable)
+    return of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable)
 
 
 def give_back_memory() -> None:
@@ -233,7 +232,7 @@ class Engine:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
         _, forms, sampler = self._ready()
         folder = Path(command.checkpoint) if command.checkpoint else None
-        if not command.prompts or len(command.prompts) != len(command.seeds):
+        if not command.prompts or len(command.prompts) != len(command.seeds) or len(command.without) not in (0, len(command.prompts)):
             raise FlavorError("Nothing to sample.", kind="order")
         if command.examples is not None:
             self._examples = command.examples
@@ -243,7 +242,7 @@ class Engine:
         forms.sample(folder is not None, str(folder), check_strength(command.strength))
         began = time.perf_counter()
         first, tokens = 0.0, 0
-        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
+        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free, command.without):
             match event:
                 case Text():
                     tokens += event.tokens

@@ -19,11 +19,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from core.config import Lora
+from core.fit import DENSE_SHARE
 from core.model import Base
 
 ADAPTER = "default"
-DENSE_SHARE = 0.15
-"""Of the memory that is free when the model is loaded, the dequantised copy may take this share."""
 
 Forward = Callable[..., torch.Tensor]
 

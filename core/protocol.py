@@ -58,6 +58,8 @@ class Sample(Command, frozen=True, tag="sample"):
     """Texts that may be copied: attribute values, what the person typed."""
     strength: float = 1.0
     """What the adapter's share of every product is multiplied by, 0 to 1.2."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, for guidance."""
 
 
 class Train(Command, frozen=True, tag="train"):

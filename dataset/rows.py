@@ -15,6 +15,9 @@ State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"
 Verdict = Literal["accept", "edit", "reject", "skip"]
 
 
+IMPORTED = "imported"
+"""In the place of a checkpoint: a text that another tool wrote, and that was decided there."""
+
 Parsed = tuple[str, dict[str, str]]
 """A text and its fields, as a file holds them."""
 
@@ -52,6 +55,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Texts that might be copied."""
     strength: float = 1.0
     """Of the adapter, when these were sampled."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, which guidance led away from."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
