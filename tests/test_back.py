@@ -78,7 +78,10 @@ def test_undo_takes_the_going_back(session):
 
 def test_work_goes_on_from_there(session):
     stood = evening(session)
+    session.write_example("Taken away again by going back.", {})
+    assert session.copying.longest("again by going back")[0] == 4 and session.ranking is not None
     go(session, min(stood))
+    assert session.copying.longest("again by going back")[0] == 0  # what was worked out before is worked out anew
     session.write_example("Written after going back.", {})
     (one,) = sample(session, "0001/epoch-02", ["One more stew."])
     assert session.queue() == [one] and session.ranking is not None
