@@ -192,6 +192,27 @@ class Runs(Line):
 
 class Use(Line):
     checkpoint: str
+    strength: float
+
+
+class Moment(Line):
+    """Without a MOMENT."""
+
+    seq: int
+    time: str
+    what: str
+    checkpoint: str
+    examples: int
+    kept: int
+    decided: int
+
+
+class Back(Line):
+    """With one."""
+
+    line: int
+    examples: int
+    checkpoint: str
 
 
 class Status(msgspec.Struct, kw_only=True):
@@ -242,6 +263,7 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "generate": (Candidate, Generate),
     "decide": (Decide,),
     "undo": (Undo,),
+    "back": (Moment, Back),
     "retrain": (Plan, Epoch, Stopped, Retrain),
     "taste": (Plan, Epoch, Stopped, Retrain),
     "evaluate": (Evaluate,),

@@ -100,12 +100,20 @@ def publish(staging: Path, dest: Path, single: bool) -> None:
 
 
 async def export(
-    workspace: Path, form: Export, dest: Path, checkpoint: str | None, strength: float, kind: Kind | None, dtype: Dtype, licence: str = ""
+    workspace: Path,
+    form: Export,
+    dest: Path,
+    checkpoint: str | None,
+    strength: float | None,
+    kind: Kind | None,
+    dtype: Dtype,
+    licence: str = "",
 ) -> Output:
     """The command, for everything that is made of a checkpoint."""
     dest = dest.absolute()
     with Session(workspace, read_only=True) as session:
         name = checkpoint or session.registry.current()
+        strength = session.strength(name) if strength is None else strength
         staging = staging_beside(dest)
         more: dict[str, Any] = {}
         what: What = "gguf" if form == "ollama" else form

@@ -21,6 +21,7 @@ COMMANDS = frozenset(
         "generate",
         "decide",
         "undo",
+        "back",
         "retrain",
         "taste",
         "evaluate",
