@@ -1,4 +1,7 @@
-"""Points of the learning curve: adapters trained afresh on few rows, then more, each measured on the fold that it never saw."""
+"""Points of the learning curve: adapters trained afresh on few rows, then more, each measured on the fold that it never saw.
+
+A sweep's points are the same with a recipe of their own: on all rows outside the fold, each by another rank, rate or number of epochs.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from collections.abc import Generator, Iterator, Sequence
 
 import msgspec
 
+from core.config import Lora
 from core.encoding import Curriculum, encode_row
 from core.evaluation import RowMeasure, mean
 from core.forms import Forms
 from core.model import Base
-from core.protocol import Curve, Curved, Curving, Event, Point, Wanted
+from core.protocol import Curve, Curved, Curving, Event, Point, Recipe, Wanted
 from core.retraining import PROBED, Probe
 from core.stopping import Baked, Watch
 from core.training import EpochDone, train
@@ -80,17 +84,19 @@ class LearningCurve:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def _epochs(self, size: int) -> int:
-        """Most epochs for `size` rows: those of a run, or as many as give them the steps of a run on `ROWS` rows.
+    def _epochs(self, size: int, recipe: Recipe | None = None) -> int:
+        """Most epochs for `size` rows: those of a run, or as many as give them the steps of a run on `ROWS` rows; a recipe says so itself.
 
         With the same epochs a small point would be cut short, and the curve would show its missing steps, not its missing rows.
         """
+        if recipe:
+            return recipe.epochs
         return math.ceil(self._command.training.epochs * max(1.0, ROWS / size))
 
     @staticmethod
-    def _every(size: int) -> int:
+    def _every(size: int, recipe: Recipe | None = None) -> int:
         """Epochs from one measurement to the next: about as many steps for every size. The lowest of many is lower than that of few."""
-        return max(1, round(ROWS / size))
+        return 1 if recipe else max(1, round(ROWS / size))
 
     def _work(self, wanted: Wanted) -> float:
         """The tokens of a point, trained or measured, where it does not stop early."""
@@ -99,8 +105,8 @@ class LearningCurve:
             return 0.0
         sizes = [len(self._rows[place].ids) for place in learned]
         probed = sum(sizes) / len(sizes) * min(PROBED, len(sizes)) + sum(len(self._rows[place].ids) for place in self._kept(wanted.held))
-        epochs = self._epochs(len(sizes))
-        return epochs * sum(sizes) + math.ceil(epochs / self._every(len(sizes))) * MEASURING * probed
+        epochs = self._epochs(len(sizes), wanted.recipe)
+        return epochs * sum(sizes) + math.ceil(epochs / self._every(len(sizes), wanted.recipe)) * MEASURING * probed
 
     def _cost(self, wanted: Wanted) -> float:
         """Seconds, by estimate."""
@@ -134,21 +140,34 @@ class LearningCurve:
     def _point(self, wanted: Wanted) -> Generator[Point | int | None, None, None]:
         """Train and stop as a run does, and measure the epoch of the lowest loss. Yields None while working, the number of each measured epoch,
         and last the point; no point where every row is too long."""
-        command, model = self._command, self._base.model
-        learned = self._kept(wanted.learn)
-        held = [self._rows[place] for place in self._kept(wanted.held)]
-        if not learned or not held:
+        learned, recipe = self._kept(wanted.learn), wanted.recipe
+        if not learned or not self._kept(wanted.held):
             return
         seed = wanted.seed * 1009 + wanted.fold
-        curriculum = Curriculum(self._base.tokenizer, [command.rows[place] for place in learned], command.training, command.task, seed)
+        with contextlib.ExitStack() as stack:
+            if recipe:
+                stack.enter_context(self._forms.of_rank(Lora(r=recipe.r, alpha=recipe.alpha), seed))
+            else:
+                self._forms.fresh_adapter(seed)
+            found = yield from self._trained(wanted, learned, seed)
+        # The lowest loss, where a run takes a later one that is nearly as low: a matter of form, which would be noise here.
+        best = min(found, key=lambda epoch: mean(found[epoch]))
+        losses = {row.row: (row.total, row.tokens) for row in found[best]}
+        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), best, losses, 0.0)
+
+    def _trained(self, wanted: Wanted, learned: Sequence[int], seed: int) -> Generator[int | None, None, dict[int, list[RowMeasure]]]:
+        """Train the adapter in the model as a run does; what was measured of the held rows after each measured epoch."""
+        command, model, recipe = self._command, self._base.model, wanted.recipe
+        training = command.training
+        if recipe:
+            training = msgspec.structs.replace(training, learning_rate=recipe.learning_rate, epochs=recipe.epochs)
+        held = [self._rows[place] for place in self._kept(wanted.held)]
+        curriculum = Curriculum(self._base.tokenizer, [command.rows[place] for place in learned], training, command.task, seed)
         probe = Probe(self._base, self._forms, held, [self._rows[place] for place in learned])
-        self._forms.fresh_adapter(seed)
         self._forms.train()
         watch, found = Watch(), dict[int, list[RowMeasure]]()
-        epochs, every = self._epochs(len(learned)), self._every(len(learned))
-        loop = train(
-            model, self._forms.parameters(), curriculum, command.training, epochs=epochs, peak=command.training.learning_rate, seed=seed
-        )
+        epochs, every = self._epochs(len(learned), recipe), self._every(len(learned), recipe)
+        loop = train(model, self._forms.parameters(), curriculum, training, epochs=epochs, peak=training.learning_rate, seed=seed)
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
                 if not isinstance(event, EpochDone) or (event.epoch % every and event.epoch < epochs):
@@ -158,10 +177,7 @@ class LearningCurve:
                 found[event.epoch] = probe.held
                 yield event.epoch
                 enough = watch.add(Baked(event.epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out))
-                if enough and command.training.stop_early:
+                if enough and training.stop_early:
                     break
                 model.train()
-        # The lowest loss, where a run takes a later one that is nearly as low: a matter of form, which would be noise here.
-        best = min(found, key=lambda epoch: mean(found[epoch]))
-        losses = {row.row: (row.total, row.tokens) for row in found[best]}
-        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), best, losses, 0.0)
+        return found

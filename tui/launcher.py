@@ -25,6 +25,7 @@ COMMANDS = frozenset(
         "taste",
         "evaluate",
         "curve",
+        "sweep",
         "report",
         "runs",
         "gauges",

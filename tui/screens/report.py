@@ -103,10 +103,16 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         self.flavor.measure_examples(lambda _: self.renew())
 
     def action_curve_report(self) -> None:
+        from tui.learning import BUDGET
         from tui.screens.curve import CurveDialog
 
-        self.flavor.jobs.curve.ask()
+        self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
+
+    def action_sweep_report(self) -> None:
+        from tui.screens.sweep import SweepDialog
+
+        self.app.push_screen(SweepDialog())
 
 
 def _halves(drawn: list[list[terminal.Part]]) -> tuple[list[list[terminal.Part]], list[list[terminal.Part]]]:
