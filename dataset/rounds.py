@@ -8,7 +8,7 @@ from statistics import fmean
 
 from core.gauges.edits import edit_distance
 from core.gauges.statistics import Interval, mean_interval, share_interval
-from dataset.rows import Decision
+from dataset.rows import IMPORTED, Decision
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def rounds(decisions: Iterable[Decision]) -> list[Round]:
     """The rounds in the order in which they were begun."""
     found: dict[str, list[Decision]] = {}
     for decision in decisions:
-        if decision.verdict != "skip":
+        if decision.verdict != "skip" and decision.checkpoint != IMPORTED:
             found.setdefault(decision.checkpoint, []).append(decision)
     made = []
     for checkpoint, of_round in found.items():

@@ -32,9 +32,12 @@ COMMANDS = frozenset(
         "use",
         "status",
         "export",
+        "completion",
         "reproduce",
         "doctor",
         "download",
+        "push",
+        "models",
     ]
 )
 RESTORE = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -167,11 +168,15 @@ class Sweep:
         """Every setting of the grid against the present one, from what is kept for the rows as they are."""
         kept = self._kept()
         trials = [
-            Trial(named(recipe), point.fold, point.seed, losses_of(point.losses), point.epoch)
+            Trial(named(recipe), point.fold, point.seed, losses_of(point.losses), self._epoch(point))
             for recipe, _, key in self._plan()
             if (point := kept.get(key))
         ]
         return compare(trials, [named(recipe) for recipe in self.recipes], FOLDS)
+
+    def _epoch(self, point: Point) -> float:
+        """The epoch within which the loss was lowest; a point knows its step."""
+        return point.step / math.ceil(point.size / min(self._session.settings.training.batch_size, point.size))
 
     def setting_of(self, name: str) -> str:
         """What to write into flavor.toml for a setting."""
@@ -220,7 +225,7 @@ def table(recipes: Sequence[Recipe], found: Sequence[Compared], whole: bool = Tr
                 f"{each.difference:+.3f}" if each.difference is not None else "",
                 f"{each.interval[0]:+.3f} to {each.interval[1]:+.3f}" if each.interval else "",
                 SIGNS[each.word],
-                f"{each.epoch:g}" if each.epoch is not None else "",
+                f"{each.epoch:.1f}" if each.epoch is not None else "",
                 f"{each.trials}",
             )
         )

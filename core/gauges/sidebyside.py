@@ -18,13 +18,13 @@ Word = Literal["the present settings", "lower", "higher", "within the noise", "c
 
 @dataclass(frozen=True)
 class Trial:
-    """One training under a setting, measured on a fold that it did not see: nats a token, and the epoch of the lowest loss."""
+    """One training under a setting, measured on a fold that it did not see: nats a token, and after how many epochs the loss was lowest."""
 
     setting: str
     fold: int
     seed: int
     loss: float
-    epoch: int
+    epoch: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _compared(
     folds: int,
     is_present: bool,
 ) -> Compared:
-    epoch = float(median(trial.epoch for trial in own.values())) if own else None
+    epoch = median(trial.epoch for trial in own.values()) if own else None
     if is_present:
         return Compared(name, mean, epoch, len(own), None, None, "the present settings")
     gaps = [own[place].loss - present[place].loss for place in sorted(own.keys() & present.keys())]

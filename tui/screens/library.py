@@ -38,7 +38,7 @@ class LibraryScreen(Page):
     HELP = """
 # Library
 All examples, and the candidates that were rejected, skipped, or passed over because better ones waited. **enter** opens a row to read or edit it, **d** deletes an example
-(**u** brings it back), **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
+(**u** brings it back), **i** imports, **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
 typos, off style, or your most original. **≈** marks near-duplicates.
 """
 
@@ -149,6 +149,16 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             self.flavor.say("Deleted; u brings it back.")
         else:
             self.flavor.say("Only examples can be deleted; what was rejected stays on record.", "warning")
+
+    def action_bring_in(self) -> None:
+        from tui.screens.importing import ImportDialog
+
+        def done(said: str | None) -> None:
+            if said:
+                self.flavor.say(said)
+                self.flavor.changed()
+
+        self.app.push_screen(ImportDialog(self.session), done)
 
     def action_undo_library(self) -> None:
         if self.flavor.undo():

@@ -8,12 +8,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
 from tui.evening.terminal import columns
 from tui.evening.words import Table
+from tui.screens.dialog import Dialog
 from tui.session import duration
 from tui.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
 from tui.widgets.plain import CleanInput, Plain, line, plain
@@ -26,7 +26,7 @@ WHOLE = 84
 """Cells from which the whole table fits."""
 
 
-class SweepDialog(ModalScreen[None]):
+class SweepDialog(Dialog[None]):
     """Training goes on when it is left."""
 
     BINDINGS = [
