@@ -65,12 +65,12 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         state = self._signature()  # before: what changes meanwhile is told next time
         self.report = await gather(self.session)
         self._seen = state
-        self._draw()
+        self._lay_out()
 
     def on_resize(self) -> None:
-        self._draw()
+        self._lay_out()
 
-    def _draw(self) -> None:
+    def _lay_out(self) -> None:
         if self.report is None or not self.is_mounted:
             return
         width = max(40, self.size.width - 6)
