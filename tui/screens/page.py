@@ -50,7 +50,7 @@ class Page(Screen[None]):
         """Redraw what the session holds."""
 
     def on_mount(self) -> None:
-        self.renew_all()
+        self._draw()
         self._made = time.monotonic(), self._state()
         self.set_timer(0.05, self._show_keys)  # a widget a key: not before the first picture, which it would hold up
 
@@ -72,8 +72,10 @@ class Page(Screen[None]):
 
     def renew_all(self) -> None:
         """Redraw everything, the bar and the line of activity included; nothing where there is nothing to see yet."""
-        if not self.is_mounted:
-            return
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
         self.query_one(TopBar).renew()
         self.query_one(Activity).show(self.flavor.activity_line())
         self.renew()
