@@ -130,6 +130,12 @@ class Retrain(Line):
     why: str
     stopped: str
     checkpoint: str
+    note: str = ""
+    """Figures that could not be written for other tools."""
+
+
+class Note(Line):
+    note: str
 
 
 class Evaluate(Line):
@@ -257,6 +263,91 @@ class Health(Line):
     mended: int
 
 
+class Quote(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    text: str
+    note: str
+
+
+class Section(Line):
+    """A part of the report."""
+
+    section: str
+    lines: list[str]
+    head: list[str] = []
+    rows: list[list[str]] = []
+    quotes: list[Quote] = []
+
+
+class Conflict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    rows: list[str]
+    """Two examples' ids."""
+    why: str
+
+
+class Odd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    row: str
+    loss: float
+    """Nats a token."""
+    signs: list[str]
+
+
+class Next(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    action: str
+    sentence: str
+
+
+class Report(Line):
+    rows: int
+    origins: dict[str, int]
+    verdicts: dict[str, int]
+    active_seconds: float
+    clock_seconds: float
+    conflicts: list[Conflict]
+    odd: list[Odd]
+    next: Next
+    html: str = ""
+    md: str = ""
+
+
+class SweepPlan(Line):
+    settings: int
+    trainings: int
+    missing: int
+
+
+class Training(Line):
+    """One adapter of a sweep, measured on a fold that it did not see."""
+
+    fold: int
+    seed: int
+    rows: int
+    step: int
+    loss: float
+    seconds: float
+
+
+class SweepPause(Line):
+    measured_now: int
+    missing: int
+
+
+class Setting(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    setting: str
+    loss: float | None
+    difference: float | None
+    """From the present settings, nats a token."""
+    interval: tuple[float, float] | None
+    epoch: float | None
+    trainings: int
+    word: str
+
+
+class Sweep(Line):
+    missing: int
+    settings: list[Setting]
+    sentence: str
+
+
 LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "new": (New,),
     "import": (Import, ImportLook),
@@ -264,9 +355,11 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "decide": (Decide,),
     "undo": (Undo,),
     "back": (Moment, Back),
-    "retrain": (Plan, Epoch, Stopped, Retrain),
-    "taste": (Plan, Epoch, Stopped, Retrain),
+    "retrain": (Plan, Epoch, Stopped, Note, Retrain),
+    "taste": (Plan, Epoch, Stopped, Note, Retrain),
     "evaluate": (Evaluate,),
+    "report": (Section, Report),
+    "sweep": (SweepPlan, Training, SweepPause, Sweep),
     "runs": (Run, Runs),
     "gauges": (Reading, Gauges),
     "use": (Use,),

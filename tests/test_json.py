@@ -36,7 +36,8 @@ def test_every_line_has_its_type(tmp_path, there, capsys):
         (["import", there, tmp_path / "bad.csv"], 1), (["decide", there, made[0].uid, "accept"], 0), (["decide", there, made[1].uid, "reject"], 0),
         (["undo", there], 0), (["runs", there], 0), (["gauges", there], 0), (["use", there, "0001/epoch-02"], 0), (["use", there, "x"], 1),
         (["back", there], 0), (["back", there, "1"], 0), (["back", there, "999"], 1), (["use", there, "0001/epoch-01", "--strength", "0.8"], 0),
-        (["status", there], 0), (["export", there, "dataset", tmp_path / "out.jsonl"], 0), (["export", there, "kto", tmp_path / "kto.jsonl"], 0),
+        (["status", there], 0), (["report", there], 0),
+        (["report", there, "--html", tmp_path / "r.html"], 0), (["sweep", there, "--budget", 0], 0), (["export", there, "dataset", tmp_path / "out.jsonl"], 0), (["export", there, "kto", tmp_path / "kto.jsonl"], 0),
         (["export", there, "dataset", tmp_path / "out", "--license", "mit"], 0), (["export", there, "dataset", tmp_path / "out2"], 1),
         (["completion", "bash"], 0), (["doctor", there], 0),
     ]:  # fmt: skip

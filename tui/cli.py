@@ -125,6 +125,13 @@ def parser() -> Parser:
     curve.add_argument(
         "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
     )
+    sweep = add("sweep", "train a small grid of ranks, rates and epochs on the same folds: is any difference larger than its noise?")
+    for name, example in (("rank", "8,16,32"), ("rate", "2e-4,5e-4,1e-3"), ("epochs", "4,8")):
+        sweep.add_argument(f"--{name}", default="", dest=f"sweep_{name}", metavar=example, help=f"{name} to try, each with each")
+    sweep.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each setting on each fold (default: 1)")
+    sweep.add_argument(
+        "--budget", type=int, metavar="SECONDS", help="time to train in (default: no limit); 0 shows what was trained before"
+    )
     report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
     report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
     report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
@@ -234,6 +241,14 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             if not 0 <= args.budget <= 86_400:
                 raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
             return curve.curve(workspace, args.seeds, args.budget)
+        case "sweep":
+            from tui import sweeping
+            from tui.sweep import parse_grid
+
+            if args.budget is not None and not 0 <= args.budget <= 86_400:
+                raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
+            grid = parse_grid(args.sweep_rank, args.sweep_rate, args.sweep_epochs)
+            return sweeping.sweep(workspace, grid, args.seeds, args.budget)
         case "report":
             from tui.evening import command
 

@@ -84,6 +84,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("export_report", "e", "export", "Write the report into the workspace, as a page and as Markdown", True),
         Key("measure_report", "m", "measure rows", "Measure the loss of every example with the active checkpoint", True),
         Key("curve_report", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
+        Key("sweep_report", "s", "sweep", "Train other ranks, rates and epochs beside the present ones, on the same folds", True),
     ),
 }
 

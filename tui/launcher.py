@@ -26,6 +26,7 @@ COMMANDS = frozenset(
         "taste",
         "evaluate",
         "curve",
+        "sweep",
         "report",
         "runs",
         "gauges",

@@ -77,10 +77,15 @@ class Plan:
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
     pairs: Sequence[Pair] = ()
     """Of a run of taste."""
+    absent: str = ""
+    """What [metrics] asks for and is not installed, in a sentence."""
 
     @property
     def advice(self) -> str:
-        """What the person should know before a top-up; empty where there is nothing."""
+        """What the person should know before a run; empty where there is nothing."""
+        return " ".join(part for part in (self._about_parent(), self.absent) if part)
+
+    def _about_parent(self) -> str:
         if self.spec.parent and self.overbaked:
             return f"{self.spec.parent} is overbaked, and a top-up bakes on: T trains afresh."
         if self.spec.parent and self.seen >= MOST_SEEN:
@@ -577,7 +582,10 @@ class Session:
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
-        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out)
+        return Plan(
+            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
+            absent=self.settings.metrics.absent(),
+        )  # fmt: skip
 
     def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
         """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
@@ -638,7 +646,7 @@ class Session:
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
-            async for event in worker.train(folder):
+            async for event in worker.train(folder, self.settings.metrics.on()):
                 if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
                     self.use(event.checkpoint)
                 yield event

@@ -333,9 +333,10 @@ way to everything else you ask for, and goes on with the same key.
         self.flavor.checkpoint_changed()
 
     def action_curve(self) -> None:
+        from tui.learning import BUDGET
         from tui.screens.curve import CurveDialog
 
-        self.flavor.jobs.curve.ask()
+        self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
 
     def action_retrain_runs(self) -> None:
