@@ -45,4 +45,20 @@ def test_every_line_has_its_type(tmp_path, there, capsys):
         kinds = [json_lines.check(words[0], line) for line in lines]
         assert kinds[-1] == ("Failure" if status else kinds[-1]) and (not status or len(kinds) == 1)
         seen.update(kinds)
-    assert seen >= {"New", "Import", "ImportLook", "Decide", "Undo", "Run", "Runs", "Reading", "Gauges", "Use", "Status", "Export", "Finding", "Health", "Failure"}
+    assert seen >= {
+        "New",
+        "Import",
+        "ImportLook",
+        "Decide",
+        "Undo",
+        "Run",
+        "Runs",
+        "Reading",
+        "Gauges",
+        "Use",
+        "Status",
+        "Export",
+        "Finding",
+        "Health",
+        "Failure",
+    }
