@@ -34,7 +34,8 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[Command]:
     sub = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     abouts = {choice.dest: choice.help or "" for choice in sub._choices_actions}
     for name, command in sub.choices.items():
-        options, words = [], []
+        options: list[Option] = []
+        words: list[str] = []
         for action in command._actions:
             values = tuple(map(str, action.choices or ()))
             if not action.option_strings:
