@@ -101,6 +101,7 @@ def parser() -> Parser:
     generate.add_argument(
         "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
     )
+    generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE")
@@ -124,14 +125,25 @@ def parser() -> Parser:
     curve.add_argument(
         "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
     )
+    report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
+    report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
+    report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
+    report.add_argument("--measure", action="store_true", help="first measure the loss of every row under the active checkpoint")
     add("runs", "list runs and checkpoints")
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
+    use.add_argument(
+        "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
+    )
     add("status", "count examples and candidates")
-    export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
-    export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
+    export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
+    export.add_argument(
+        "what",
+        choices=["adapter", "merged", "gguf", "gguf-adapter", "ollama", "dataset", "dpo", "kto"],
+        help="adapter: PEFT; merged: 16 bits; gguf: llama.cpp; ollama: with a Modelfile; dpo, kto: for TRL's trainers",
+    )
     export.add_argument("dest", type=Path, metavar="DEST")
     export.add_argument(
         "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
@@ -141,8 +153,24 @@ def parser() -> Parser:
         help="of a dataset (default: by DEST's ending; without one a folder with a card). disk: as datasets' save_to_disk",
     )  # fmt: skip
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
+    export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    export.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
+    export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
     export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
-    add("download", "bring the base model from the hub; nothing else ever uses the network")
+    push = add("push", "put an adapter or the dataset on the hub, privately; names every file, and asks for the name to be typed")
+    push.add_argument("what", choices=["adapter", "dataset"])
+    push.add_argument("repo", metavar="OWNER/NAME")
+    push.add_argument("--public", action="store_true", help="for everybody to read")
+    push.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing")
+    push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
+    push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
+    models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
+    models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
+    add("download", "bring the base model from the hub")
     completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     reproduce = add("reproduce", "sample a candidate again from its record")
@@ -179,7 +207,9 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "generate":
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}
-            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked)
+            return commands.generate(
+                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
+            )
         case "decide":
             return commands.decide(workspace, args.candidate, args.verdict, args.text)
         case "undo":
@@ -196,12 +226,16 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             if not 0 <= args.budget <= 86_400:
                 raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
             return curve.curve(workspace, args.seeds, args.budget)
+        case "report":
+            from tui.evening import command
+
+            return command.report(workspace, args.html, args.md, args.measure)
         case "runs":
             return commands.runs(workspace)
         case "gauges":
             return commands.gauges(workspace, args.checkpoint)
         case "use":
-            return commands.use(workspace, args.checkpoint)
+            return commands.use(workspace, args.checkpoint, args.strength)
         case "status":
             return commands.status(workspace)
         case "export" if args.what in ("dataset", "dpo", "kto"):
@@ -211,7 +245,19 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
             return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence)
         case "export":
-            return commands.export(workspace, args.dest)
+            from tui import exporting
+
+            return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
+        case "models":
+            from tui import models
+
+            return models.get(args.get) if args.get else models.models(args.folders)
+        case "push":
+            from tui import pushing
+
+            return pushing.push(
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.checkpoint, args.strength
+            )
         case "download":
             return fetching.download(workspace)
         case "completion":

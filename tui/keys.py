@@ -1,4 +1,4 @@
-"""Every key of every screen, in one table: what the bindings, the footer, the palette and `[keys]` in flavor.toml are made from."""
+"""Every key of every screen, in one table: what the bindings, the footer, the help and `[keys]` in flavor.toml are made from."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("curate", "f3", "curate", "Go to Curate: decide candidates"),
         Key("library", "f4", "library", "Go to Library: all examples and decided candidates"),
         Key("runs", "f5", "runs", "Go to Runs: runs and checkpoints"),
+        Key("report", "f6", "report", "Go to Report: the evening, and what to do next"),
         Key("help", "question_mark,f1", "help", "Show all keys of this screen", True),
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
         Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
-        Key("download", "D", "download the base", "Bring the base model from the hub; nothing else ever uses the network"),
-        Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
+        Key("download", "D", "download the base", "Bring the base model from the hub"),
+        Key("models", "M", "models", "The models on this machine, what fits it, and good ones to begin with"),
+        Key("weaker", "left_square_bracket", "weaker", "Sample with less of the active adapter: what may save an overbaked one"),
+        Key("stronger", "right_square_bracket", "stronger", "Sample with more of the active adapter"),
+        Key("cancel", "c,escape", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),
     "write": (
@@ -64,12 +68,21 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "runs": (
         Key("use", "enter", "use", "Make this checkpoint active", True),
-        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence", True),
-        Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples", True),
+        Key("evidence", "v", "evidence", "Show the gauges of this checkpoint, each with its evidence"),
+        Key("mark", "space", "mark", "Draw the losses of this run together with those of the other marked ones", True),
+        Key("compare", "c", "compare", "Contact sheet: the same prompts and seeds at every checkpoint, side by side", True),
+        Key("blind", "b", "blind A/B", "Two texts of one prompt, whose is hidden: vote, and see at the end what you prefer", True),
+        Key("note", "n", "note", "Keep a line of your own about this checkpoint or run"),
+        Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples"),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
-        Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
-        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
+        Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base"),
+        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do"),
         Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
+    ),
+    "report": (
+        Key("export_report", "e", "export", "Write the report into the workspace, as a page and as Markdown", True),
+        Key("measure_report", "m", "measure rows", "Measure the loss of every example with the active checkpoint", True),
+        Key("curve_report", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
     ),
 }
 

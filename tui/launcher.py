@@ -25,6 +25,7 @@ COMMANDS = frozenset(
         "taste",
         "evaluate",
         "curve",
+        "report",
         "runs",
         "gauges",
         "use",
@@ -34,6 +35,8 @@ COMMANDS = frozenset(
         "reproduce",
         "doctor",
         "download",
+        "push",
+        "models",
     ]
 )
 RESTORE = (

@@ -11,7 +11,7 @@ from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
 from dataset.rows import Candidate, Example
-from tui import keys
+from tui import keys, losses
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
 from tui.widgets.plain import CleanInput, Plain, line, plain
@@ -78,6 +78,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         if state == self._seen:
             return
         self._seen = state
+        self.losses = self.losses or losses.known(self.session)
         table = self.query_one(DataTable)
         at = table.cursor_row
         table.clear()
@@ -166,7 +167,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def action_measure(self) -> None:
         self.flavor.measure_examples(self._measured)
 
-    def _measured(self, losses: dict[str, float]) -> None:
-        self.losses = losses
+    def _measured(self, found: dict[str, float]) -> None:
+        self.losses = found
         self._seen = None
         self.renew()
