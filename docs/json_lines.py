@@ -243,6 +243,117 @@ class Export(Line):
     files: dict[str, int] | None = None
 
 
+class ExportModel(Line):
+    """Of a checkpoint, in any form."""
+
+    checkpoint: str
+    form: str
+    to: str
+    bytes: int
+    strength: float
+
+
+class PushFile(Line):
+    file: str
+    bytes: int
+
+
+class PushLook(Line):
+    """With --dry-run."""
+
+    repo: str
+    dry_run: str
+    files: list[str]
+
+
+class Push(Line):
+    repo: str
+    url: str
+    public: bool
+    files: list[str]
+
+
+class Machine(Line):
+    """Bytes that are free."""
+
+    free: int
+    gpu: int
+
+
+class Model(Line):
+    name: str
+    where: str
+    bytes: int | None
+    parameters: int | None
+    verdict: str | None
+    training_bytes: int | None
+    first_use_bytes: int | None
+    licence: str
+    about: str
+    problem: str
+
+
+class Models(Line):
+    models: int
+
+
+class Said(Line):
+    """A file that comes or is here, in words."""
+
+    said: str
+
+
+class Download(Line):
+    base: str
+
+
+class Section(msgspec.Struct, kw_only=True):
+    """A part of the report; besides, its table (`head`, `rows`) and its `quotes`, where it has them."""
+
+    section: str
+    lines: list[str]
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """Besides, what the rows' losses and contradictions are, and where files were written."""
+
+    rows: int
+    origins: dict[str, int]
+    verdicts: dict[str, int]
+    active_seconds: float
+    clock_seconds: float
+    next: Fields
+
+
+class Point(Line):
+    """A measured point of the learning curve."""
+
+    fold: int
+    seed: int
+    rows: int
+    step: int
+    loss: float
+    seconds: float
+
+
+class Measured(Line):
+    measured_now: int
+    missing: int
+    least: float
+
+
+class Curve(msgspec.Struct, kw_only=True):
+    """Besides, the levels, the law that was fitted, the rows' losses, and the rounds of decisions."""
+
+    rows: int
+    measured: int
+    missing: int
+    word: str
+    gain: float | None
+    sentence: str
+    next: dict[str, Any]
+
+
 class Completion(Line):
     shell: str
     script: str
@@ -348,7 +459,24 @@ class Sweep(Line):
     sentence: str
 
 
+class Demo(msgspec.Struct, kw_only=True):
+    """With --play; besides, the counts of `status`. What comes before tells the play's steps, each in an object of its own."""
+
+    rounds: list[dict[str, Any]]
+    retrain: dict[str, Any]
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """A step of the play: any of these and more."""
+
+    stage: str | None = None
+    round: str | None = None
+    text: str | None = None
+    workspace: str | None = None
+
+
 LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "demo": (Step, Demo),
     "new": (New,),
     "import": (Import, ImportLook),
     "generate": (Candidate, Generate),
@@ -364,7 +492,12 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "gauges": (Reading, Gauges),
     "use": (Use,),
     "status": (Status,),
-    "export": (Export,),
+    "export": (Export, ExportModel),
+    "push": (PushFile, PushLook, Push),
+    "models": (Machine, Model, Said, Models, Download),
+    "download": (Said, Download),
+    "report": (Section, Report),
+    "curve": (Point, Measured, Curve),
     "completion": (Completion,),
     "reproduce": (Reproduce,),
     "doctor": (Finding, Health),

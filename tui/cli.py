@@ -36,7 +36,7 @@ A first evening:
   flavor-tui dishes                               write, curate, retrain
 
 It ends with 0 when all went well, 1 when something was refused (one line says what,
-and what to do), 2 when the command was misspelt, 130 after ctrl+c, and 128 + n when
+and what to do), 2 when an option was misspelt, 130 after ctrl+c, and 128 + n when
 signal n ended the screen."""
 
 
