@@ -118,6 +118,8 @@ def parser() -> Parser:
     models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
     models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
     models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
+    serve = add("serve", "open a workspace in a browser on this machine")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     add("download", "bring the base model from the hub")
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
@@ -185,6 +187,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             from tui import models
 
             return models.get(args.get) if args.get else models.models(args.folders)
+        case "serve":
+            from tui import serving
+
+            if not 0 <= args.port < 65_536:
+                raise FlavorError(f"{args.port} is no port.", "From 1 to 65535; 0 for any that is free.")
+            return serving.serve(workspace, args.port)
         case "push":
             from tui import pushing
 
