@@ -229,7 +229,7 @@ class Engine:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
         _, forms, sampler = self._ready()
         folder = Path(command.checkpoint) if command.checkpoint else None
-        if not command.prompts or len(command.prompts) != len(command.seeds):
+        if not command.prompts or len(command.prompts) != len(command.seeds) or len(command.without) not in (0, len(command.prompts)):
             raise FlavorError("Nothing to sample.", kind="order")
         if command.examples is not None:
             self._examples = command.examples
@@ -239,7 +239,7 @@ class Engine:
         forms.sample(folder is not None, str(folder))
         began = time.perf_counter()
         first, tokens = 0.0, 0
-        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
+        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free, command.without):
             match event:
                 case Text():
                     tokens += event.tokens

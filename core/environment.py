@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -36,17 +37,30 @@ _hub_token: int | None = None
 
 
 def hide_tokens() -> None:
-    """Take every token out of this process's environment. That of the hub goes into a file without a name, which only a download reads."""
+    """Take every token out of this process, by beginning anew without them where there are any: the kernel goes on showing the environment
+    that a process was started with, and memory keeps what was read from it. That of the hub goes into a file without a name, which only a
+    download reads."""
     global _hub_token
+    if handle := os.environ.pop(TOKEN_FD, ""):
+        _hub_token = int(handle)
+        os.set_inheritable(_hub_token, False)
     found = {name: os.environ.pop(name) for name in list(os.environ) if SECRET.fullmatch(name)}
+    if not found:
+        return
     token = next((found[name] for name in HUB_TOKENS if found.get(name)), "")
-    if token and _hub_token is None:
-        if hasattr(os, "memfd_create"):
-            _hub_token = os.memfd_create("token")
-        else:
-            with tempfile.TemporaryFile() as file:
-                _hub_token = os.dup(file.fileno())
+    if token:
+        _hub_token = _nameless_file()
         os.write(_hub_token, token.encode())
+        os.set_inheritable(_hub_token, True)
+        os.environ[TOKEN_FD] = str(_hub_token)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _nameless_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("token")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def token_descriptors() -> tuple[int, ...]:

@@ -56,6 +56,8 @@ class Sample(Command, frozen=True, tag="sample"):
     """The examples' texts, which may not be copied; None: as in the command before."""
     free: list[str] = []
     """Texts that may be copied: attribute values, what the person typed."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, for guidance."""
 
 
 class Train(Command, frozen=True, tag="train"):
@@ -89,8 +91,8 @@ class Point(msgspec.Struct, frozen=True):
     fold: int
     seed: int
     size: int
-    epoch: int
-    """That of the lowest loss."""
+    step: int
+    """After which the loss was lowest: that one is measured."""
     losses: dict[str, tuple[float, int]]
     """Summed loss of each row's text (nats) and its tokens, by the row's id."""
     seconds: float

@@ -15,6 +15,9 @@ State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"
 Verdict = Literal["accept", "edit", "reject", "skip"]
 
 
+IMPORTED = "imported"
+"""In the place of a checkpoint: a text that another tool wrote, and that was decided there."""
+
 Parsed = tuple[str, dict[str, str]]
 """A text and its fields, as a file holds them."""
 
@@ -50,6 +53,8 @@ class Batch(msgspec.Struct, frozen=True):
     """The journal's line after which the examples were as the sampler knew them; 0: it knew none."""
     free: list[str] = []
     """Texts that might be copied."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, which guidance led away from."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

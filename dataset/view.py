@@ -16,25 +16,32 @@ from dataset.rows import Mark, Tables
 META = "_meta"
 Raw = dict[str, dict[str, Any]]
 """Documents by table and number."""
-_HEAD = re.compile(rb'\{"_meta":\{"1":\{"seq":(\d{1,15}),"line":"([0-9a-f]{0,8})","first":"([0-9a-f]{0,8})","crc32":"([0-9a-f]{8})"\}\},')
+_HEAD = re.compile(
+    rb'\{"_meta":\{"1":\{("seq":(\d{1,15}),"line":"([0-9a-f]{0,8})","first":"([0-9a-f]{0,8})","crc32":"([0-9a-f]{8})"),"head":"([0-9a-f]{8})"\}\},'
+)
 
 
 def pack(mark: Mark, tables: Raw) -> bytes:
     """The file for these tables, as they are after the line `mark` of the journal."""
     body = msgspec.json.encode(tables)[1:]
-    return b'{"_meta":{"1":{"seq":%d,"line":"%s","first":"%s","crc32":"%08x"}},%s' % (
-        mark.seq, mark.check.encode(), mark.first.encode(), zlib.crc32(body), body,
-    )  # fmt: skip
+    head = f'"seq":{mark.seq},"line":"{mark.check}","first":"{mark.first}","crc32":"{zlib.crc32(body):08x}"'.encode()
+    return b'{"_meta":{"1":{%s,"head":"%08x"}},%s' % (head, zlib.crc32(head), body)
+
+
+def _head(data: bytes) -> re.Match[bytes] | None:
+    """The beginning of a view, if it is as `pack` leaves it; the tables have a checksum of their own."""
+    match = _HEAD.match(data)
+    return match if match and int(match[6], 16) == zlib.crc32(match[1]) else None
 
 
 def _mark(match: re.Match[bytes]) -> Mark:
-    return Mark(int(match[1]), match[2].decode(), match[3].decode())
+    return Mark(int(match[2]), match[3].decode(), match[4].decode())
 
 
 def unpack(data: bytes) -> tuple[Mark, Raw]:
     """Line and tables. Raises ValueError or MsgspecError where they are not what `pack` gave."""
-    match = _HEAD.match(data)
-    if not match or int(match[4], 16) != zlib.crc32(data[match.end() :]):
+    match = _head(data)
+    if not match or int(match[5], 16) != zlib.crc32(data[match.end() :]):
         raise ValueError("it was damaged or changed by another program")
     return _mark(match), msgspec.json.decode(data, type=Raw)
 
@@ -42,7 +49,7 @@ def unpack(data: bytes) -> tuple[Mark, Raw]:
 def mark_of(path: Path) -> Mark | None:
     """The line of the journal that the view shows; None where it is absent, or its beginning is not as `pack` leaves it."""
     try:
-        match = _HEAD.match(read_bytes(path, 160))
+        match = _head(read_bytes(path, 200))
     except OSError:
         return None
     return _mark(match) if match else None

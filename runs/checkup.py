@@ -15,15 +15,15 @@ from runs.registry import Registry, Run
 ADAPTER = "adapter_model.safetensors"
 
 
-def check_runs(workspace: Path, sums: Mapping[str, str]) -> list[Finding]:
+def check_runs(workspace: Path, sums: Mapping[str, str], pointed: bool) -> list[Finding]:
     """Every run and checkpoint, the pointer to the active one, and what is not as the last session left it. Reads only.
 
-    `sums` are the hashes of files by path, as they were at the end of the last session.
+    `sums` are the hashes of files by path, as they were at the end of the last session; `pointed`: a session left a pointer.
     """
     registry = Registry(workspace)
     runs = registry.runs()
     found = [one for run in runs for one in _check_run(run)]
-    found += _check_current(registry)
+    found += _check_current(registry, pointed)
     said = {one.where for one in found}
     for path, sha in sorted(sums.items()):
         if path.startswith("runs/") and path not in said:
@@ -78,12 +78,12 @@ def _check_checkpoint(folder: Path, where: str) -> list[Finding]:
     return found
 
 
-def _check_current(registry: Registry) -> list[Finding]:
+def _check_current(registry: Registry, pointed: bool) -> list[Finding]:
     path = registry.folder / "current"
     if not exists(path):
         ended = [run for run in registry.runs() if run.spec is None or (run.result and run.result.status == "done")]
         what = "it is missing, so that the base is active"
-        return [Finding("mend", "runs/current", what)] if ended else []
+        return [Finding("mend", "runs/current", what)] if ended or pointed else []
     try:
         name = read_bytes(path, 200).decode().strip()
     except (OSError, ValueError):

@@ -9,14 +9,15 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.app import App
 from textual.content import Content
+from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerState
 
 from core.config import FILE
 from core.errors import FlavorError
@@ -34,6 +35,10 @@ from tui.widgets.plain import ControlFilter, line
 
 if TYPE_CHECKING:
     from textual.widgets import TextArea
+
+
+MOST_NOTES = 5
+"""Passing notes that are shown at once."""
 
 
 def _write() -> Screen[None]:
@@ -54,14 +59,20 @@ def _runs() -> Screen[None]:
     return RunsScreen()
 
 
+def _report() -> Screen[None]:
+    from tui.screens.report import ReportScreen
+
+    return ReportScreen()
+
+
 class FlavorApp(App[int]):
-    """One workspace on four screens."""
+    """One workspace on five screens."""
 
     TITLE = "flavor-tui"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False  # Textual 8.2's looks for its own parts after it was closed, and ends the program with it
     BINDINGS = keys.bindings("app")
-    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs}  # imported when first gone to
+    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs, "report": _report}  # imported when first gone to
     session: Session
     jobs: Jobs
     desk: Desk
@@ -193,11 +204,26 @@ class FlavorApp(App[int]):
             await self.session.write_view()
         self._seq_seen = seq
 
+    async def on_event(self, event: Event) -> None:
+        """A key or a click that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
+        try:
+            await super().on_event(event)
+        except Exception as error:
+            if not isinstance(event, InputEvent):
+                raise
+            self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
+
     # -- what the screens ask for --------------------------------------------------------------------------------------
+
+    def notify(self, *args: Any, **options: Any) -> None:
+        """A note, with the few latest beside it: of a key that is held down the older ones go, or drawing them would hold up the keys."""
+        for old in list(self._notifications)[: 1 - MOST_NOTES]:
+            self._unnotify(old, refresh=False)
+        super().notify(*args, **options)
 
     def say(self, text: str, severity: str = "information") -> None:
         """A passing note."""
-        self.notify(short(text, 500), severity=severity, markup=False, timeout=6)  # type: ignore[arg-type]
+        self.notify(short(text, 500), severity=severity, markup=False, timeout=6)
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
@@ -282,6 +308,9 @@ class FlavorApp(App[int]):
     def action_runs(self) -> None:
         self._go("runs")
 
+    def action_report(self) -> None:
+        self._go("report")
+
     def action_help(self) -> None:
         if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
@@ -319,7 +348,7 @@ class FlavorApp(App[int]):
             self.jobs.cancel()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        if event.worker.error is not None:
+        if event.state == WorkerState.ERROR and event.worker.error is not None:
             self._crash.record(event.worker.error, "in a job")
 
     def keep_fault(self, error: BaseException) -> str:

@@ -19,7 +19,6 @@ from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
 from core.task import Task, parse_field
 from core.text import clean_line
-from dataset.exporting import write_preferences, write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
@@ -120,14 +119,6 @@ async def new(workspace: Path, heading: str | None, fields: list[str], template:
     config.create(workspace, task, base)
     names = [f.name for f in task.fields]
     yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}")
-
-
-async def import_(workspace: Path, files: list[Path]) -> Output:
-    with Session(workspace) as session:
-        session.must_write()
-        count = session.import_file(*files)
-        total = len(session.store.examples)
-        yield Line({"imported": count, "examples": total}, f"{count} examples imported, {total} in all. `undo` takes them back.")
 
 
 async def generate(
@@ -372,15 +363,3 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         yield Line(
             {"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}"
         )
-
-
-async def export(workspace: Path, what: Literal["dataset", "dpo", "kto"], dest: Path) -> Output:
-    with Session(workspace, read_only=True) as session:
-        if what != "dataset":
-            count = write_preferences(session.store, session.task, what, dest)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}, for TRL's {what.upper()}Trainer")
-            return
-        if not session.store.examples:
-            raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
-        count = write_rows(session.store.examples.values(), session.task, dest)
-        yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")

@@ -99,10 +99,10 @@ def _can_be_read(path: Path) -> bool:
 def _runs(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
     last = _last(workspace)
     sums = {path: one.sha256 for path, one in last.sums.files.items()} if last and last.sums else {}
-    found = check_runs(workspace, sums)
+    kept_names = [old.folder / "current" for old in snapshots(workspace) if exists(old.folder / "current")]
+    found = check_runs(workspace, sums, bool(kept_names))
     if not repair:
         return found
-    kept_names = [old.folder / "current" for old in snapshots(workspace) if exists(old.folder / "current")]
     known = [read_bytes(path, 200).decode("utf-8", "replace").strip() for path in kept_names]
     path = workspace / "runs" / "current"
     for number, one in enumerate(found):

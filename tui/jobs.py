@@ -16,6 +16,7 @@ from textual.worker import Worker
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Step, Trained
 from dataset.rows import Candidate
+from tui import losses
 from tui.curving import CurveJob
 from tui.session import Plan, duration
 from tui.widgets.plain import line
@@ -268,10 +269,8 @@ class Jobs:
 
     async def _measure(self, done: Callable[[dict[str, float]], None]) -> None:
         await asyncio.sleep(0)
-        examples = list(self.session.store.examples.values())
-        self._say("measuring", f"measuring the loss of {len(examples)} examples")
-        result = await self.session.evaluate([(example.text, example.fields) for example in examples])
-        done({example.uid: loss for example, loss in zip(examples, result.losses, strict=True)})
+        self._say("measuring", f"measuring the loss of {len(self.session.store.examples)} examples")
+        done(await losses.measure(self.session))
         self._ready()
         self.app.changed()
 

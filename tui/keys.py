@@ -1,4 +1,4 @@
-"""Every key of every screen, in one table: what the bindings, the footer, the palette and `[keys]` in flavor.toml are made from."""
+"""Every key of every screen, in one table: what the bindings, the footer, the help and `[keys]` in flavor.toml are made from."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("curate", "f3", "curate", "Go to Curate: decide candidates"),
         Key("library", "f4", "library", "Go to Library: all examples and decided candidates"),
         Key("runs", "f5", "runs", "Go to Runs: runs and checkpoints"),
+        Key("report", "f6", "report", "Go to Report: the evening, and what to do next"),
         Key("help", "question_mark,f1", "help", "Show all keys of this screen", True),
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
         Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
@@ -59,6 +60,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("search", "slash", "search", "Search in texts and attributes", True),
         Key("filter", "o", "filter", "Show only one origin, or all", True),
         Key("delete", "d", "delete", "Delete the example (undoable)", True),
+        Key("bring_in", "i", "import", "Import examples from files, folders, the hub or the clipboard", True),
         Key("undo_library", "u", "undo", "Take the last change back", True),
         Key("measure", "l", "loss", "Measure the loss of every example with the active checkpoint"),
     ),
@@ -70,6 +72,11 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base", True),
         Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
         Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
+    ),
+    "report": (
+        Key("export_report", "e", "export", "Write the report into the workspace, as a page and as Markdown", True),
+        Key("measure_report", "m", "measure rows", "Measure the loss of every example with the active checkpoint", True),
+        Key("curve_report", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
     ),
 }
 

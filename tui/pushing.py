@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from core.errors import FlavorError
-from core.files import cache_folder, make_folder, publish_folder, remove_tree, write_new
+from core.files import cache_folder, publish_folder, remove_tree
 from core.hub import REPO, Push
 from core.text import clean_line
-from dataset.exporting import write_rows
-from tui.card import adapter_card, base_name, escaped, samples
+from dataset.exporting import write_folder
+from tui.card import adapter_card, base_name, samples
 from tui.commands import Line, Output, Progress
 from tui.exporting import carry_out, order, staging_beside
 from tui.processes import answers
@@ -43,8 +41,8 @@ async def push(
                 async for progress in _adapter(session, staging, repo, licence, checkpoint or session.registry.current(), strength):
                     yield progress
             else:
-                _dataset(session, staging, licence)
-            names = sorted(path.name for path in staging.iterdir())
+                write_folder(session.store, session.task, staging, licence or "other", name=repo.partition("/")[2])
+            names = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())
             sizes = {name: (staging / name).stat().st_size for name in names}
             for name, size in sizes.items():
                 yield Line({"file": name, "bytes": size}, f"{name}  {size:,} bytes")
@@ -85,19 +83,6 @@ async def _adapter(session: Session, staging: Path, repo: str, licence: str, che
     base = base_name(session, public=True)
     async for progress in carry_out(order(session, "adapter", checkpoint, staging, strength, base_name=base, files={"README.md": card})):
         yield progress
-
-
-def _dataset(session: Session, staging: Path, licence: str) -> None:
-    """The rows, and a card with their number and origin."""
-    if not session.store.examples:
-        raise FlavorError("There is no example to push.", "Write or accept one first.", "empty")
-    make_folder(staging)
-    write_rows(session.store.examples.values(), session.task, staging / "train.jsonl")
-    origins = Counter(example.origin for example in session.store.examples.values())
-    front = ["---", *([f"license: {json.dumps(licence)}"] if licence else []), "task_categories:", "- text-generation", "---"]
-    table = ["| origin | rows |", "|---|---|", *(f"| {origin} | {count} |" for origin, count in sorted(origins.items()))]
-    about = "Texts under one heading, made with flavor-tui. `accepted` and `edited` ones were written by a model and chosen by a person."
-    write_new(staging / "README.md", "\n".join([*front, "", f"# {escaped(session.task.heading)}", "", about, "", *table, ""]).encode())
 
 
 async def _typed(repo: str, confirm: str | None, what: str) -> None:

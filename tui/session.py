@@ -237,12 +237,9 @@ class Session:
             raise FlavorError(f"There is no example {uid!r}.", "It may have been deleted; u takes that back.", "missing")
         return self.store.examples[uid]
 
-    def import_file(self, *paths: Path) -> int:
-        """Add all rows of the files as one undoable step, or none of them. Returns their number."""
-        from dataset.importing import read_rows
-
-        rows = [row for path in paths for row in read_rows(path, self.task)]
-        return self.import_rows(rows, f"{len(rows)} imported")
+    def bring(self, put: Tables, note: str) -> None:
+        """Add what was read elsewhere as one undoable step."""
+        self._commit("import", put, note)
 
     def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None) -> int:
         """Add parsed rows as one step. `names` gives them ids of their own."""
@@ -343,7 +340,8 @@ class Session:
         op = self.store.undo()
         if op:
             self._reindex(op.was)
-            self.ranking.taken_back(op)
+            if op.kind == "decide":
+                self.ranking.taken_back(op)
         return op
 
     def status(self) -> dict[str, object]:
@@ -427,16 +425,18 @@ class Session:
             seeds = list(range(start, min(start + settings.batch, first + count)))
             examples = list(self.store.examples.values())
             drawn = self.task.draw(fixed, [example.fields for example in examples], seeds)
-            shown = few_shot(self.task, examples, settings.few_shot, start) if name == BASE else []
+            shown = few_shot(self.task, examples, settings.few_shot if name == BASE else settings.shown, start)
+            guided = settings.guidance > 0 and name != BASE and any(drawn)
             batch = Batch(
                 new_uid(), name, [shown + self.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
                 self.settings.model.base, loaded.fingerprint, self.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}),
+                [shown + self.task.segments({}) for _ in drawn] if guided else [],
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
             recorded = False
-            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free):
+            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free, batch.without):
                 if not isinstance(event, Arrived):
                     yield event
                     continue
@@ -484,7 +484,7 @@ class Session:
         folder = self.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
         texts = self.store.texts_at(batch.examples_at)
-        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free):
+        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free, batch.without):
             if isinstance(event, Arrived) and event.index == candidate.index:
                 return clean(event.text).strip()
         raise FlavorError("The candidate could not be sampled again.", kind="fault")

@@ -63,8 +63,12 @@ def test_what_arrives_is_what_the_dry_run_wrote_and_what_was_listed(push, hub, t
 def test_a_dataset_goes_to_a_dataset_repository(push, hub):
     lines(push("dataset", REPO, "--confirm", REPO, "--public"))
     repo = hub.repos["dataset", REPO]
-    assert not repo.private and sorted(repo.files) == ["README.md", "train.jsonl"]
-    assert len(repo.files["train.jsonl"].splitlines()) == 8
+    assert not repo.private and sorted(name for name in repo.files if "preferences" not in name) == [
+        "README.md",
+        "data/test.jsonl",
+        "data/train.jsonl",
+    ]
+    assert sum(len(repo.files[f"data/{split}.jsonl"].splitlines()) for split in ("train", "test")) == 8
 
 
 @pytest.mark.parametrize(

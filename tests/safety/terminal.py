@@ -77,9 +77,7 @@ class Screen:
                 self.odd.append(char)
             else:
                 width = cell_len(char)
-                if not width:  # a mark on the letter before
-                    if 0 < self.x <= self.columns:
-                        self.lines[self.y][self.x - 1] += char
+                if self._joins(char, width):
                     continue
                 if self.x + width > self.columns and self.modes[7]:
                     self.x = 0
@@ -88,6 +86,22 @@ class Screen:
                     if self.x < self.columns:
                         self.lines[self.y][self.x] = char if not cell else ""
                         self.x += 1
+
+    def _joins(self, char: str, width: int) -> bool:
+        """Whether a character became part of the one before: a mark, a sign that widens it, the rest of an emoji."""
+        line, at = self.lines[self.y], self.x - 1
+        while at > 0 and line[at] == "":
+            at -= 1
+        if not (0 <= at < self.columns and (not width or line[at].endswith("\u200d"))):
+            return not width
+        wide = cell_len(line[at] + char)
+        if width and wide > self.x - at:
+            return False
+        line[at] += char
+        while self.x < self.columns and wide > self.x - at:
+            line[self.x] = ""
+            self.x += 1
+        return True
 
     def _down(self) -> None:
         self.y += 1

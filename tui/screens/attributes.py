@@ -5,16 +5,16 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
+from tui.screens.dialog import Dialog
 from tui.session import Session
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, plain
 
 
-class AttributesDialog(ModalScreen[dict[str, str] | None]):
+class AttributesDialog(Dialog[dict[str, str] | None]):
     """Gives the fixed values, or None where it was left."""
 
     BINDINGS = [

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Footer
 
 from dataset.rounds import rounds
 from tui import report
+from tui.screens.dialog import Dialog
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
 
 
-class CurveDialog(ModalScreen[None]):
+class CurveDialog(Dialog[None]):
     """Measuring goes on when it is left."""
 
     BINDINGS = [Binding("escape,l,q", "leave", "leave", id="curve_leave"), Binding("c", "stop", "stop measuring", id="curve_stop")]

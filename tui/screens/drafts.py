@@ -6,15 +6,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Footer, OptionList
 from textual.widgets.option_list import Option
 
 from tui.drafts import Typed
-from tui.widgets.plain import Plain, plain
+from tui.screens.dialog import Dialog
+from tui.widgets.plain import Choices, Plain, plain
 
 
-class DraftsDialog(ModalScreen[Typed | None]):
+class DraftsDialog(Dialog[Typed | None]):
     """Gives the draft to go on with, or None: they are then offered at the next start."""
 
     BINDINGS = [Binding("escape", "leave", "later", id="drafts_leave")]
@@ -27,7 +27,7 @@ class DraftsDialog(ModalScreen[Typed | None]):
         with Vertical(id="dialog", classes="small"):
             yield Plain(plain("Edits that were not saved", "bold"), id="dialog-title")
             yield Plain("enter goes on with one; escape leaves them for the next start")
-            yield OptionList(*(Option(plain(" ".join(typed.text.split())[:70])) for typed in self._drafts), id="drafts")
+            yield Choices(*(Option(plain(" ".join(typed.text.split())[:70])) for typed in self._drafts), id="drafts")
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:

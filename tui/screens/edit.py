@@ -9,18 +9,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, TextArea
 
 from core.errors import FlavorError
 from core.text import check_text
 from tui.drafts import EVERY, Draft, Typed, difference
+from tui.screens.dialog import Dialog
 from tui.session import Session
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import CleanArea, Plain, line, plain
 
 
-class EditDialog(ModalScreen[bool]):
+class EditDialog(Dialog[bool]):
     """Gives whether the text was saved. It is saved while the dialog is open, so that nothing is lost where it cannot be."""
 
     BINDINGS = [

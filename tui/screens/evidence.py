@@ -6,17 +6,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Footer
 
 from core.gauges.reading import Reading
 from core.gauges.verdict import Judgement
 from core.text import clean_line
+from tui.screens.dialog import Dialog
 from tui.tasting import MARKS, SIGNS, against
 from tui.widgets.plain import Plain, line, plain
 
 
-class EvidenceDialog(ModalScreen[None]):
+class EvidenceDialog(Dialog[None]):
     """Read and leave; nothing can be changed here."""
 
     BINDINGS = [Binding("escape,v,q", "leave", "leave", id="evidence_leave")]

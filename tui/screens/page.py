@@ -1,4 +1,4 @@
-"""What the four screens share: the bar above, the line of activity, the footer, and being told when something changed."""
+"""What the five screens share: the bar above, the line of activity, the footer, and being told when something changed."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ class Page(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.flavor.desk.keep(mode=self.MODE)
-        if self.is_mounted:
-            self.renew_all()
+        self.renew_all()
 
     def renew_all(self) -> None:
-        """Redraw everything, the bar and the line of activity included."""
+        """Redraw everything, the bar and the line of activity included; nothing where there is nothing to see yet."""
+        if not self.is_mounted:
+            return
         self.query_one(TopBar).renew()
         self.query_one(Activity).show(self.flavor.activity_line())
         self.renew()

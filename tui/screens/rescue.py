@@ -7,16 +7,16 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
 from tui.rescue import save_copy
+from tui.screens.dialog import Dialog
 from tui.session import Session
 from tui.widgets.plain import Plain, plain
 
 
-class RescueDialog(ModalScreen[str | None]):
+class RescueDialog(Dialog[str | None]):
     """Gives what was done, in words; None where it was left."""
 
     BINDINGS = [

@@ -18,7 +18,7 @@ from core.task import Task, parse_field
 from core.text import clean_line
 from tui.commands import make_demo
 from tui.recent import recent
-from tui.widgets.plain import CleanInput, Plain, plain
+from tui.widgets.plain import Choices, CleanInput, Plain, plain
 
 BLANK = "blank"
 
@@ -64,7 +64,7 @@ class WelcomeScreen(Screen[Path]):
             kept = recent()
             if kept:
                 yield Plain(plain("A recent one", "bold"), classes="door")
-                yield OptionList(*(Option(plain(str(path)), id=str(path)) for path in kept), id="recent", markup=False)
+                yield Choices(*(Option(plain(str(path)), id=str(path)) for path in kept), id="recent", markup=False)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:

@@ -11,7 +11,13 @@ from textual.widget import Widget
 from tui.session import Session
 from tui.widgets.plain import Plain, line
 
-TABS = (("write", "Write", "F2"), ("curate", "Curate", "F3"), ("library", "Library", "F4"), ("runs", "Runs", "F5"))
+TABS = (
+    ("write", "Write", "F2"),
+    ("curate", "Curate", "F3"),
+    ("library", "Library", "F4"),
+    ("runs", "Runs", "F5"),
+    ("report", "Report", "F6"),
+)
 
 
 def summary(session: Session) -> Content:

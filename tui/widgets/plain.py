@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Literal
+
 from rich.segment import Segment
 from textual.color import Color
 from textual.content import Content
 from textual.events import Paste
 from textual.filter import LineFilter
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, OptionList, Static, TextArea
 
 from core.text import clean, clean_line, has_controls, strip_controls
 
@@ -53,6 +56,14 @@ class CleanInput(Input):
         event.prevent_default()
         event.stop()
         super()._on_paste(Paste(clean_line(event.text)))
+
+
+class Choices(OptionList):
+    """An `OptionList` that Textual 8.2 may be asked to page through before it is drawn: it raises then."""
+
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
+        with contextlib.suppress(KeyError):
+            super()._move_page(direction)
 
 
 class ControlFilter(LineFilter):
