@@ -216,6 +216,99 @@ class Export(Line):
     files: dict[str, int] | None = None
 
 
+class ModelExport(Line):
+    """Of everything that is made of a checkpoint."""
+
+    checkpoint: str
+    form: Literal["adapter", "merged", "gguf", "gguf-adapter", "ollama"]
+    to: str
+    bytes: int
+    strength: float
+
+
+class PushFile(Line):
+    file: str
+    bytes: int
+
+
+class DryRun(Line):
+    """With --dry-run: where the folder was written that would have been sent."""
+
+    repo: str
+    dry_run: str
+    files: list[str]
+
+
+class Push(Line):
+    repo: str
+    url: str
+    public: bool
+    files: list[str]
+
+
+class Machine(Line):
+    """Bytes of memory that are free, and of a GPU's where there is one."""
+
+    free: int
+    gpu: int
+
+
+class Model(Line):
+    name: str
+    where: Literal["starter", "hub", "folder", "gguf", "to download"]
+    bytes: int
+    parameters: int | None
+    verdict: Literal["fits", "tight", "too large"] | None
+    training_bytes: int | None
+    first_use_bytes: int | None
+    licence: str
+    about: str
+    problem: str
+    """Why it is no base; empty where it is one."""
+
+
+class Models(Line):
+    models: int
+
+
+class Said(Line):
+    """A step of a download, in words."""
+
+    said: str
+
+
+class Fetched(Line):
+    base: str
+
+
+class Served(Line):
+    """The address to open; the command then goes on until it is stopped."""
+
+    url: str
+
+
+class Advice(Line):
+    level: Literal["missing", "slow", "note"]
+    what: str
+    mend: str
+
+
+class Doctor(Line):
+    """Of this machine."""
+
+    python: str
+    cores: int
+    memory: int
+    versions: dict[str, str]
+    device: str
+    compute: str
+    four_bit: str
+    train_speed: float | None
+    """Tokens a second to expect of the starter, from a short measurement."""
+    models: list[str]
+    advice: list[Advice]
+
+
 class Completion(Line):
     shell: str
     script: str
@@ -249,10 +342,14 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "gauges": (Reading, Gauges),
     "use": (Use,),
     "status": (Status,),
-    "export": (Export,),
+    "export": (Export, ModelExport),
+    "push": (PushFile, DryRun, Push),
+    "models": (Machine, Model, Said, Models, Fetched),
+    "download": (Said, Fetched),
+    "serve": (Served,),
     "completion": (Completion,),
     "reproduce": (Reproduce,),
-    "doctor": (Finding, Health),
+    "doctor": (Finding, Health, Doctor),
 }
 """The lines of each command, its result last."""
 

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from core.doctor import PACKAGES, Advice, Facts, advise
+from docs import json_lines
 from tests.test_cli import run
 
 WELL = Facts(
@@ -59,6 +60,7 @@ def test_the_command_tells_this_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "cache"))
     done = run("doctor", "--json")
+    assert json_lines.check("doctor", done.stdout) == "Doctor"
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["cores"] == len(os.sched_getaffinity(0)) and told["train_speed"] > 0
     assert set(told["versions"]) == set(PACKAGES)

@@ -16,6 +16,7 @@ import pytest
 from core.config import FILE
 from core.lock import Lock
 from dataset.store import Store
+from docs import json_lines
 from tests.app.chromium import PROGRAM, Chromium
 
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
@@ -31,7 +32,9 @@ def served(workspace):
     path.write_text(path.read_text().replace('base = "starter"', 'base = "none.gguf"'))  # no model is needed to decide
     words = [sys.executable, "-m", "tui", "serve", str(workspace), "--port", "0", "--json"]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    yield server, json.loads(server.stdout.readline())["url"]
+    line = server.stdout.readline()
+    assert json_lines.check("serve", line) == "Served"
+    yield server, json.loads(line)["url"]
     server.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(15)

@@ -14,6 +14,7 @@ from core.engine import Engine
 from core.files import cache_folder
 from core.protocol import Load, Train
 from core.task import Field, Task
+from docs import json_lines
 from tests.engine.conftest import make_tiny
 from tests.made import sample
 from tui.session import Session
@@ -96,6 +97,7 @@ def exported(baked, tmp_path):
         dest = tmp_path / f"{form}-{len(list(tmp_path.iterdir()))}"
         done = run("export", baked, form, dest, "--json", *more, check=False)
         assert done.returncode == 0, done.stderr
+        assert json_lines.check("export", done.stdout) == "ModelExport"
         assert sorted(path.name for path in dest.parent.iterdir() if path.name.startswith(".")) == []
         return dest
 
