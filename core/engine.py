@@ -24,8 +24,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from core import checkpoints, runfiles
+from core import checkpoints, runfiles, sensors
 from core.checkpoints import Place
+from core.choices import check_strength
 from core.config import STARTER_HUB_ID, Lora
 from core.curve import LearningCurve
 from core.encoding import encode_row
@@ -48,6 +49,7 @@ from core.protocol import (
     Loading,
     Sample,
     Sampled,
+    Step,
     Train,
     Trained,
 )
@@ -128,6 +130,7 @@ class Engine:
         """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
         self._states: dict[str, dict[str, torch.Tensor]] = {}
         self._examples: list[str] = []
+        self._sensors = sensors.of_this_machine()
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
@@ -236,7 +239,7 @@ class Engine:
         sampler.learn_examples(self._examples, command.settings)
         if folder:
             self._use(folder)
-        forms.sample(folder is not None, str(folder))
+        forms.sample(folder is not None, str(folder), check_strength(command.strength))
         began = time.perf_counter()
         first, tokens = 0.0, 0
         for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free, command.without):
@@ -321,6 +324,9 @@ class Engine:
                     )
                     runfiles.write(folder / "result.json", result)
                 elif event:
+                    if isinstance(event, Step) and self._sensors:
+                        felt = self._sensors.read()
+                        event = msgspec.structs.replace(event, celsius=felt.celsius, device_memory=felt.memory)
                     metrics.write(event)
                     if isinstance(event, Epoch) and event.epoch == 0:
                         base_loss, parent_loss = event.base_loss, event.held_out_loss if spec.parent else None

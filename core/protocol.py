@@ -56,6 +56,8 @@ class Sample(Command, frozen=True, tag="sample"):
     """The examples' texts, which may not be copied; None: as in the command before."""
     free: list[str] = []
     """Texts that may be copied: attribute values, what the person typed."""
+    strength: float = 1.0
+    """What the adapter's share of every product is multiplied by, 0 to 1.2."""
     without: list[list[Segment]] = []
     """The prompts without their attributes, for guidance."""
 
@@ -186,6 +188,10 @@ class Step(Event, frozen=True, tag="step"):
     tokens: int
     seconds: float
     """Since the run began."""
+    celsius: float | None = None
+    """How warm the GPU is; None where there is none, or it does not say."""
+    device_memory: int | None = None
+    """Bytes in use on it, by whatever program."""
 
 
 class Gauges(msgspec.Struct, frozen=True, omit_defaults=True):

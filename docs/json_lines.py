@@ -192,6 +192,7 @@ class Runs(Line):
 
 class Use(Line):
     checkpoint: str
+    strength: float
 
 
 class Status(msgspec.Struct, kw_only=True):

@@ -343,6 +343,18 @@ class FlavorApp(App[int]):
             where = self.session.workspace / FILE
             self.say(f'To use it, write base = "{name}" under [model] in {where}, and open the workspace again: its runs start afresh.')
 
+    def action_weaker(self) -> None:
+        self._bake(-1)
+
+    def action_stronger(self) -> None:
+        self._bake(1)
+
+    def _bake(self, steps: int) -> None:
+        if self._opened:
+            from tui.bake import bake
+
+            bake(self, steps)
+
     def action_cancel(self) -> None:
         if self._opened:
             self.jobs.cancel()

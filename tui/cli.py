@@ -101,6 +101,7 @@ def parser() -> Parser:
     generate.add_argument(
         "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
     )
+    generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE")
@@ -133,6 +134,9 @@ def parser() -> Parser:
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
+    use.add_argument(
+        "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
+    )
     add("status", "count examples and candidates")
     export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
     export.add_argument(
@@ -150,7 +154,9 @@ def parser() -> Parser:
     )  # fmt: skip
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
     export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
-    export.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    export.add_argument(
+        "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
+    )
     export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
     export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
     export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
@@ -162,7 +168,9 @@ def parser() -> Parser:
     push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
     push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
-    push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    push.add_argument(
+        "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
+    )
     models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
     models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
     models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
@@ -205,7 +213,9 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "generate":
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}
-            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked)
+            return commands.generate(
+                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
+            )
         case "decide":
             return commands.decide(workspace, args.candidate, args.verdict, args.text)
         case "undo":
@@ -231,7 +241,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "gauges":
             return commands.gauges(workspace, args.checkpoint)
         case "use":
-            return commands.use(workspace, args.checkpoint)
+            return commands.use(workspace, args.checkpoint, args.strength)
         case "status":
             return commands.status(workspace)
         case "export" if args.what in ("dataset", "dpo", "kto"):

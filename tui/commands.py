@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core import config
+from core.choices import check_strength
 from core.config import Preset
 from core.errors import FlavorError
 from core.gauges.reading import Reading
@@ -130,6 +131,7 @@ async def generate(
     changes: dict[str, Any],
     preset: Preset | None,
     ranked: bool = False,
+    strength: float | None = None,
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
@@ -143,6 +145,7 @@ async def generate(
         session.must_write()
         fixed = session.task.check(fixed)
         session.registry.checkpoint_folder(checkpoint or session.registry.current())
+        strength = None if strength is None else check_strength(strength)
         try:
             async for progress in start(session):
                 yield progress
@@ -150,7 +153,7 @@ async def generate(
             seconds, sampled = 0.0, 0
             if preset:
                 session.use_preset(preset)
-            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, **changes):
+            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, strength=strength, **changes):
                 if isinstance(event, Candidate):
                     made.append(event)
                     if not ranked:
@@ -335,11 +338,14 @@ def _reading_text(reading: Reading) -> str:
     return f"{MARKS[reading.says]} {reading.name}  {against(reading)}\n  {reading.sentence}{proof}"
 
 
-async def use(workspace: Path, checkpoint: str) -> Output:
+async def use(workspace: Path, checkpoint: str, strength: float | None = None) -> Output:
     with Session(workspace) as session:
         session.must_write()
+        session.registry.checkpoint_folder(checkpoint)
+        if strength is not None:
+            session.choices.set_strength(checkpoint, strength)
         session.registry.use(checkpoint)
-        yield Line({"checkpoint": checkpoint}, f"{checkpoint} is active.")
+        yield Line({"checkpoint": checkpoint, "strength": session.strength(checkpoint)}, f"{session.active()} is active.")
 
 
 async def status(workspace: Path) -> Output:

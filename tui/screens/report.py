@@ -49,7 +49,7 @@ loss falls with the number of rows. **s** trains beside each other what other ra
     def on_mount(self) -> None:
         self.query_one("#report").focus()
 
-    def _state(self) -> object:
+    def _signature(self) -> object:
         """What the report depends on."""
         session = self.session
         paths = [session.workspace / name for name in (measured.FILE, points.FILE)]
@@ -57,12 +57,12 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         return session.store.journal.seq, session.registry.current(), session.registry.names(), when
 
     def renew(self) -> None:
-        if self._state() != self._seen:
+        if self._signature() != self._seen:
             self._gather()
 
     @work(exclusive=True, group="report")
     async def _gather(self) -> None:
-        state = self._state()  # before: what changes meanwhile is told next time
+        state = self._signature()  # before: what changes meanwhile is told next time
         self.report = await gather(self.session)
         self._seen = state
         self._draw()

@@ -27,7 +27,7 @@ def summary(session: Session) -> Content:
     decided = accepted + counts["rejected"]
     share = f" ({accepted / decided:.0%})" if decided else ""
     only = " · READ-ONLY" if session.held_by or session.store.read_only else ""
-    current = session.registry.current()
+    current = session.active()
     return line(
         (session.workspace.name[:24] + "  ", "bold $accent"),
         (f"{current} · {len(session.store.examples)} examples · accepted {accepted} of {decided}{share}", "$text-muted"),
