@@ -243,11 +243,11 @@ class Export(Line):
     files: dict[str, int] | None = None
 
 
-class ExportModel(Line):
-    """Of a checkpoint, in any form."""
+class ModelExport(Line):
+    """Of everything that is made of a checkpoint."""
 
     checkpoint: str
-    form: str
+    form: Literal["adapter", "merged", "gguf", "gguf-adapter", "ollama"]
     to: str
     bytes: int
     strength: float
@@ -258,8 +258,8 @@ class PushFile(Line):
     bytes: int
 
 
-class PushLook(Line):
-    """With --dry-run."""
+class DryRun(Line):
+    """With --dry-run: where the folder was written that would have been sent."""
 
     repo: str
     dry_run: str
@@ -274,7 +274,7 @@ class Push(Line):
 
 
 class Machine(Line):
-    """Bytes that are free."""
+    """Bytes of memory that are free, and of a GPU's where there is one."""
 
     free: int
     gpu: int
@@ -282,15 +282,16 @@ class Machine(Line):
 
 class Model(Line):
     name: str
-    where: str
-    bytes: int | None
+    where: Literal["starter", "hub", "folder", "gguf", "to download"]
+    bytes: int
     parameters: int | None
-    verdict: str | None
+    verdict: Literal["fits", "tight", "too large"] | None
     training_bytes: int | None
     first_use_bytes: int | None
     licence: str
     about: str
     problem: str
+    """Why it is no base; empty where it is one."""
 
 
 class Models(Line):
@@ -298,31 +299,41 @@ class Models(Line):
 
 
 class Said(Line):
-    """A file that comes or is here, in words."""
+    """A step of a download, in words."""
 
     said: str
 
 
-class Download(Line):
+class Fetched(Line):
     base: str
 
 
-class Section(msgspec.Struct, kw_only=True):
-    """A part of the report; besides, its table (`head`, `rows`) and its `quotes`, where it has them."""
+class Served(Line):
+    """The address to open; the command then goes on until it is stopped."""
 
-    section: str
-    lines: list[str]
+    url: str
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """Besides, what the rows' losses and contradictions are, and where files were written."""
+class Advice(Line):
+    level: Literal["missing", "slow", "note"]
+    what: str
+    mend: str
 
-    rows: int
-    origins: dict[str, int]
-    verdicts: dict[str, int]
-    active_seconds: float
-    clock_seconds: float
-    next: Fields
+
+class Doctor(Line):
+    """Of this machine."""
+
+    python: str
+    cores: int
+    memory: int
+    versions: dict[str, str]
+    device: str
+    compute: str
+    four_bit: str
+    train_speed: float | None
+    """Tokens a second to expect of the starter, from a short measurement."""
+    models: list[str]
+    advice: list[Advice]
 
 
 class Point(Line):
@@ -492,15 +503,15 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "gauges": (Reading, Gauges),
     "use": (Use,),
     "status": (Status,),
-    "export": (Export, ExportModel),
-    "push": (PushFile, PushLook, Push),
-    "models": (Machine, Model, Said, Models, Download),
-    "download": (Said, Download),
-    "report": (Section, Report),
+    "export": (Export, ModelExport),
+    "push": (PushFile, DryRun, Push),
+    "models": (Machine, Model, Said, Models, Fetched),
+    "download": (Said, Fetched),
+    "serve": (Served,),
     "curve": (Point, Measured, Curve),
     "completion": (Completion,),
     "reproduce": (Reproduce,),
-    "doctor": (Finding, Health),
+    "doctor": (Finding, Health, Doctor),
 }
 """The lines of each command, its result last."""
 
