@@ -9,6 +9,7 @@ import pytest
 
 from core import environment
 from tests.safety.program import ROOT, make_workspace, open_program
+from tests.safety.sizes import report
 
 TOKEN = "hf_" + "QxZw" * 9
 
