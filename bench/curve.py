@@ -35,7 +35,7 @@ async def measure(folder: Path, seeds: int, budget: int) -> None:
     async for item in curve(folder, seeds, budget):
         if isinstance(item, Line) and "fold" in item.data:
             told = item.data
-            print(f"  fold {told['fold']} seed {told['seed']} rows {told['rows']:>2} epoch {told['epoch']:>2} loss {told['loss']:.3f}"
+            print(f"  fold {told['fold']} seed {told['seed']} rows {told['rows']:>2} step {told['step']:>3} loss {told['loss']:.3f}"
                   f" in {duration(told['seconds'])}", flush=True)  # fmt: skip
 
 

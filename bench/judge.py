@@ -60,30 +60,43 @@ def right_length(text: str, lengths: tuple[int, int]) -> bool:
     return SHORTER * lengths[0] <= len(words(text)) <= LONGER * lengths[1]
 
 
+def _form(example: Tokens, examples: Sequence[Tokens]) -> list[bool]:
+    """For each token of an example, whether it stands in a part of `PART` tokens that another one has too, or begins with: the task's form."""
+    starts = [0, *example.ends]
+    form = [False] * len(example.ends)
+    for first in range(-1, len(form) - PART + 1):
+        part = example.text[starts[max(first, 0)] : starts[first + PART]]
+        if any(other.text.startswith(part) if first < 0 else part in other.text for other in examples if other is not example):
+            form[max(first, 0) : first + PART] = [True] * (first + PART - max(first, 0))
+    return form
+
+
 def longest_copy(text: str, examples: Sequence[Tokens], free: Iterable[str] = ()) -> tuple[int, str]:
     """The longest span of `text`, in an example's tokens, that only this one example has, and the span. Spans within `free` do not count.
 
-    Two examples' common spans are the form of the task, and so is what is pieced together from such spans of `PART` tokens.
-    Quadratic in an example's length at worst.
+    Two examples' common spans are the form of the task, and so is one of more than `MOST_COPIED` tokens of which no window of
+    `MOST_COPIED` + 1 has more than half its tokens outside the form. Quadratic in an example's length at worst.
     """
     best, found = 0, ""
+    window = MOST_COPIED + 1
 
-    def alone(example: Tokens, first: int, count: int) -> bool:
-        start = example.ends[first - 1] if first else 0
-        return sum(example.text[start : example.ends[first + count - 1]] in other.text for other in examples) == 1
+    def own(first: int, count: int) -> bool:
+        """Whether some window of a span is mostly no form."""
+        return any(2 * sum(form[at : at + window]) < window for at in range(first, first + count - window + 1))
 
     for example in examples:
-        starts = [0, *example.ends[:-1]]
-        for first, start in enumerate(starts):
+        starts = [0, *example.ends]
+        form: list[bool] = []
+        for first in range(len(example.ends)):
             count = best + 1  # only a longer one is of interest
-            while first + count <= len(starts):
-                span = example.text[start : example.ends[first + count - 1]]
+            while first + count < len(starts):
+                span = example.text[starts[first] : starts[first + count]]
                 if span not in text:
                     break
-                parts = range(first, max(first, first + count - PART) + 1)
-                lonely = alone(example, first, count) and any(alone(example, at, min(PART, first + count - at)) for at in parts)
-                if lonely and not any(span in given for given in free):
-                    best, found = count, span
+                if sum(span in other.text for other in examples) == 1 and not any(span in given for given in free):
+                    form = form or _form(example, examples)
+                    if count < window or own(first, count):
+                        best, found = count, span
                 count += 1
     return best, found
 

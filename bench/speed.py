@@ -42,7 +42,6 @@ def ours_sample() -> float:
     engine._forms.sample(True, "bench")
     sampler = engine._sampler
     sampler.end = -1
-    sampler._hash[:] = False
     prompts = [row.prompt for row in wire_rows(8)]
 
     def once(tokens: int) -> float:

@@ -22,8 +22,6 @@ from core.config import Sampling
 from core.files import cache_folder, write_atomic
 from core.sampling import Sampler, Text
 
-LARGEST = 1_000_000_000
-"""Parameters of the largest base that is calibrated: larger ones lose little by rounding, and 16 bits of them may not fit beside."""
 OPENINGS = (
     "The", "In the", "Once", "To make", "She said", "There are", "It was", "When you", "My", "Dear", "If", "A short history of", "How to",
     "We", "After", "His", "Every morning", "At the end of", "Some people", "I", "Yesterday", "They", "What is", "On the table",

@@ -280,13 +280,15 @@ class WorkerClient:
         settings: Sampling,
         examples: list[str] | None = None,
         free: list[str] | None = None,
+        strength: float = 1.0,
+        without: list[list[Segment]] | None = None,
     ) -> AsyncIterator[AnyEvent]:
         """The examples travel only where they are not those that the worker has."""
         where = str(checkpoint) if checkpoint else None
         examples = examples or []
         command = Sample(
             id=self._number(), checkpoint=where, prompts=prompts, seeds=seeds, settings=settings,
-            examples=None if examples == self._examples else examples, free=free or [],
+            examples=None if examples == self._examples else examples, free=free or [], strength=strength, without=without or [],
         )  # fmt: skip
         self._examples = None  # until it is known to have arrived
         async with contextlib.aclosing(self._run(command)) as events:

@@ -65,7 +65,7 @@ def check(command: Command, event: AnyEvent, seen: set[int]) -> None:
         case Curving(point=point) if point and isinstance(command, Curve):
             wanted = next((wanted for wanted in command.points if wanted.key == point.key), None)
             held = {command.rows[place].id for place in wanted.held} if wanted else set()
-            if not point.losses or not set(point.losses) <= held or point.epoch < 1:
+            if not point.losses or not set(point.losses) <= held or point.step < 1:
                 raise Nonsense("a point that was not asked for")
             if any(not math.isfinite(loss) or tokens < 1 for loss, tokens in point.losses.values()):
                 raise Nonsense("a loss that cannot be")

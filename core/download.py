@@ -1,4 +1,4 @@
-"""Bring a hub model to this machine: run as a process of its own (`python -m core.download NAME`), the only one that uses the network.
+"""Bring a hub model to this machine: run as a process of its own (`python -m core.download NAME`); it and `core.upload` alone use the network.
 
 Prints one JSON object a line: each file and its size, then what has come, at last `done`, or `error` with a hint. What was begun
 before is resumed. Only safetensors, JSON, text and templates are asked for, never a pickle or code.
@@ -17,6 +17,7 @@ from typing import Any
 from core import environment
 from core.basefolder import ALLOWED, check_folder
 from core.errors import FlavorError
+from core.resuming import Parts
 from core.text import short, to_json
 
 
@@ -71,19 +72,23 @@ def download(name: str) -> Iterator[dict[str, Any]]:
 
     def work() -> None:
         try:
+            parts.fetch()
             outcome.append(Path(snapshot_download(name, allow_patterns=ALLOWED, tqdm_class=Bar)))
         except BaseException as error:
             outcome.append(error)
 
     try:
-        for file in snapshot_download(name, allow_patterns=ALLOWED, dry_run=True):
+        files = snapshot_download(name, allow_patterns=ALLOWED, dry_run=True)
+        for file in files:
             yield {"file": file.filename, "bytes": file.file_size, "here": not file.will_download}
+        parts = Parts(name, files)
     except Exception as error:
         raise explain(name, error) from error
+    total = sum(file.file_size or 0 for file in files if file.will_download)
     thread = threading.Thread(target=work, daemon=True)  # ends with the process; the parts stay
     thread.start()
     while thread.is_alive():
-        yield {"done": sum(bar.n for bar in bars), "of": sum(bar.total or 0 for bar in bars)}
+        yield {"done": min(total, parts.done() + sum(bar.n for bar in bars)), "of": total}
         time.sleep(0.2)
     if isinstance(outcome[0], BaseException):
         raise explain(name, outcome[0]) from outcome[0]

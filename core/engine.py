@@ -24,16 +24,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from core import checkpoints, runfiles
+from core import checkpoints, runfiles, sensors
 from core.checkpoints import Place
-from core.config import Lora
+from core.choices import check_strength
+from core.config import STARTER_HUB_ID, Lora
 from core.curve import LearningCurve
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
 from core.files import now, read_bytes
+from core.fit import of_a_step
 from core.forms import ADAPTER, Forms
-from core.model import STARTER_HUB_ID, Base, load
+from core.model import Base, load
 from core.protocol import (
     Candidate,
     Curve,
@@ -47,6 +49,7 @@ from core.protocol import (
     Loading,
     Sample,
     Sampled,
+    Step,
     Train,
     Trained,
 )
@@ -55,7 +58,7 @@ from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
 from core.taste import TasteRun
 from core.text import short
-from core.training import MICRO_TOKENS, EpochDone
+from core.training import EpochDone
 
 log = logging.getLogger(__name__)
 KEPT_STATES = 4
@@ -103,11 +106,9 @@ def expected_speed(parameters: int, device: str, compute: torch.dtype) -> float:
 
 
 def expected_memory(base: Base, trainable: int) -> int:
-    """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
-    and word of the vocabulary, 16 a trained number; doubled, which is what the allocator makes of it on the starter."""
+    """Bytes that a step needs on top of the loaded model."""
     config = base.model.config.get_text_config()
-    activations = MICRO_TOKENS * (34 * config.num_hidden_layers * config.hidden_size + 6 * config.vocab_size)
-    return 2 * (activations + 16 * trainable)
+    return of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable)
 
 
 def give_back_memory() -> None:
@@ -129,6 +130,7 @@ class Engine:
         """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
         self._states: dict[str, dict[str, torch.Tensor]] = {}
         self._examples: list[str] = []
+        self._sensors = sensors.of_this_machine()
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
@@ -230,17 +232,17 @@ class Engine:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
         _, forms, sampler = self._ready()
         folder = Path(command.checkpoint) if command.checkpoint else None
-        if not command.prompts or len(command.prompts) != len(command.seeds):
+        if not command.prompts or len(command.prompts) != len(command.seeds) or len(command.without) not in (0, len(command.prompts)):
             raise FlavorError("Nothing to sample.", kind="order")
         if command.examples is not None:
             self._examples = command.examples
         sampler.learn_examples(self._examples, command.settings)
         if folder:
             self._use(folder)
-        forms.sample(folder is not None, str(folder))
+        forms.sample(folder is not None, str(folder), check_strength(command.strength))
         began = time.perf_counter()
         first, tokens = 0.0, 0
-        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free):
+        for event in sampler.sample(command.prompts, command.seeds, command.settings, command.free, command.without):
             match event:
                 case Text():
                     tokens += event.tokens
@@ -322,6 +324,9 @@ class Engine:
                     )
                     runfiles.write(folder / "result.json", result)
                 elif event:
+                    if isinstance(event, Step) and self._sensors:
+                        felt = self._sensors.read()
+                        event = msgspec.structs.replace(event, celsius=felt.celsius, device_memory=felt.memory)
                     metrics.write(event)
                     if isinstance(event, Epoch) and event.epoch == 0:
                         base_loss, parent_loss = event.base_loss, event.held_out_loss if spec.parent else None

@@ -1,4 +1,4 @@
-"""What the program's processes see of the person's environment: no token anywhere but in a download, and no network without one."""
+"""What the program's processes see of the person's environment: no token and no network anywhere but in a download and a push."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def of_worker() -> dict[str, str]:
 
 
 def of_download() -> dict[str, str]:
-    """The environment of a download: the one process that may use the network."""
+    """The environment of a download or a push: the only processes that may use the network."""
     token = {TOKEN_FD: str(_hub_token)} if _hub_token is not None else {}
     open_again = {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}
     return {**without_secrets(), **QUIET, **open_again, **token}

@@ -95,6 +95,15 @@ def exists(path: Path) -> bool:
     return True
 
 
+def signature(path: Path | str) -> tuple[int, int, int] | None:
+    """What changes when a file does: its inode, size and time; None where it is absent. Raises no OSError."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def names(folder: Path) -> list[str]:
     """What is in a folder, sorted; nothing where it is absent."""
     try:
@@ -144,6 +153,23 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             os.unlink(name)
         raise
     sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line with its LF to a file that only grows; it is on the disk when this returns. Raises OSError.
+
+    Where the last writer was killed within its line, that stays a line of its own, which no reader can read.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    try:
+        size = os.fstat(handle).st_size
+        torn = size and os.pread(handle, 1, size - 1) != b"\n"
+        write_all(handle, b"\n" + line if torn else line, size)
+        sync(handle)
+    finally:
+        os.close(handle)
+    if not size:
+        sync_folder(path.parent)
 
 
 def write_new(path: Path, data: bytes) -> None:

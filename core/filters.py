@@ -6,6 +6,7 @@ found elsewhere mean the same here; two are ours: XTC never removes the end toke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,17 @@ import torch
 from core.config import Sampling
 
 NEVER = float("-inf")
+LEAST_LIKELY = 1e-3
+"""Guidance leaves out what is less likely than this share of the likeliest token, where min-p is off."""
+
+
+def guide(wanted: torch.Tensor, without: torch.Tensor, settings: Sampling) -> torch.Tensor:
+    """Log-probabilities that lean towards what the attributes ask for: away from those after the prompt without them (both rows x
+    vocabulary), by `guidance` (classifier-free guidance, Sanchez et al. 2306.17806). Only tokens that min-p would keep of the
+    prompt's own can come (contrastive decoding's rule, Li et al. 2210.15097): else what is merely odd without them would win."""
+    own, other = wanted.log_softmax(-1), without.log_softmax(-1)
+    possible = own >= own.amax(-1, keepdim=True) + math.log(max(settings.min_p, LEAST_LIKELY))
+    return (own + settings.guidance * (own - other)).masked_fill(~possible, NEVER)
 
 
 def dry_penalties(written: Sequence[int], breakers: Sequence[bool], settings: Sampling) -> dict[int, float]:

@@ -19,11 +19,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from core.config import Lora
+from core.fit import DENSE_SHARE
 from core.model import Base
 
 ADAPTER = "default"
-DENSE_SHARE = 0.15
-"""Of the memory that is free when the model is loaded, the dequantised copy may take this share."""
 
 Forward = Callable[..., torch.Tensor]
 
@@ -69,8 +68,8 @@ class Layer:
 
         return forward
 
-    def sampling_forward(self, with_adapter: bool) -> Forward:
-        """The same without gradients, over the packed weights, the pair cast and scaled beforehand."""
+    def sampling_forward(self, with_adapter: bool, strength: float = 1.0) -> Forward:
+        """The same without gradients, over the packed weights, the pair cast and scaled beforehand, by `strength` too."""
         base, dense, packed = self.base, self.dense, self.packed
         if packed is None:
             plain: Forward = base if dense is None else lambda x: F.linear(x, dense, base.bias)
@@ -88,7 +87,7 @@ class Layer:
         # On a CPU the pair's small products are three to seven times faster in float32 than in bfloat16, and more exact.
         kind = torch.float32 if self.a.device.type == "cpu" else self.compute
         a = self.a.detach().to(kind).t().contiguous()
-        b = (self.b.detach() * self.scaling).to(kind).t().contiguous()
+        b = (self.b.detach() * (self.scaling * strength)).to(kind).t().contiguous()
 
         def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
             y = plain(x)
@@ -139,12 +138,12 @@ class Forms:
                 layer.wrapped.forward = layer.training_forward(with_adapter)
             self._state = wanted
 
-    def sample(self, with_adapter: bool, version: str) -> None:
-        """Switch to the fast form. `version` names the adapter's content: the cast pairs are made anew when it changes."""
-        wanted = f"sample {version if with_adapter else ''}"
+    def sample(self, with_adapter: bool, version: str, strength: float = 1.0) -> None:
+        """Switch to the fast form. `version` names the adapter's content: the cast pairs are made anew when it or the strength changes."""
+        wanted = f"sample {strength:g} {version}" if with_adapter else "sample"
         if self._state != wanted:
             for layer in self.layers:
-                layer.wrapped.forward = layer.sampling_forward(with_adapter)
+                layer.wrapped.forward = layer.sampling_forward(with_adapter, strength)
             self._state = wanted
 
     def silence_adapter(self) -> None:

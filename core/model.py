@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,16 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from core import calibration, starter
-from core.basefolder import ALLOWED, check_folder
-from core.config import STARTER
+from core import calibration
 from core.errors import FlavorError
+from core.fit import CALIBRATED
+from core.locate import Progress, fingerprint, locate
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-STARTER_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PROBE = (
     "It's 1,234 o'clock; the  keeper's lamp\tburned: “whale-fat”, naïve façades, straße, ελληνικά, Кириллица, 漢字かな, 👩‍🚀!\n\n# Heading\n"
     "Unbelievable, internationalisation; def f(x): return x**2 == 3.14159  # HTTP/2 ABCabc\n"
 )
 """A text by whose tokens two tokenizers with the same pieces are told apart."""
-Progress = tuple[str, float | None]
-"""What is being done, and the share of it that is over."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +40,6 @@ class Base:
     tokenizer_hash: str = ""
 
 
-def fingerprint(folder: Path) -> str:
-    """What tells two bases of the same shape apart: a hash of the configuration and of samples of every weight file."""
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in sorted(folder.glob("*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size}".encode())
-        with open(path, "rb") as file:
-            for part in range(17):
-                file.seek(max(0, size - 65536) * part // 16)
-                digest.update(file.read(65536))
-    return digest.hexdigest()[:32]
-
-
 def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """What tells two tokenizers apart: their pieces, their special ones, and how they cut a text with many kinds of characters.
 
@@ -66,37 +48,6 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])
     told = [pieces, sorted(tokenizer.all_special_ids), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer(PROBE).input_ids]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
-
-
-def cached(name: str) -> Path:
-    """Where a hub model is on this machine. Raises FlavorError where it is not: no network is ever used to load one."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=ALLOWED))
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
-        raise FlavorError(
-            f"{name} is not on this machine.", "D downloads it from the hub (or: flavor-tui download WORKSPACE).", "absent"
-        ) from None
-
-
-def locate(name: str) -> Iterator[Progress | Path]:
-    """From a base's name to a folder that `from_pretrained` reads: progress, and last the folder. Raises FlavorError."""
-    path = Path(name).expanduser()
-    if name == STARTER or path.suffix.lower() == ".gguf":
-        gguf = starter.find() if name == STARTER else path
-        if not gguf.is_file():
-            raise FlavorError(f"{name} is not there.", "Check the path of the GGUF file.", "missing")
-        if not starter.converted_folder(gguf).is_dir():
-            yield "converting the GGUF file (once)", None
-        yield starter.convert(gguf)
-    elif path.is_dir():
-        yield check_folder(path.resolve(), name)
-    elif HUB_ID.fullmatch(name) and not name.startswith("."):
-        yield check_folder(cached(name), name)
-    else:
-        raise FlavorError(f"{name!r} is no model.", "Give `starter`, a hub id like org/name, a folder, or a .gguf file.", "missing")
 
 
 def hardware() -> tuple[str, torch.dtype]:
@@ -153,6 +104,6 @@ def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Prog
     model.requires_grad_(False)
     model.eval()
     mark = fingerprint(folder)
-    if four_bit and calibrate and model.num_parameters() <= calibration.LARGEST:
+    if four_bit and calibrate and model.num_parameters() <= CALIBRATED:
         yield from calibration.calibrated(model, tokenizer, folder, mark)
     yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer))

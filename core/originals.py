@@ -1,8 +1,8 @@
 """Anti-copy: the examples' texts, and which pieces may not come next because they would complete a copy of one of them.
 
 A span of more than `limit` tokens that stands in only one example is never written. What two examples share is the form of the
-task and stays free, and so is a span that is pieced together from such parts alone: "Make a Wisdom check, difficulty 15" is form,
-even where only one example has this ability at this difficulty. Works on bytes, so that a copy spelled with other tokens is a copy too.
+task and stays free, and so is a span most of which is such form: "Make a Wisdom check, difficulty 15. Success:" is no copy, even
+where only one example has this ability, or this difficulty. Works on bytes, so that a copy spelled with other tokens is a copy too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from transformers import PreTrainedTokenizerBase
 
 KEY = 6
 """Bytes by which places in the examples are found."""
-PART = 4
-"""Tokens in the parts of which a span of the task's form is pieced together: every part of it stands in two examples."""
+PART = 3
+"""Tokens in a row that make form of each other, where another example has them too. With 4, a single value that only one example has
+would take six tokens of the form around it for its own, and the model had to leave the form to avoid a copy of them."""
 
 
 def piece_bytes(tokenizer: PreTrainedTokenizerBase, size: int) -> list[bytes]:
@@ -45,12 +46,21 @@ def _byte_alphabet() -> dict[str, int]:
     return {**{chr(byte): byte for byte in shown}, **{chr(256 + place): byte for place, byte in enumerate(hidden)}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Original:
     """One example's text, and where its tokens begin; `starts[-1]` is its length."""
 
     data: bytes
     starts: list[int]
+
+    @property
+    def count(self) -> int:
+        """Its tokens."""
+        return len(self.starts) - 1
+
+    def span(self, first: int, count: int) -> bytes:
+        """The bytes of `count` tokens from token `first` on, or of fewer at the end."""
+        return self.data[self.starts[first] : self.starts[min(first + count, self.count)]]
 
 
 class Originals:
@@ -68,7 +78,8 @@ class Originals:
         self._places: dict[bytes, list[tuple[Original, int]]] = {}
         self._early: list[tuple[bytes, list[int], bytes]] = []
         self._by_length = sorted(self._sorted, key=len, reverse=True)
-        self._lonely: dict[bytes, bool] = {}
+        self._form: dict[Original, list[bool]] = {}
+        self._judged: dict[tuple[Original, int], bool] = {}
 
     def update(self, texts: Iterable[str], limit: int) -> None:
         """Make `texts` the originals, and `limit` the tokens that may be copied (0: any number)."""
@@ -77,7 +88,8 @@ class Originals:
             return
         self._limit = limit
         self._texts = {text: self._texts.get(text) or self._original(text) for text in wanted}
-        self._lonely.clear()
+        self._form = {original: self._find_form(original) for original in self._texts.values()}
+        self._judged.clear()
         self._places = {}
         self._early = []
         for original in self._texts.values():
@@ -96,7 +108,7 @@ class Originals:
     def _find_early(self, original: Original) -> None:
         """Spans that one piece could complete before `KEY` bytes of them are written: there the places cannot be looked up."""
         for first in range(len(original.starts) - 1 - self._limit):
-            span = original.data[original.starts[first] : original.starts[first + self._limit + 1]]
+            span = original.span(first, self._limit + 1)
             if not self._own(original, first):
                 continue
             for cut in range(min(KEY, len(span))):
@@ -111,18 +123,25 @@ class Originals:
         long_enough = takewhile(lambda piece: len(piece) >= len(span), self._by_length)
         return [token for piece in long_enough if span in piece for token in self.beginning_with(piece)]
 
-    def _only_one_has(self, span: bytes) -> bool:
-        if span not in self._lonely:
-            self._lonely[span] = sum(span in original.data for original in self._texts.values()) < 2
-        return self._lonely[span]
+    def _find_form(self, original: Original) -> list[bool]:
+        """For each token, whether it stands in a part that another example has too. A text's beginning counts as a token before it."""
+        form = [False] * original.count
+        others = [other.data for other in self._texts.values() if other is not original]
+        for first in range(-1, original.count - PART + 1):
+            part = original.span(max(first, 0), PART + min(first, 0))
+            if any(other.startswith(part) if first < 0 else part in other for other in others):
+                form[max(first, 0) : first + PART] = [True] * (first + PART - max(first, 0))
+        return form
 
     def _own(self, original: Original, first: int) -> bool:
-        """Whether the span of `limit` + 1 tokens from token `first` on is this example's own, and no form."""
-        starts, end = original.starts, first + self._limit + 1
-        if not self._only_one_has(original.data[starts[first] : starts[end]]):
-            return False
-        parts = range(first, max(first, end - PART) + 1)
-        return any(self._only_one_has(original.data[starts[at] : starts[min(end, at + PART)]]) for at in parts)
+        """Whether the span of `limit` + 1 tokens from token `first` on is this example's own: no other has it, and most of it is no form."""
+        key = (original, first)
+        if key not in self._judged:
+            count = self._limit + 1
+            span = original.span(first, count)
+            form = sum(self._form[original][first : first + count])
+            self._judged[key] = 2 * form < count and sum(span in other.data for other in self._texts.values()) < 2
+        return self._judged[key]
 
     def beginning_with(self, start: bytes) -> list[int]:
         """The tokens whose bytes begin with `start`."""

@@ -11,7 +11,19 @@ from pathlib import Path
 
 from core.errors import FlavorError
 
-OURS = ("flavor.toml", "journal.log", "dataset.json", "curve.jsonl", "lock", "drafts", "snapshots", "damaged", "runs", "logs")
+OURS = (
+    "flavor.toml",
+    "journal.log",
+    "dataset.json",
+    "curve.jsonl",
+    "measured.json",
+    "lock",
+    "drafts",
+    "snapshots",
+    "damaged",
+    "runs",
+    "logs",
+)
 NETWORK = re.compile(r"9p|afs|afpfs|ceph|cifs|coda|davfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb3|smbfs|sshfs|rclone|s3fs|vboxsf|webdav")
 """Kinds of file systems that are on another machine, `fuse.` before them or not."""
 SYNCED = re.compile(

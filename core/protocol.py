@@ -56,6 +56,10 @@ class Sample(Command, frozen=True, tag="sample"):
     """The examples' texts, which may not be copied; None: as in the command before."""
     free: list[str] = []
     """Texts that may be copied: attribute values, what the person typed."""
+    strength: float = 1.0
+    """What the adapter's share of every product is multiplied by, 0 to 1.2."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, for guidance."""
 
 
 class Train(Command, frozen=True, tag="train"):
@@ -89,8 +93,8 @@ class Point(msgspec.Struct, frozen=True):
     fold: int
     seed: int
     size: int
-    epoch: int
-    """That of the lowest loss."""
+    step: int
+    """After which the loss was lowest: that one is measured."""
     losses: dict[str, tuple[float, int]]
     """Summed loss of each row's text (nats) and its tokens, by the row's id."""
     seconds: float
@@ -184,6 +188,10 @@ class Step(Event, frozen=True, tag="step"):
     tokens: int
     seconds: float
     """Since the run began."""
+    celsius: float | None = None
+    """How warm the GPU is; None where there is none, or it does not say."""
+    device_memory: int | None = None
+    """Bytes in use on it, by whatever program."""
 
 
 class Gauges(msgspec.Struct, frozen=True, omit_defaults=True):

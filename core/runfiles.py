@@ -6,6 +6,7 @@ checkpoint.json}, result.json (last: the commit mark)
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -30,8 +31,11 @@ BASE = "base"
 """The name of no checkpoint: the base model itself."""
 
 
-PairOrigin = Literal["edit", "decided", "written"]
-"""An edited text over its original, an accepted one over a rejected one, a written one over a sampled one."""
+FORMAT = 1
+"""Of a run's files, as this version writes them; a higher number is a newer version's."""
+
+PairOrigin = Literal["edit", "decided", "vote", "written"]
+"""An edited text over its original, an accepted one over a rejected one, one preferred blindly, a written one over a sampled one."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -74,6 +78,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     """`taste`: a preference stage after training, on pairs; `epochs` are passes over them."""
     pairs: int = 0
     pairs_sha256: str = ""
+    format: int = FORMAT
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -151,10 +156,22 @@ def going_on(run: Path) -> bool:
     return False
 
 
+class _Format(msgspec.Struct):
+    format: int = FORMAT
+
+
+def _must_be_known(path: Path, data: bytes) -> None:
+    with contextlib.suppress(msgspec.MsgspecError):
+        if msgspec.json.decode(data, type=_Format).format > FORMAT:
+            raise FlavorError(f"{path} was written by a newer version of flavor-tui.", "Install that version to use it.", "newer")
+
+
 def read(path: Path, kind: type[T]) -> T:
-    """A file of a run, typed. Raises FlavorError naming it where it is absent or damaged."""
+    """A file of a run, typed. Raises FlavorError naming it where it is absent, damaged or a newer version's."""
     try:
-        return msgspec.json.decode(unseal(read_bytes(path), must=False), type=kind)
+        data = unseal(read_bytes(path), must=False)
+        _must_be_known(path, data)
+        return msgspec.json.decode(data, type=kind)
     except FileNotFoundError:
         raise FlavorError(f"{path} is missing.", kind="missing") from None
     except (msgspec.MsgspecError, OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.config import Sampling
 from core.encoding import encode_prompt
-from core.filters import NEVER, draw, dry_penalties, end_bonus, probabilities
+from core.filters import NEVER, draw, dry_penalties, end_bonus, guide, probabilities
 from core.originals import Originals, piece_bytes
 from core.task import Segment
 from core.text import clean
@@ -92,22 +92,32 @@ class Sampler:
         self._usual_length = lengths[min(len(lengths) - 1, int(0.9 * len(lengths)))] if len(lengths) >= LEAST else 0.0
 
     @torch.inference_mode()
-    def sample(self, prompts: list[list[Segment]], seeds: list[int], settings: Sampling, free: Sequence[str] = ()) -> Iterator[Text | Tick]:
+    def sample(
+        self,
+        prompts: list[list[Segment]],
+        seeds: list[int],
+        settings: Sampling,
+        free: Sequence[str] = (),
+        without: Sequence[list[Segment]] = (),
+    ) -> Iterator[Text | Tick]:
         """A `Tick` for every step of the batch and a `Text` for every prompt as it ends. To cancel, stop iterating.
 
-        `free` are texts that may be copied from: what the person gave.
+        `free` are texts that may be copied from: what the person gave. `without` are the prompts without their attributes, which
+        guidance leads away from: every text is then read twice, after either prompt.
         """
         began = time.perf_counter()
         device = self.model.device
         allowed = [text.encode() for text in free]
         uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        logits, cache, mask = self._read([encode_prompt(self.tokenizer, prompt)[0] for prompt in prompts])
+        guided = bool(without) and settings.guidance > 0
+        logits, cache, mask = self._read([encode_prompt(self.tokenizer, prompt)[0] for prompt in [*prompts, *(without if guided else ())]])
         position = mask.sum(-1, keepdim=True)
         texts = [_Writing(row) for row in range(len(prompts))]
         for step in range(settings.max_tokens):
             rows = [text.row for text in texts]
-            own = logits.float().cpu()
-            scores = self._judge(own.clone(), texts, step, settings, allowed)
+            own = logits[: len(texts)].float().cpu()
+            wanted = guide(own, logits[len(texts) :].float().cpu(), settings) if guided else own.clone()
+            scores = self._judge(wanted, texts, step, settings, allowed)
             picked = draw(probabilities(scores, settings, uniform[rows, 1, step], self.end), uniform[rows, 0, step])
             likelihoods = own.gather(-1, picked.unsqueeze(-1)).squeeze(-1) - own.logsumexp(-1)
             going = []
@@ -122,13 +132,16 @@ class Sampler:
             if not going:
                 return
             if len(going) < len(texts):
-                keep = torch.tensor(going, device=device)
+                keep = torch.tensor([*going, *(len(texts) + place for place in going if guided)], device=device)
                 texts = [texts[place] for place in going]
                 cache.batch_select_indices(keep)
-                mask, position, picked = mask[keep], position[keep], picked[keep.cpu()]
-            mask = torch.cat([mask, mask.new_ones(len(texts), 1)], -1)
+                mask, position, picked = mask[keep], position[keep], picked[going]
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], -1)
             logits = self.model(
-                input_ids=picked.to(device).unsqueeze(-1), attention_mask=mask, position_ids=position, past_key_values=cache
+                input_ids=picked.to(device).repeat(1 + guided).unsqueeze(-1),
+                attention_mask=mask,
+                position_ids=position,
+                past_key_values=cache,
             ).logits[:, -1]
             position = position + 1
 

@@ -122,6 +122,14 @@ def to_json(value: object) -> str:
     return _HOSTILE.sub(lambda match: json.dumps(match.group())[1:-1], json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
 def words(text: str) -> list[str]:
     """The words of `text`, lower case, without punctuation: the unit of every text gauge."""
-    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower())
+    return WORD.findall(text.lower())
+
+
+def word_places(text: str) -> list[tuple[str, int, int]]:
+    """The words of `text` as `words` has them, each with the places in it where it begins and ends."""
+    return [(match.group().lower(), match.start(), match.end()) for match in WORD.finditer(text)]

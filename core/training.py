@@ -17,9 +17,8 @@ from transformers import PreTrainedModel
 from core.config import Training
 from core.encoding import Curriculum, Encoded
 from core.errors import FlavorError
+from core.fit import MICRO_TOKENS
 
-MICRO_TOKENS = 256
-"""Padded tokens in one forward; a larger batch is accumulated from several."""
 CHUNK = 64
 """Positions whose float32 probabilities are held at once."""
 SLOW_END = 0.2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from core.runfiles import Pair, PairOrigin
 from core.task import Task
@@ -15,7 +15,7 @@ MOST_SAMPLED = 24
 
 
 def find_pairs(store: Store, task: Task, held: Collection[str] = (), most: int = MOST_SAMPLED) -> list[Pair]:
-    """Edited over original, accepted over rejected, written over sampled (DITTO, Shaikh et al. 2406.00888), in this order.
+    """Edited over original, accepted over rejected, preferred blindly, written over sampled (DITTO, Shaikh et al. 2406.00888), in this order.
 
     An accepted text is used in one pair only, and so is a rejected one among these; a sampled one is used again only when all others
     were. Examples in `held` are in no pair, since they are what the result is measured on. The same store gives the same pairs.
@@ -30,13 +30,26 @@ def find_pairs(store: Store, task: Task, held: Collection[str] = (), most: int =
     used = Counter(candidate.uid for _, candidate in matched)
     written = [example for example in free.values() if example.origin in ("written", "imported")]
     sampled = _sampled(written, [*rejected, *flagged], used, most)
-    kinds: list[tuple[PairOrigin, list[tuple[Example, Candidate]]]] = [("edit", edits), ("decided", matched), ("written", sampled)]
-    return [
-        _pair(task, example, candidate, origin)
-        for origin, found in kinds
-        for example, candidate in found
-        if candidate.text.strip() and candidate.text != example.text
-    ]
+
+    def made(origin: PairOrigin, found: Iterable[tuple[Example, Candidate]]) -> list[Pair]:
+        told = [(example, candidate) for example, candidate in found if candidate.text.strip() and candidate.text != example.text]
+        return [_pair(task, example, candidate, origin) for example, candidate in told]
+
+    unseen = {store.examples[uid].text for uid in held if uid in store.examples}
+    return [*made("edit", edits), *made("decided", matched), *_voted(store, task, unseen), *made("written", sampled)]
+
+
+def _voted(store: Store, task: Task, unseen: Collection[str]) -> list[Pair]:
+    """A pair for each blind vote that went to one side; none with a text that is held out."""
+    found = []
+    for vote in store.votes.values():
+        chosen, rejected = (vote.left, vote.right) if vote.preferred == "left" else (vote.right, vote.left)
+        sound = chosen.text.strip() and rejected.text.strip() and chosen.text != rejected.text
+        if vote.preferred in ("left", "right") and sound and not {chosen.text, rejected.text} & set(unseen):
+            segments = task.segments(vote.fields)
+            ends = chosen.candidate or f"{vote.uid}+", rejected.candidate or f"{vote.uid}-"
+            found.append(Pair(segments, chosen.text, rejected.text, "vote", *ends))
+    return found
 
 
 def _pair(task: Task, example: Example, candidate: Candidate, origin: PairOrigin) -> Pair:
@@ -80,11 +93,19 @@ def _sampled(written: Sequence[Example], sampled: Sequence[Candidate], used: Cou
 
 
 def labelled(store: Store, task: Task) -> list[tuple[str, str, bool]]:
-    """Prompt, text and whether it is wanted: every example, every rejected text, and what stood there before an edit."""
+    """Prompt, text and whether it is wanted: every example, every rejected text, what stood there before an edit, and what lost blindly
+    to nothing: both texts of a vote that called both bad."""
     wanted = [(task.prompt(example.fields), example.text, True) for example in store.examples.values()]
     unwanted = [
         (task.prompt(decision.fields), decision.before, False)
         for decision in store.decisions.values()
         if decision.verdict in ("reject", "edit") and decision.before.strip()
+    ]
+    unwanted += [
+        (task.prompt(vote.fields), side.text, False)
+        for vote in store.votes.values()
+        if vote.preferred == "bad"
+        for side in (vote.left, vote.right)
+        if side.text.strip()
     ]
     return wanted + unwanted

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from core.gauges.edits import edit_distance
-from core.gauges.statistics import Interval, share_interval
-from dataset.rows import Decision
+from core.gauges.statistics import Interval, mean_interval, share_interval
+from dataset.rows import IMPORTED, Decision
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Round:
     rejected: int
     edits: float | None = None
     """How much the edited ones were changed, 0 to 1, the mean; None where none was."""
+    changes: tuple[float, ...] = ()
+    """The same of each of them."""
 
     @property
     def kept(self) -> int:
@@ -41,17 +43,21 @@ class Round:
         """Where the true share lies, nine times out of ten."""
         return share_interval(self.kept, self.decided)
 
+    def edits_interval(self) -> Interval | None:
+        """Where the true mean of the changes lies; None where fewer than two were edited."""
+        return mean_interval(self.changes)
+
 
 def rounds(decisions: Iterable[Decision]) -> list[Round]:
     """The rounds in the order in which they were begun."""
     found: dict[str, list[Decision]] = {}
     for decision in decisions:
-        if decision.verdict != "skip":
+        if decision.verdict != "skip" and decision.checkpoint != IMPORTED:
             found.setdefault(decision.checkpoint, []).append(decision)
     made = []
     for checkpoint, of_round in found.items():
         verdicts = [decision.verdict for decision in of_round]
         changed = [edit_distance(decision.before, decision.after) for decision in of_round if decision.verdict == "edit"]
         counts = (verdicts.count("accept"), verdicts.count("edit"), verdicts.count("reject"))
-        made.append(Round(checkpoint, *counts, fmean(changed) if changed else None))
+        made.append(Round(checkpoint, *counts, fmean(changed) if changed else None, tuple(changed)))
     return made

@@ -15,6 +15,9 @@ State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"
 Verdict = Literal["accept", "edit", "reject", "skip"]
 
 
+IMPORTED = "imported"
+"""In the place of a checkpoint: a text that another tool wrote, and that was decided there."""
+
 Parsed = tuple[str, dict[str, str]]
 """A text and its fields, as a file holds them."""
 
@@ -50,6 +53,10 @@ class Batch(msgspec.Struct, frozen=True):
     """The journal's line after which the examples were as the sampler knew them; 0: it knew none."""
     free: list[str] = []
     """Texts that might be copied."""
+    strength: float = 1.0
+    """Of the adapter, when these were sampled."""
+    without: list[list[Segment]] = []
+    """The prompts without their attributes, which guidance led away from."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -92,6 +99,31 @@ class Decision(msgspec.Struct, frozen=True):
     """How likely it was thought to be kept, 0 to 1."""
 
 
+Preferred = Literal["left", "right", "tie", "bad"]
+"""`bad`: neither was any good."""
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two texts of a blind comparison."""
+
+    lane: str
+    """Whose it is: a checkpoint with its strength, `base`, or `few-shot`."""
+    text: str
+    candidate: str = ""
+    """Its id, where it is a candidate; else it is from a contact sheet."""
+
+
+class Vote(msgspec.Struct, frozen=True):
+    """Which of two texts for one prompt the person would rather have, not knowing whose they are."""
+
+    uid: str
+    time: str
+    fields: dict[str, str]
+    left: Side
+    right: Side
+    preferred: Preferred
+
+
 class Tables(msgspec.Struct, frozen=True, omit_defaults=True):
     """Documents by table and id; None stands for absence."""
 
@@ -99,6 +131,7 @@ class Tables(msgspec.Struct, frozen=True, omit_defaults=True):
     candidates: dict[str, Candidate | None] = {}
     decisions: dict[str, Decision | None] = {}
     batches: dict[str, Batch | None] = {}
+    votes: dict[str, Vote | None] = {}
 
 
 class Op(msgspec.Struct, frozen=True, omit_defaults=True):

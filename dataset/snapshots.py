@@ -1,6 +1,6 @@
 """The last ten sessions as they ended, in `snapshots/`: what a repair takes from, and the hashes that runs and settings must have.
 
-snapshots/0042/{journal.log, dataset.json, flavor.toml, current, drafts/, sums.json}
+snapshots/0042/{journal.log, dataset.json, flavor.toml, current, choices.json, drafts/, sums.json}
 """
 
 from __future__ import annotations
@@ -101,9 +101,9 @@ def take(workspace: Path, mark: Mark) -> bool:
 
 
 def _fill(workspace: Path, staging: Path, mark: Mark) -> None:
-    for name, path in (("journal.log", "journal.log"), ("flavor.toml", "flavor.toml"), ("current", "runs/current")):
+    for path in ("journal.log", "flavor.toml", "choices.json", "runs/current"):
         if exists(workspace / path):
-            write_new(staging / name, read_bytes(workspace / path))
+            write_new(staging / path.rpartition("/")[2], read_bytes(workspace / path))
     os.mkdir(staging / "drafts", 0o700)
     for name in names(workspace / "drafts"):
         if name.endswith(".json"):

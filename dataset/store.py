@@ -14,7 +14,7 @@ from core.errors import FlavorError
 from core.files import exists, keep_aside, now
 from core.lock import Lock, read_note
 from dataset.journal import Journal, damaged
-from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables
+from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables, Vote
 from dataset.salvage import replay
 from dataset.snapshots import remnants
 from dataset.view import META, Raw, mark_of, to_raw
@@ -22,7 +22,7 @@ from dataset.view import META, Raw, mark_of, to_raw
 if TYPE_CHECKING:
     from tinydb import TinyDB
 
-UNDOABLE = frozenset({"write", "change", "delete", "import", "decide"})
+UNDOABLE = frozenset({"write", "change", "delete", "import", "decide", "vote"})
 """What a person does and can take back; sampling is not among them."""
 
 
@@ -44,6 +44,7 @@ class Store:
         self.candidates: dict[str, Candidate] = {}
         self.decisions: dict[str, Decision] = {}
         self.batches: dict[str, Batch] = {}
+        self.votes: dict[str, Vote] = {}
         self.pending: dict[str, Candidate] = {}
         """The candidates that wait, oldest first."""
         self.counts: Counter[str] = Counter()
@@ -86,7 +87,7 @@ class Store:
 
     def tables(self) -> Tables:
         """All documents there are now; copies of the tables, not of what is in them."""
-        return Tables(dict(self.examples), dict(self.candidates), dict(self.decisions), dict(self.batches))
+        return Tables(dict(self.examples), dict(self.candidates), dict(self.decisions), dict(self.batches), dict(self.votes))
 
     def commit(self, kind: str, put: Tables, note: str = "", of: int | None = None) -> Op:
         """Make the change durable, then visible. Raises FlavorError, with nothing changed, where it cannot be written."""
@@ -127,6 +128,11 @@ class Store:
                     self.pending = {new.uid: new, **self.pending}
                 else:
                     self.pending[new.uid] = new
+
+    @property
+    def last(self) -> Op | None:
+        """What `undo` would take back."""
+        return self._undo[-1] if self._undo else None
 
     def undo(self) -> Op | None:
         """Take the last thing a person did back, as far back as the journal reaches, whatever session did it."""

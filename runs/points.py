@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from core.errors import FlavorError
-from core.files import PRIVATE, now, read_jsonl, sync, sync_folder, write_all
+from core.files import append_line, now, read_jsonl
 from core.protocol import Point
 
 FILE = "curve.jsonl"
@@ -52,15 +51,6 @@ class Points:
         """Append a point; it is on the disk when this returns. Raises FlavorError where it cannot be written."""
         line = msgspec.json.encode(Kept(point, settings, fingerprint, now())) + b"\n"
         try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
-            try:
-                size = os.fstat(handle).st_size
-                torn = size and os.pread(handle, 1, size - 1) != b"\n"  # its writer was killed: what it wrote stays a line of its own
-                write_all(handle, b"\n" + line if torn else line, size)
-                sync(handle)
-            finally:
-                os.close(handle)
-            if not size:
-                sync_folder(self.path.parent)
+            append_line(self.path, line)
         except OSError as error:
             raise FlavorError(f"{FILE} could not be written: {error.strerror}.", "Make room; the points before are kept.", "disk") from None

@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from core import runfiles
 from core.errors import FlavorError
-from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, write_atomic, write_new
+from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, signature, write_atomic, write_new
 from core.protocol import Row
 from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Pair, Result, RunSpec
 
@@ -22,7 +23,7 @@ RUN = re.compile(r"\d{4,18}")
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells: done, cancelled, failed, running, interrupted, or unreadable (then without a spec)."""
+    """A run as its folder tells: done, cancelled, failed, running, interrupted, or newer or unreadable (then without a spec)."""
 
     name: str
     folder: Path
@@ -30,7 +31,34 @@ class Run:
     reason: str = ""
     spec: RunSpec | None = None
     result: Result | None = None
-    checkpoints: list[CheckpointInfo] = field(default_factory=list)
+    epochs: tuple[str, ...] = ()
+    """The folders of its checkpoints, whole or not, in order."""
+    _told: dict[str, CheckpointInfo | str] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """Its checkpoints that can be read, read when first asked for."""
+        return [told for epoch in self.epochs if isinstance(told := self._tell(epoch), CheckpointInfo)]
+
+    def checkpoint(self, name: str | None) -> CheckpointInfo | None:
+        """One of its checkpoints, the others unread; None where it cannot be read."""
+        epoch = (name or "").removeprefix(f"{self.name}/")
+        told = self._tell(epoch) if epoch in self.epochs else None
+        return told if isinstance(told, CheckpointInfo) else None
+
+    @cached_property
+    def damaged(self) -> dict[str, str]:
+        """Its checkpoints that cannot be read, and why."""
+        return {f"{self.name}/{epoch}": told for epoch in self.epochs if isinstance(told := self._tell(epoch), str)}
+
+    def _tell(self, epoch: str) -> CheckpointInfo | str:
+        """What a checkpoint says of itself, or why it cannot be read. Read once."""
+        if epoch not in self._told:
+            try:
+                self._told[epoch] = runfiles.read(self.folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo)
+            except FlavorError as error:
+                self._told[epoch] = error.message
+        return self._told[epoch]
 
     def losses(self) -> list[tuple[int, float]]:
         """Training loss by step."""
@@ -61,6 +89,8 @@ class Registry:
         self.folder = workspace / "runs"
         self.live = ""
         """The run that the worker of this session is carrying out."""
+        self._known: dict[str, tuple[object, Run]] = {}
+        """Runs that ended, with the signatures of the files they were read from."""
 
     def names(self) -> list[str]:
         """Run names, oldest first; none where the folder cannot be read."""
@@ -72,22 +102,42 @@ class Registry:
         """All runs, oldest first. A folder that cannot be read is shown as such and breaks nothing else."""
         return [self.run(name) for name in self.names()]
 
+    def strangers(self) -> list[str]:
+        """Folders among the runs that are none of ours."""
+        with contextlib.suppress(OSError):
+            return [
+                entry.name for entry in os.scandir(self.folder) if entry.is_dir() and not RUN.fullmatch(entry.name) and entry.name[0] != "."
+            ]
+        return []
+
     def run(self, name: str) -> Run:
-        """One run. A damaged one has the status `unreadable`."""
+        """One run. A damaged one has the status `unreadable`, one of a newer version `newer`. Read again only when its files changed."""
         folder = self.folder / name
+        try:
+            epochs = tuple(epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-"))
+        except OSError as error:
+            return Run(name, folder, "unreadable", str(error))
+        files = ("run.json", "result.json", *(f"checkpoints/{epoch}/checkpoint.json" for epoch in epochs))
+        at = str(folder)
+        seen = tuple(signature(f"{at}/{file}") for file in files)
+        known = self._known.get(name)
+        if known and known[0] == (epochs, seen):
+            return known[1]
+        run = self._read(name, folder, epochs)
+        if run.result:
+            self._known[name] = (epochs, seen), run
+        return run
+
+    def _read(self, name: str, folder: Path, epochs: tuple[str, ...]) -> Run:
         try:
             spec = runfiles.read(folder / "run.json", RunSpec)
             result = runfiles.read(folder / "result.json", Result) if exists(folder / "result.json") else None
-            epochs = [epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-")]
         except (FlavorError, OSError) as error:
-            return Run(name, folder, "unreadable", str(error))
+            newer = isinstance(error, FlavorError) and error.kind == "newer"
+            return Run(name, folder, "newer" if newer else "unreadable", str(error), epochs=epochs)
         going_on = name == self.live or runfiles.going_on(folder)
         status = result.status if result else "running" if going_on else "interrupted"
-        checkpoints = []
-        for epoch in epochs:
-            with contextlib.suppress(FlavorError):
-                checkpoints.append(runfiles.read(folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo))
-        return Run(name, folder, status, result.reason if result else "", spec, result, checkpoints)
+        return Run(name, folder, status, result.reason if result else "", spec, result, epochs)
 
     def checkpoint_folder(self, name: str) -> Path | None:
         """Where a checkpoint's files are; None for the base. Raises FlavorError where there is no such checkpoint."""

@@ -80,7 +80,8 @@ def test_a_broken_flavor_toml_names_the_line(there):
 
 def test_one_json_object_a_line(there, tmp_path, waiting):
     (tmp_path / "rows.txt").write_text("one\n\ntwo")
-    assert json.loads(run("import", there, tmp_path / "rows.txt", "--json").stdout) == {"imported": 2, "examples": 2}
+    said = json.loads(run("import", there, tmp_path / "rows.txt", "--json").stdout)
+    assert (said["imported"], said["examples"], said["rejected"], said["near_duplicates"]) == (2, 2, 0, 0)
     (tmp_path / "mended.txt").write_text("A grim soup, mended.\n")
     decided = json.loads(run("decide", there, waiting, "accept", "--text", tmp_path / "mended.txt", "--json").stdout)
     assert decided["verdict"] == "edit"

@@ -22,6 +22,7 @@ from core.task import Task
 from dataset.rows import Candidate
 from dataset.store import Store
 from runs.registry import Registry
+from tui.intake import import_files
 from tui.session import Session
 
 pytestmark = pytest.mark.starter
@@ -88,7 +89,7 @@ async def test_one_worker_samples_trains_and_tops_up(tmp_path):
     config.create(there, Task("Brief Description of an Alien Empire"))
     shorten(there)
     with Session(there) as session:
-        session.import_file(demo_rows(tmp_path / "rows.jsonl", 4))
+        import_files(session, demo_rows(tmp_path / "rows.jsonl", 4))
         async for _ in session.start_worker():
             pass
         pid = session.worker.pid
@@ -168,7 +169,7 @@ def test_the_loop_by_keys_in_a_terminal(tmp_path):
     config.create(there, Task("Brief Description of an Alien Empire"))
     shorten(there)
     with Session(there) as session:
-        session.import_file(demo_rows(tmp_path / "rows.jsonl", 3))
+        import_files(session, demo_rows(tmp_path / "rows.jsonl", 3))
 
     def store():
         return Store(there, read_only=True)

@@ -9,7 +9,7 @@ import pytest
 from core.config import FILE
 from core.errors import FlavorError
 from core.files import new_uid, now
-from dataset.exporting import write_preferences
+from dataset.exporting import preferences, write_file
 from dataset.pairs import find_pairs, labelled
 from dataset.rows import Candidate, Tables
 from tests.test_runs import finish
@@ -166,7 +166,7 @@ def test_other_trainers_can_load_what_is_exported(session, tmp_path):
     found = {}
     for form in ("dpo", "kto"):
         path = tmp_path / f"{form}.jsonl"
-        assert write_preferences(session.store, session.task, form, path) == {"dpo": 2, "kto": 4}[form]
+        assert write_file(preferences(session.store, session.task, form), path) == {"dpo": 2, "kto": 4}[form]
         done = subprocess.run([sys.executable, "-c", LOAD, str(path), str(tmp_path / "cache")], capture_output=True, text=True, check=True)
         found[form] = json.loads(done.stdout.splitlines()[-1])
     prompt = session.task.prompt({"Mood": "Grim"})
@@ -182,4 +182,4 @@ def test_other_trainers_can_load_what_is_exported(session, tmp_path):
 
 def test_there_may_be_nothing_to_export(session, tmp_path):
     with pytest.raises(FlavorError, match="nothing to prefer"):
-        write_preferences(session.store, session.task, "dpo", tmp_path / "out.jsonl")
+        preferences(session.store, session.task, "dpo")

@@ -59,14 +59,20 @@ def _runs() -> Screen[None]:
     return RunsScreen()
 
 
+def _report() -> Screen[None]:
+    from tui.screens.report import ReportScreen
+
+    return ReportScreen()
+
+
 class FlavorApp(App[int]):
-    """One workspace on four screens."""
+    """One workspace on five screens."""
 
     TITLE = "flavor-tui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False  # Textual 8.2's looks for its own parts after it was closed, and ends the program with it
     BINDINGS = keys.bindings("app")
-    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs}  # imported when first gone to
+    MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs, "report": _report}  # imported when first gone to
     session: Session
     jobs: Jobs
     desk: Desk
@@ -302,6 +308,9 @@ class FlavorApp(App[int]):
     def action_runs(self) -> None:
         self._go("runs")
 
+    def action_report(self) -> None:
+        self._go("report")
+
     def action_help(self) -> None:
         if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
@@ -320,6 +329,31 @@ class FlavorApp(App[int]):
     def action_download(self) -> None:
         if self._opened and not self.session.held_by:
             self.jobs.download()
+
+    def action_models(self) -> None:
+        from tui.screens.models import ModelsDialog
+
+        if self._opened and not self.screen.is_modal:
+            self.push_screen(ModelsDialog(), self._model_chosen)
+
+    def _model_chosen(self, name: str | None) -> None:
+        if name == self.session.settings.model.base:
+            self.say(f"{name} is the base of this workspace already.")
+        elif name:
+            where = self.session.workspace / FILE
+            self.say(f'To use it, write base = "{name}" under [model] in {where}, and open the workspace again: its runs start afresh.')
+
+    def action_weaker(self) -> None:
+        self._bake(-1)
+
+    def action_stronger(self) -> None:
+        self._bake(1)
+
+    def _bake(self, steps: int) -> None:
+        if self._opened:
+            from tui.bake import bake
+
+            bake(self, steps)
 
     def action_cancel(self) -> None:
         if self._opened:

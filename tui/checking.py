@@ -11,7 +11,10 @@ from typing import Any
 import msgspec
 
 from core.errors import FlavorError
+from core.files import now
 from core.protocol import Row
+from runs import measured
+from runs.measured import Bits
 from tui.commands import Line, Output, Progress
 from tui.doctor import examine
 from tui.session import Session
@@ -59,6 +62,10 @@ async def bits(workspace: Path) -> Output:
     data = await _ask("core.bits", json.dumps(asked).encode())
     if "error" in data:
         raise FlavorError(data["error"], data["hint"], "model")
+    with Session(workspace) as session:
+        if not session.held_by:  # else it is said all the same, and not kept for the report
+            base = session.settings.model.base
+            measured.keep_bits(session.workspace, Bits(base, data["four_bits"], data["sixteen_bits"], data["rows"], now()))
     text = f"4 bits      cost {data['cost']:+.3f} nats a token on {data['rows']} of your rows: {data['four_bits']:.3f} against"
     yield Line(data, f"{text} {data['sixteen_bits']:.3f} in 16 bits, before training")
 

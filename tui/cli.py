@@ -6,17 +6,38 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from core import config
 from core.errors import FlavorError
 from core.text import clean, short, to_json
 from tui.say import complain
 
+FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
+"""What `import` reads; the parser names them without loading what reads them."""
+
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+    from tui.commands import Output
+
+
+EPILOG = """\
+Without a command the screen opens, on WORKSPACE or on this folder. Every command
+takes --json, and `flavor-tui COMMAND --help` has all its options.
+
+A first evening:
+  flavor-tui demo                                 look around in a copy of the demo
+  flavor-tui new dishes --heading "Tiny Tavern Menu" --field Mood=choice:Calm,Grim
+  flavor-tui import dishes rows.csv --dry-run     look first; then without --dry-run
+  flavor-tui dishes                               write, curate, retrain
+
+It ends with 0 when all went well, 1 when something was refused (one line says what,
+and what to do), 2 when the command was misspelt, 130 after ctrl+c, and 128 + n when
+signal n ended the screen."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,10 +52,14 @@ def parser() -> Parser:
     root = Parser(
         prog="flavor-tui",
         description="Write a few dozen texts, taste what a local 4-bit LoRA makes of them, keep the good ones with one key, retrain with one key.",
-        epilog="flavor-tui [WORKSPACE] opens a workspace (default: this folder). Every command takes --json.",
+        usage="flavor-tui [WORKSPACE] | flavor-tui COMMAND ...",
+        epilog=EPILOG,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=16, width=min(100, shutil.get_terminal_size().columns - 2)
+        ),
         allow_abbrev=False,
     )
-    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="flavor-tui")
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
 
@@ -53,8 +78,19 @@ def parser() -> Parser:
     new.add_argument("--field", action="append", default=[], metavar="NAME=KIND", help="an attribute: text, scale, or choice:one,two,three")
     new.add_argument("--template", metavar="NAME", help="alien-empires, skill-checks or image-prompts")
     new.add_argument("--base", default="starter", metavar="MODEL", help="starter, a hub id, a folder or a .gguf file")
-    imported = add("import", "add examples from .jsonl, .csv, .md or .txt files, all or nothing")
-    imported.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    imported = add("import", "add examples from files, folders, the hub or standard input, all or nothing")
+    imported.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="a file, a folder, hf://datasets/OWNER/NAME, or - for standard input"
+    )
+    imported.add_argument("--format", choices=FORMS, help="what it is, whatever its ending says")
+    imported.add_argument("--text", default="", metavar="COLUMN", help="where the text stands (default: by name)")
+    imported.add_argument(
+        "--field", action="append", default=[], metavar="NAME=COLUMN", help="where an attribute stands (default: by name)"
+    )
+    imported.add_argument("--split", default="", metavar="NAME", help="of a dataset with several: only this one")
+    imported.add_argument("--mark", default="", metavar="LINE", help="the line between plain texts (default: --- or ***, else blank lines)")
+    imported.add_argument("--skip-duplicates", action="store_true", help="leave near-duplicates out: of examples, and of each other")
+    imported.add_argument("--dry-run", action="store_true", help="show counts, first rows, faults and near-duplicates; import nothing")
     generate = add("generate", "sample candidates from the active checkpoint")
     generate.add_argument("-n", type=int, default=8, metavar="N", dest="count")
     generate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="fix an attribute; the rest are drawn")
@@ -65,6 +101,7 @@ def parser() -> Parser:
     generate.add_argument(
         "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
     )
+    generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE")
@@ -88,16 +125,54 @@ def parser() -> Parser:
     curve.add_argument(
         "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
     )
+    report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
+    report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
+    report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
+    report.add_argument("--measure", action="store_true", help="first measure the loss of every row under the active checkpoint")
     add("runs", "list runs and checkpoints")
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
     use.add_argument("checkpoint", metavar="CHECKPOINT")
+    use.add_argument(
+        "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
+    )
     add("status", "count examples and candidates")
-    export = add("export", "write the active adapter, the dataset or what was preferred elsewhere")
-    export.add_argument("what", choices=["adapter", "dataset", "dpo", "kto"], help="dpo, kto: for TRL's trainers")
+    export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
+    export.add_argument(
+        "what",
+        choices=["adapter", "merged", "gguf", "gguf-adapter", "ollama", "dataset", "dpo", "kto"],
+        help="adapter: PEFT; merged: 16 bits; gguf: llama.cpp; ollama: with a Modelfile; dpo, kto: for TRL's trainers",
+    )
     export.add_argument("dest", type=Path, metavar="DEST")
-    add("download", "bring the base model from the hub; nothing else ever uses the network")
+    export.add_argument(
+        "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
+    )
+    export.add_argument(
+        "--as", choices=["jsonl", "csv", "tsv", "md", "parquet", "folder", "disk"], dest="how",
+        help="of a dataset (default: by DEST's ending; without one a folder with a card). disk: as datasets' save_to_disk",
+    )  # fmt: skip
+    export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
+    export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    export.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
+    export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
+    export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    push = add("push", "put an adapter or the dataset on the hub, privately; names every file, and asks for the name to be typed")
+    push.add_argument("what", choices=["adapter", "dataset"])
+    push.add_argument("repo", metavar="OWNER/NAME")
+    push.add_argument("--public", action="store_true", help="for everybody to read")
+    push.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing")
+    push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
+    push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
+    push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
+    models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
+    models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
+    add("download", "bring the base model from the hub")
+    completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     reproduce = add("reproduce", "sample a candidate again from its record")
     reproduce.add_argument("candidate", metavar="CANDIDATE")
     doctor = add("doctor", "check a workspace; without one, say what hardware, versions and models there are", workspace=False)
@@ -125,11 +200,16 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "new":
             return commands.new(workspace, args.heading, args.field, args.template, args.base)
         case "import":
-            return commands.import_(workspace, args.files)
+            from tui import importing
+
+            choice = {"text": args.text, "form": args.format or "", "mark": args.mark, "split": args.split}
+            return importing.import_(workspace, args.sources, choice, args.field, args.dry_run, args.skip_duplicates)
         case "generate":
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}
-            return commands.generate(workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked)
+            return commands.generate(
+                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
+            )
         case "decide":
             return commands.decide(workspace, args.candidate, args.verdict, args.text)
         case "undo":
@@ -146,18 +226,42 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             if not 0 <= args.budget <= 86_400:
                 raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
             return curve.curve(workspace, args.seeds, args.budget)
+        case "report":
+            from tui.evening import command
+
+            return command.report(workspace, args.html, args.md, args.measure)
         case "runs":
             return commands.runs(workspace)
         case "gauges":
             return commands.gauges(workspace, args.checkpoint)
         case "use":
-            return commands.use(workspace, args.checkpoint)
+            return commands.use(workspace, args.checkpoint, args.strength)
         case "status":
             return commands.status(workspace)
+        case "export" if args.what in ("dataset", "dpo", "kto"):
+            from tui import dataset_export
+
+            folder = args.how == "folder" or (not args.how and not args.dest.suffix)
+            licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
+            return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence)
         case "export":
-            return commands.export(workspace, args.what, args.dest)
+            from tui import exporting
+
+            return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
+        case "models":
+            from tui import models
+
+            return models.get(args.get) if args.get else models.models(args.folders)
+        case "push":
+            from tui import pushing
+
+            return pushing.push(
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.checkpoint, args.strength
+            )
         case "download":
             return fetching.download(workspace)
+        case "completion":
+            return _completion(args.shell)
         case "reproduce":
             return commands.reproduce(workspace, args.candidate)
         case _ if args.workspace:
@@ -166,6 +270,14 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             raise FlavorError("--bits needs a workspace: its rows are what is measured on.", "flavor-tui doctor WORKSPACE --bits")
         case _:
             return checking.machine()
+
+
+async def _completion(shell: Literal["bash", "zsh", "fish"]) -> Output:
+    from tui.commands import Line
+    from tui.completion import script
+
+    text = script(parser(), shell)
+    yield Line({"shell": shell, "script": text}, text.rstrip("\n"))
 
 
 async def _print(args: argparse.Namespace) -> None:

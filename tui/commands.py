@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core import config
+from core.choices import check_strength
 from core.config import Preset
 from core.errors import FlavorError
 from core.gauges.reading import Reading
@@ -20,7 +20,6 @@ from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
 from core.task import Task, parse_field
 from core.text import clean_line
-from dataset.exporting import write_preferences, write_rows
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
@@ -123,14 +122,6 @@ async def new(workspace: Path, heading: str | None, fields: list[str], template:
     yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}")
 
 
-async def import_(workspace: Path, files: list[Path]) -> Output:
-    with Session(workspace) as session:
-        session.must_write()
-        count = session.import_file(*files)
-        total = len(session.store.examples)
-        yield Line({"imported": count, "examples": total}, f"{count} examples imported, {total} in all. `undo` takes them back.")
-
-
 async def generate(
     workspace: Path,
     count: int,
@@ -140,6 +131,7 @@ async def generate(
     changes: dict[str, Any],
     preset: Preset | None,
     ranked: bool = False,
+    strength: float | None = None,
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
@@ -153,6 +145,7 @@ async def generate(
         session.must_write()
         fixed = session.task.check(fixed)
         session.registry.checkpoint_folder(checkpoint or session.registry.current())
+        strength = None if strength is None else check_strength(strength)
         try:
             async for progress in start(session):
                 yield progress
@@ -160,7 +153,7 @@ async def generate(
             seconds, sampled = 0.0, 0
             if preset:
                 session.use_preset(preset)
-            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, **changes):
+            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, strength=strength, **changes):
                 if isinstance(event, Candidate):
                     made.append(event)
                     if not ranked:
@@ -345,11 +338,14 @@ def _reading_text(reading: Reading) -> str:
     return f"{MARKS[reading.says]} {reading.name}  {against(reading)}\n  {reading.sentence}{proof}"
 
 
-async def use(workspace: Path, checkpoint: str) -> Output:
+async def use(workspace: Path, checkpoint: str, strength: float | None = None) -> Output:
     with Session(workspace) as session:
         session.must_write()
+        session.registry.checkpoint_folder(checkpoint)
+        if strength is not None:
+            session.choices.set_strength(checkpoint, strength)
         session.registry.use(checkpoint)
-        yield Line({"checkpoint": checkpoint}, f"{checkpoint} is active.")
+        yield Line({"checkpoint": checkpoint, "strength": session.strength(checkpoint)}, f"{session.active()} is active.")
 
 
 async def status(workspace: Path) -> Output:
@@ -373,28 +369,3 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         yield Line(
             {"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}"
         )
-
-
-async def export(workspace: Path, what: Literal["adapter", "dataset", "dpo", "kto"], dest: Path) -> Output:
-    with Session(workspace, read_only=True) as session:
-        if what in ("dpo", "kto"):
-            count = write_preferences(session.store, session.task, what, dest)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}, for TRL's {what.upper()}Trainer")
-            return
-        if what == "dataset":
-            if not session.store.examples:
-                raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
-            count = write_rows(session.store.examples.values(), session.task, dest)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")
-            return
-        name = session.registry.current()
-        folder = session.registry.checkpoint_folder(name)
-        if folder is None:
-            raise FlavorError("The base is active; it has no adapter.", "Retrain, or choose a checkpoint with `use`.", "missing")
-        if dest.exists():
-            raise FlavorError(f"{dest} is there already.", "Choose a new folder.", "exists")
-        try:
-            shutil.copytree(folder, dest)
-        except OSError as error:
-            raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
-        yield Line({"checkpoint": name, "to": str(dest)}, f"{name} in {dest}, for peft's PeftModel.from_pretrained")

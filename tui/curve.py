@@ -35,7 +35,7 @@ async def _measure(session: Session, seeds: int, budget: float) -> Output:
             case Curving():
                 if point := event.point:
                     total, tokens = (sum(column) for column in zip(*point.losses.values(), strict=True))
-                    data = {"fold": point.fold, "seed": point.seed, "rows": point.size, "epoch": point.epoch, "loss": total / tokens}
+                    data = {"fold": point.fold, "seed": point.seed, "rows": point.size, "step": point.step, "loss": total / tokens}
                     yield Line(data | {"seconds": round(point.seconds, 1)})
                 yield Progress(f"{event.done} of {event.of} points, about {duration(event.left)} left")
             case Curved(missing=missing) if missing:

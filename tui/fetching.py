@@ -1,22 +1,18 @@
-"""The download of the base, as the screen and the command line see it: asked for by name, every file named, nothing else on the network."""
+"""The download of the base, as the screen and the command line see it: asked for by name, every file named."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
 import re
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from core import environment
 from core.config import load
 from core.errors import FlavorError
 from core.text import clean_line
 from tui.commands import Line, Output, Progress
+from tui.processes import answers
 
-MAX_LINE = 1 << 20
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -24,33 +20,17 @@ async def fetch(base: str) -> AsyncGenerator[str]:
     """Download a hub model in a process of its own; what happens, in words. Leaving early ends it. Raises FlavorError."""
     if not HUB_ID.fullmatch(base):
         raise FlavorError(f"The base {base} is not from the hub.", "There is nothing to download.", "order")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "core.download", base,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
-        limit=MAX_LINE, cwd=environment.empty_folder(), env=environment.of_download(), pass_fds=environment.token_descriptors(),
-    )  # fmt: skip
-    assert process.stdout is not None
     ended = False
-    try:
-        while line := await process.stdout.readline():
-            try:
-                said = json.loads(line)
-            except ValueError:
-                break
-            if "error" in said:
-                raise FlavorError(clean_line(str(said["error"])), clean_line(str(said.get("hint", ""))), str(said.get("kind", "network")))
+    async with contextlib.aclosing(answers("core.download", base, online=True)) as lines:
+        async for said in lines:
             if "file" in said:
                 yield f"{'here already' if said['here'] else 'to come'}: {clean_line(str(said['file']))}, {said['bytes'] / 1e6:.1f} MB"
             elif "of" in said:
                 yield f"downloading {base}" + (f", {said['done'] / 1e6:.0f} of {said['of'] / 1e6:.0f} MB" if said["of"] else "")
             else:
                 ended = True
-        if not ended:
-            raise FlavorError(f"The download of {base} ended unexpectedly.", "Try again; what came stays, and is resumed.", "network")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+    if not ended:
+        raise FlavorError(f"The download of {base} ended unexpectedly.", "Try again; what came stays, and is resumed.", "network")
 
 
 async def download(workspace: Path) -> Output:

@@ -16,7 +16,9 @@ from textual.worker import Worker
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Step, Trained
 from dataset.rows import Candidate
+from tui import losses
 from tui.curving import CurveJob
+from tui.runlist import felt
 from tui.session import Plan, duration
 from tui.widgets.plain import line
 
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from textual.widgets import TextArea
 
     from tui.app import FlavorApp
+    from tui.sheeting import SheetJob
 
+BEHIND = ("curving", "sheeting")
+"""What is done while nothing else is to do, and gives way to whatever the person asks for."""
 REDRAW = 0.1
 """Seconds between two redraws of the line of activity."""
 
@@ -36,17 +41,29 @@ class Jobs:
         self.app = app
         self.session = app.session
         self.doing = "none"
-        """none, loading, ready, sampling, training, measuring, curving or dead."""
+        """none, loading, ready, sampling, training, measuring, curving, sheeting or dead."""
         self._text = "the model is not loaded"
         self._plan = ""
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self._sampling_failed = False
         self.curve = CurveJob(app, self._say, self._start, self._ready)
+        self._sheet: SheetJob | None = None
         self._trouble = ""
         """Why the worker, which lives, does not work."""
+        self._refill = False
+        """Sampling was stopped for other candidates, not given up."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
+
+    @property
+    def sheet(self) -> SheetJob:
+        """The contact sheet. Imported when first asked for."""
+        if self._sheet is None:
+            from tui.sheeting import SheetJob
+
+            self._sheet = SheetJob(self.app, self._say, self._start, self._ready)
+        return self._sheet
 
     def line(self) -> Content:
         """Sign, word and figures of what is going on."""
@@ -61,6 +78,7 @@ class Jobs:
             "training": ("●", "$text-success"),
             "measuring": ("●", "$text-accent"),
             "curving": ("●", "$text-accent"),
+            "sheeting": ("●", "$text-accent"),
             "dead": ("✗", "$text-error"),
         }[self.doing]
         return line((f"{sign} {self._text}", style))
@@ -92,6 +110,9 @@ class Jobs:
         except asyncio.CancelledError:
             if number == self._number:
                 self._ready()
+                if self._refill:
+                    self._refill = self._sampling_failed = False
+                    self.app.call_later(self.fill)
             raise
         except Exception as error:
             if number != self._number:
@@ -178,42 +199,46 @@ class Jobs:
         """Stop what is going on, if it can be stopped."""
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
-            "curving": "The curve",
+            "curving": "The curve", "sheeting": "The contact sheet",
         }.get(self.doing)  # fmt: skip
         if what and self._task:
             self.curve.forget()
             self._task.cancel()
-            if self.doing != "curving":
+            if self._sheet:
+                self._sheet.forget()
+            if self.doing not in BEHIND:
                 self._sampling_failed = True  # do not start again by itself at once; g or the next decision does
             self.app.say(f"{what} was stopped; everything is as it was.")
 
     def stop_sampling(self) -> None:
         """The candidates on their way are not wanted."""
         if self.doing == "sampling" and self._task:
+            self._refill = True
             self._task.cancel()
 
     def _make_room(self) -> bool:
         """Stop what gives way to something the person asked for; whether the model is free for it then."""
-        if self.doing in ("sampling", "curving") and self._task:
+        if self.doing in ("sampling", *BEHIND) and self._task:
             self._task.cancel()
-        return self.doing in ("ready", "sampling", "curving")
+        return self.doing in ("ready", "sampling", *BEHIND)
 
     # -- sampling ------------------------------------------------------------------------------------------------------
 
     def fill(self) -> None:
         """Sample in the background where too few candidates of the active checkpoint wait."""
-        current = self.session.registry.current()
-        waiting = sum(candidate.checkpoint == current for candidate in self.session.store.pending.values())
+        waiting = len(self.session.newest())
         if not self._sampling_failed and waiting < self.session.settings.sampling.keep_ready:
-            if self.doing == "ready" or (self.doing == "curving" and not waiting):
+            if self.doing in ("ready", "sheeting") or (self.doing == "curving" and not waiting):
                 self.curve.pause()
                 self.sample(asked=False)
         elif self.doing == "ready":
             self.curve.go_on()
+            if self._sheet:
+                self._sheet.go_on()
 
     def sample(self, asked: bool = True) -> None:
         """Sample a batch now."""
-        if self.doing in ("ready", "curving"):
+        if self.doing in ("ready", *BEHIND):
             self._make_room()
             self._sampling_failed = False
             self._say("sampling", "sampling")
@@ -268,10 +293,8 @@ class Jobs:
 
     async def _measure(self, done: Callable[[dict[str, float]], None]) -> None:
         await asyncio.sleep(0)
-        examples = list(self.session.store.examples.values())
-        self._say("measuring", f"measuring the loss of {len(examples)} examples")
-        result = await self.session.evaluate([(example.text, example.fields) for example in examples])
-        done({example.uid: loss for example, loss in zip(examples, result.losses, strict=True)})
+        self._say("measuring", f"measuring the loss of {len(self.session.store.examples)} examples")
+        done(await losses.measure(self.session))
         self._ready()
         self.app.changed()
 
@@ -298,7 +321,7 @@ class Jobs:
         if self.doing == "training":
             self.app.say("A retraining is going on; c stops it.")
             return
-        if self.doing not in ("ready", "sampling", "curving"):
+        if self.doing not in ("ready", "sampling", *BEHIND):
             self.app.say("The model is not ready yet.")
             return
         try:
@@ -333,7 +356,7 @@ class Jobs:
                     self._say(
                         "training",
                         f"retraining  epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
-                        f"  {duration(left)} left",
+                        f"  {duration(left)} left  {felt(event.celsius, event.device_memory)}".rstrip(),
                         force=False,
                     )
                 case Epoch() if event.held_out_loss is not None:
@@ -349,3 +372,10 @@ class Jobs:
         self.app.prefer_new = True
         self._ready()
         self.app.changed()
+        self._compare(plan.spec.name)
+
+    def _compare(self, run: str) -> None:
+        """Have the contact sheet made for a run that ended, when nothing else is to do."""
+        from tui.sheet import telling
+
+        self.sheet.ask(telling(self.session.registry.run(run)))

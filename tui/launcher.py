@@ -25,14 +25,18 @@ COMMANDS = frozenset(
         "taste",
         "evaluate",
         "curve",
+        "report",
         "runs",
         "gauges",
         "use",
         "status",
         "export",
+        "completion",
         "reproduce",
         "doctor",
         "download",
+        "push",
+        "models",
     ]
 )
 RESTORE = (

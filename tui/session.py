@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core import config, runfiles
+from core.choices import Choices, check_strength
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
@@ -132,6 +133,7 @@ class Session:
         if not only:
             sweep(self.workspace)
         self.registry = Registry(self.workspace)
+        self.choices = Choices(self.workspace)
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
         self._copying: Copying | None = None
@@ -198,6 +200,10 @@ class Session:
         self._reindex(put)
         return op
 
+    def commit(self, kind: str, put: Tables, note: str = "") -> Op:
+        """Change the dataset in one step; for features with a module of their own. Raises FlavorError, with nothing changed."""
+        return self._commit(kind, put, note)
+
     def _reindex(self, put: Tables) -> None:
         if self._copying is not None:
             for uid, example in put.examples.items():
@@ -237,12 +243,9 @@ class Session:
             raise FlavorError(f"There is no example {uid!r}.", "It may have been deleted; u takes that back.", "missing")
         return self.store.examples[uid]
 
-    def import_file(self, *paths: Path) -> int:
-        """Add all rows of the files as one undoable step, or none of them. Returns their number."""
-        from dataset.importing import read_rows
-
-        rows = [row for path in paths for row in read_rows(path, self.task)]
-        return self.import_rows(rows, f"{len(rows)} imported")
+    def bring(self, put: Tables, note: str) -> None:
+        """Add what was read elsewhere as one undoable step."""
+        self._commit("import", put, note)
 
     def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None) -> int:
         """Add parsed rows as one step. `names` gives them ids of their own."""
@@ -275,26 +278,35 @@ class Session:
         """Candidates in the order in which they should be shown, by what was decided so far."""
         return self.ranking.order(candidates) if candidates else []
 
+    def newest(self) -> list[Candidate]:
+        """The candidates that wait and are such as would be sampled now: of the active checkpoint, with its strength; oldest first."""
+        current = self.registry.current()
+        strength, batches = self.strength(current), self.store.batches
+        return [
+            candidate
+            for candidate in self.store.pending.values()
+            if candidate.checkpoint == current and ((batch := batches.get(candidate.batch)) is None or batch.strength == strength)
+        ]
+
     def queue(self) -> list[Candidate]:
         """The candidates that wait, ranked, those of the active checkpoint first; then the others, oldest first."""
-        current = self.registry.current()
-        pending = list(self.store.pending.values())
-        newest = [candidate for candidate in pending if candidate.checkpoint == current]
-        return [*self.ranked(newest), *(c for c in pending if c.checkpoint != current)] if newest else self.ranked(pending)
+        newest = self.newest()
+        if not newest:
+            return self.ranked(list(self.store.pending.values()))
+        first = {candidate.uid for candidate in newest}
+        return [*self.ranked(newest), *(c for c in self.store.pending.values() if c.uid not in first)]
 
     def pass_over(self, sampled: int) -> int:
         """After so many were sampled: what will not be shown waits no more, as long as enough candidates do. Returns how many.
 
-        That is what older checkpoints wrote, and once the ranking has learned, the share of the rest that `oversample` says, the least
+        That is what older checkpoints and other strengths wrote, and once the ranking has learned, the share of the rest that `oversample` says, the least
         likely to be kept.
         """
-        sampling, current = self.settings.sampling, self.registry.current()
-        pending = list(self.store.pending.values())
-        newest = [candidate for candidate in pending if candidate.checkpoint == current]
+        sampling, newest = self.settings.sampling, self.newest()
         gone: list[Candidate] = []
         if len(newest) >= max(1, sampling.keep_ready):
-            shown = self.ranking.held
-            gone = [candidate for candidate in pending if candidate.checkpoint != current and candidate.uid != shown]
+            kept = {self.ranking.held, *(candidate.uid for candidate in newest)}
+            gone = [candidate for candidate in self.store.pending.values() if candidate.uid not in kept]
             spare = min(len(newest) - sampling.keep_ready, sampled - sampled // sampling.oversample)
             gone += self.ranking.surplus(newest, spare)
         if gone:
@@ -343,7 +355,8 @@ class Session:
         op = self.store.undo()
         if op:
             self._reindex(op.was)
-            self.ranking.taken_back(op)
+            if op.kind == "decide":
+                self.ranking.taken_back(op)
         return op
 
     def status(self) -> dict[str, object]:
@@ -406,17 +419,36 @@ class Session:
         sampling = config.with_preset(msgspec.convert(own, Sampling), preset, own)
         self.settings = msgspec.structs.replace(self.settings, sampling=sampling)
 
+    def active(self) -> str:
+        """The active checkpoint as a person should read it: with its strength, where that is not as trained."""
+        current = self.registry.current()
+        strength = self.strength(current)
+        return current if strength == 1 else f"{current} ×{strength:g}"
+
+    def strength(self, checkpoint: str) -> float:
+        """What a checkpoint is sampled with; 1 for the base, which has no adapter."""
+        return self.choices.of(checkpoint).strength
+
     async def sample(
-        self, count: int, fixed: Mapping[str, str], *, checkpoint: str | None = None, seed: int | None = None, **changes: Any
+        self,
+        count: int,
+        fixed: Mapping[str, str],
+        *,
+        checkpoint: str | None = None,
+        seed: int | None = None,
+        strength: float | None = None,
+        **changes: Any,
     ) -> AsyncIterator[Candidate | AnyEvent]:
         """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
 
-        The attributes that are not `fixed` are drawn; candidate i uses seed + i. `changes` are sampling settings for this time.
+        The attributes that are not `fixed` are drawn; candidate i uses seed + i. `strength` is the checkpoint's own by default; `changes`
+        are sampling settings for this time.
         """
         self.must_write()
         worker, loaded = self._ready()
         name = checkpoint or self.registry.current()
         folder = self.registry.checkpoint_folder(name)
+        strength = self.strength(name) if strength is None or folder is None else check_strength(strength)
         fixed = self.task.check(fixed)
         try:
             settings = msgspec.convert({**msgspec.to_builtins(self.settings.sampling), **changes}, Sampling)
@@ -427,16 +459,18 @@ class Session:
             seeds = list(range(start, min(start + settings.batch, first + count)))
             examples = list(self.store.examples.values())
             drawn = self.task.draw(fixed, [example.fields for example in examples], seeds)
-            shown = few_shot(self.task, examples, settings.few_shot, start) if name == BASE else []
+            shown = few_shot(self.task, examples, settings.few_shot if name == BASE else settings.shown, start)
+            guided = settings.guidance > 0 and name != BASE and any(drawn)
             batch = Batch(
                 new_uid(), name, [shown + self.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
                 self.settings.model.base, loaded.fingerprint, self.store.journal.seq,
-                sorted({value for values in drawn for value in values.values()}),
+                sorted({value for values in drawn for value in values.values()}), strength,
+                [shown + self.task.segments({}) for _ in drawn] if guided else [],
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
             recorded = False
-            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free):
+            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free, strength, batch.without):
                 if not isinstance(event, Arrived):
                     yield event
                     continue
@@ -462,13 +496,14 @@ class Session:
     async def continue_text(self, text: str, fields: Mapping[str, str]) -> str:
         """What the active checkpoint would write after `text`, by itself; nothing is stored."""
         worker, _ = self._ready()
-        folder = self.registry.checkpoint_folder(self.registry.current())
+        current = self.registry.current()
+        folder = self.registry.checkpoint_folder(current)
         text = clean(text)
         prompt = [*self.task.segments(self.task.check(fields)), (text.rstrip(), 1.0)] if text.strip() else self.task.segments(fields)
         addition = ""
         seeds = [int.from_bytes(os.urandom(4)) >> 1]
         texts, free = list(self.store.texts().values()), [text, *fields.values()]
-        async for event in worker.sample(folder, [prompt], seeds, self.settings.sampling, texts, free):
+        async for event in worker.sample(folder, [prompt], seeds, self.settings.sampling, texts, free, self.strength(current)):
             if isinstance(event, Arrived):
                 addition = clean(event.text).rstrip()
         gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
@@ -484,7 +519,7 @@ class Session:
         folder = self.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
         texts = self.store.texts_at(batch.examples_at)
-        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free):
+        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free, batch.strength, batch.without):
             if isinstance(event, Arrived) and event.index == candidate.index:
                 return clean(event.text).strip()
         raise FlavorError("The candidate could not be sampled again.", kind="fault")

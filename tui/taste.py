@@ -40,8 +40,10 @@ class TastePlan(Plan):
 def tell(pairs: Sequence[Pair]) -> str:
     """The pairs by where they come from, in words."""
     counts = Counter(pair.origin for pair in pairs)
+    voted = f"{counts['vote']} preferred blindly, " if counts["vote"] else ""
     return (
         f"{len(pairs)} pairs ({counts['edit']} edited over original, {counts['decided']} accepted over rejected, "
+        f"{voted}"
         f"{counts['written']} written over sampled)"
     )
 

@@ -60,6 +60,20 @@ class Copying:
                     best, source, end = length, uid, start + SIZE
         return tokens[end - best : end], source
 
+    def spans(self, text: str, least: int) -> list[tuple[int, int]]:
+        """Where in the words of `text` spans of at least `least` words stand that one example has too: first word, and that after the last."""
+        found: list[tuple[int, int]] = []
+        alive: dict[tuple[str, int], int] = {}
+        for start, run in enumerate(runs(words(text))):
+            alive = {(uid, place): alive.get((uid, place - 1), SIZE - 1) + 1 for uid, place in self._runs.get(run, set())}
+            longest = max(alive.values(), default=0)
+            if longest >= least:
+                span = start + SIZE - longest, start + SIZE
+                if found and span[0] <= found[-1][1]:
+                    span = min(found.pop()[0], span[0]), span[1]
+                found.append(span)
+        return found
+
     def overlap(self, text: str, but: str = "") -> tuple[float, str]:
         """The largest share of the text's runs of four words that one example holds, 0 to 1, and that example's id."""
         found = runs(words(text))

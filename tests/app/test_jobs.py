@@ -63,6 +63,10 @@ async def test_the_whole_evening(quick):
         assert Registry(quick).run("0002").spec.parent == first
         await until(pilot, lambda: jobs.doing == "ready")
 
+        await pilot.press("g", "left_square_bracket")  # what was on its way is given up, and sampled anew at once
+        await until(pilot, lambda: jobs.doing == "ready" and len(app.session.newest()) >= 4)
+        assert {app.session.store.batches[c.batch].strength for c in app.session.newest()} == {0.9}
+
         await pilot.press("P")
         await until(pilot, lambda: Registry(quick).run("0003").status == "done" and jobs.doing == "ready")
         taste = Registry(quick).run("0003")

@@ -1,6 +1,7 @@
 """Runs with its verdicts and the evidence behind them, by its keys; hostile text in what is shown as evidence."""
 
 import asyncio
+import shutil
 
 import pytest
 from textual.widgets import DataTable
@@ -8,6 +9,7 @@ from textual.widgets import DataTable
 from core import config
 from core.text import clean
 from tests.app.conftest import TASK
+from tests.app.test_jobs import until
 from tests.app.test_screens import HOSTILE, shown
 from tests.made import bake, sample, write
 from tui.app import FlavorApp
@@ -45,7 +47,9 @@ async def test_the_table_shows_verdicts_and_the_panel_says_why(baked):
     async with app.run_test(size=(120, 40)) as pilot:
         await to_runs(pilot)
         assert isinstance(app.screen, RunsScreen)
-        assert column(app, "verdict") == ["! overbaked", "✓ good", "○ underbaked", ""]
+        assert column(app, "verdict") == ["✓ done", "! overbaked", "✓ good", "○ underbaked", ""]
+        assert shown(app, "#run-verdict") == ""  # a run has none
+        await pilot.press("down")
         assert "Held-out loss has risen by 10 % since 0001/epoch-02." in shown(app, "#run-verdict")
         await pilot.press("down")
         assert shown(app, "#run-verdict").startswith("✓ good\nHeld-out loss, 3.190, is at its lowest.")
@@ -58,7 +62,7 @@ async def test_evidence_is_one_key_away(baked):
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await to_runs(pilot)
-        await pilot.press("v")
+        await pilot.press("down", "v")
         await pilot.pause()
         assert isinstance(app.screen, EvidenceDialog)
         assert "! held-out loss  3.500, against 3.190  ← decided" in shown(app, "#evidence-text")
@@ -74,7 +78,7 @@ async def test_the_evidence_of_many_texts_scrolls(baked):
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await to_runs(pilot)
-        await pilot.press("v")
+        await pilot.press("down", "v")
         await pilot.pause()
         await pilot.press("pagedown", "down")
         await pilot.pause(0.1)
@@ -123,10 +127,106 @@ async def test_verdicts_come_in_one_by_one(baked):
         screen = app.screen
         screen._words.clear()
         screen.renew()
-        assert column(app, "verdict") == ["…", "…", "…", ""]
+        assert column(app, "verdict") == ["✓ done", "…", "…", "…", ""]
         states = set()
         while "…" in column(app, "verdict"):
             states.add(tuple(column(app, "verdict")))
             await asyncio.sleep(0)
-        assert ("! overbaked", "…", "…", "") in states
-        assert column(app, "verdict") == ["! overbaked", "✓ good", "○ underbaked", ""]
+        assert ("✓ done", "! overbaked", "…", "…", "") in states
+        assert column(app, "verdict") == ["✓ done", "! overbaked", "✓ good", "○ underbaked", ""]
+
+
+def names(app):
+    return [key.value for key in app.screen.query_one(DataTable).rows]
+
+
+async def test_a_run_is_folded_and_enter_on_it_uses_its_chosen_checkpoint(baked):
+    with Session(baked) as session:
+        session.registry.use("base")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("down", "left")
+        await pilot.pause()
+        assert names(app) == ["0001/", "base"] and column(app, "verdict") == ["→ epoch-03", ""]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.session.registry.current() == "0001/epoch-03"
+        await pilot.press("right")
+        await pilot.pause()
+        assert names(app) == ["0001/", "0001/epoch-03", "0001/epoch-02", "0001/epoch-01", "base"]
+        assert column(app, "name")[1].lstrip().startswith("▶")
+        await pilot.press("down", "down", "enter")
+        await pilot.pause()
+        assert app.session.registry.current() == "0001/epoch-02"
+
+
+async def test_marked_runs_are_drawn_together(baked):
+    with Session(baked) as session:
+        bake(session, [3.5, 3.3, 3.2])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await to_runs(pilot)
+        await until(pilot, lambda: app.screen._plot is not None)
+        assert shown(app, "#run-legend").startswith("● 0002  held-out 3.50 → 3.20\nby step")  # the one under the cursor
+        await pilot.press("space", *["down"] * 4, "space")
+        await pilot.pause()
+        assert "● 0002  held-out 3.50 → 3.20\n▲ 0001  held-out 4.00 → 3.19" in shown(app, "#run-legend")
+        assert column(app, "name")[0].startswith("● ") and column(app, "name")[3].startswith("▲ ")
+        signs = "".join(str(segment.text) for strip in app.screen._compositor.render_strips() for segment in strip)
+        assert signs.count("▲") >= 4  # in the table, in the legend, and on the picture at its epochs
+        await pilot.press("space")
+        assert "0001" not in shown(app, "#run-legend")
+
+
+async def test_a_note_is_kept_and_shown(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("down", "n")
+        await pilot.pause()
+        await pilot.press(*"too dry", "enter")
+        await pilot.pause()
+        assert column(app, "note")[1] == "too dry"
+        await pilot.press("n")
+        await pilot.pause()
+        await pilot.press(*" and long", "escape")
+        await pilot.pause()
+    with Session(baked) as session:
+        assert session.choices.of("0001/epoch-03").note == "too dry"
+
+
+async def test_folders_that_vanish_or_break_while_one_looks(baked):
+    with Session(baked) as session:
+        bake(session, [3.5, 3.3])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await to_runs(pilot)
+        shutil.rmtree(baked / "runs/0002/checkpoints")
+        (baked / "runs/0001/checkpoints/epoch-02/checkpoint.json").write_bytes(b"\0" * 40)
+        await pilot.press("down", "v", "n", "escape", "enter", "space")
+        app.screen.renew_all()
+        await pilot.pause()
+        assert names(app)[:2] == ["0002/", "0001/"] and column(app, "verdict")[3] == "! unreadable"
+        shutil.rmtree(baked / "runs/0001")
+        app.screen.renew_all()
+        await pilot.pause()
+        assert names(app) == ["0002/", "base"]
+
+
+async def test_a_run_that_goes_on_is_drawn_as_it_grows(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        plan = app.session.plan(seed=4)
+        folder = app.session.registry.create(plan.spec, plan.rows)
+        app.session.registry.live, app.jobs.doing = plan.spec.name, "training"
+        step = '{"type": "step", "step": %d, "loss": %f, "celsius": 61, "device_memory": 3000000000}\n'
+        (folder / "metrics.jsonl").write_text(step % (1, 3.5) + step % (2, 3.25))
+        await until(pilot, lambda: names(app)[0] == "0002/" and "● running" in column(app, "verdict"))
+        await pilot.press("ctrl+home")
+        await pilot.pause()
+        assert "0002  loss 3.50 → 3.25" in shown(app, "#run-legend") and "61 °C  3.0 GB" in shown(app, "#run-legend")
+        with (folder / "metrics.jsonl").open("a") as file:
+            file.write(step % (3, 3.0))
+        await until(pilot, lambda: "0002  loss 3.50 → 3.00" in shown(app, "#run-legend"))

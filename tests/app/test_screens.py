@@ -52,7 +52,7 @@ async def test_deciding(workspace):
 async def test_every_screen_shows_its_keys(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in ("f3", "f2", "f4", "f5"):
+        for key in ("f3", "f2", "f4", "f5", "f6"):
             await pilot.press(key)
             for _ in range(50):
                 await pilot.pause(0.02)
@@ -250,7 +250,7 @@ async def test_hostile_texts_are_shown_as_they_are(workspace, text):
 async def test_every_screen_at_every_size(workspace, size):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=size) as pilot:
-        for key in ("f2", "f3", "f4", "f5"):
+        for key in ("f2", "f3", "f4", "f5", "f6"):
             await pilot.press(key)
             await pilot.pause()
         await pilot.resize_terminal(100, 30)

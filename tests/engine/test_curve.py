@@ -4,6 +4,7 @@ import pytest
 
 from core import curve as module
 from core.config import Training
+from core.evaluation import RowMeasure
 from core.protocol import Curve, Curved, Curving, Row, Train, Wanted
 from tests.engine.conftest import load_engine
 from tests.engine.test_engine import make_run, texts
@@ -67,7 +68,7 @@ def test_a_point_has_the_loss_of_every_row_of_its_fold(engine):
     points = [event.point for event in events if event.point]
     assert [(point.key, point.size) for point in points] == [("small", 4), ("large", 10)]
     for point in points:
-        assert set(point.losses) == {"r10", "r11"} and point.seconds > 0 and point.epoch >= 1
+        assert set(point.losses) == {"r10", "r11"} and point.seconds > 0 and point.step >= 1
         assert all(tokens == len(ROWS[0].text) + (row == "r10") * 1 + (row == "r11") * 1 for row, (_, tokens) in point.losses.items())
     mean = [sum(loss for loss, _ in point.losses.values()) for point in points]
     assert mean[1] < mean[0]  # more rows, lower loss
@@ -89,7 +90,18 @@ def test_few_rows_may_take_the_steps_of_many(engine, monkeypatch):
     base, forms, _ = engine._ready()
     measuring = module.LearningCurve(base, forms, command(SMALL, LARGE))
     assert [measuring._epochs(size) for size in (4, 10, 32, 50)] == [8, 4, 1, 1]
-    assert [measuring._every(size) for size in (4, 10, 16, 32, 50)] == [8, 3, 2, 1, 1]  # measured as often
+
+
+def test_the_lowest_loss_is_taken_once_it_has_turned():
+    def seen(*losses):
+        lowest = module.Lowest()
+        stopped = [lowest.turned(4 * number, [RowMeasure("r", loss, 1, 0.0, 0.0, 0.0)]) for number, loss in enumerate(losses, 1)]
+        assert not any(stopped[:-1])
+        return lowest.step, lowest.rows[0].total, stopped[-1]
+
+    assert seen(5.0, 4.0, 3.0, 3.2, 3.1, 3.3) == (12, 3.0, True)
+    assert seen(5.0, 3.0, 3.2, 3.1, 2.9) == (20, 2.9, False)  # not for good
+    assert seen(3.0, 3.001, 3.002, 3.003, 3.004) == (4, 3.0, False)  # flat is not risen
 
 
 def test_what_does_not_fit_is_passed_over(engine, clock):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.config import Sampling
-from core.filters import draw, dry_penalties, end_bonus, probabilities, top_n_sigma, xtc
+from core.filters import draw, dry_penalties, end_bonus, guide, probabilities, top_n_sigma, xtc
 
 
 def logits(*values):
@@ -79,3 +79,12 @@ def test_the_end_becomes_likelier_only_after_sentences():
 def test_draw_inverts_the_distribution():
     row = torch.tensor([[0.5, 0.0, 0.3, 0.2]]).repeat(5, 1)
     assert draw(row, torch.tensor([0.0, 0.49, 0.51, 0.81, 0.9999999])).tolist() == [0, 0, 2, 3, 3]
+
+
+def test_guidance_leans_away_from_what_comes_without_the_attributes():
+    """Of 0.5, 0.45 and 0.05 after the prompt and 0.2, 0.7, 0.1 without its attributes: 0.5 ** 2 / 0.2 and 0.45 ** 2 / 0.7; the third,
+    at a tenth of the likeliest, is not one that min-p 0.2 keeps."""
+    found = guide(logits(0.5, 0.45, 0.05), logits(0.2, 0.7, 0.1), Sampling(min_p=0.2, guidance=1.0))[0].exp().tolist()
+    assert found == pytest.approx([1.25, 0.45**2 / 0.7, 0], abs=1e-5)
+    none = guide(logits(0.5, 0.45, 0.05), logits(0.2, 0.7, 0.1), Sampling(min_p=0, guidance=0.0))[0].exp().tolist()
+    assert none == pytest.approx([0.5, 0.45, 0.05], abs=1e-5)

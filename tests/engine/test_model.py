@@ -13,7 +13,7 @@ import pytest
 
 from core import environment
 from core.errors import FlavorError
-from core.model import fingerprint, locate
+from core.locate import fingerprint, locate
 
 
 def last(name):
@@ -63,7 +63,7 @@ def test_fingerprints_tell_weights_apart(tiny, other):
 def locate_in_process(name, cache, endpoint):
     """`locate` in a process of its own, since the hub's library reads its environment once."""
     code = f"""
-from core.model import locate
+from core.locate import locate
 from core.errors import FlavorError
 try:
     *_, folder = locate({name!r})

@@ -91,6 +91,27 @@ def test_a_shared_beginning_read_once_changes_nothing(engine):
     assert together == {place: greedy(engine, [prompt])[0] for place, prompt in enumerate(prompts)}
 
 
+def test_guidance_reads_every_text_after_either_prompt(engine):
+    """Guided away from its own prompt a text is what it is unguided; away from another's, what the difference of the two wants. Texts
+    that end before others take both of their rows along."""
+    engine._forms.sample(False, "")
+    prompts = [[(f"# {heading}\n\n", 0.0)] for heading in ("One", "Another, longer one", "3", "Four", "Fifth")]
+    others = [*prompts[1:], prompts[0]]
+    engine._sampler.end = engine._base.tokenizer.convert_tokens_to_ids("e")
+
+    def write(places, without, **settings):
+        some, settings = [prompts[at] for at in places], Sampling(max_tokens=60, dry_multiplier=0, **settings)
+        events = engine._sampler.sample(some, list(places), settings, without=without)
+        return [text for _, text in sorted((event.index, event.text) for event in events if isinstance(event, Text))]
+
+    unguided = write(range(5), [])
+    assert len({len(text) for text in unguided}) > 1
+    assert write(range(5), prompts) == unguided
+    led = write(range(5), others, guidance=3.0, min_p=0.0)
+    assert led != unguided
+    assert led == [write([at], [others[at]], guidance=3.0, min_p=0.0)[0] for at in range(5)]
+
+
 def test_what_the_model_would_copy_is_not_written(engine, monkeypatch):
     """The model, by a stand-in for its logits, wants to write one text; made an example, it is followed for eight tokens at most."""
     text = "A tower that looks at itself"

@@ -82,7 +82,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         queue = self.session.queue()
         current = self.session.registry.current()
         card = self.candidate()
-        stale = card is not None and card.checkpoint != current and queue[0].checkpoint == current and self.flavor.prefer_new
+        stale = self.flavor.prefer_new and card is not None and self._older(card, queue[0])
         if card is None or stale:
             card = queue[0] if queue else None
             self.flavor.prefer_new = False
@@ -106,6 +106,11 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
         self._queue(queue, card)
+
+    def _older(self, card: Candidate, first: Candidate) -> bool:
+        """Whether a card is not what would be sampled now, and the first of the queue is."""
+        newest = {candidate.uid for candidate in self.session.newest()}
+        return card.uid not in newest and first.uid in newest
 
     def _queue(self, queue: list[Candidate], card: Candidate) -> None:
         side = self.query_one("#queue", Plain)

@@ -11,7 +11,7 @@ from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
 from dataset.rows import Candidate, Example
-from tui import keys
+from tui import keys, losses
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
 from tui.widgets.plain import CleanInput, Plain, line, plain
@@ -38,7 +38,7 @@ class LibraryScreen(Page):
     HELP = """
 # Library
 All examples, and the candidates that were rejected, skipped, or passed over because better ones waited. **enter** opens a row to read or edit it, **d** deletes an example
-(**u** brings it back), **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
+(**u** brings it back), **i** imports, **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
 typos, off style, or your most original. **≈** marks near-duplicates.
 """
 
@@ -78,6 +78,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         if state == self._seen:
             return
         self._seen = state
+        self.losses = self.losses or losses.known(self.session)
         table = self.query_one(DataTable)
         at = table.cursor_row
         table.clear()
@@ -149,6 +150,16 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         else:
             self.flavor.say("Only examples can be deleted; what was rejected stays on record.", "warning")
 
+    def action_bring_in(self) -> None:
+        from tui.screens.importing import ImportDialog
+
+        def done(said: str | None) -> None:
+            if said:
+                self.flavor.say(said)
+                self.flavor.changed()
+
+        self.app.push_screen(ImportDialog(self.session), done)
+
     def action_undo_library(self) -> None:
         if self.flavor.undo():
             self.flavor.changed()
@@ -156,7 +167,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def action_measure(self) -> None:
         self.flavor.measure_examples(self._measured)
 
-    def _measured(self, losses: dict[str, float]) -> None:
-        self.losses = losses
+    def _measured(self, found: dict[str, float]) -> None:
+        self.losses = found
         self._seen = None
         self.renew()

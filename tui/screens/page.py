@@ -1,7 +1,8 @@
-"""What the four screens share: the bar above, the line of activity, the footer, and being told when something changed."""
+"""What the five screens share: the bar above, the line of activity, the footer, and being told when something changed."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
@@ -20,6 +21,8 @@ class Page(Screen[None]):
     """A screen of the app. Subclasses compose `body` and redraw in `renew`."""
 
     MODE = ""
+    _made: tuple[float, tuple[int, str]] = (0.0, (-1, ""))
+    """When it was first drawn, and what of."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
 
     @property
@@ -47,7 +50,8 @@ class Page(Screen[None]):
         """Redraw what the session holds."""
 
     def on_mount(self) -> None:
-        self.renew()
+        self.renew_all()
+        self._made = time.monotonic(), self._state()
         self.set_timer(0.05, self._show_keys)  # a widget a key: not before the first picture, which it would hold up
 
     async def _show_keys(self) -> None:
@@ -56,7 +60,15 @@ class Page(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.flavor.desk.keep(mode=self.MODE)
-        self.renew_all()
+        if self.is_mounted and not self._just_drawn():
+            self.renew_all()
+
+    def _state(self) -> tuple[int, str]:
+        return self.session.store.journal.seq, self.session.active()
+
+    def _just_drawn(self) -> bool:
+        """Whether this is the resuming that comes with the mounting, twice: drawing three times would take as long as three times."""
+        return time.monotonic() - self._made[0] < 0.5 and self._made[1] == self._state()
 
     def renew_all(self) -> None:
         """Redraw everything, the bar and the line of activity included; nothing where there is nothing to see yet."""

@@ -1,50 +1,67 @@
-"""Runs: every run with its parent, checkpoints and verdicts; loss by step, held-out loss by epoch; enter makes a checkpoint active."""
+"""Runs: the tree of runs and checkpoints, what is known of the one under the cursor, and the losses of any of them together."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
-from textual.widgets import DataTable, Sparkline
+from textual.widgets import DataTable
 
 from core.errors import FlavorError
 from core.gauges.verdict import Judgement
 from core.runfiles import BASE
-from dataset.rounds import rounds
+from runs.curves import Curve, Curves
 from runs.registry import Run
-from tui import keys
+from tui import keys, runlist
+from tui.runlist import STATUS, run_of
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page
 from tui.session import duration
 from tui.tasting import MARKS, SIGNS, against
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import Plain, line
+from tui.widgets.runtable import Mark, RunTable
 
-STATUS = {
-    "done": "✓ done",
-    "running": "● running",
-    "failed": "✗ failed",
-    "cancelled": "· cancelled",
-    "interrupted": "! interrupted",
-    "unreadable": "! unreadable",
-}
+if TYPE_CHECKING:
+    from tui.widgets.curves import CurvesPlot
+
+DRAWN = tuple(
+    zip(
+        "●▲■◆○△□◇✚✖",
+        ("green", "cyan", "magenta", "yellow", "red", "blue", "bright_green", "bright_cyan", "bright_magenta", "bright_yellow"),
+        strict=True,
+    )
+)
+"""The runs on the picture: a sign and a colour each, in turn."""
+LIVE = 1.0
+"""Seconds between two looks at a run that goes on."""
 
 
 class RunsScreen(Page):
-    """The table of checkpoints, and what is known of the run under the cursor."""
+    """The tree, and what is known of what is under its cursor."""
 
     MODE = "runs"
     BINDINGS = keys.bindings("runs")
     HELP = """
 # Runs
-Each retrain is a run; each epoch of it is a checkpoint. **enter** makes the one under the cursor active, at once: the next
-candidates come from it. Later is not always better: training stops by itself when the held-out loss has turned, and the epoch with
-the lowest one is chosen; but taste decides.
+Each retrain is a run (▾), each epoch of it a checkpoint; the lanes at the left (● │ ╯) say which run grew from which. **enter** makes
+the checkpoint under the cursor active, at once: the next candidates come from it. On a run it takes the chosen one. **left** and
+**right** fold a run. Rows are those it was trained on, and how many of them were new; kept is what you kept of its candidates.
+
+**space** marks runs: the losses of all marked ones are drawn together, held-out loss with a sign at each epoch, training loss as a dim
+line behind it. Without a mark it is the run under the cursor.
 
 The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
-**v** shows each gauge that it was taken from, with the texts that prove it.
+**v** shows each gauge that it was taken from, with the texts that prove it. **n** keeps a line of your own.
+
+**c** lays out what checkpoints wrote for the same prompts and seeds, side by side: the chosen ones of the marked runs, else those of
+the run under the cursor, the base always among them. It is made after each run while nothing else is to do. **b** asks you which of two
+of those texts you prefer, without saying whose they are, until the votes tell.
+
+**[** and **]** change how strongly the active checkpoint's adapter counts, from 0 (the base) to 1.2: what may save an overbaked one.
 
 **l** measures how the held-out loss falls with the number of your rows, and says what ten more should bring. It takes its time, gives
 way to everything else you ask for, and goes on with the same key.
@@ -55,115 +72,238 @@ way to everything else you ask for, and goes on with the same key.
         self._runs: dict[str, Run] = {}
         self._words: dict[str, str] = {}
         """The verdicts as last known."""
+        self._open: set[str] | None = None
+        """The runs that show their checkpoints; None before the first look."""
+        self.marked: list[str] = []
+        """Runs that are drawn, in the order in which they were marked."""
+        self._curves = Curves()
+        self._plot: CurvesPlot | None = None
+        self._legend: Content | None = None
 
     def body(self) -> ComposeResult:
-        with Horizontal(id="desk"):
-            table: DataTable[object] = DataTable(cursor_type="row", id="runs-table")
-            yield table
-            with VerticalScroll(id="run-side", can_focus=False):
-                yield Plain(id="run-verdict")
-                yield Plain(id="run-about")
-                yield Sparkline([], id="run-curve")
-                yield Plain(id="run-held")
+        with Container(id="runs-desk"):
+            yield RunTable()
+            with Container(id="runs-below"):
+                yield Container(id="run-plot")
+                with VerticalScroll(id="run-side", can_focus=False):
+                    yield Plain(id="run-verdict")
+                    yield Plain(id="run-votes")
+                    yield Plain(id="run-legend")
+                    yield Plain(id="run-about")
+                    yield Plain(id="run-held")
 
     def on_mount(self) -> None:
-        table = self.query_one(DataTable)
-        for label, width in (("", 1), ("checkpoint", 13), ("verdict", 13), ("held-out", 8), ("kept", 6)):
-            table.add_column(label, key=label, width=width)
-        table.focus()
+        self.query_one(RunTable).focus()
+        self.call_after_refresh(self.set_timer, 0.1, self._add_plot)  # it brings numpy: not before the first picture
+        self.set_interval(LIVE, self._live)
+
+    async def _add_plot(self) -> None:
+        from tui.widgets.curves import CurvesPlot
+
+        plot = CurvesPlot()
+        await self.query_one("#run-plot").mount(plot)
+        self._plot = plot
+        self._draw()
 
     def renew(self) -> None:
-        table = self.query_one(DataTable)
-        selected = self._selected()
-        current = self.session.registry.current()
-        kept = {told.checkpoint: f"{told.kept}/{told.decided}" for told in rounds(self.session.store.decisions.values())}
-        runs = self.session.registry.runs()
+        registry = self.session.registry
+        runs = registry.runs()
         self._runs = {run.name: run for run in runs}
-        table.clear()
-
-        def add(name: str, verdict: str, loss: str, key: str) -> None:
-            mark = "▶" if name == current else " "
-            table.add_row(plain(mark), plain(name), plain(verdict), plain(loss), plain(kept.get(name, "")), key=key)
-
-        for run in reversed(runs):
-            if not run.checkpoints:
-                add(run.name, STATUS[run.status], "", f"{run.name}/")
-            for info in reversed(run.checkpoints):
-                loss = f"{info.held_out_loss:.3f}" if info.held_out_loss is not None else "-"
-                add(info.name, self._words.get(info.name, "…"), loss, info.name)
-        add(BASE, "", "", BASE)
-        keys_now = [key.value for key in table.rows]
-        table.move_cursor(row=keys_now.index(selected) if selected in keys_now else 0)
+        self.marked = [name for name in self.marked if name in self._runs]
+        if self._open is None:
+            self._open = runlist.unfolded(runs, registry.current())
+        elif registry.live:
+            self._open.add(registry.live)
+        self.query_one(RunTable).show(runlist.build(self.session, runs, self._open, self._words), self._marks())
         self._about()
         self._judge()
+
+    def _marks(self) -> dict[str, Mark]:
+        return {f"{name}/": DRAWN[at % len(DRAWN)] for at, name in enumerate(self.marked)}
 
     @work(exclusive=True, group="verdicts")
     async def _judge(self) -> None:
         """Fill the verdicts in, one checkpoint at a time: each takes up to 50 ms, and keys are answered between them."""
-        table = self.query_one(DataTable)
-        for name in [key.value for key in table.rows]:
-            if name and name != BASE and (judgement := self._judgement(name)):
-                self._words[name] = SIGNS[judgement.verdict.word]
-                table.update_cell(name, "verdict", plain(self._words[name]))
+        table = self.query_one(RunTable)
+        for name in [key.value or "" for key in table.rows]:
+            run = self._runs.get(run_of(name))
+            if run and run.checkpoint(name) and (judgement := self._judgement(name)):
+                word = SIGNS[judgement.verdict.word]
+                self._words[name] = word
+                table.say(name, word)
                 await asyncio.sleep(0)
 
-    def _selected(self) -> str | None:
-        table = self.query_one(DataTable)
-        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.row_count else None
+    def _live(self) -> None:
+        """Go along with a run that is going on."""
+        if self.flavor.jobs.doing == "training" and self.session.registry.live and self.flavor.screen is self:
+            run = self.session.registry.run(self.session.registry.live)
+            known = self._runs.get(run.name)
+            if known is None or (known.status, known.epochs) != (run.status, run.epochs):
+                self.renew()
+            else:
+                self._draw()
+
+    # -- what is under the cursor --------------------------------------------------------------------------------------
+
+    def _selected(self) -> str:
+        return self.query_one(RunTable).selected or BASE
 
     @on(DataTable.RowHighlighted)
     def _about(self) -> None:
-        name = self._selected() or BASE
-        run = self._runs.get(name.split("/")[0])
-        judgement = self._judgement(name)
-        self.query_one("#run-verdict", Plain).update(_panel(judgement, name) if judgement else "")
-        about, curve, held = (
-            self.query_one("#run-about", Plain),
-            self.query_one("#run-curve", Sparkline),
-            self.query_one("#run-held", Plain),
-        )
+        key = self._selected()
+        run = self._runs.get(run_of(key))
+        judgement = self._judgement(key)
+        self.query_one("#run-verdict", Plain).update(_panel(judgement, key) if judgement else "")
+        about = self.query_one("#run-about", Plain)
+        self.query_one("#run-votes", Plain).update(self._votes(key))
         if run is None:
-            about.update(plain(f"The base, {self.session.settings.model.base}, without any adapter."))
-            curve.data = []
-            held.update("")
-            return
-        about.update(_describe(run))
-        losses = [loss for _, loss in run.losses()]
-        curve.data = losses
-        parts: list[str | tuple[str, str]] = []
-        if losses:
-            parts.append((f"loss by step: {losses[0]:.2f} → {losses[-1]:.2f}\n\n", "$text-muted"))
-        for epoch, loss in run.held_out():
-            best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
-            why = f"  ← chosen: {run.result.why}" if best and run.result else ""
-            parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
-        if run.result and run.result.stopped:
-            parts.append((f"stopped by itself: {run.result.stopped}\n", "$text-muted"))
-        held.update(line(*parts))
+            base = f"The base, {self.session.settings.model.base}, without any adapter."
+            foreign = f"runs/{key.rstrip('/')} is no run of this program; it is left alone."
+            about.update(line(base if key == BASE else foreign))
+        else:
+            about.update(_describe(run))
+        self.query_one("#run-held", Plain).update(_held(run) if run else "")
+        self._draw()
 
-    def _judgement(self, name: str) -> Judgement | None:
-        """What is known of a checkpoint; None for a run without one, and where its folder is gone."""
-        if name.endswith("/"):
+    def _votes(self, key: str) -> Content:
+        if not self.session.store.votes or key.endswith("/"):
+            return Content("")
+        from tui.blind import summary
+        from tui.sheet import lane_name
+
+        told = summary(self.session, lane_name(key, self.session.strength(key)))
+        return line((f"{told}\n", "$text-accent")) if told else Content("")
+
+    def _shown(self) -> list[str]:
+        """The runs on the picture: the marked ones, else that under the cursor."""
+        under = run_of(self._selected())
+        return self.marked or ([under] if under in self._runs else [])
+
+    def _draw(self) -> None:
+        names = self._shown()
+        curves = {name: self._curves.of(self._runs[name].folder) for name in names}
+        if self._plot:
+            self._plot.show([(curves[name], *DRAWN[at % len(DRAWN)]) for at, name in enumerate(names)])
+        legend: list[str | tuple[str, str]] = []
+        for at, name in enumerate(names):
+            sign, colour = DRAWN[at % len(DRAWN)]
+            legend += [(f"{sign} ", colour), f"{name}  {_course(curves[name])}\n"]
+        for name in names:
+            if told := runlist.felt(curves[name].celsius, curves[name].device_memory):
+                legend.append((f"{name} on the GPU: {told}\n", "$text-muted"))
+        if names:
+            legend.append(("by step: held-out loss with signs, training loss dim\n", "$text-muted"))
+        if (content := line(*legend)) != self._legend:
+            self._legend = content
+            self.query_one("#run-legend", Plain).update(content)
+
+    def _judgement(self, key: str) -> Judgement | None:
+        """What is known of a checkpoint; None for what is none, and where its folder is gone."""
+        if key.endswith("/"):
             return None
         try:
-            return self.session.tasting.readings(name, self._runs)
+            return self.session.tasting.readings(key, self._runs)
         except FlavorError:
             return None
 
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def action_fold(self) -> None:
+        name = run_of(self._selected())
+        if self._open and name in self._open:
+            self._open.discard(name)
+            self._go(f"{name}/")
+
+    def action_unfold(self) -> None:
+        name = run_of(self._selected())
+        if self._open is not None and name in self._runs and name not in self._open:
+            self._open.add(name)
+            self._go(f"{name}/")
+
+    def _go(self, key: str) -> None:
+        """Show the rows anew, the cursor on `key`."""
+        table = self.query_one(RunTable)
+        table.move_cursor(row=table.get_row_index(key))
+        self.renew()
+
+    def action_mark(self) -> None:
+        name = run_of(self._selected())
+        if name not in self._runs:
+            self.flavor.say("Only runs can be marked.", "warning")
+            return
+        if name in self.marked:
+            self.marked.remove(name)
+        else:
+            self.marked.append(name)
+        self.renew()
+
+    def action_note(self) -> None:
+        from tui.screens.note import NoteDialog
+
+        name = self._selected().rstrip("/")
+
+        def keep(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                self.session.must_write()
+                self.session.choices.set_note(name, text)
+            except FlavorError as error:
+                self.flavor.complain(error)
+            self.renew()
+
+        if self._selected() == BASE or run_of(self._selected()):
+            self.app.push_screen(NoteDialog(name, self.session.choices.of(name).note), keep)
+
+    def compared(self) -> list[str]:
+        """The checkpoints to hold against each other: the chosen ones of the marked runs, else those of the run under the cursor."""
+        from tui.sheet import telling
+
+        if len(self.marked) > 1:
+            return [self._chosen_of(self._runs[name]) or "" for name in self.marked if self._chosen_of(self._runs[name])]
+        run = self._runs.get(run_of(self._selected())) or self._runs.get(run_of(self.session.registry.current()))
+        return telling(run) if run else []
+
+    def action_compare(self) -> None:
+        from tui.screens.sheet import SheetScreen
+
+        self.app.push_screen(SheetScreen(self.compared()))
+
+    def action_blind(self) -> None:
+        from tui.screens.blind import BlindScreen
+
+        if len(checkpoints := self.compared()) or self.session.store.examples:
+            self.app.push_screen(BlindScreen(checkpoints))
+        else:
+            self.flavor.say("There is nothing to compare yet: write examples, or retrain.", "warning")
+
     def action_evidence(self) -> None:
-        name = self._selected() or BASE
+        name = self._chosen()
         if judgement := self._judgement(name):
             self.app.push_screen(EvidenceDialog(name, judgement))
         else:
             self.flavor.say("This run left no checkpoint.", "warning")
+
+    def _chosen(self) -> str:
+        """The checkpoint under the cursor; of a run its chosen one, else its last."""
+        key = self._selected()
+        run = self._runs.get(run_of(key))
+        if not key.endswith("/") or run is None:
+            return key
+        return self._chosen_of(run) or key
+
+    def _chosen_of(self, run: Run) -> str | None:
+        if run.result and run.checkpoint(run.result.checkpoint):
+            return run.result.checkpoint
+        return run.checkpoints[-1].name if run.checkpoints else None
 
     @on(DataTable.RowSelected)
     def _row_selected(self) -> None:
         self.action_use()
 
     def action_use(self) -> None:
-        name = self._selected()
-        if not name or name.endswith("/"):
+        name = self._chosen()
+        if name.endswith("/"):
             self.flavor.say("This run left no checkpoint.", "warning")
             return
         try:
@@ -185,17 +325,35 @@ way to everything else you ask for, and goes on with the same key.
         self.flavor.retrain(fresh=False)
 
     def action_again(self) -> None:
-        name = (self._selected() or BASE).split("/")[0]
-        if name == BASE:
-            self.flavor.say("The base was not trained here.", "warning")
-        else:
+        if name := run_of(self._selected()):
             self.flavor.retrain(fresh=False, again=name)
+        else:
+            self.flavor.say("The base was not trained here.", "warning")
 
     def action_retrain_fresh_runs(self) -> None:
         self.flavor.retrain(fresh=True)
 
     def action_taste_runs(self) -> None:
         self.flavor.taste()
+
+
+def _course(curve: Curve) -> str:
+    """How a curve went, in numbers."""
+    if curve.held:
+        return f"held-out {curve.held[0][1]:.2f} → {min(loss for _, loss in curve.held):.2f}"
+    return f"loss {curve.train[0][1]:.2f} → {curve.train[-1][1]:.2f}" if curve.train else "nothing measured"
+
+
+def _held(run: Run) -> Content:
+    """The held-out losses of a run, the chosen epoch marked."""
+    parts: list[str | tuple[str, str]] = []
+    for epoch, loss in run.held_out():
+        best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
+        why = f"  ← chosen: {run.result.why}" if best and run.result else ""
+        parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
+    if run.result and run.result.stopped:
+        parts.append((f"stopped by itself: {run.result.stopped}\n", "$text-muted"))
+    return line(*parts)
 
 
 def _describe(run: Run) -> Content:

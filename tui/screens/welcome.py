@@ -29,6 +29,7 @@ class WelcomeScreen(Screen[Path]):
     BINDINGS = [
         Binding("ctrl+s", "make", "make the workspace", priority=True, id="welcome_make"),
         Binding("ctrl+d", "demo", "open the demo", priority=True, id="welcome_demo"),
+        Binding("ctrl+o", "models", "choose a base", priority=True, id="welcome_models"),
         Binding("ctrl+q", "app.quit", "quit", priority=True, id="welcome_quit"),
     ]
 
@@ -102,6 +103,15 @@ class WelcomeScreen(Screen[Path]):
             self.dismiss(make_demo(None).workspace)
         except (FlavorError, OSError) as error:
             self.query_one("#welcome-error", Plain).update(plain(f"! {error}", "$text-error"))
+
+    def action_models(self) -> None:
+        from tui.screens.models import ModelsDialog
+
+        self.app.push_screen(ModelsDialog(), self._base_chosen)
+
+    def _base_chosen(self, name: str | None) -> None:
+        if name:
+            self.query_one("#base", Input).value = name
 
     @on(OptionList.OptionSelected, "#recent")
     def _recent(self, event: OptionList.OptionSelected) -> None:

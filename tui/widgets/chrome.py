@@ -11,7 +11,13 @@ from textual.widget import Widget
 from tui.session import Session
 from tui.widgets.plain import Plain, line
 
-TABS = (("write", "Write", "F2"), ("curate", "Curate", "F3"), ("library", "Library", "F4"), ("runs", "Runs", "F5"))
+TABS = (
+    ("write", "Write", "F2"),
+    ("curate", "Curate", "F3"),
+    ("library", "Library", "F4"),
+    ("runs", "Runs", "F5"),
+    ("report", "Report", "F6"),
+)
 
 
 def summary(session: Session) -> Content:
@@ -21,7 +27,7 @@ def summary(session: Session) -> Content:
     decided = accepted + counts["rejected"]
     share = f" ({accepted / decided:.0%})" if decided else ""
     only = " · READ-ONLY" if session.held_by or session.store.read_only else ""
-    current = session.registry.current()
+    current = session.active()
     return line(
         (session.workspace.name[:24] + "  ", "bold $accent"),
         (f"{current} · {len(session.store.examples)} examples · accepted {accepted} of {decided}{share}", "$text-muted"),

@@ -1,0 +1,133 @@
+"""Tables as files: .jsonl, .csv and .tsv, .md (the heading form), .parquet; and as `DatasetDict.save_to_disk` leaves them."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from core import environment
+from core.errors import FlavorError
+from core.files import publish_folder, remove_tree, write_atomic
+from dataset.exporting.forms import Table
+
+ENDINGS = (".jsonl", ".csv", ".tsv", ".md", ".parquet")
+FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+"""What a spreadsheet would calculate when it opens a cell that begins so, guarded already or not."""
+
+
+def jsonl(table: Table) -> str:
+    """A row a line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.rows)
+
+
+def _cell(value: object) -> str:
+    """A cell; one that a spreadsheet would take for a formula gets a `'` before it, which `import` takes away again."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _delimited(table: Table, mark: str) -> str:
+    fields = table.kinds.get("fields", [])
+    names = [name for name in table.kinds if name not in ("fields", "origin", "created")] + list(fields)
+    if len({name.casefold() for name in names}) < len(names):
+        raise FlavorError("A field has the name of another column.", "Export .jsonl or .parquet.")
+    if "turns" in table.kinds.values():
+        raise FlavorError("A chat does not fit into cells.", "Export .jsonl or .parquet.")
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=mark, quoting=csv.QUOTE_ALL)  # else another separator would begin a cell within a text
+    writer.writerow([_cell(name) for name in names])
+    for row in table.rows:
+        flat = {**row, **row.get("fields", {})}
+        writer.writerow([_cell(flat.get(name, "")) for name in names])
+    return out.getvalue()
+
+
+def _markdown(table: Table) -> str:
+    """The heading form is the raw form: prompt and text, one after the other."""
+    if list(table.kinds) != ["text"]:
+        raise FlavorError("Markdown has one form only.", "Leave --form out, or use --form raw.")
+    return "\n".join(row["text"] + "\n" for row in table.rows)
+
+
+def write_file(table: Table, path: Path, like: str = "") -> int:
+    """Write a table in the form that the ending of `path` (or `like`) names; its number of rows. Raises FlavorError."""
+    ending = like or path.suffix.lower()
+    if ending not in ENDINGS:
+        raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; without one it is a folder.")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        match ending:
+            case ".parquet":
+                staged = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+                with _gone_after(staged):
+                    _by_process("parquet", staged, {"train": table})
+                    os.replace(staged, path)
+            case ".csv" | ".tsv":
+                write_atomic(path, _delimited(table, "\t" if ending == ".tsv" else ","))
+            case ".md":
+                write_atomic(path, _markdown(table))
+            case _:
+                write_atomic(path, jsonl(table))
+    return len(table.rows)
+
+
+def write_disk(splits: Mapping[str, Table], folder: Path) -> int:
+    """Write splits as `DatasetDict.save_to_disk` does: by itself. Raises FlavorError where the folder is there already."""
+    with new_folder(folder) as staged:
+        _by_process("disk", staged, splits)
+    return sum(len(table.rows) for table in splits.values())
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which is put in its place when it is whole. Raises FlavorError where something is there, or it cannot be written."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FlavorError(f"{folder} is there already.", "Choose a new folder.", "exists")
+    staged = folder.with_name(f".{folder.name}.{os.urandom(6).hex()}.tmp")
+    with _writing(folder), _gone_after(staged):
+        staged.mkdir(parents=True)
+        yield staged
+        publish_folder(staged, folder)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FlavorError(f"{path} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
+
+
+@contextlib.contextmanager
+def _gone_after(path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            remove_tree(path)
+
+
+def _by_process(form: str, dest: Path, splits: Mapping[str, Table]) -> None:
+    """Have `core.tables` write, which is a process of its own: its libraries are large."""
+    kinds = next(iter(splits.values())).kinds
+    lines = [json.dumps({**kinds, "": list(splits)})]
+    lines += [json.dumps([name, row]) for name, table in splits.items() for row in table.rows]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "core.tables", "write", form, str(dest.absolute())],
+        input="\n".join(lines).encode() + b"\n", capture_output=True, env=environment.of_worker(), cwd=environment.empty_folder(), check=False,
+    )  # fmt: skip
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"code {done.returncode}"]
+        raise FlavorError(f"{dest} could not be written: {last[0][:200]}.", "Reinstall pyarrow and datasets.", "fault") from None
+    if "error" in said:
+        raise FlavorError(f"{dest} cannot be written: {said['error']}.", "Choose another place.", "disk")

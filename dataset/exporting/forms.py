@@ -1,0 +1,90 @@
+"""What a row looks like to whoever reads it: as it is kept, as prompt and completion, as a chat, raw, or as what was preferred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.errors import FlavorError
+from core.task import Task
+from dataset.folds import held_out
+from dataset.pairs import find_pairs, labelled
+from dataset.rows import Example
+from dataset.store import Store
+
+Form = Literal["rows", "prompt", "chat", "raw", "dpo", "kto"]
+FORMS: tuple[Form, ...] = ("rows", "prompt", "chat", "raw")
+"""The forms of the examples; `dpo` and `kto` are those of preferences."""
+Kinds = dict[str, Any]
+"""Columns by kind: `text`, `bool`, `turns`, or the names in a struct of texts."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one form."""
+
+    kinds: Kinds
+    rows: list[dict[str, Any]]
+
+
+def _kinds(form: Form, task: Task) -> Kinds:
+    match form:
+        case "rows":
+            fields = {"fields": [field.name for field in task.fields]} if task.fields else {}
+            return {"text": "text", **fields, "origin": "text", "created": "text"}
+        case "prompt":
+            return {"prompt": "text", "completion": "text"}
+        case "chat":
+            return {"messages": "turns"}
+        case "raw":
+            return {"text": "text"}
+        case "dpo":
+            return {"prompt": "text", "chosen": "text", "rejected": "text"}
+        case _:
+            return {"prompt": "text", "completion": "text", "label": "bool"}
+
+
+def _row(form: Form, example: Example, task: Task) -> dict[str, Any]:
+    match form:
+        case "rows":
+            fields = {"fields": example.fields} if task.fields else {}
+            return {"text": example.text, **fields, "origin": example.origin, "created": example.created}
+        case "prompt":
+            return {"prompt": task.prompt(example.fields), "completion": example.text}
+        case "chat":
+            asked = {"role": "user", "content": task.prompt(example.fields).strip()}
+            return {"messages": [asked, {"role": "assistant", "content": example.text}]}
+        case _:
+            return {"text": task.prompt(example.fields) + example.text}
+
+
+def table(examples: Iterable[Example], task: Task, form: Form = "rows") -> Table:
+    """Examples in one form."""
+    return Table(_kinds(form, task), [_row(form, example, task) for example in examples])
+
+
+def preferences(store: Store, task: Task, form: Form) -> Table:
+    """What the person preferred, as TRL's trainers take it. Raises FlavorError where there is nothing.
+
+    dpo: prompt, chosen, rejected, from edits and rejections. kto: prompt, completion, label (whether it is wanted).
+    """
+    rows: list[tuple[Any, ...]] = (
+        [("".join(text for text, _ in pair.prompt), pair.chosen, pair.rejected) for pair in find_pairs(store, task)]
+        if form == "dpo"
+        else [*labelled(store, task)]
+    )
+    if not rows:
+        raise FlavorError("There is nothing to prefer yet.", "Write examples, and reject or edit candidates first.", "empty")
+    kinds = _kinds(form, task)
+    return Table(kinds, [dict(zip(kinds, row, strict=True)) for row in rows])
+
+
+def split_rows(examples: Mapping[str, Example]) -> dict[str, list[Example]]:
+    """`train` and `test`: the rows that are held out of every run are the test split, where there are any."""
+    out = held_out(uid for uid, example in examples.items() if example.origin != "accepted")
+    splits = {
+        "train": [row for uid, row in examples.items() if uid not in out],
+        "test": [row for uid, row in examples.items() if uid in out],
+    }
+    return {name: rows for name, rows in splits.items() if rows}

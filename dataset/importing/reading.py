@@ -1,0 +1,302 @@
+"""A source read whole: its rows, checked against the task, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import FlavorError
+from core.reading import decode, read_regular
+from core.task import Task
+from core.text import check_text, hidden, short
+from dataset.importing.bounds import MAX_BYTES, MAX_COLUMNS, MAX_FAULTS, MAX_ROWS, Columns, Found, Ready, fault, wrong
+from dataset.importing.columns import Choice, Columned, match, no_text, scalar, spread, text_of, too_long
+from dataset.importing.delimited import delimited
+from dataset.importing.objects import json_objects, jsonl
+from dataset.importing.shapes import Record, records
+from dataset.importing.tables import HUB, find_files, parquet, saved, saved_splits
+from dataset.importing.texts import in_heading_form, markdown, opens_with_heading, plain
+from dataset.rows import Parsed
+
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".kiln": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".md": "md",
+    ".markdown": "md",
+    ".txt": "txt",
+    ".parquet": "parquet",
+}
+"""The form of a file by its ending."""
+FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
+WHOLE = re.compile(r"(\d)\.0+")
+"""A scale's value as spreadsheets write it."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A row of a source: a text with its fields, and what was decided of it elsewhere."""
+
+    place: str
+    text: str
+    fields: dict[str, str]
+    rejected: bool = False
+    before: str = ""
+    """What stood there before a person changed it."""
+
+
+@dataclass
+class Reading:
+    """What a source holds."""
+
+    name: str
+    rows: list[Read] = field(default_factory=list)
+    faults: list[FlavorError] = field(default_factory=list)
+    """Each names its place; after `MAX_FAULTS` of them the reading stopped."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """What its records were taken for."""
+    columns: dict[str, None] = field(default_factory=dict)
+    """The columns there are, in order."""
+    taken: Columned | None = None
+    """Where text and fields came from, in the first record with columns."""
+    prompts: int = 0
+    """Prompts that are not this task's, and that no field takes."""
+    ignored: int = 0
+    """Records that their own tool says to ignore."""
+
+    @property
+    def unused(self) -> list[str]:
+        """Columns that nothing was taken from."""
+        if self.taken is None:
+            return []
+        used = {self.taken.text, *self.taken.fields.values()}
+        return [name for name in self.columns if name not in used]
+
+    def parsed(self) -> list[Parsed]:
+        """The texts to learn from, with their fields."""
+        return [(row.text, row.fields) for row in self.rows if not row.rejected]
+
+
+def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """A regular file as text. Raises FlavorError where it is absent, too large, a device, or not UTF-8 (with the byte)."""
+    return decode(read_bytes(path, limit), path)
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """A regular file. Raises FlavorError where it is absent, too large or no file."""
+    try:
+        return read_regular(path, limit, "import")
+    except FileNotFoundError:
+        hint = f"Check the name. A dataset on the hub is {HUB}{path}." if len(path.parts) == 2 and not path.suffix else "Check the name."
+        raise FlavorError(f"{path} cannot be opened: No such file or directory.", hint, "missing") from None
+
+
+def guess(text: str) -> str:
+    """The form of a text without a name, from its beginning."""
+    head = text.lstrip("\ufeff \n\r\t")[:2000]
+    first = head.partition("\n")[0]
+    if head[:1] == "{":
+        return "json"
+    if head[:1] == "[" and head[1:].lstrip()[:1] == "{":
+        return "json"
+    if head.startswith("# "):
+        return "md"
+    names = {name.strip().casefold() for name in first.split("\t")}
+    return "tsv" if len(names) > 1 and names & {"text", "completion", "output"} else "txt"
+
+
+def _open(form: str, data: bytes, task: Task, choice: Choice) -> Found:
+    match form:
+        case "jsonl":
+            return jsonl(data)
+        case "json":
+            return json_objects(data)
+        case "csv" | "tsv":
+            return delimited(data, form == "tsv")
+        case "md":
+            return markdown(data, task)
+        case _:
+            return plain(data, choice.mark)
+
+
+def read(source: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa: B008
+    """What a file, a folder or a dataset on the hub holds. Raises FlavorError where it cannot be read at all."""
+    reading = Reading(source)
+    if source.startswith(HUB):
+        from dataset.importing.hub import fetch
+
+        folder = fetch(source.removeprefix(HUB))
+        _folder(folder, source, task, choice, reading)
+    elif (path := Path(source)).is_dir() and path.suffix.lower() not in ENDINGS:
+        _folder(path, source, task, choice, reading)
+    else:
+        _file(path, source, task, choice, reading)
+    return _finished(reading)
+
+
+def read_data(data: bytes, name: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa: B008
+    """What bytes without a file hold: standard input, or what was pasted."""
+    reading = Reading(name)
+    if len(data) > MAX_BYTES:
+        raise fault(f"{name} has more than {MAX_BYTES} bytes.", "Split it.")
+    text = decode(data, Path(name))
+    _gather(_open(choice.form or guess(text), data, task, choice), name, task, choice, reading)
+    return _finished(reading)
+
+
+def _finished(reading: Reading) -> Reading:
+    if not reading.rows and not reading.faults:
+        hint = f"{reading.ignored} are to be ignored." if reading.ignored else "Nothing was imported."
+        raise FlavorError(f"{reading.name} holds no rows.", hint, "empty")
+    return reading
+
+
+def _file(path: Path, name: str, task: Task, choice: Choice, reading: Reading) -> None:
+    form = choice.form or ENDINGS.get(path.suffix.lower(), "")
+    if not form:
+        raise fault(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; or say --format.")
+    if form == "parquet":
+        read_regular_only(path)
+        found = parquet(path)
+    else:
+        data = read_bytes(path)
+        decode(data, path)  # names the byte; the text itself is made a line at a time
+        found = _open(form, data, task, choice)
+    _gather(found, name, task, choice, reading)
+
+
+def read_regular_only(path: Path) -> None:
+    """Raises FlavorError where `path` is no regular file of a size that may be imported."""
+    read_bytes(path)
+
+
+def _folder(folder: Path, name: str, task: Task, choice: Choice, reading: Reading) -> None:
+    """A dataset that `datasets` saved, a Kiln project, or a folder of files like one on the hub."""
+    if splits := saved_splits(folder, choice.split):
+        for split in splits:
+            _gather(saved(split), f"{name}/{split.relative_to(folder)}" if split != folder else name, task, choice, reading)
+        return
+    for path in find_files(folder, tuple(ENDINGS), choice.split):
+        _file(path, f"{name}/{path.relative_to(folder)}", task, choice, reading)
+        if len(reading.faults) >= MAX_FAULTS:
+            return
+
+
+def _gather(found: Found, name: str, task: Task, choice: Choice, reading: Reading) -> None:
+    """All rows of one file into the reading."""
+    known: dict[tuple[str, ...], Columned] = {}
+    try:
+        for place, item in found:
+            try:
+                if isinstance(item, FlavorError):
+                    raise item
+                for row in _rows(place, item, task, choice, reading, known):
+                    reading.rows.append(row)
+                    if len(reading.rows) > MAX_ROWS:
+                        wrong(f"{place}: more than {MAX_ROWS} rows.", "Split the file.")
+            except FlavorError as error:
+                if len(reading.rows) > MAX_ROWS:
+                    reading.rows.clear()
+                    raise
+                reading.faults.append(_placed(error, f"{name}, {place}: "))
+                if len(reading.faults) >= MAX_FAULTS:
+                    return
+    except FlavorError as error:
+        reading.faults.append(_placed(error, f"{name}, "))
+
+
+def _placed(error: FlavorError, place: str) -> FlavorError:
+    return FlavorError(f"{place}{error.message}", f"{error.hint} Nothing was imported.".strip(), error.kind)
+
+
+def _rows(
+    place: str, item: Ready | Columns, task: Task, choice: Choice, reading: Reading, known: dict[tuple[str, ...], Columned]
+) -> Iterator[Read]:
+    if isinstance(item, Ready):
+        reading.kinds["texts"] += 1
+        yield _check(place, item.text, item.fields, task)
+        return
+    for record in records(item):
+        if record.verdict == "ignore":
+            reading.ignored += 1
+        else:
+            yield _columned(place, record, task, choice, reading, known)
+
+
+def _columned(place: str, record: Record, task: Task, choice: Choice, reading: Reading, known: dict[tuple[str, ...], Columned]) -> Read:
+    """A row from a record's columns."""
+    given = record.columns.get("fields") if record.kind == "columns" and isinstance(record.columns.get("text"), str) else None
+    own = dict(record.columns)
+    if given is not None:
+        del own["fields"]
+    columns = spread(own)
+    names = tuple(columns)
+    if len(names) > MAX_COLUMNS:
+        raise fault(f"it has more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
+    taken = known.get(names)
+    if taken is None:
+        taken = known[names] = match(names, task, choice, reading.taken is None)
+        reading.columns.update(dict.fromkeys(names))
+        reading.taken = reading.taken or taken
+    reading.kinds[record.kind] += 1
+    if not taken.text:
+        raise no_text(names)
+    text = text_of(columns[taken.text], taken.text)
+    fields = _own_fields(given)
+    for name, column in taken.fields.items():
+        value = scalar(columns[column])
+        if value is None:
+            raise fault(f"its column {short(column)!r} is no text or number.", "Choose another column for that field.")
+        whole = WHOLE.fullmatch(value) if task.field(name).kind == "scale" else None
+        fields[name] = whole[1] if whole else value
+    prompt = record.prompt
+    if not choice.text and opens_with_heading(text, task) and not prompt:  # the raw form: the prompt is in the text
+        text, fields = _apart(text, fields, task)
+    elif prompt and opens_with_heading(prompt, task):
+        fields = {**in_heading_form(prompt, task).fields, **fields}
+    elif prompt:
+        reading.prompts += not any(column in ("prompt", "instruction", "input") for column in taken.fields.values())
+    before = record.before if record.before.strip() and record.before != text else ""
+    return _check(place, text, fields, task, record.verdict == "reject", before)
+
+
+def _apart(text: str, fields: dict[str, str], task: Task) -> tuple[str, dict[str, str]]:
+    found = in_heading_form(text, task)
+    return found.text, {**found.fields, **fields}
+
+
+def _own_fields(given: object) -> dict[str, str]:
+    """The fields of our own form; those of a table may be empty."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise fault("fields must be an object of texts.", '{"Name": "value"}')
+    found = {}
+    for name, value in given.items():
+        text = None if isinstance(value, list) else scalar(value)
+        if text is None:
+            raise fault("fields must be an object of texts.", '{"Name": "value"}')
+        if text or value == "":
+            found[name] = text
+    return found
+
+
+def _check(place: str, text: str, fields: dict[str, str], task: Task, rejected: bool = False, before: str = "") -> Read:
+    for what, value in (("the text", text), ("what it was before", before), *fields.items()):
+        if not too_long(value) and (code := hidden(value)):
+            raise fault(f"{short(what)} holds {code}, which a terminal hides or obeys.", "Take it out, or write what should be seen.")
+    return Read(place, check_text(text), task.check(fields), rejected, check_text(before) if before else "")
+
+
+def read_rows(path: Path, task: Task, choice: Choice = Choice()) -> list[Parsed]:  # noqa: B008
+    """All texts of a source with their fields. Raises one FlavorError, naming the place, at the first bad one."""
+    reading = read(str(path), task, choice)
+    if reading.faults:
+        raise reading.faults[0]
+    return reading.parsed()

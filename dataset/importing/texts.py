@@ -1,0 +1,76 @@
+"""Markdown in the heading form, many texts in one file; and plain texts, with blank lines or a mark between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from core.task import Task
+from dataset.importing.bounds import Block, Found, Lines, Ready, fault, lines, wrong
+
+
+def markdown(data: bytes, task: Task) -> Found:
+    """Each text under its own `# Heading`, with `## Attributes` of `Name: value` lines where the task has fields."""
+    return _markdown(lines(data), task)
+
+
+def _markdown(found: Lines, task: Task) -> Found:
+    start, section = 0, ""
+    fields: dict[str, str] = {}
+    body = Block()
+    for number, line in found:
+        if line[:1] == "#" and (len(line) == 1 or line[1].isspace()):
+            if start:
+                yield f"line {start}", Ready(body.take(), fields)
+            start, section, fields, body = number, "", {}, Block()
+        elif not start:
+            if line.strip():
+                wrong(f"line {number}: there is no `# Heading` above it.", "Each text stands under its own `# Heading`.")
+        elif line[:2] == "##" and (match := re.match(r"##\s+(.+)", line)):
+            section, body = match.group(1).strip(), Block()
+        elif section == task.attributes_heading and task.fields:
+            name, colon, value = line.partition(":")
+            name = name.strip()
+            if line.strip() and (not colon or name in fields):
+                yield f"line {number}", fault("not `Name: value`, or it names it again.", "One attribute a line.")
+            elif line.strip():
+                fields[name] = value.strip()
+        else:
+            body.add(number, line)
+    if start:
+        yield f"line {start}", Ready(body.take(), fields)
+
+
+def opens_with_heading(text: str, task: Task) -> bool:
+    """Whether a text begins as the task's prompts do."""
+    return text.lstrip().startswith(f"# {task.heading}\n") or text.strip() == f"# {task.heading}"
+
+
+def in_heading_form(text: str, task: Task) -> Ready:
+    """A prompt of this task, with or without its text, taken apart. Raises FlavorError where it is not written as one."""
+    (_, first), *rest = _markdown(((number, line) for number, line in enumerate(text.split("\n"), 1)), task)
+    if not isinstance(first, Ready) or rest:
+        wrong("its prompt is not in the heading form.", "One heading, then `Name: value` lines, then the text.")
+    return first
+
+
+def _rule(line: str) -> bool:
+    return bool(re.fullmatch(r"-{3,}|\*{3,}", line.strip()))
+
+
+def plain(data: bytes, mark: str = "") -> Found:
+    """Texts between lines that are `mark`; without one between `---` or `***` where there is any, else between blank lines."""
+    ends: Callable[[str], bool] = lambda line: not line.strip()  # noqa: E731
+    if mark:
+        ends = lambda line: line.strip() == mark.strip()  # noqa: E731
+    elif any(_rule(line) for _, line in lines(data)):
+        ends = _rule
+    block = Block()
+    for number, line in lines(data):
+        if ends(line):
+            if text := block.take():
+                yield f"line {block.start}", Ready(text, {})
+        else:
+            block.add(number, line)
+    if text := block.take():
+        yield f"line {block.start}", Ready(text, {})

@@ -1,0 +1,85 @@
+"""Blind A/B on the screen: nothing tells whose a text is before the unveiling; a key a vote; hostile texts."""
+
+import pytest
+
+from tests.app.test_runs_screen import baked, to_runs  # noqa: F401
+from tests.app.test_screens import HOSTILE, shown
+from tests.app.test_sheet_screen import fill
+from tui.app import FlavorApp
+from tui.screens.blind import BlindScreen
+
+
+def picture(app):
+    return "\n".join("".join(segment.text for segment in strip if not segment.control) for strip in app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_votes_by_keys_and_the_unveiling(baked, size):  # noqa: F811
+    texts = [f"A text of the sea, number {n}, with its own {n} gulls." for n in range(30)]
+    fill(baked, texts)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await to_runs(pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        assert isinstance(app.screen, BlindScreen)
+        for key, said in (("left", "left"), ("2", "right"), ("t", "tie"), ("x", "bad")):
+            seen = picture(app)
+            assert "epoch" not in seen and "few-shot" not in seen and "base" not in seen.replace("based", "")
+            duel = app.screen._duel
+            assert shown(app, "#blind-left") == duel.left.text and shown(app, "#blind-right") == duel.right.text
+            await pilot.press(key)
+            await pilot.pause()
+            assert [vote.preferred for vote in app.session.store.votes.values()][-1] == said
+        assert "3 votes" in shown(app, "#blind-head")  # that both were bad counts for neither
+        await pilot.press("u")
+        await pilot.pause()
+        assert len(app.session.store.votes) == 3
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "preferred to the others" in picture(app) and "0001/epoch-03" in picture(app) and "few-shot" in picture(app)
+        await pilot.press("left")  # no vote while the names are seen
+        assert len(app.session.store.votes) == 3
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "epoch" not in picture(app) and app.screen._duel is not None
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, BlindScreen)
+
+
+async def test_undo_there_touches_nothing_but_votes(baked):  # noqa: F811
+    fill(baked)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await to_runs(pilot)
+        count = len(app.session.store.examples)
+        await pilot.press("b", "u")
+        await pilot.pause()
+        assert len(app.session.store.examples) == count
+        assert "was no vote" in [note.message for note in app._notifications][-1]
+
+
+async def test_without_texts_it_waits(baked):  # noqa: F811
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        assert "made when the model is free" in shown(app, "#blind-left")
+        await pilot.press("left", "t")
+        assert app.session.store.votes == {}
+
+
+async def test_hostile_texts_are_compared_as_they_are(baked):  # noqa: F811
+    fill(baked, [f"{text} {at}" for at, text in enumerate(HOSTILE)])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("b")
+        for key in ("left", "right", "t", "x", "left", "enter"):
+            await pilot.press(key)
+            await pilot.pause()
+            for strip in app.screen._compositor.render_strips():
+                for segment in strip:
+                    assert segment.control or not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2066" for c in segment.text)

@@ -1,0 +1,113 @@
+"""The import dialog: nothing is kept before its key, and then all or nothing; columns are asked for; what is pasted are rows."""
+
+import contextlib
+import json
+
+from textual.events import Paste
+from textual.widgets import DataTable, Input, Select
+
+from tui.app import FlavorApp
+from tui.screens.importing import ImportDialog
+
+
+@contextlib.asynccontextmanager
+async def opened(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        yield app, pilot
+
+
+def shown(app, where):
+    return str(app.screen.query_one(where).render())
+
+
+async def look_at(app, pilot, source):
+    """Open the dialog on a source; its preview."""
+    await pilot.press("f4", "i")
+    await pilot.pause()
+    app.screen.query_one("#import-source", Input).value = str(source)
+    await pilot.press("enter")
+    return await settled(app, pilot)
+
+
+async def settled(app, pilot):
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+    return shown(app, "#import-text")
+
+
+async def test_one_key_imports_what_was_looked_at_and_undo_takes_it_back(workspace, tmp_path):
+    rows = [{"story": "A tower with a light and a keeper who counts ships.", "height": 3}, {"story": "The lamp burns gossip.", "height": 5}]
+    (tmp_path / "towers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    async with opened(workspace) as (app, pilot):
+        before = dict(app.session.store.examples)
+        said = await look_at(app, pilot, tmp_path / "towers.jsonl")
+        assert (
+            "2 examples" in said
+            and "1 near-duplicate (1 of examples that are here)" in said
+            and "The lamp burns gossip. [Height 5]" in said
+        )
+        assert app.session.store.examples == before
+        await pilot.press("ctrl+d", "ctrl+s")
+        await pilot.pause()
+        assert [row.text for row in app.session.store.examples.values()][3:] == ["The lamp burns gossip."]
+        assert app.screen.query_one(DataTable).row_count == 4
+        await pilot.press("u")
+        assert app.session.store.examples == before
+
+
+async def test_a_column_is_asked_for(workspace, tmp_path):
+    (tmp_path / "x.csv").write_text("headline,what,Height\nA,The tower at Sarn was found.,2\nB,Nobody asked.,3\n")
+    async with opened(workspace) as (app, pilot):
+        said = await look_at(app, pilot, tmp_path / "x.csv")
+        assert "choose the column of the text" in said
+        await pilot.press("ctrl+s")
+        assert isinstance(app.screen, ImportDialog) and len(app.session.store.examples) == 3
+        app.screen.query_one("#column-0", Select).value = "what"
+        await pilot.pause()
+        said = await settled(app, pilot)
+        assert "2 examples" in said and "The tower at Sarn was found. [Height 2]" in said
+        app.screen.query_one("#column-1", Select).value = ""
+        await pilot.pause()
+        assert "[Height" not in await settled(app, pilot)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert [(row.text, row.fields) for row in app.session.store.examples.values()][3:] == [
+            ("The tower at Sarn was found.", {}),
+            ("Nobody asked.", {}),
+        ]
+
+
+async def test_faults_are_shown_and_nothing_is_imported(workspace, tmp_path):
+    (tmp_path / "x.csv").write_text("text,Height\nfine,2\n,3\nalso,9\n[red]bold[/red],1\n")
+    async with opened(workspace) as (app, pilot):
+        said = await look_at(app, pilot, tmp_path / "x.csv")
+        assert (
+            "2 at fault" in said
+            and "line 3: The text is empty." in said
+            and "line 4: Height cannot be '9'." in said
+            and "[red]bold[/red]" in said
+        )
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert "line 3" in shown(app, "#dialog-error") and len(app.session.store.examples) == 3
+        app.screen.query_one("#import-source", Input).value = str(tmp_path / "absent.csv")
+        await pilot.press("enter")
+        await settled(app, pilot)
+        assert "cannot be opened" in shown(app, "#dialog-error")
+        await pilot.press("ctrl+s", "escape")
+        await pilot.pause()
+        assert len(app.session.store.examples) == 3
+
+
+async def test_what_is_pasted_are_rows(workspace):
+    async with opened(workspace) as (app, pilot):
+        await pilot.press("f4", "i")
+        await pilot.pause()
+        app.screen.query_one("#import-source").post_message(Paste("A tower.\n\nAnother tower, of two\nlines.\n"))
+        await pilot.pause()
+        assert "From the clipboard: 2 examples" in await settled(app, pilot)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert [row.text for row in app.session.store.examples.values()][3:] == ["A tower.", "Another tower, of two\nlines."]

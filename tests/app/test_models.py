@@ -1,0 +1,70 @@
+"""The dialog of models, with the real process behind it and a stand-in hub: fills by itself, fetches, is stopped and goes on, chooses."""
+
+import pytest
+from textual.widgets import DataTable, Input
+
+from core.fit import Shape
+from core.shortlist import Advised
+from tests.app.test_jobs import until
+from tests.engine.conftest import make_tiny
+from tests.hub import Hub, Repo
+from tui.app import FlavorApp
+from tui.screens.models import ModelsDialog
+from tui.widgets.plain import Plain
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    hub = Hub(pace=8_000_000)
+    base = make_tiny(tmp_path / "tiny")
+    files = {path.name: path.read_bytes() for path in base.iterdir()}
+    files["model.safetensors"] = bytes(range(256)) * 80_000
+    hub.repos["model", "someone/tiny"] = Repo(private=False, files=files)
+    for name, value in (("HF_ENDPOINT", hub.url), ("HF_HOME", str(tmp_path / "hf")), ("HF_HUB_DISABLE_XET", "1"), ("HOME", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tui.models.ADVISED", (Advised("someone/tiny", Shape(90_000, 258, 64, 2), "MIT", "of no use"),))
+    yield hub
+    hub.close()
+
+
+def doing(app):
+    return str(app.screen.query_one("#models-doing", Plain).content)
+
+
+async def test_a_model_is_fetched_stopped_and_resumed(workspace, hub):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("M")
+        assert isinstance(app.screen, ModelsDialog)
+        table = app.screen.query_one(DataTable)
+        await until(pilot, lambda: "someone/tiny" in {key.value for key in table.rows})
+        table.move_cursor(row=[key.value for key in table.rows].index("someone/tiny"))
+        await until(pilot, lambda: "MIT · of no use" in str(app.screen.query_one("#models-about", Plain).content))
+        await pilot.press("enter")
+        await until(pilot, lambda: hub.sent > 12_000_000)
+        assert "of 20 MB" in doing(app)
+        await pilot.press("c")
+        await until(pilot, lambda: "stopped; what came stays" in doing(app))
+        hub.pace, before = 0, hub.sent
+        await pilot.press("enter")
+        await until(pilot, lambda: "is on this machine; enter takes it" in doing(app))
+        assert hub.sent - before < 11_000_000
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, ModelsDialog))
+        assert any('base = "someone/tiny"' in str(note.message) for note in app._notifications)
+
+
+async def test_the_welcome_takes_the_base_that_is_chosen(tmp_path, hub):
+    app = FlavorApp(tmp_path / "new")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+o")
+        table = app.screen.query_one(DataTable)
+        await until(pilot, lambda: "starter" in {key.value for key in table.rows})
+        table.move_cursor(row=[key.value for key in table.rows].index("starter"))
+        app.screen.query_one(DataTable).focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, ModelsDialog))
+        assert app.screen.query_one("#base", Input).value == "starter"
+        await pilot.press("ctrl+o")
+        await pilot.press("escape")
+        assert app.screen.query_one("#base", Input).value == "starter"

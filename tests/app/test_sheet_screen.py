@@ -1,0 +1,148 @@
+"""The contact sheet on the screen: lanes side by side, marks, narrow terminals, hostile texts, and the job behind it."""
+
+import pytest
+
+from core.files import now
+from core.protocol import Candidate as Arrived
+from core.protocol import Loaded, Sampled
+from core.text import clean
+from runs.sheets import Column, Text
+from tests.app.test_jobs import until
+from tests.app.test_runs_screen import baked, to_runs  # noqa: F401
+from tests.app.test_screens import HOSTILE, shown
+from tui.app import FlavorApp
+from tui.screens.sheet import SheetScreen
+from tui.session import Session
+from tui.sheet import ContactSheet
+
+
+def fill(there, texts=None):
+    """Columns as the job would have made them."""
+    with Session(there) as session:
+        contact = ContactSheet(session)
+        sheet = contact.sheet()
+        for number, lane in enumerate(contact.lanes([f"0001/epoch-0{n}" for n in (1, 2, 3)])):
+            made = [Text(clean(texts[(number + at) % len(texts)]) if texts else f"The lamp of Sarn burns on, says lane {number} of {at}.", "stop")
+                    for at in range(6)]  # fmt: skip
+            contact.sheets.add(Column(sheet.key, lane.name, now(), made))
+
+
+async def test_lanes_stand_side_by_side(baked):  # noqa: F811
+    fill(baked)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(app.screen, SheetScreen)
+        assert "prompt 1 of 6" in shown(app, "#sheet-head")
+        assert shown(app, "#lane-0").startswith("base\n\nThe lamp of Sarn") and shown(app, "#lane-1").startswith("few-shot")
+        assert shown(app, "#lane-4").startswith("0001/epoch-03 ▶\n\n") and "says lane ≠4 of 0." in shown(app, "#lane-4")
+        rows = {app.screen.query_one(f"#lane-{n}").region.y for n in range(5)}
+        assert len(rows) == 1 and app.screen.query_one("#lane-3").region.right <= 160
+        await pilot.press("n")
+        assert "prompt 2 of 6" in shown(app, "#sheet-head") and "lane 0 of 1" in shown(app, "#lane-0")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, SheetScreen)
+
+
+async def test_at_80_columns_two_fit_and_the_others_are_reached(baked):  # noqa: F811
+    fill(baked)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.screen.query_one("#lane-1").region.right <= 80 < app.screen.query_one("#lane-2").region.right
+        await pilot.press("right", "right", "right")
+        await pilot.pause()
+        assert 0 <= app.screen.query_one("#lane-4").region.x < 80
+
+
+async def test_hostile_texts_are_shown_as_they_are(baked):  # noqa: F811
+    fill(baked, HOSTILE)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        for _ in range(6):
+            await pilot.press("n")
+            await pilot.pause()
+            for strip in app.screen._compositor.render_strips():
+                for segment in strip:
+                    assert segment.control or not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2066" for c in segment.text)
+
+
+class Slow:
+    """In place of the worker: texts come when they are let through."""
+
+    alive, death = True, None
+
+    def __init__(self):
+        import asyncio
+
+        self.asked, self.go = [], asyncio.Semaphore(0)
+
+    def trouble(self):
+        return ""
+
+    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0):
+        self.asked.append((folder and folder.name, len(prompts)))
+        for index, seed in enumerate(seeds):
+            await self.go.acquire()
+            yield Arrived(id=1, index=index, text=f"Text {seed} with a lamp and {index} ships.", finish="stop", tokens=9)
+        yield Sampled(id=1, tokens=3, seconds=0.1, first_token=0.1)
+
+    async def close(self):
+        pass
+
+
+@pytest.fixture
+def slow(baked):  # noqa: F811
+    """An app on `baked`, with a worker that waits."""
+    return FlavorApp(baked, start_worker=False)
+
+
+def load(app):
+    app.session.worker = worker = Slow()
+    app.session.loaded = Loaded(id=1, name="x", fingerprint="f", parameters=1, trainable=1, device="cpu", form="none")
+    app.jobs._ready()
+    return worker
+
+
+async def test_the_sheet_gives_way_to_the_queue_and_goes_on_after_it(slow):
+    async with slow.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        worker, jobs = load(slow), slow.jobs
+        jobs.sheet.ask(["0001/epoch-02"])
+        await until(pilot, lambda: worker.asked == [(None, 6)])
+        assert jobs.doing == "sheeting" and "contact sheet" in jobs.line().plain
+        slow.changed()  # no candidate waits: the queue goes before
+        await until(pilot, lambda: jobs.doing == "sampling" and worker.asked[-1] == ("epoch-03", 8))
+        for _ in range(8 + 18):
+            worker.go.release()
+        await until(pilot, lambda: jobs.sheet.made == 3)
+        assert worker.asked[2:] == [(None, 6), (None, 6), ("epoch-02", 6)]  # from the beginning of the lane that was stopped
+        assert jobs.sheet.contact.missing(jobs.sheet.contact.lanes(["0001/epoch-02"])) == []
+
+
+async def test_a_cancelled_sheet_does_not_begin_again(slow):
+    async with slow.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.pause()
+        worker, jobs = load(slow), slow.jobs
+        slow.session.settings = _no_queue(slow.session.settings)
+        await to_runs(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: jobs.doing == "sheeting")
+        await pilot.press("x")
+        await until(pilot, lambda: jobs.doing == "ready")
+        slow.changed()
+        await pilot.pause(0.2)
+        assert jobs.doing == "ready" and len(worker.asked) == 1
+
+
+def _no_queue(settings):
+    import msgspec
+
+    return msgspec.structs.replace(settings, sampling=msgspec.structs.replace(settings.sampling, keep_ready=0))

@@ -1,0 +1,114 @@
+"""Blind A/B without a screen: which two are asked, what a vote leaves behind, undo, and what becomes of votes as pairs."""
+
+import json
+
+from core.files import now
+from dataset.exporting import write_preferences
+from dataset.pairs import find_pairs, labelled
+from runs.sheets import Column, Text
+from tests.made import bake, sample, write
+from tui.blind import Blind, summary
+from tui.session import Session
+from tui.sheet import FEW_SHOT, ContactSheet
+
+
+def prepared(session, lanes=4):
+    """A sitting over the base's two lanes and two checkpoints, each with six texts."""
+    write(session, 12)
+    bake(session, [4.0, 3.4, 3.2])
+    contact = ContactSheet(session)
+    sheet = contact.sheet()
+    for lane in contact.lanes(["0001/epoch-01", "0001/epoch-02"])[:lanes]:
+        contact.sheets.add(Column(sheet.key, lane.name, now(), [Text(f"{lane.name} on {at}", "stop") for at in range(6)]))
+    return Blind(session, contact, ["0001/epoch-01", "0001/epoch-02"], seed=1)
+
+
+def best(blind, duel):
+    """A taste that likes the last lane best."""
+    left, right = (blind.lanes.index(side.lane) for side in (duel.left, duel.right))
+    return "left" if left > right else "right"
+
+
+def test_pairs_are_of_one_prompt_and_come_once(session):
+    blind = prepared(session)
+    seen = set()
+    sides = []
+    while duel := blind.next():
+        assert duel.left.text.split(" on ")[1] == duel.right.text.split(" on ")[1] and duel.left.lane != duel.right.lane
+        assert frozenset((duel.left.text, duel.right.text)) not in seen
+        seen.add(frozenset((duel.left.text, duel.right.text)))
+        sides.append(blind.lanes.index(duel.left.lane) < blind.lanes.index(duel.right.lane))
+        blind.vote(duel, "tie")
+    assert len(seen) == 6 * 6 == blind.votes  # every two of four lanes, on every prompt
+    assert 8 < sum(sides) < 28  # no side belongs to anyone
+
+
+def test_a_taste_is_found_and_kept(there):
+    with Session(there) as session:
+        blind = prepared(session)
+        while (duel := blind.next()) and not blind.enough():
+            blind.vote(duel, best(blind, duel))
+        assert blind.ratings().order()[0] == "0001/epoch-02" and blind.enough().startswith("0001/epoch-02 is preferred")
+        assert 8 <= blind.votes < 36
+        told = blind.unveiled()
+        assert told[1].startswith("0001/epoch-02") and told[-1].startswith("base")
+        votes = dict(session.store.votes)
+    with Session(there) as session:
+        assert session.store.votes == votes
+        assert summary(session, "0001/epoch-02").startswith("preferred blindly 9") and summary(session, "0009/epoch-01") == ""
+    with Session(there, read_only=True) as session:
+        (there / "dataset.json").unlink()
+        assert session.store.votes == votes
+
+
+def test_undo_takes_a_vote_back_and_nothing_else(session):
+    blind = prepared(session)
+    assert blind.undo() is None and len(session.store.examples) == 12  # the last thing done was no vote
+    duel = blind.next()
+    vote = blind.vote(duel, "left")
+    assert blind.undo() == vote and session.store.votes == {} and blind.votes == 0
+    session.undo()
+    assert session.store.examples == {}
+
+
+def test_candidates_of_the_same_attributes_take_part(session):
+    blind = prepared(session, lanes=0)
+    assert blind.next() is None
+    sample(session, "0001/epoch-01", ["One stew."])
+    sample(session, "0001/epoch-02", ["Two stews."])
+    sample(session, "0009/epoch-01", ["Of another lane."])
+    duel = blind.next()
+    assert {duel.left.text, duel.right.text} == {"One stew.", "Two stews."} and duel.left.candidate in session.store.candidates
+    blind.vote(duel, "bad")
+    assert blind.votes == 0 and blind.next() is None  # it says nothing of which is better, and is not asked again
+
+
+def test_the_base_with_examples_is_a_lane_of_its_own(session):
+    blind = prepared(session)
+    assert blind.lanes[:2] == ["base", FEW_SHOT]
+    assert Blind(session, ContactSheet(session), []).lanes == ["base", FEW_SHOT]
+
+
+def test_votes_are_preference_pairs(session, tmp_path):
+    blind = prepared(session)
+    duel = blind.next()
+    blind.vote(duel, "right")
+    for verdict in ("tie", "bad"):
+        blind.vote(blind.next(), verdict)
+    (pair,) = [pair for pair in find_pairs(session.store, session.task) if pair.origin == "vote"]
+    assert (pair.chosen, pair.rejected) == (duel.right.text, duel.left.text)
+    assert pair.prompt == session.task.segments(duel.fields)
+    bad = [vote for vote in session.store.votes.values() if vote.preferred == "bad"]
+    assert [text for _, text, wanted in labelled(session.store, session.task) if not wanted] == [bad[0].left.text, bad[0].right.text]
+    write_preferences(session.store, session.task, "dpo", tmp_path / "p.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert {"prompt": session.task.prompt(duel.fields), "chosen": pair.chosen, "rejected": pair.rejected} in rows
+
+
+def test_a_vote_on_a_held_out_text_teaches_nothing(session):
+    blind = prepared(session)
+    duel = blind.next()
+    uid = session.write_example(duel.left.text, {}).uid
+    blind.vote(duel, "left")
+    assert [pair.origin for pair in find_pairs(session.store, session.task, {uid})] == []
+    assert [pair.origin for pair in find_pairs(session.store, session.task)] == ["vote"]

@@ -1,0 +1,100 @@
+"""What the person chose for single checkpoints: kept, read by others, harmless when damaged; strength goes with every batch."""
+
+import pytest
+
+from core.choices import FILE, Choice, Choices, read_choices, strength_of
+from core.errors import FlavorError
+from core.protocol import Candidate as Arrived
+from core.protocol import Loaded, Sampled
+from tests.made import bake, sample, write
+from tui.session import Session
+
+
+def test_choices_are_kept_by_checkpoint(session):
+    choices = session.choices
+    assert choices.of("0001/epoch-01") == Choice() and strength_of(session.workspace, "0001/epoch-01") == 1
+    assert choices.set_strength("0001/epoch-01", 0.8) == 0.8
+    assert choices.set_note("0001/epoch-01", "dry,\n and the  best\x1b[31m so far") == "dry, and the best␛[31m so far"
+    choices.set_strength("0002/epoch-03", 1.2)
+    assert Choices(session.workspace).all() == choices.all()
+    assert strength_of(session.workspace, "0001/epoch-01") == 0.8
+    choices.set_strength("0002/epoch-03", 1.0)  # as trained: nothing to keep
+    assert list(read_choices(session.workspace)) == ["0001/epoch-01"]
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.21, float("inf"), float("nan")])
+def test_other_strengths_are_refused(session, value):
+    with pytest.raises(FlavorError, match="no strength"):
+        session.choices.set_strength("0001/epoch-01", value)
+
+
+def test_the_base_has_no_strength(session):
+    with pytest.raises(FlavorError, match="no adapter"):
+        session.choices.set_strength("base", 0.5)
+    session.choices.set_note("base", "bland")  # but one may write a line about it
+    assert session.choices.of("base") == Choice(note="bland")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 90, b'{"checkpoints": {"0001/epoch-01": {"strength": 7}}}', b'{"checkpoints": 3}'])
+def test_a_damaged_file_counts_as_none_and_is_kept(session, content):
+    path = session.workspace / FILE
+    path.write_bytes(content)
+    assert strength_of(session.workspace, "0001/epoch-01") == 1
+    assert session.choices.all() == {}
+    session.choices.set_note("0001/epoch-01", "new")
+    assert read_choices(session.workspace)["0001/epoch-01"].note == "new"
+    assert [kept.read_bytes() for kept in (session.workspace / "damaged").iterdir()] == [content]
+
+
+def test_what_another_version_adds_does_not_hide_ours(session):
+    path = session.workspace / FILE
+    path.write_text('{"checkpoints": {"0001/epoch-01": {"strength": 0.5, "colour": "red"}}, "more": 1}')
+    assert strength_of(session.workspace, "0001/epoch-01") == 0.5
+
+
+class Recorder:
+    """In place of the worker: it writes down what was asked of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0):
+        self.asked.append(strength)
+        for index, seed in enumerate(seeds):
+            yield Arrived(id=1, index=index, text=f"text {seed} at {strength}", finish="stop", tokens=3)
+        yield Sampled(id=1, tokens=3, seconds=0.1, first_token=0.1)
+
+
+async def test_strength_goes_with_batches_and_candidates_are_sampled_again_with_it(session):
+    write(session, 12)
+    last = bake(session, [4.0, 3.4])
+    session.worker, session.loaded = worker, _ = (Recorder(), _loaded())
+    made = []
+    for strength in (None, 0.6, None):
+        if strength:
+            session.choices.set_strength(last, strength)
+        made += [c async for c in session.sample(1, {}, seed=5) if hasattr(c, "uid")]
+        assert session.newest() == [made[-1]] if strength else made[-1] in session.newest()
+    assert worker.asked == [1.0, 0.6, 0.6]
+    assert await session.reproduce(made[0].uid) == made[0].text and worker.asked[-1] == 1.0
+    assert await session.reproduce(made[1].uid) == made[1].text and worker.asked[-1] == 0.6
+    [_ async for _ in session.sample(1, {}, seed=5, strength=1.1)]
+    [_ async for _ in session.sample(1, {}, seed=5, checkpoint="base")]
+    assert worker.asked[-2:] == [1.1, 1.0]
+    await session.continue_text("A beginning", {})
+    assert worker.asked[-1] == 0.6
+    assert session.active() == f"{last} ×0.6"
+
+
+def _loaded():
+    return Loaded(id=1, name="x", fingerprint="f", parameters=1, trainable=1, device="cpu", form="none")
+
+
+def test_candidates_of_another_strength_wait_behind(there):
+    with Session(there) as session:
+        write(session, 12)
+        last = bake(session, [4.0, 3.4])
+        (old,) = sample(session, last, ["An old stew of regrets."])
+        assert session.newest() == [old]
+        session.choices.set_strength(last, 0.5)
+        assert session.newest() == [] and session.queue() == [old]

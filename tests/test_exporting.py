@@ -1,0 +1,167 @@
+"""What is exported is read by plain `datasets` and pandas, and by `import` without loss."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from core.errors import FlavorError
+from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
+from dataset.importing import read
+from tests.made import sample
+from tui.intake import bring, look
+from tui.session import Session
+
+LOAD = """
+import json, sys
+from datasets import load_dataset, load_from_disk
+from pathlib import Path
+where = Path(sys.argv[1])
+told = {}
+for path in sorted(where.glob("rows.*")):
+    kind = {"jsonl": "json", "tsv": "csv"}.get(path.suffix[1:], path.suffix[1:])
+    more = {"sep": "\\t"} if path.suffix == ".tsv" else {}
+    told[path.name] = load_dataset(kind, data_files=str(path), split="train", **more)
+for form in ("prompt", "chat", "raw", "dpo", "kto"):
+    told[form] = load_dataset("parquet", data_files=str(where / f"{form}.parquet"), split="train")
+for name, split in load_from_disk(str(where / "disk")).items():
+    told[f"disk {name}"] = split
+for name, split in load_dataset(str(where / "folder")).items():
+    told[f"folder {name}"] = split
+for name in ("dpo", "kto"):
+    told[f"folder {name}"] = load_dataset(str(where / "folder"), name, split="train")
+print(json.dumps({name: {"columns": split.column_names, "rows": [str(row) if "created" not in row else row["text"] for row in split]} for name, split in told.items()}))
+"""
+
+
+@pytest.fixture
+def filled(session):
+    """Twelve rows, one of them accepted, one edited; one rejected text."""
+    for number in range(10):
+        session.write_example(
+            f"Dish {number}: =SUM of {number} roots.\n\nAnd a line.", {"Mood": "Grim", "Cook": "An owl"} if number % 2 else {}
+        )
+    for verdict, candidate in zip(
+        ("accept", "accept", "reject"), sample(session, "base", ["Kept soup.", "Odd soup", "Bad soup."]), strict=True
+    ):
+        session.decide(candidate.uid, verdict, "Odd soup, mended." if candidate.text == "Odd soup" else None)
+    return session
+
+
+def test_plain_datasets_loads_every_form(tmp_path, filled):
+    store, task = filled.store, filled.task
+    examples = store.examples.values()
+    for ending in ("jsonl", "csv", "tsv", "parquet"):
+        assert write_file(table(examples, task), tmp_path / f"rows.{ending}") == 12
+    for form in ("prompt", "chat", "raw"):
+        write_file(table(examples, task, form), tmp_path / f"{form}.parquet")
+    for form in ("dpo", "kto"):
+        write_file(preferences(store, task, form), tmp_path / f"{form}.parquet")
+    splits = split_rows(store.examples)
+    write_disk({name: table(rows, task) for name, rows in splits.items()}, tmp_path / "disk")
+    counts = write_folder(store, task, tmp_path / "folder", "cc-by-4.0")
+    own = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], capture_output=True, text=True, env=own, check=False)
+    assert not done.returncode, done.stderr[-2000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    for name in ("rows.jsonl", "rows.csv", "rows.tsv", "rows.parquet"):
+        assert len(told[name]["rows"]) == 12
+    assert told["rows.jsonl"]["rows"] == told["rows.parquet"]["rows"] == [row.text for row in examples]
+    assert (
+        told["prompt"]["columns"] == ["prompt", "completion"]
+        and told["chat"]["columns"] == ["messages"]
+        and told["raw"]["columns"] == ["text"]
+    )
+    assert told["dpo"]["columns"] == ["prompt", "chosen", "rejected"] and "Odd soup, mended." in told["dpo"]["rows"][0]
+    assert told["kto"]["columns"] == ["prompt", "completion", "label"] and sum("False" in row for row in told["kto"]["rows"]) == 2
+    assert len(splits["test"]) >= 1
+    for where in ("disk", "folder"):
+        for name, rows in splits.items():
+            assert told[f"{where} {name}"]["rows"] == [row.text for row in rows]
+    assert {path: count for path, count in counts.items() if path.startswith("pref")} == {
+        f"preferences/{form}.jsonl": len(told[f"folder {form}"]["rows"]) for form in ("dpo", "kto")
+    }
+
+
+def test_the_held_out_rows_are_those_of_every_run(filled):
+    plan = filled.plan(seed=1)
+    assert {row.id for row in plan.rows if row.held_out} == {row.uid for row in split_rows(filled.store.examples)["test"]}
+
+
+def test_every_form_is_imported_again_as_it_was(tmp_path, filled, task):
+    rows = [(row.text, row.fields) for row in filled.store.examples.values()]
+    for form in FORMS:
+        for ending in (
+            "jsonl",
+            *(("parquet",) if form in ("rows", "chat") else ()),
+            *(("csv", "tsv") if form != "chat" else ()),
+            *(("md",) if form == "raw" else ()),
+        ):
+            path = tmp_path / f"{form}.{ending}"
+            write_file(table(filled.store.examples.values(), task, form), path)
+            found = read(str(path), task)
+            assert not found.faults and [(row.text, row.fields) for row in found.rows] == rows, path.name
+    write_disk({name: table(kept, task) for name, kept in split_rows(filled.store.examples).items()}, tmp_path / "disk")
+    write_folder(filled.store, task, tmp_path / "folder", "mit")
+    for folder in ("disk", "folder/data"):
+        assert sorted((row.text, sorted(row.fields.items())) for row in read(str(tmp_path / folder), task).rows) == sorted(
+            (text, sorted(fields.items())) for text, fields in rows
+        )
+
+
+def test_preferences_survive_the_way_out_and_in(tmp_path, filled, there, task):
+    from core import config
+
+    write_file(preferences(filled.store, task, "dpo"), tmp_path / "dpo.jsonl")
+    config.create(tmp_path / "other", task)
+    with Session(tmp_path / "other") as other:
+        bring(other, look(other, [str(tmp_path / "dpo.jsonl")]))
+        again = {(row["chosen"], row["rejected"]) for row in preferences(other.store, task, "dpo").rows}
+    assert {(row["chosen"], row["rejected"]) for row in preferences(filled.store, task, "dpo").rows} <= again
+
+
+def test_no_cell_is_a_formula(tmp_path, session):
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "plain; =2", "＝1", "a\n=3"]
+    for text in texts:
+        session.write_example(text, {"Cook": "=cook"})
+    for ending, mark in (("csv", ","), ("tsv", "\t")):
+        path = tmp_path / f"x.{ending}"
+        write_file(table(session.store.examples.values(), session.task), path)
+        raw = path.read_text()
+        for cells in csv.reader(raw.splitlines(keepends=True), delimiter=mark):
+            assert not any(cell[:1] in tuple("=+-@＝") for cell in cells)
+        assert all(cell.startswith('"') for cell in raw.splitlines()[1].split(mark) if cell)  # no other separator can begin a cell
+        assert [row.text for row in read(str(path), session.task).rows] == texts
+
+
+def test_the_card_says_where_rows_come_from(tmp_path, filled):
+    write_folder(filled.store, filled.task, tmp_path / "dishes", "cc-by-4.0")
+    card = (tmp_path / "dishes/README.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
+    for said in ("12 short texts under the heading *Tiny Tavern Menu*", "| written | 10 |", "| accepted | 1 |", "| edited | 1 |", "1 texts were rejected",
+                 "| Mood | one of Calm, Grim | 5 | 1 |", "| `data/train.jsonl` |", "config_name: dpo", "load_dataset("):  # fmt: skip
+        assert said in card, said
+    with pytest.raises(FlavorError, match="is there already"):
+        write_folder(filled.store, filled.task, tmp_path / "dishes", "cc-by-4.0")
+    for licence in ("", "My Own"):
+        with pytest.raises(FlavorError, match="--license cc-by"):
+            write_folder(filled.store, filled.task, tmp_path / "other", licence)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "tavern" and path.name != "state") == ["dishes"]
+
+
+def test_a_task_without_fields_and_few_rows(tmp_path):
+    from core import config
+    from core.task import Task
+
+    config.create(tmp_path / "bare", Task("Riddle"))
+    with Session(tmp_path / "bare") as session:
+        session.write_example("What has keys?", {})
+        write_file(table(session.store.examples.values(), session.task), tmp_path / "x.parquet")
+        write_folder(session.store, session.task, tmp_path / "folder", "mit")
+        assert [(row.text, row.fields) for row in read(str(tmp_path / "x.parquet"), session.task).rows] == [("What has keys?", {})]
+    assert (
+        sorted(path.name for path in (tmp_path / "folder/data").iterdir()) == ["train.jsonl"]
+        and not (tmp_path / "folder/preferences").exists()
+    )

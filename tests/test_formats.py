@@ -1,0 +1,252 @@
+"""What other tools write is read: pandas, pyarrow and `datasets` write it here; Kiln, Argilla and Prodigy files follow their documented forms."""
+
+import json
+
+import pytest
+
+from core.errors import FlavorError
+from dataset.importing import Choice, read, read_data
+from dataset.pairs import find_pairs, labelled
+from tui.intake import bring, import_files, look, look_at_text
+
+SOUP = ("Soup of the day before.", {"Mood": "Grim", "Price": "2"})
+PIE = ("A pie with a past.", {"Mood": "Calm"})
+
+
+def rows(reading):
+    assert not reading.faults, reading.faults
+    return [(row.text, row.fields) for row in reading.rows]
+
+
+def write_json(path, *objects):
+    path.write_text("".join(json.dumps(one) + "\n" for one in objects))
+    return str(path)
+
+
+def test_prompt_forms(tmp_path, task):
+    prompt = task.prompt(SOUP[1])
+    for name, row in {
+        "prompt and completion": {"prompt": prompt, "completion": SOUP[0]},
+        "conversational": {"prompt": [{"role": "user", "content": prompt}], "completion": [{"role": "assistant", "content": SOUP[0]}]},
+        "raw": {"text": prompt + SOUP[0] + "\n"},
+        "openai": {
+            "messages": [{"role": "system", "content": "x"}, {"role": "user", "content": prompt}, {"role": "assistant", "content": SOUP[0]}]
+        },
+        "sharegpt": {"conversations": [{"from": "human", "value": prompt}, {"from": "gpt", "value": SOUP[0]}]},
+        "alpaca": {"instruction": prompt, "input": "", "output": SOUP[0]},
+        "alpaca, by name": {"instruction": "Write a dish.", "input": "", "output": SOUP[0], "mood": "grim", "price": 2.0},
+        "ours": {"text": SOUP[0], "fields": SOUP[1]},
+    }.items():
+        assert rows(read(write_json(tmp_path / "x.jsonl", row), task)) == [SOUP], name
+
+
+def test_every_answer_of_a_chat_is_a_text(tmp_path, task):
+    said = [("human", "One dish."), ("gpt", "Soup."), ("human", "And another."), ("gpt", "Pie.")]
+    source = write_json(tmp_path / "x.jsonl", {"conversations": [{"from": who, "value": what} for who, what in said]})
+    reading = read(source, task)
+    assert [row.text for row in reading.rows] == ["Soup.", "Pie."] and reading.prompts == 2
+    mapped = read(source, task, Choice(fields={"Cook": "prompt"}))
+    assert [row.fields for row in mapped.rows] == [{"Cook": "One dish."}, {"Cook": "And another."}] and not mapped.prompts
+
+
+def test_json_arrays_and_objects_one_after_the_other(tmp_path, task):
+    objects = [{"text": SOUP[0], "fields": SOUP[1]}, {"text": PIE[0], "Mood": "Calm", "extra": 1}]
+    for text in (json.dumps(objects, indent=2), "\n".join(map(json.dumps, objects)), "".join(json.dumps(one, indent=1) for one in objects)):
+        (tmp_path / "x.json").write_text(text)
+        assert rows(read(str(tmp_path / "x.json"), task)) == [SOUP, PIE]
+    for text, said in [
+        ("[1]", "line 1"),
+        ('[{"text": "a"}\n{"text": "b"}]', "no comma"),
+        ('[{"text": "a"}\n', "no comma"),
+        ('[{"text": "a"}] 1', "more follows"),
+    ]:
+        (tmp_path / "x.json").write_text(text)
+        (fault,) = read(str(tmp_path / "x.json"), task).faults
+        assert said in str(fault)
+
+
+def test_what_pandas_writes(tmp_path, task):
+    import pandas
+
+    table = pandas.DataFrame({"Dish": [SOUP[0], PIE[0]], "mood": ["grim", "Calm"], "price": [2.0, None], "id": [7, 8]})
+    table.to_csv(tmp_path / "x.csv", index=False)
+    table.to_csv(tmp_path / "semicolons.csv", index=False, sep=";")
+    table.to_csv(tmp_path / "x.tsv", index=False, sep="\t")
+    table.to_parquet(tmp_path / "x.parquet")
+    table.to_json(tmp_path / "x.jsonl", orient="records", lines=True)
+    table.to_json(tmp_path / "x.json", orient="records")
+    for name in ("x.csv", "semicolons.csv", "x.tsv", "x.parquet", "x.jsonl", "x.json"):
+        reading = read(str(tmp_path / name), task, Choice(text="Dish"))
+        assert rows(reading) == [SOUP, PIE], name
+        assert reading.unused == ["id"]
+        asked = read(str(tmp_path / name), task).faults[0]
+        assert asked.kind == "columns" and "Dish, mood, price, id" in str(asked) and "--text COLUMN" in str(asked)
+
+
+def test_what_datasets_saves(tmp_path, task):
+    from datasets import Dataset, DatasetDict
+
+    both = DatasetDict(
+        {"test": Dataset.from_list([{"text": PIE[0], "Mood": "Calm"}]), "train": Dataset.from_list([{"text": SOUP[0], "Mood": "Grim"}])}
+    )
+    both.save_to_disk(tmp_path / "both")
+    both["train"].save_to_disk(tmp_path / "one")
+    both["train"].to_parquet(tmp_path / "hub/data/train-00000-of-00001.parquet")
+    both["test"].to_json(tmp_path / "hub/data/test.jsonl")
+    (tmp_path / "hub/README.md").write_text("# A card\n")
+    assert [row.text for row in read(str(tmp_path / "both"), task).rows] == [SOUP[0], PIE[0]]
+    assert [row.text for row in read(str(tmp_path / "both"), task, Choice(split="test")).rows] == [PIE[0]]
+    assert [row.text for row in read(str(tmp_path / "one"), task).rows] == [SOUP[0]]
+    assert [row.text for row in read(str(tmp_path / "hub"), task).rows] == [PIE[0], SOUP[0]]
+    assert [row.text for row in read(str(tmp_path / "hub"), task, Choice(split="train")).rows] == [SOUP[0]]
+    with pytest.raises(FlavorError, match="no split 'dev'"):
+        read(str(tmp_path / "both"), task, Choice(split="dev"))
+
+
+def kiln_run(folder, number, text, **more):
+    run = {
+        "v": 1, "id": str(number), "created_at": "2026-01-01T00:00:00", "created_by": "someone", "model_type": "task_run", "input": '{"Mood": "Grim"}',
+        "output": {"v": 1, "output": text, "source": {"type": "synthetic", "properties": {"model_name": "m"}}, "rating": None}, "tags": ["a"],
+    }  # fmt: skip
+    run["output"]["rating"] = more.pop("rating", None)
+    where = folder / f"tasks/1 - dishes/runs/{number}"
+    where.mkdir(parents=True)
+    (where / "task_run.kiln").write_text(json.dumps(run | more, indent=2))
+
+
+def test_a_kiln_project(tmp_path, session):
+    stars = lambda value: {"v": 1, "type": "five_star", "value": value}  # noqa: E731
+    kiln_run(tmp_path, 1, "A soup of five stars.", rating=stars(5.0))
+    kiln_run(tmp_path, 2, "A soup of one star.", rating=stars(1.0))
+    kiln_run(tmp_path, 3, "A soup, broken", repair_instructions="End it.", repaired_output={"output": "A soup, mended.", "rating": None})
+    (tmp_path / "project.kiln").write_text('{"model_type": "project", "name": "x"}')
+    bring(session, look(session, [str(tmp_path)]))
+    assert {(row.text, tuple(row.fields.items())) for row in session.store.examples.values()} == {
+        ("A soup of five stars.", (("Mood", "Grim"),)),
+        ("A soup, mended.", (("Mood", "Grim"),)),
+    }
+    pairs = {(pair.origin, pair.chosen, pair.rejected) for pair in find_pairs(session.store, session.task)}
+    assert ("edit", "A soup, mended.", "A soup, broken") in pairs
+    assert ("written", "A soup of five stars.", "A soup of one star.") in pairs
+
+
+ARGILLA = [
+    {
+        "id": "1", "status": "completed", "_server_id": "a1", "fields": {"dish": "A draft of soup."}, "metadata": {"Price": 2}, "vectors": {},
+        "suggestions": {"Mood": {"value": "Calm", "score": 0.4, "agent": "m"}},
+        "responses": {"dish": [{"value": SOUP[0], "user_id": "u", "status": "submitted"}], "Mood": [{"value": "Grim", "user_id": "u", "status": "submitted"}]},
+    },
+    {
+        "id": "2", "status": "completed", "_server_id": "a2", "fields": {"dish": "Spam."}, "metadata": {}, "vectors": {}, "suggestions": {},
+        "responses": {"dish": [{"value": "Spam.", "user_id": "u", "status": "discarded"}], "Mood": [{"value": "Calm", "user_id": "u", "status": "discarded"}]},
+    },
+]  # fmt: skip
+
+
+def test_argilla(tmp_path, task):
+    """Its own JSON; and its flat form as `datasets` carries it."""
+    from datasets import Dataset
+
+    (tmp_path / "records.json").write_text(json.dumps(ARGILLA))
+    flat = {
+        "id": ["1", "2"], "status": ["completed"] * 2, "_server_id": ["a1", "a2"], "dish": ["A draft of soup.", "Spam."], "Price": [2, None],
+        "dish.responses": [[SOUP[0]], ["Spam."]], "dish.responses.users": [["u"], ["u"]], "dish.responses.status": [["submitted"], ["discarded"]],
+        "Mood.responses": [["Grim"], ["Calm"]], "Mood.responses.users": [["u"], ["u"]], "Mood.responses.status": [["submitted"], ["discarded"]],
+        "Mood.suggestion": ["Calm", None], "Mood.suggestion.score": [0.4, None], "Mood.suggestion.agent": ["m", None],
+    }  # fmt: skip
+    Dataset.from_dict(flat).save_to_disk(tmp_path / "flat")
+    for source in ("records.json", "flat"):
+        reading = read(str(tmp_path / source), task, Choice(text="dish.responses"))
+        assert rows(reading) == [SOUP] and reading.ignored == 1
+    assert rows(read(str(tmp_path / "flat"), task, Choice(text="dish", fields={"Mood": "", "Price": ""}))) == [("A draft of soup.", {})]
+    renamed = json.dumps(ARGILLA).replace("dish", "text")
+    assert rows(read_data(renamed.encode(), "x", task)) == [SOUP]  # what people answered counts more than the draft
+
+
+def test_prodigy_keeps_what_was_decided(tmp_path, session):
+    task = lambda text, answer, **meta: {"text": text, "meta": meta, "_input_hash": 1, "_task_hash": 2, "answer": answer}  # noqa: E731
+    write_json(tmp_path / "x.jsonl", task("Kept soup.", "accept", Mood="Calm"), task("Thrown soup.", "reject"), task("Odd soup.", "ignore"))
+    preview = look(session, [str(tmp_path / "x.jsonl")])
+    assert preview.counts() == "1 example, 1 rejected text, 1 ignored, as their tool says (Prodigy)"
+    bring(session, preview)
+    assert [(row.text, row.fields) for row in session.store.examples.values()] == [("Kept soup.", {"Mood": "Calm"})]
+    assert [(text, wanted) for _, text, wanted in labelled(session.store, session.task)] == [("Kept soup.", True), ("Thrown soup.", False)]
+    assert session.status()["rejected"] == 1 and not session.store.pending
+    session.undo()
+    assert not session.store.examples and not session.store.candidates and not session.store.decisions and session.status()["rejected"] == 0
+
+
+def test_preferences_are_read_again(tmp_path, session):
+    prompt = session.task.prompt({"Mood": "Grim"})
+    write_json(
+        tmp_path / "x.jsonl",
+        {"prompt": prompt, "chosen": "Good soup.", "rejected": "Bad soup."},
+        {"prompt": prompt, "completion": "Other soup.", "label": True},
+        {"prompt": prompt, "completion": "No soup.", "label": False},
+    )
+    bring(session, look(session, [str(tmp_path / "x.jsonl")]))
+    assert [row.text for row in session.store.examples.values()] == ["Good soup.", "Other soup."]
+    assert all(row.fields == {"Mood": "Grim"} for row in session.store.examples.values())
+    assert ("Good soup.", "Bad soup.") in {(pair.chosen, pair.rejected) for pair in find_pairs(session.store, session.task)}
+
+
+def test_from_the_clipboard(session):
+    def texts(pasted):
+        return [row.text for row in look_at_text(session, pasted).rows]
+
+    assert texts("One.\n\nTwo.") == ["One.", "Two."]
+    assert texts("text\tMood\nOne.\tCalm\nTwo.\tGrim") == ["One.", "Two."]
+    assert texts('{"text": "One."}\n{"text": "Two."}') == ["One.", "Two."]
+    assert texts("# Tiny Tavern Menu\n\nOne.\n\n# Tiny Tavern Menu\n\nTwo.") == ["One.", "Two."]
+
+
+def test_a_mark_between_texts(tmp_path, task):
+    (tmp_path / "x.txt").write_text("One\n\nstill one\n%%\nTwo\n---\nstill two")
+    assert [row.text for row in read(str(tmp_path / "x.txt"), task, Choice(mark="%%")).rows] == ["One\n\nstill one", "Two\n---\nstill two"]
+
+
+def test_near_duplicates_are_shown_and_can_be_left_out(tmp_path, session):
+    old = "The soup is made of old regrets and a spoon of salt."
+    session.write_example(old, {})
+    (tmp_path / "x.txt").write_text(f"{old.upper()}\n\n{old} Twice.\n\nA pie.\n\nA pie.\n\nSomething else altogether.")
+    preview = look(session, [str(tmp_path / "x.txt")])
+    assert [(twin.row, bool(twin.of), twin.first, twin.same) for twin in preview.twins] == [
+        (0, True, None, True),
+        (1, True, None, False),
+        (3, False, 2, True),
+    ]
+    assert preview.twins_line(session) == "3 near-duplicates (2 of examples that are here, 1 of other rows, 2 word for word)"
+    bring(session, preview, skip_twins=True)
+    assert [row.text for row in session.store.examples.values()] == [old, "A pie.", "Something else altogether."]
+
+
+def test_a_preview_shows_the_first_faults_and_nothing_is_imported(tmp_path, session):
+    write_json(tmp_path / "x.jsonl", *({"text": text} for text in ("fine", "", "fine too", "\u202ehidden", "x" * 20_001)))
+    preview = look(session, [str(tmp_path / "x.jsonl")])
+    assert [row.text for row in preview.rows] == ["fine", "fine too"]
+    assert [str(fault).partition("x.jsonl, ")[2][:7] for fault in preview.faults] == ["line 2:", "line 4:", "line 5:"]
+    with pytest.raises(FlavorError, match="line 2"):
+        bring(session, preview)
+    assert not session.store.examples
+
+
+def test_tables_that_unpack_to_gigabytes_are_refused(tmp_path, session):
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    many = arrow.table({"text": ["a"] * 200_000})
+    long = arrow.table({"text": arrow.array(["x" * 1_000_000]).dictionary_encode().take(arrow.array([0] * 50_000))})
+    for table, said in ((many, "200000 rows"), (long, "1000000 characters")):
+        parquet.write_table(table, tmp_path / "x.parquet")
+        assert (tmp_path / "x.parquet").stat().st_size < 2_000_000
+        with pytest.raises(FlavorError, match=said):
+            import_files(session, tmp_path / "x.parquet")
+
+
+def test_pictures_are_left_out_of_tables(tmp_path, task):
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    parquet.write_table(arrow.table({"text": ["One."], "image": [b"\x00\x01"], "tags": [["a"]]}), tmp_path / "x.parquet")
+    reading = read(str(tmp_path / "x.parquet"), task)
+    assert rows(reading) == [("One.", {})] and reading.unused == ["tags"]

@@ -1,0 +1,227 @@
+"""The evening's report: what is gathered, told on the terminal and written as Markdown; hostile texts in every place; no model is needed."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from core.errors import FlavorError
+from core.files import now
+from core.gauges.powerlaw import Law
+from core.text import has_controls
+from runs import measured
+from runs.measured import Bits, Losses
+from tests.made import bake, sample, write
+from tests.test_curve import measured as measure_curve
+from tests.test_tasting import decide
+from tui import losses
+from tui.evening import markdown, terminal
+from tui.evening.command import write_report
+from tui.evening.contents import gather
+from tui.evening.words import sections, spent
+from tui.session import Session
+
+HOSTILE = "</style>\u202e<script>alert(1)</script> | a | **b** [x](javascript:y) # z <!-- \x1b[2J & \"q\" 'r' `c`"
+
+
+def report_of(session, **given):
+    return asyncio.run(gather(session, **given))
+
+
+def evening(session):
+    """Twelve rows, two rounds, a curve."""
+    write(session, 12)
+    session.write_example("A pie, grim and dear.", {"Mood": "Grim", "Price": "5"})
+    first = bake(session, [4.0, 3.4, 3.2])
+    decide(session, first, kept=3, rejected=5)
+    bake(session, [3.2, 3.1, 3.3], base=4.0)
+    decide(session, "0002/epoch-01", kept=6, rejected=2)
+
+
+def run(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "tui", "report", *map(str, words)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_an_evening_is_gathered(session):
+    evening(session)
+    told = report_of(session)
+    assert told.origins["imported"] == 12 and told.origins["written"] == 1
+    assert [(each.checkpoint, each.kept, each.decided) for each in told.rounds] == [("0001/epoch-02", 3, 8), ("0002/epoch-01", 6, 8)]
+    names = [each.name for each in told.checkpoints]
+    assert names == ["0002/epoch-01", "0002/epoch-02", "0001/epoch-01", "0001/epoch-02"]
+    assert [each.name for each in told.checkpoints if each.active] == ["0002/epoch-02"]
+    assert {each.name: each.word for each in told.checkpoints}["0002/epoch-02"] == "overbaked"
+    assert [(course.run, course.losses[0], course.chosen) for course in told.courses] == [("0001", (0, 4.0), 2), ("0002", (0, 3.2), 2)]
+    (cover,) = told.coverage
+    assert cover.counts["Grim", "5"] == 1 and len(cover.missing) == 9
+    assert told.next.sentence and told.activity.sittings
+    assert not told.rows.losses and "m on Report" in told.rows.how
+    titles = [section.title for section in sections(told)]
+    assert titles[:3] == ["What to do next", "The evening", "Round by round"] and "Examples by Mood and Price" in titles
+
+
+def test_ratings_have_a_column_where_there_are_some(session):
+    evening(session)
+    table = next(section.table for section in sections(report_of(session)) if section.title == "Checkpoints")
+    assert "rating" not in table.head
+    told = report_of(session, ratings={"0001/epoch-02": "1.4 (0.9 to 1.9)"})
+    table = next(section.table for section in sections(told) if section.title == "Checkpoints")
+    assert table.head[5] == "rating" and [row[5] for row in table.rows if row[1] == "0001/epoch-02"] == ["1.4 (0.9 to 1.9)"]
+
+
+def test_an_empty_workspace_has_a_report(session):
+    told = report_of(session)
+    text = "".join(text for _, text in terminal.text_of(told))
+    assert "Write more: 0 rows of yours so far" in text and "0 rows." in text
+    assert markdown.page(told).startswith(markdown.MARK)
+
+
+def test_an_active_checkpoint_that_is_gone_breaks_nothing(session):
+    evening(session)
+    (session.registry.folder / "0002/checkpoints/epoch-02/checkpoint.json").unlink()
+    (session.registry.folder / "0001/run.json").write_text("{")
+    told = report_of(session)
+    assert told.next.sentence.startswith("Choose another checkpoint") and [each.run for each in told.courses] == ["0002"]
+
+
+def keep(session, found, checkpoint=None):
+    rows = {uid: (losses._hash(session, session.store.examples[uid]), loss) for uid, loss in found.items()}
+    measured.keep_losses(session.workspace, checkpoint or session.registry.current(), Losses("f", rows, now()))
+
+
+def test_losses_are_kept_for_rows_as_they_are(session):
+    write(session, 12)
+    keep(session, {"row01": 3.0, "row02": 2.0})
+    assert losses.known(session) == {"row01": 3.0, "row02": 2.0}
+    session.change_example("row01", "Another dish.", {})
+    session.delete_example("row02")
+    assert losses.known(session) == {}
+    session.undo()
+    assert losses.known(session) == {"row02": 2.0}
+    bake(session, [4.0, 3.0])
+    assert losses.known(session) == {}  # of another checkpoint
+    for number in range(6):
+        keep(session, {"row03": 1.0}, f"{number:04}/epoch-01")
+    assert list(measured.read(session.workspace).losses) == [f"{number:04}/epoch-01" for number in range(2, 6)]
+    (session.workspace / measured.FILE).write_text("{")
+    assert measured.read(session.workspace).losses == {}
+
+
+def test_rows_that_were_learned_are_held_against_their_own(session):
+    """Those that were held out have a higher loss, and none of them stands out for that."""
+    write(session, 60)
+    last = bake(session, [4.0, 3.0])
+    held = {uid for uid, row in session.registry.rows("0001").items() if row.held_out}
+    assert len(held) >= 8
+    found = {uid: (3.0 if uid in held else 1.0) + int(uid[3:]) % 5 / 50 for uid in session.store.examples}
+    found["row05"], found[min(held)] = 2.2, 4.5
+    assert "row05" not in held
+    keep(session, found)
+    told = report_of(session)
+    assert [each.outlier.row for each in told.rows.odd] == [min(held), "row05"] or [each.outlier.row for each in told.rows.odd] == [
+        "row05",
+        min(held),
+    ]
+    assert f"Measured with {last}, which learned {60 - len(held)} of the 60 rows" in told.rows.how
+
+
+def test_the_curve_goes_before_the_active_checkpoint(session):
+    write(session, 24)
+    measure_curve(session, Law(3.0, 4.0, 0.5))
+    told = report_of(session)
+    assert set(told.rows.losses) == set(session.store.examples) and "never saw it" in told.rows.how
+    table = next(section for section in sections(told) if section.picture == "curve")
+    assert "n^-0." in table.lines[-1] and len(table.table.rows) == len(told.outlook.forecast.levels)
+
+
+def test_the_best_texts_are_new_whole_and_unlike_one_another(session):
+    write(session, 12)
+    copy = session.store.examples["row01"].text
+    fresh = "The baker keeps a second oven for promises, and it is never cold in the morning."
+    for candidate in sample(session, "base", [copy, fresh, "Pie.", "An odd pot that sings, at noon, of ships."]):
+        session.decide(candidate.uid, "accept")
+    session.decide(sample(session, "base", ["Changed by hand, after all, into another thing."])[0].uid, "accept", "Changed by hand.")
+    assert [best.text for best in report_of(session).best] == [fresh, "An odd pot that sings, at noon, of ships."]
+
+
+def test_what_4_bits_cost(session):
+    write(session, 8)
+    measured.keep_bits(session.workspace, Bits("starter", 4.25, 4.125, 8, now()))
+    assert "+0.125 nats a token on 8 of your rows" in "".join(text for _, text in terminal.text_of(report_of(session)))
+    measured.keep_bits(session.workspace, Bits("another", 4.25, 4.125, 8, now()))
+    assert report_of(session).bits is None
+
+
+def test_markdown_shows_data_and_obeys_none(session):
+    session.write_example(HOSTILE, {"Cook": "\u202e" + HOSTILE[:60]})
+    session.write_example(HOSTILE + ".", {"Mood": "Grim", "Cook": HOSTILE[8:60]})
+    for candidate in sample(session, "base", ["1. one\n# two\n- three\nA pot of ink, and so on <b>every</b> day & night `here`."]):
+        session.decide(candidate.uid, "accept")
+    text = markdown.page(report_of(session))
+    body = text.replace(markdown.MARK, "")
+    assert not re.search(r"(?<!\\)[<`]", body) and "<U+202E>" in body.replace("\\", "") and "\x1b" not in body
+    assert "\\| a \\| \\*\\*b\\*\\*" in body
+    assert "\n> 1\\. one\n> \\# two\n> \\- three" in body
+    lines = [line for line in body.splitlines() if line.startswith("|")]
+    table = [len(re.findall(r"(?<!\\)\|", line)) for line in lines]
+    assert table and all(count in (7, 8, 4, 5) for count in table)
+
+
+def test_the_command_tells_and_writes(there, tmp_path):
+    with Session(there) as session:
+        evening(session)
+    said = run(there)
+    assert said.returncode == 0 and "Round by round" in said.stdout and "├" in said.stdout
+    out = tmp_path / "evening.md"
+    assert run(there, "--md", out).stdout.strip() == f"The report is in {out}."
+    assert "## Checkpoints" in out.read_text()
+    assert run(there, "--md", out).returncode == 0  # written again
+    refused = run(there, "--md", there / "flavor.toml")
+    assert refused.returncode == 1 and "is no report" in refused.stderr and refused.stderr.count("\n") == 1
+    assert "cannot be written" in run(there, "--md", tmp_path / "no" / "x.md").stderr
+    lines = [json.loads(line) for line in run(there, "--json").stdout.splitlines()]
+    assert lines[-1]["rows"] == len(lines[-1]["odd"]) + 22 and lines[-1]["next"]["sentence"]
+    assert next(line for line in lines if line.get("section") == "Checkpoints")["rows"]
+
+
+def test_no_text_reaches_the_terminal_as_it_is(session):
+    session.write_example(HOSTILE, {})
+    for candidate in sample(session, "base", ["A dish.\n" + HOSTILE]):
+        session.decide(candidate.uid, "accept")
+    for section, text in terminal.text_of(report_of(session), 60):
+        assert not any(map(has_controls, text.splitlines())), section.title
+        assert all(len(line) <= 60 for line in text.splitlines()), (section.title, text)
+
+
+def test_durations_in_words():
+    assert [spent(seconds) for seconds in (0, 29, 60, 3599, 3600, 7500)] == [
+        "under a minute",
+        "under a minute",
+        "1 min",
+        "1 h 00 min",
+        "1 h 00 min",
+        "2 h 05 min",
+    ]
+
+
+def test_a_report_does_not_overwrite_what_it_cannot_read(session, tmp_path):
+    (tmp_path / "folder.md").mkdir()
+    with pytest.raises(FlavorError, match="cannot be written"):
+        write_report(report_of(session), tmp_path / "folder.md", "md")
+
+
+def test_of_very_many_checkpoints_the_newest_and_the_decided_are_judged(session):
+    write(session, 12)
+    for _ in range(6):
+        bake(session, [4.0] + [3.5] * 9)
+    decide(session, "0001/epoch-03", kept=1, rejected=1)
+    session.registry.use("0001/epoch-01")
+    told = report_of(session)
+    assert len(told.checkpoints) == 42 and told.left_out == 12
+    assert [each.name for each in told.checkpoints][-2:] == ["0001/epoch-01", "0001/epoch-03"]
+    assert any("12 older ones are on Runs" in text for _, text in terminal.text_of(told))

@@ -1,0 +1,120 @@
+"""What is told of single rows and of how they were made: oddities, contradictions, coverage, active time, the edits of a round."""
+
+import json
+
+import pytest
+
+from core.gauges.conflicts import Entry, conflicts
+from core.gauges.oddities import habits, oddities, one_slip
+from core.task import Field, Task
+from dataset.activity import Moment, activity, moments
+from dataset.coverage import coverage
+from dataset.rounds import rounds
+from tests.made import sample
+from tests.test_tasting import decide
+
+ROWS = [
+    f"The {name} keep a harbour of {name} lanterns, and their empire counts ships." for name in ("Orla", "Bren", "Cass", "Dorn", "Elim")
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The Fenn keep the the harbour of lanterns.", "“the the”"),
+        ("The Fenn keep a harbuor of lanterns, and count ships.", "“harbuor”: meant “harbour”?"),
+        ("The Fenn keep a harbour of lantterns, and count ships.", "“lantterns”: meant “lanterns”?"),
+        ("The Fenn keep a harbour of lanterns", "no full stop at the end"),
+        ("the Fenn keep a harbour of lanterns, and they count ships.", "begins with a small letter"),
+        ("Ships.", "short: 1 word"),
+        ("Ships sail. " * 30, "long: 60 words"),
+    ],
+)
+def test_what_is_odd_is_named(text, said):
+    assert oddities(text, habits([*ROWS, text])) == [said]
+
+
+def test_what_is_not_odd_is_left_alone():
+    of = habits(ROWS)
+    assert not any(oddities(text, of) for text in ROWS)
+    assert not oddities(
+        "“They had had enough of a harbour and its lantern.”", habits([*ROWS, "x."])
+    )  # a quote ends it, a plural is no typo
+    assert one_slip("empier", "empire") is False and one_slip("emprie", "empire") and not one_slip("harbours", "harbour")
+
+
+FREE = frozenset({"Scene"})
+
+
+def entry(uid, text, **fields):
+    return Entry(uid, fields, text, FREE)
+
+
+def found(*rows):
+    return [(conflict.first, conflict.second, conflict.words) for conflict in conflicts(rows)]
+
+
+def test_one_text_under_two_attributes():
+    text = "Nobody built the tower at Sarn; it was found, and whoever found it moved in the same night."
+    rows = [entry("a", text, Mood="Calm", Price="3"), entry("b", text + " So they say.", Mood="Grim", Price="3")]
+    assert found(*rows) == [("a", "b", "the same text, but Mood is Calm here and Grim there")]
+    assert not found(rows[0], entry("c", text, Mood="calm"))  # the same, and one left open
+    assert not found(entry("a", "A soup.", Mood="Calm"), entry("b", "A soup of roots.", Mood="Grim"))
+    assert found(entry("a", "A soup.", Mood="Calm"), entry("b", "a soup", Mood="Grim"))
+    assert not found(entry("a", "...", Mood="Calm"), entry("b", "!", Mood="Grim"))
+
+
+def test_contrary_texts_under_one_prompt():
+    scene = "An old door at the end of a flooded cellar"
+    assert found(entry("a", "The door opens on DC 15.", Scene=scene), entry("b", "It takes DC 20, no less.", Scene=scene.lower())) == [
+        ("a", "b", "the same prompt, but “dc” with 15 here and 20 there")
+    ]
+    contrary = found(entry("a", "The hinges never break.", Scene=scene), entry("b", "With a push the hinges break.", Scene=scene))
+    assert contrary == [("a", "b", "the same prompt, but here it is “never break”, in the other “break”")]
+    assert not found(entry("a", "Roll DC 15.", Scene=scene), entry("b", "Roll DC 20.", Scene="A cliff above the sea"))
+    assert not found(
+        entry("a", "Roll DC 15.", Mood="Calm"), entry("b", "Roll DC 20.", Mood="Calm")
+    )  # texts of one mood are meant to differ
+    assert not found(entry("a", "Roll DC 15.", Scene=scene, Mood="Calm"), entry("b", "Roll DC 20.", Scene=scene, Mood="Grim"))
+
+
+def test_coverage_is_by_pairs_of_listed_fields():
+    task = Task("x", fields=(Field("Mood", "choice", ("Calm", "Grim")), Field("Price", "scale"), Field("Cook")))
+    (cover,) = coverage(task, [{"Mood": "Calm", "Price": "2", "Cook": "Ada"}, {"Mood": "Calm", "Price": "2"}, {"Mood": "Grim"}])
+    assert cover.fields == ("Mood", "Price") and cover.counts["Calm", "2"] == 2 and len(cover.counts) == 10
+    assert len(cover.missing) == 9 and ("Grim", "2") in cover.missing
+    three = Task("x", fields=(*task.fields, Field("Size", "choice", ("Small", "Large"))))
+    assert [cover.fields for cover in coverage(three, [])] == [("Mood", "Price"), ("Mood", "Size"), ("Price", "Size")]
+    (single,) = coverage(Task("x", fields=(Field("Price", "scale"),)), [{"Price": "1"}])
+    assert single.missing == [("2",), ("3",), ("4",), ("5",)]
+    assert coverage(Task("x", fields=(Field("Cook"),)), [{"Cook": "Ada"}]) == []
+
+
+def test_pauses_do_not_count():
+    told = activity([Moment(1000), Moment(1060), Moment(1060 + 400), Moment(1460 + 400, typed=True), Moment(1860 + 7200), Moment(9090)])
+    assert [round(sitting.active) for sitting in told.sittings] == [60 + 300, 30]
+    assert told.active == 390 and told.clock == 860 + 30
+    assert activity([]).active == 0
+
+
+def test_moments_are_what_a_person_did(session):
+    session.write_example("A stew.", {})
+    decide(session, "base", kept=1, rejected=1)  # sampled by nobody
+    session.undo()
+    path = session.store.journal.path
+    with open(path, "ab") as file:
+        file.write(b'00000000 {"time": "yesterday", "kind": "write"}\n00000000 {"ti')
+    assert [moment.typed for moment in moments(path)] == [True, False, False, False]
+    kinds = [json.loads(line[9:])["kind"] for line in path.read_bytes().splitlines()[:-2]]
+    assert len(kinds) > 4 and "sample" in kinds
+    assert moments(path.with_name("absent")) == []
+
+
+def test_a_round_knows_how_sure_its_edits_are(session):
+    uids = [candidate.uid for candidate in sample(session, "base", ["a b c d", "e f g h", "i j k l"])]
+    for uid, text in zip(uids, ("a b c x", "e f y z", "i j k l"), strict=True):
+        session.decide(uid, "accept", text)
+    (told,) = rounds(session.store.decisions.values())
+    assert told.changes == (0.25, 0.5) and told.edits == 0.375
+    low, high = told.edits_interval()
+    assert low == 0.25 and high == 0.5

@@ -1,0 +1,148 @@
+"""Blind A/B: two texts of one prompt side by side, nothing said of whose they are; a key a vote; then the unveiling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from core.errors import FlavorError
+from dataset.rows import Preferred
+from tui.blind import Blind, Duel
+from tui.widgets.plain import Plain, line, plain
+
+if TYPE_CHECKING:
+    from tui.app import FlavorApp
+
+
+class BlindScreen(Screen[None]):
+    """Votes are kept as they are given; leaving loses none."""
+
+    BINDINGS = [
+        Binding("left,1", "vote('left')", "left", priority=True, id="blind_left"),
+        Binding("right,2", "vote('right')", "right", priority=True, id="blind_right"),
+        Binding("t,space", "vote('tie')", "tie", id="blind_tie"),
+        Binding("x", "vote('bad')", "both bad", id="blind_bad"),
+        Binding("u", "undo_vote", "undo", id="blind_undo"),
+        Binding("enter,v", "unveil", "unveil", id="blind_unveil"),
+        Binding("escape,b,q", "leave", "leave", id="blind_leave"),
+    ]
+
+    def __init__(self, checkpoints: Sequence[str]) -> None:
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._duel: Duel | None = None
+        self._unveiled = False
+        self._made = -1
+
+    @property
+    def _flavor(self) -> FlavorApp:
+        return cast("FlavorApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Plain(id="blind-head")
+        with Horizontal(id="duel"):
+            for side in ("left", "right"):
+                with VerticalScroll(classes="side", can_focus=False):
+                    yield Plain(id=f"blind-{side}")
+        with VerticalScroll(id="unveiled", can_focus=True):
+            yield Plain(id="blind-table")
+        yield Plain(id="blind-doing")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        jobs = self._flavor.jobs
+        self._blind = Blind(self._flavor.session, jobs.sheet.contact, self._checkpoints)
+        self.query_one("#unveiled").display = False
+        jobs.sheet.ask(self._checkpoints)
+        self._watch()
+        self.set_interval(0.5, self._watch)
+
+    def _watch(self) -> None:
+        """The line of activity; and where nothing could be asked, look again when a column has come."""
+        jobs = self._flavor.jobs
+        self.query_one("#blind-doing", Plain).update(jobs.line())
+        if self._duel is None and not self._unveiled and self._made != jobs.sheet.made:
+            self._made = jobs.sheet.made
+            self._ask()
+
+    def _ask(self) -> None:
+        """Show the next two."""
+        self._duel = duel = self._blind.next()
+        why, votes = self._blind.enough(), self._blind.votes
+        values = " · ".join(f"{name} {value}" for name, value in duel.fields.items()) if duel else ""
+        count = f"  {votes} vote{'s' if votes != 1 else ''}"
+        hint = "Enough: one may unveil now (enter), or go on." if why else "Whose they are is told at the unveiling (enter)."
+        asked = values or self._flavor.session.task.heading
+        self.query_one("#blind-head", Plain).update(
+            line(
+                ("Which would you rather have?", "bold"),
+                (count, "$text-muted"),
+                f"\n{asked}\n",
+                (hint, "$success" if why else "$text-muted"),
+            )
+        )
+        nothing = (
+            "Nothing is left to compare; enter unveils."
+            if votes
+            else "No texts to compare yet: the contact sheet is made when the model is free."
+        )
+        for side, text in (("left", duel.left.text if duel else nothing), ("right", duel.right.text if duel else "")):
+            self.query_one(f"#blind-{side}", Plain).update(plain(text, "" if duel else "$text-muted"))
+        for scroll in self.query(".side").results(VerticalScroll):
+            scroll.scroll_home(animate=False)
+
+    def action_vote(self, preferred: Preferred) -> None:
+        if self._duel is None or self._unveiled:
+            return
+        try:
+            self._blind.vote(self._duel, preferred)
+        except FlavorError as error:
+            self._flavor.complain(error)
+            return
+        self._ask()
+
+    def action_undo_vote(self) -> None:
+        try:
+            vote = self._blind.undo()
+        except FlavorError as error:
+            self._flavor.complain(error)
+            return
+        if vote is None:
+            self._flavor.say("The last thing done was no vote; u on Curate takes that back.", "warning")
+            return
+        self._show_unveiled(False)
+
+    def action_unveil(self) -> None:
+        self._show_unveiled(not self._unveiled)
+
+    def _show_unveiled(self, on: bool) -> None:
+        self._unveiled = on
+        self.query_one("#duel").display = not on
+        self.query_one("#unveiled").display = on
+        if on:
+            why = self._blind.enough() or "not clear yet: more votes would tell"
+            head = line(("The unveiling", "bold"), f"  {self._blind.votes} votes: {why}.\nenter goes on.")
+            self.query_one("#blind-head", Plain).update(head)
+            self.query_one("#blind-table", Plain).update(plain("\n".join(["", *self._blind.unveiled(), *self._texts()])))
+            self.query_one("#unveiled").focus()
+        else:
+            self._ask()
+
+    def _texts(self) -> list[str]:
+        """The last votes, with names."""
+        told = {"left": ">", "right": "<", "tie": "=", "bad": "× both bad ×"}
+        lines = ["", "the last votes"]
+        for vote in list(self._flavor.session.store.votes.values())[-12:]:
+            a, b = (" ".join(side.text.split())[:28] for side in (vote.left, vote.right))
+            lines.append(f"{vote.left.lane} “{a}…” {told[vote.preferred]} {vote.right.lane} “{b}…”")
+        return lines
+
+    def action_leave(self) -> None:
+        self._flavor.changed()
+        self.dismiss(None)

@@ -1,0 +1,228 @@
+"""The import dialog: a path, a dataset on the hub, or what is pasted; looked at before anything is kept; one key brings it all in."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Paste
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Select
+
+from core.errors import FlavorError
+from core.text import clean_line, short
+from dataset.importing import Choice
+from tui.intake import Preview, bring, first_rows, look, look_at_text
+from tui.session import Session
+from tui.widgets.plain import CleanInput, Plain, line, plain
+
+NOWHERE = ""
+"""The choice of no column."""
+BY_NAME = "\0by name"
+"""The choice that leaves a column to its name."""
+SHOWN = 5
+PAUSE = 0.4
+"""Seconds without a key after which a path is looked at."""
+
+
+class SourceInput(CleanInput):
+    """Where a path is typed; several lines that are pasted are the rows themselves."""
+
+    def _on_paste(self, event: Paste) -> None:
+        pasted = event.text.strip("\r\n")
+        if "\n" not in pasted and "\r" not in pasted:
+            super()._on_paste(event)
+            return
+        event.prevent_default()
+        event.stop()
+        self.screen.post_message(Pasted(pasted))
+
+
+class Pasted(Paste):
+    """Rows came from the clipboard."""
+
+
+class ImportDialog(ModalScreen[str | None]):
+    """Gives what was imported, in words; None where it was left. Nothing is changed before the key that imports."""
+
+    BINDINGS = [
+        Binding("ctrl+s", "bring", "import all", priority=True, id="import_bring"),
+        Binding("ctrl+d", "twins", "near-duplicates in or out", priority=True, id="import_twins"),
+        Binding("escape", "leave", "leave", id="import_leave"),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._text = ""
+        """What was pasted; empty: a path is looked at."""
+        self._preview: Preview | None = None
+        self._skip_twins = False
+        self._chosen: dict[str, str] = {}
+        """Columns that the person chose, by field; the text's under an empty name."""
+        self._columns: list[str] = []
+        self._looked = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Plain(plain("Import examples", "bold"), id="dialog-title")
+            tip = "a file, a folder, hf://datasets/OWNER/NAME; or paste texts here"
+            yield SourceInput(placeholder=tip, id="import-source", compact=True)
+            yield Vertical(id="import-columns")
+            with VerticalScroll(id="import-preview"):
+                yield Plain(plain(self._help(), "$text-muted"), id="import-text")
+            yield Plain(id="dialog-error")
+            yield Footer(show_command_palette=False)
+
+    def _help(self) -> str:
+        fields = ", ".join(field.name for field in self._session.task.fields)
+        named = f" A column named like a field ({fields}) fills it." if fields else ""
+        return (
+            "JSONL and JSON (ours, prompt and completion, chats, Alpaca, ShareGPT, Kiln, Argilla, Prodigy), CSV, TSV, Markdown under "
+            f"headings, plain text, Parquet, folders of them, and what `datasets` saved.{named}\n\n"
+            "Nothing is imported before ctrl+s, and then all of it or nothing; u in the Library takes it back."
+        )
+
+    def on_mount(self) -> None:
+        self.query_one(SourceInput).focus()
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    @on(Input.Changed, "#import-source")
+    def _typed(self) -> None:
+        self._text, self._chosen = "", {}
+        self._looked += 1
+        self.set_timer(PAUSE, lambda number=self._looked: self._look_soon(number))
+
+    def _look_soon(self, number: int) -> None:
+        """A path that is there is looked at as soon as the person pauses; a dataset on the hub only when enter is pressed."""
+        value = self.query_one(SourceInput).value.strip()
+        if number == self._looked and value and Path(value).expanduser().exists():
+            self._look()
+
+    @on(Input.Submitted, "#import-source")
+    def _submitted(self) -> None:
+        self._look()
+
+    def on_pasted(self, event: Pasted) -> None:
+        self._chosen, self._looked = {}, self._looked + 1
+        source = self.query_one(SourceInput)
+        with source.prevent(Input.Changed):
+            source.value = ""
+        self._text = event.text
+        self._look()
+
+    @work(exclusive=True)
+    async def _look(self) -> None:
+        value = self.query_one(SourceInput).value.strip()
+        if not value and not self._text:
+            return
+        source = value if value.startswith("hf://") else str(Path(value).expanduser())
+        fields = {name: column for name, column in self._chosen.items() if name}
+        choice = Choice(text=self._chosen.get("", ""), fields=fields)
+        self._say("reading…", "$text-muted")
+        try:
+            if self._text:
+                self._preview = await asyncio.to_thread(look_at_text, self._session, self._text, choice)
+            else:
+                self._preview = await asyncio.to_thread(look, self._session, [source], choice)
+        except FlavorError as error:
+            self._preview = None
+            self._show(Content(""))
+            self._say(f"! {error}")
+            return
+        self._say("")
+        await self._offer_columns(self._preview)
+        self._show(self._told(self._preview))
+
+    def _say(self, text: str, style: str = "$text-error") -> None:
+        self.query_one("#dialog-error", Plain).update(plain(text, style) if text else "")
+
+    def _show(self, content: Content) -> None:
+        self.query_one("#import-text", Plain).update(content)
+        self.query_one("#import-preview").scroll_home(animate=False)
+
+    def _told(self, preview: Preview) -> Content:
+        """The preview: counts, what was taken from where, faults, first rows, near-duplicates."""
+        name = "From the clipboard: " if self._text else ""
+        parts: list[str | tuple[str, str]] = [(f"{name}{preview.counts(self._skip_twins)}\n", "bold")]
+        twins = preview.twins_line(self._session)
+        if preview.faults:
+            asked = all(fault.kind == "columns" for fault in preview.faults)
+            said = "choose the column of the text above" if asked else preview.faults_line()
+            parts.append((f"! {said}\n", "bold $text-error"))
+            parts += [(f"  {preview.fault_line(fault)}\n", "$text-error") for fault in preview.faults[: 1 if asked else SHOWN]]
+        if twins:
+            how = "left out; ctrl+d takes them in" if self._skip_twins else "ctrl+d leaves them out"
+            parts.append((f"≈ {twins}: {how}\n", "bold $text-warning"))
+        parts += [(f"{note}\n", "$text-muted") for note in preview.notes() if not (self._columns and note.startswith("text from"))]
+        if preview.rows:
+            parts.append(("\nfirst rows\n", "bold"))
+            parts += [f"  {row}\n" for row in first_rows(preview, SHOWN)]
+        if twins:
+            parts.append(("\nnear-duplicates\n", "bold"))
+            parts += [(f"  {clean_line(preview.twin_line(twin, self._session))}\n", "$text-muted") for twin in preview.twins[:SHOWN]]
+        return line(*parts)
+
+    # -- columns -------------------------------------------------------------------------------------------------------
+
+    async def _offer_columns(self, preview: Preview) -> None:
+        """A select for the text and for each field, where the source has columns to choose from."""
+        columns = list(dict.fromkeys(name for reading in preview.readings for name in reading.columns))
+        box = self.query_one("#import-columns", Vertical)
+        if columns == self._columns:
+            return
+        self._columns = columns
+        await box.remove_children()
+        taken = next((reading.taken for reading in preview.readings if reading.taken), None)
+        if taken is None or (len(columns) == 1 and taken.text):
+            return
+        names = [(short(name, 40), name) for name in columns]
+        rows = [("", "the text", taken.text), *((f.name, f.name, taken.fields.get(f.name, NOWHERE)) for f in self._session.task.fields)]
+        for place, (key, label, value) in enumerate(rows):
+            options = [*([("(from no column)", NOWHERE)] if key else []), *names]
+            select: Select[str] = Select(
+                [(plain(shown), name) for shown, name in options],
+                prompt="choose a column", id=f"column-{place}", compact=True,
+                **({"value": value} if value or key else {}),  # type: ignore[arg-type]
+            )  # fmt: skip
+            select.data_key = key  # type: ignore[attr-defined]
+            await box.mount(Horizontal(Plain(plain(label), classes="field-name"), select, classes="field"))
+
+    @on(Select.Changed)
+    def _column_chosen(self, event: Select.Changed) -> None:
+        key, value = event.select.data_key, event.value  # type: ignore[attr-defined]
+        if not isinstance(value, str) or self._preview is None:
+            return
+        taken = next((reading.taken for reading in self._preview.readings if reading.taken), None)
+        now = (taken.text if not key else taken.fields.get(key, NOWHERE)) if taken else NOWHERE
+        if value != self._chosen.get(key, now):
+            self._chosen[key] = value
+            self._look()
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def action_twins(self) -> None:
+        if self._preview and self._preview.twins:
+            self._skip_twins = not self._skip_twins
+            self._show(self._told(self._preview))
+
+    def action_bring(self) -> None:
+        if self._preview is None:
+            self._look()  # nothing that was not looked at is imported
+            return
+        try:
+            self._session.must_write()
+            put = bring(self._session, self._preview, self._skip_twins)
+        except FlavorError as error:
+            self._say(f"! {error}")
+            return
+        self.dismiss(f"{len(put.examples)} examples imported; u takes them back.")
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

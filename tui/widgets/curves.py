@@ -1,0 +1,90 @@
+"""Curves of several runs with axes: held-out loss as a line with a sign at each epoch, training loss as a dim line behind it.
+
+Imported when Runs is first looked at: it brings numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import floor
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Grid
+from textual_hires_canvas import Canvas, HiResMode
+from textual_plot import PlotWidget
+from textual_plot.plot_widget import Legend
+
+from runs.curves import Curve, thin
+
+FEW, MANY = 60, 10
+"""Points of a training curve, alone and among many."""
+ALONE = 4
+"""Runs up to which the training curves are drawn with all their points."""
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""The bits of a braille character's dots, by line and column."""
+Drawn = tuple[Curve, str, str]
+"""A run on the picture: its losses, its sign, its colour."""
+
+
+class Dots(Canvas):
+    """A canvas that sets braille dots five times faster: 20 runs are 2,000 characters."""
+
+    def set_hires_pixels(self, coordinates: Iterable[tuple[Any, Any]], hires_mode: HiResMode | None = None, style: str = "white") -> None:
+        cells: dict[tuple[int, int], int] = {}
+        for x, y in coordinates:
+            across, down = floor(x * 2), floor(y * 4)
+            place = across >> 1, down >> 2
+            cells[place] = cells.get(place, 0) | DOTS[down & 3][across & 1]
+        region = self._canvas_region
+        for (x, y), bits in cells.items():
+            if region.contains(x, y):
+                self.set_pixel(x, y, chr(0x2800 + bits), style)
+
+
+class CurvesPlot(PlotWidget, can_focus=False):
+    """The picture. `show` draws it anew."""
+
+    DEFAULT_CSS = """
+    CurvesPlot { & > .plot--axis { color: $text-muted; } & > .plot--tick { color: $text-muted; text-style: none; }
+        & > .plot--label { color: $text-muted; text-style: none; } }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(allow_pan_and_zoom=False)
+
+    def compose(self) -> ComposeResult:
+        with Grid():
+            yield Canvas(1, 1, id="margin-top")
+            yield Canvas(1, 1, id="margin-left")
+            yield Dots(1, 1, id="plot")
+            yield Canvas(1, 1, id="margin-bottom")
+        yield Legend(id="legend")
+
+    def on_mount(self) -> None:
+        self.margin_top, self.margin_bottom, self.margin_left = 1, 1, 7
+        self.set_ylabel("loss")
+
+    def show(self, runs: Sequence[Drawn]) -> None:
+        """Draw these runs; the later ones on top."""
+        self.clear()
+        most = FEW if len(runs) <= ALONE else MANY
+        for curve, _, colour in runs:
+            if len(curve.train) > 1:
+                self._line(thin(curve.train, most), f"dim {colour}")
+        for curve, _, colour in runs:
+            if len(curve.held) > 1:
+                self._line(curve.held, colour)
+        for curve, sign, colour in runs:
+            if curve.held:
+                steps, losses = zip(*curve.held, strict=True)
+                self.scatter(steps, losses, marker=sign, marker_style=colour)
+
+    def _line(self, points: Sequence[tuple[float, float]], style: str) -> None:
+        steps, losses = zip(*points, strict=True)
+        self.plot(steps, losses, line_style=style, hires_mode=HiResMode.BRAILLE)
+
+    def _render_plot(self) -> None:
+        """Without the batch every dot asks for a picture of its own, which takes longer than the dots."""
+        with self.query_one("#plot", Canvas).batch_refresh():
+            super()._render_plot()
