@@ -125,7 +125,7 @@ async def walk(workspace, random, count, spoil=None):
     """The faults found in `count` random steps, or in what `spoil` does to the app."""
     app = FlavorApp(workspace)
     try:
-        async with app.run_test(size=(80, 24), notifications=True, tooltips=True) as pilot:
+        async with asyncio.timeout(120 + count / 5), app.run_test(size=(80, 24), notifications=True, tooltips=True) as pilot:
             walker = Walk(app, pilot, workspace, random)
             while app.jobs.doing not in ("ready", "sampling"):
                 await pilot.pause(0.02)
