@@ -53,6 +53,7 @@ def random_event(random, app):
         return [events.Paste(pasted)]
     if roll < 0.993:
         size_now = Size(random.choice((1, 20, 80, 120)), random.choice((1, 5, 24, 40)))
+        app._driver._size = size_now  # as a terminal that really has it
         return [events.Resize(size_now, size_now)]
     return [random.choice((events.AppFocus, events.AppBlur))()]
 
