@@ -166,7 +166,7 @@ def parser() -> Parser:
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
     export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
     export.add_argument(
-        "--strength", type=float, metavar="S", help="what the adapter's effect is multiplied by (default: what was chosen for it)"
+        "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
     )
     export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
     export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
@@ -180,11 +180,13 @@ def parser() -> Parser:
     push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
     push.add_argument(
-        "--strength", type=float, metavar="S", help="what the adapter's effect is multiplied by (default: what was chosen for it)"
+        "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
     )
     models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
     models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
     models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
+    serve = add("serve", "open a workspace in a browser on this machine")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     add("download", "bring the base model from the hub")
     completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
@@ -279,6 +281,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             from tui import models
 
             return models.get(args.get) if args.get else models.models(args.folders)
+        case "serve":
+            from tui import serving
+
+            if not 0 <= args.port < 65_536:
+                raise FlavorError(f"{args.port} is no port.", "From 1 to 65535; 0 for any that is free.")
+            return serving.serve(workspace, args.port)
         case "push":
             from tui import pushing
 

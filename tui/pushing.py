@@ -76,7 +76,7 @@ async def push(
 async def _adapter(session: Session, staging: Path, repo: str, licence: str, checkpoint: str, strength: float) -> Output:
     order(session, "adapter", checkpoint, staging, strength)  # says what is wrong before the samples are made
     texts: list[str] = []
-    async for step in samples(session, checkpoint):
+    async for step in samples(session, checkpoint, strength):
         if isinstance(step, Progress):
             yield step
         else:
