@@ -201,6 +201,26 @@ class Use(Line):
     strength: float
 
 
+class Moment(Line):
+    """Without a MOMENT."""
+
+    seq: int
+    time: str
+    what: str
+    checkpoint: str
+    examples: int
+    kept: int
+    decided: int
+
+
+class Back(Line):
+    """With one."""
+
+    line: int
+    examples: int
+    checkpoint: str
+
+
 class Status(msgspec.Struct, kw_only=True):
     """Besides, counts that later versions may add."""
 
@@ -221,6 +241,128 @@ class Export(Line):
     rows: int
     to: str
     files: dict[str, int] | None = None
+
+
+class ModelExport(Line):
+    """Of everything that is made of a checkpoint."""
+
+    checkpoint: str
+    form: Literal["adapter", "merged", "gguf", "gguf-adapter", "ollama"]
+    to: str
+    bytes: int
+    strength: float
+
+
+class PushFile(Line):
+    file: str
+    bytes: int
+
+
+class DryRun(Line):
+    """With --dry-run: where the folder was written that would have been sent."""
+
+    repo: str
+    dry_run: str
+    files: list[str]
+
+
+class Push(Line):
+    repo: str
+    url: str
+    public: bool
+    files: list[str]
+
+
+class Machine(Line):
+    """Bytes of memory that are free, and of a GPU's where there is one."""
+
+    free: int
+    gpu: int
+
+
+class Model(Line):
+    name: str
+    where: Literal["starter", "hub", "folder", "gguf", "to download"]
+    bytes: int
+    parameters: int | None
+    verdict: Literal["fits", "tight", "too large"] | None
+    training_bytes: int | None
+    first_use_bytes: int | None
+    licence: str
+    about: str
+    problem: str
+    """Why it is no base; empty where it is one."""
+
+
+class Models(Line):
+    models: int
+
+
+class Said(Line):
+    """A step of a download, in words."""
+
+    said: str
+
+
+class Fetched(Line):
+    base: str
+
+
+class Served(Line):
+    """The address to open; the command then goes on until it is stopped."""
+
+    url: str
+
+
+class Advice(Line):
+    level: Literal["missing", "slow", "note"]
+    what: str
+    mend: str
+
+
+class Doctor(Line):
+    """Of this machine."""
+
+    python: str
+    cores: int
+    memory: int
+    versions: dict[str, str]
+    device: str
+    compute: str
+    four_bit: str
+    train_speed: float | None
+    """Tokens a second to expect of the starter, from a short measurement."""
+    models: list[str]
+    advice: list[Advice]
+
+
+class Point(Line):
+    """A measured point of the learning curve."""
+
+    fold: int
+    seed: int
+    rows: int
+    step: int
+    loss: float
+    seconds: float
+
+
+class Measured(Line):
+    measured_now: int
+    missing: int
+    least: float
+
+
+class Curve(msgspec.Struct, kw_only=True):
+    """Besides, the levels, the law that was fitted, the rows' losses, and the rounds of decisions."""
+
+    rows: int
+    measured: int
+    missing: int
+    word: str
+    gain: float | None
+    sentence: str
+    next: dict[str, Any]
 
 
 class Completion(Line):
@@ -328,12 +470,30 @@ class Sweep(Line):
     sentence: str
 
 
+class Demo(msgspec.Struct, kw_only=True):
+    """With --play; besides, the counts of `status`. What comes before tells the play's steps, each in an object of its own."""
+
+    rounds: list[dict[str, Any]]
+    retrain: dict[str, Any]
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """A step of the play: any of these and more."""
+
+    stage: str | None = None
+    round: str | None = None
+    text: str | None = None
+    workspace: str | None = None
+
+
 LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "demo": (Step, Demo),
     "new": (New,),
     "import": (Import, ImportLook),
     "generate": (Candidate, Generate),
     "decide": (Decide,),
     "undo": (Undo,),
+    "back": (Moment, Back),
     "retrain": (Plan, Epoch, Stopped, Note, Retrain),
     "taste": (Plan, Epoch, Stopped, Note, Retrain),
     "evaluate": (Evaluate,),
@@ -343,10 +503,15 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "gauges": (Reading, Gauges),
     "use": (Use,),
     "status": (Status,),
-    "export": (Export,),
+    "export": (Export, ModelExport),
+    "push": (PushFile, DryRun, Push),
+    "models": (Machine, Model, Said, Models, Fetched),
+    "download": (Said, Fetched),
+    "serve": (Served,),
+    "curve": (Point, Measured, Curve),
     "completion": (Completion,),
     "reproduce": (Reproduce,),
-    "doctor": (Finding, Health),
+    "doctor": (Finding, Health, Doctor),
 }
 """The lines of each command, its result last."""
 

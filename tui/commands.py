@@ -347,7 +347,7 @@ async def use(workspace: Path, checkpoint: str, strength: float | None = None) -
         session.registry.checkpoint_folder(checkpoint)
         if strength is not None:
             session.choices.set_strength(checkpoint, strength)
-        session.registry.use(checkpoint)
+        session.use(checkpoint)
         yield Line({"checkpoint": checkpoint, "strength": session.strength(checkpoint)}, f"{session.active()} is active.")
 
 

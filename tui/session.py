@@ -138,6 +138,7 @@ class Session:
         if not only:
             sweep(self.workspace)
         self.registry = Registry(self.workspace)
+        self.store.current = self.registry.current
         self.choices = Choices(self.workspace)
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
@@ -358,11 +359,26 @@ class Session:
         """Take back the last thing a person did; None where there is nothing left."""
         self.must_write()
         op = self.store.undo()
-        if op:
+        if op and op.kind == "go":
+            from tui.back import taken_back
+
+            taken_back(self, op.seq)
+        elif op:
             self._reindex(op.was)
             if op.kind == "decide":
                 self.ranking.taken_back(op)
         return op
+
+    def forget(self) -> None:
+        """Much of the dataset changed at once: what was worked out from it is worked out again."""
+        self._copying = self._ranking = None
+
+    def use(self, checkpoint: str) -> None:
+        """Make a checkpoint active; that is a moment one can go back to. Raises FlavorError where it does not exist."""
+        self.must_write()
+        self.registry.use(checkpoint)
+        if self.store.active != checkpoint:
+            self.commit("use", Tables(), f"{checkpoint} is active")
 
     def status(self) -> dict[str, object]:
         """The figures of `flavor-tui status`."""
@@ -632,7 +648,7 @@ class Session:
         try:
             async for event in worker.train(folder, self.settings.metrics.on()):
                 if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
-                    self.registry.use(event.checkpoint)
+                    self.use(event.checkpoint)
                 yield event
         finally:
             self.registry.live = ""
