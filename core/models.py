@@ -142,15 +142,26 @@ def machine() -> Machine:
     import psutil
 
     free = psutil.virtual_memory().available
-    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-        asked = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+    if said := _driver("memory.free"):
         return Machine(free, gpu=max(map(int, said)) << 20)
     flags = ""
     with contextlib.suppress(OSError):
         flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
     bfloat16 = "avx512_bf16" in flags
     return Machine(free, number=2 if bfloat16 else 4, packed=bfloat16)
+
+
+def _driver(what: str) -> list[str]:
+    """What the NVIDIA driver says of its GPUs, a line each; nothing where there is none."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        asked = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.split("\n")[:-1]
+    return []
+
+
+def gpu_name() -> str:
+    """The first GPU that the driver knows; empty where there is none."""
+    return next(iter(_driver("name")), "")
 
 
 def found(folders: list[Path]) -> Iterator[Found]:

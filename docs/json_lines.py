@@ -130,6 +130,12 @@ class Retrain(Line):
     why: str
     stopped: str
     checkpoint: str
+    note: str = ""
+    """Figures that could not be written for other tools."""
+
+
+class Note(Line):
+    note: str
 
 
 class Evaluate(Line):
@@ -195,6 +201,26 @@ class Use(Line):
     strength: float
 
 
+class Moment(Line):
+    """Without a MOMENT."""
+
+    seq: int
+    time: str
+    what: str
+    checkpoint: str
+    examples: int
+    kept: int
+    decided: int
+
+
+class Back(Line):
+    """With one."""
+
+    line: int
+    examples: int
+    checkpoint: str
+
+
 class Status(msgspec.Struct, kw_only=True):
     """Besides, counts that later versions may add."""
 
@@ -217,11 +243,11 @@ class Export(Line):
     files: dict[str, int] | None = None
 
 
-class ExportModel(Line):
-    """Of a checkpoint, in any form."""
+class ModelExport(Line):
+    """Of everything that is made of a checkpoint."""
 
     checkpoint: str
-    form: str
+    form: Literal["adapter", "merged", "gguf", "gguf-adapter", "ollama"]
     to: str
     bytes: int
     strength: float
@@ -232,8 +258,8 @@ class PushFile(Line):
     bytes: int
 
 
-class PushLook(Line):
-    """With --dry-run."""
+class DryRun(Line):
+    """With --dry-run: where the folder was written that would have been sent."""
 
     repo: str
     dry_run: str
@@ -248,7 +274,7 @@ class Push(Line):
 
 
 class Machine(Line):
-    """Bytes that are free."""
+    """Bytes of memory that are free, and of a GPU's where there is one."""
 
     free: int
     gpu: int
@@ -256,15 +282,16 @@ class Machine(Line):
 
 class Model(Line):
     name: str
-    where: str
-    bytes: int | None
+    where: Literal["starter", "hub", "folder", "gguf", "to download"]
+    bytes: int
     parameters: int | None
-    verdict: str | None
+    verdict: Literal["fits", "tight", "too large"] | None
     training_bytes: int | None
     first_use_bytes: int | None
     licence: str
     about: str
     problem: str
+    """Why it is no base; empty where it is one."""
 
 
 class Models(Line):
@@ -272,31 +299,41 @@ class Models(Line):
 
 
 class Said(Line):
-    """A file that comes or is here, in words."""
+    """A step of a download, in words."""
 
     said: str
 
 
-class Download(Line):
+class Fetched(Line):
     base: str
 
 
-class Section(msgspec.Struct, kw_only=True):
-    """A part of the report; besides, its table (`head`, `rows`) and its `quotes`, where it has them."""
+class Served(Line):
+    """The address to open; the command then goes on until it is stopped."""
 
-    section: str
-    lines: list[str]
+    url: str
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """Besides, what the rows' losses and contradictions are, and where files were written."""
+class Advice(Line):
+    level: Literal["missing", "slow", "note"]
+    what: str
+    mend: str
 
-    rows: int
-    origins: dict[str, int]
-    verdicts: dict[str, int]
-    active_seconds: float
-    clock_seconds: float
-    next: Fields
+
+class Doctor(Line):
+    """Of this machine."""
+
+    python: str
+    cores: int
+    memory: int
+    versions: dict[str, str]
+    device: str
+    compute: str
+    four_bit: str
+    train_speed: float | None
+    """Tokens a second to expect of the starter, from a short measurement."""
+    models: list[str]
+    advice: list[Advice]
 
 
 class Point(Line):
@@ -348,6 +385,91 @@ class Health(Line):
     mended: int
 
 
+class Quote(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    text: str
+    note: str
+
+
+class Section(Line):
+    """A part of the report."""
+
+    section: str
+    lines: list[str]
+    head: list[str] = []
+    rows: list[list[str]] = []
+    quotes: list[Quote] = []
+
+
+class Conflict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    rows: list[str]
+    """Two examples' ids."""
+    why: str
+
+
+class Odd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    row: str
+    loss: float
+    """Nats a token."""
+    signs: list[str]
+
+
+class Next(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    action: str
+    sentence: str
+
+
+class Report(Line):
+    rows: int
+    origins: dict[str, int]
+    verdicts: dict[str, int]
+    active_seconds: float
+    clock_seconds: float
+    conflicts: list[Conflict]
+    odd: list[Odd]
+    next: Next
+    html: str = ""
+    md: str = ""
+
+
+class SweepPlan(Line):
+    settings: int
+    trainings: int
+    missing: int
+
+
+class Training(Line):
+    """One adapter of a sweep, measured on a fold that it did not see."""
+
+    fold: int
+    seed: int
+    rows: int
+    step: int
+    loss: float
+    seconds: float
+
+
+class SweepPause(Line):
+    measured_now: int
+    missing: int
+
+
+class Setting(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    setting: str
+    loss: float | None
+    difference: float | None
+    """From the present settings, nats a token."""
+    interval: tuple[float, float] | None
+    epoch: float | None
+    trainings: int
+    word: str
+
+
+class Sweep(Line):
+    missing: int
+    settings: list[Setting]
+    sentence: str
+
+
 class Demo(msgspec.Struct, kw_only=True):
     """With --play; besides, the counts of `status`. What comes before tells the play's steps, each in an object of its own."""
 
@@ -371,22 +493,25 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "generate": (Candidate, Generate),
     "decide": (Decide,),
     "undo": (Undo,),
-    "retrain": (Plan, Epoch, Stopped, Retrain),
-    "taste": (Plan, Epoch, Stopped, Retrain),
+    "back": (Moment, Back),
+    "retrain": (Plan, Epoch, Stopped, Note, Retrain),
+    "taste": (Plan, Epoch, Stopped, Note, Retrain),
     "evaluate": (Evaluate,),
+    "report": (Section, Report),
+    "sweep": (SweepPlan, Training, SweepPause, Sweep),
     "runs": (Run, Runs),
     "gauges": (Reading, Gauges),
     "use": (Use,),
     "status": (Status,),
-    "export": (Export, ExportModel),
-    "push": (PushFile, PushLook, Push),
-    "models": (Machine, Model, Said, Models, Download),
-    "download": (Said, Download),
-    "report": (Section, Report),
+    "export": (Export, ModelExport),
+    "push": (PushFile, DryRun, Push),
+    "models": (Machine, Model, Said, Models, Fetched),
+    "download": (Said, Fetched),
+    "serve": (Served,),
     "curve": (Point, Measured, Curve),
     "completion": (Completion,),
     "reproduce": (Reproduce,),
-    "doctor": (Finding, Health),
+    "doctor": (Finding, Health, Doctor),
 }
 """The lines of each command, its result last."""
 

@@ -15,6 +15,7 @@ import pytest
 
 from core.fit import Machine, Shape, need
 from core.models import below, shape_of_folder
+from docs import json_lines
 from tests.engine.conftest import make_tiny
 from tests.exports.conftest import run
 from tests.hub import Hub, Repo
@@ -77,6 +78,7 @@ def test_the_command_lists_what_is_here_and_what_is_advised(tiny, tmp_path):
     own = {**os.environ, "HF_HUB_CACHE": str(cache), "HOME": str(tmp_path)}
     done = run("models", "--in", tiny.parent, "--json", check=False, env=own)
     assert done.returncode == 0, done.stderr
+    assert {json_lines.check("models", line) for line in done.stdout.splitlines()} == {"Machine", "Model", "Models"}
     machine, *told, last = map(json.loads, done.stdout.splitlines())
     by_name = {one["name"]: one for one in told}
     assert machine["free"] > 0 and last["models"] == len(told)

@@ -25,19 +25,21 @@ TRIED = 8
 UNDECIDED = ("pending", "skipped", "passed")
 
 
-async def samples(session: Session, checkpoint: str) -> AsyncGenerator[Progress | list[str]]:
+async def samples(session: Session, checkpoint: str, strength: float = 1.0) -> AsyncGenerator[Progress | list[str]]:
     """Progress, and last up to three texts that the checkpoint wrote, none of them in the dataset, cut off, or copying a row.
 
     They are candidates that nobody decided; where too few wait, the model is loaded and writes some, which are not kept.
     """
-    waiting = [c for c in session.store.candidates.values() if c.checkpoint == checkpoint and c.state in UNDECIDED]
+    batches = session.store.batches
+    alike = {uid for uid, batch in batches.items() if batch.checkpoint == checkpoint and batch.strength == strength}
+    waiting = [c for c in session.store.candidates.values() if c.batch in alike and c.state in UNDECIDED]
     found = [c.text for c in waiting if not c.flags and c.finish == "stop" and _own(session, c.text)][-SAMPLES:]
     if len(found) < SAMPLES:
         try:
             async for progress in start(session):
                 yield progress
             yield Progress("writing samples for the card")
-            found += await _fresh(session, checkpoint)
+            found += await _fresh(session, checkpoint, strength)
         except FlavorError as error:
             yield Progress(f"no more samples for the card: {error.message}")
         finally:
@@ -49,7 +51,7 @@ def _own(session: Session, text: str) -> bool:
     return session.copying.longest(text)[0] < COPIED_WORDS and text not in session.store.texts().values()
 
 
-async def _fresh(session: Session, checkpoint: str) -> list[str]:
+async def _fresh(session: Session, checkpoint: str, strength: float) -> list[str]:
     """Texts with drawn attributes, the same every time."""
     assert session.worker is not None
     examples = [example.fields for example in session.store.examples.values()]
@@ -58,7 +60,7 @@ async def _fresh(session: Session, checkpoint: str) -> list[str]:
     texts, free = list(session.store.texts().values()), sorted({value for each in values for value in each.values()})
     folder = session.registry.checkpoint_folder(checkpoint)
     found = []
-    async for event in session.worker.sample(folder, prompts, list(range(TRIED)), session.settings.sampling, texts, free):
+    async for event in session.worker.sample(folder, prompts, list(range(TRIED)), session.settings.sampling, texts, free, strength):
         if isinstance(event, Arrived) and event.finish == "stop" and event.text.strip():
             found.append(clean(event.text).strip())
     return [text for text in found if _own(session, text)]

@@ -40,14 +40,17 @@ async def _ask(module: str, question: bytes = b"") -> dict[str, Any]:
 async def machine() -> Output:
     yield Progress("starting torch")
     data = await _ask("core.doctor")
+    speed = f"about {data['train_speed']:.0f} tokens a second with the starter" if data["train_speed"] else "unknown"
     lines = [
         f"device      {data['device']}, {data['cores']} cores, {data['memory'] / 1e9:.0f} GB",
-        f"4 bits      {data.get('four_bit', 'unknown')}, computing in {data.get('compute', 'unknown')}",
+        f"4 bits      {data['four_bit']}" + (f", computing in {data['compute']}" if data["compute"] else ""),
+        f"training    {speed}",
         f"versions    python {data['python']}, " + ", ".join(f"{name} {version}" for name, version in data["versions"].items()),
         *(f"model       {name}" for name in data["models"]),
-        *(f"problem     {problem}" for problem in data["problems"]),
+        *(f"{one['level']:<11} {one['what']}\n            -> {one['mend']}" for one in data["advice"]),
     ]
-    yield Line(data, "\n".join(lines) + ("" if data["problems"] else "\nall is well"))
+    bad = any(one["level"] != "note" for one in data["advice"])
+    yield Line(data, "\n".join(lines) + ("" if bad else "\nall is well"))
 
 
 async def bits(workspace: Path) -> Output:

@@ -125,6 +125,13 @@ def parser() -> Parser:
     curve.add_argument(
         "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
     )
+    sweep = add("sweep", "train a small grid of ranks, rates and epochs on the same folds: is any difference larger than its noise?")
+    for name, example in (("rank", "8,16,32"), ("rate", "2e-4,5e-4,1e-3"), ("epochs", "4,8")):
+        sweep.add_argument(f"--{name}", default="", dest=f"sweep_{name}", metavar=example, help=f"{name} to try, each with each")
+    sweep.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each setting on each fold (default: 1)")
+    sweep.add_argument(
+        "--budget", type=int, metavar="SECONDS", help="time to train in (default: no limit); 0 shows what was trained before"
+    )
     report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
     report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
     report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
@@ -136,6 +143,10 @@ def parser() -> Parser:
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     use.add_argument(
         "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
+    )
+    back = add("back", "list every moment of the workspace, or go to one: dataset and checkpoint as they were")
+    back.add_argument(
+        "line", nargs="?", type=int, metavar="MOMENT", help="its number in the list; later ones stay, and can be gone to again"
     )
     add("status", "count examples and candidates")
     export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
@@ -154,7 +165,9 @@ def parser() -> Parser:
     )  # fmt: skip
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
     export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
-    export.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    export.add_argument(
+        "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
+    )
     export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
     export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
     export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
@@ -166,10 +179,14 @@ def parser() -> Parser:
     push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
     push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
-    push.add_argument("--strength", type=float, default=1.0, metavar="S", help="what the adapter's effect is multiplied by (default: 1)")
+    push.add_argument(
+        "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
+    )
     models = add("models", "the models on this machine, what would fit it in 4 bits, and good ones to begin with", workspace=False)
     models.add_argument("--in", type=Path, action="append", default=[], metavar="FOLDER", dest="folders", help="look into this folder too")
     models.add_argument("--get", metavar="OWNER/NAME", help="bring a model from the hub; resumed where it was stopped")
+    serve = add("serve", "open a workspace in a browser on this machine")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     add("download", "bring the base model from the hub")
     completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
@@ -226,6 +243,14 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             if not 0 <= args.budget <= 86_400:
                 raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
             return curve.curve(workspace, args.seeds, args.budget)
+        case "sweep":
+            from tui import sweeping
+            from tui.sweep import parse_grid
+
+            if args.budget is not None and not 0 <= args.budget <= 86_400:
+                raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
+            grid = parse_grid(args.sweep_rank, args.sweep_rate, args.sweep_epochs)
+            return sweeping.sweep(workspace, grid, args.seeds, args.budget)
         case "report":
             from tui.evening import command
 
@@ -236,6 +261,10 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.gauges(workspace, args.checkpoint)
         case "use":
             return commands.use(workspace, args.checkpoint, args.strength)
+        case "back":
+            from tui import back
+
+            return back.back(workspace, args.line)
         case "status":
             return commands.status(workspace)
         case "export" if args.what in ("dataset", "dpo", "kto"):
@@ -252,6 +281,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             from tui import models
 
             return models.get(args.get) if args.get else models.models(args.folders)
+        case "serve":
+            from tui import serving
+
+            if not 0 <= args.port < 65_536:
+                raise FlavorError(f"{args.port} is no port.", "From 1 to 65535; 0 for any that is free.")
+            return serving.serve(workspace, args.port)
         case "push":
             from tui import pushing
 

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.choices import check_strength
 from core.errors import FlavorError
 from core.exports.modelfile import modelfile
-from core.exports.order import GGUF_FILE, STRONGEST, Dtype, Kind, Order, What
+from core.exports.order import GGUF_FILE, Dtype, Kind, Order, What
 from core.files import publish_folder, remove_tree, sync_folder
 from core.runfiles import BASE
 from core.text import clean_line
@@ -34,8 +35,7 @@ ABOUT = {
 
 def order(session: Session, what: What, checkpoint: str, staging: Path, strength: float = 1.0, **more: Any) -> Order:
     """The order for an export of `checkpoint` (or base). Raises FlavorError where there is no such checkpoint."""
-    if not 0 <= strength <= STRONGEST:
-        raise FlavorError(f"{strength} is no usable strength.", f"From 0 to {STRONGEST:g}; 1 is what was trained.")
+    strength = check_strength(strength)
     folder = session.registry.checkpoint_folder(checkpoint)
     if folder is None and what in ("adapter", "gguf-adapter"):
         raise FlavorError("The base is active; it has no adapter.", "Retrain, or choose a checkpoint with `use`.", "missing")
@@ -100,12 +100,20 @@ def publish(staging: Path, dest: Path, single: bool) -> None:
 
 
 async def export(
-    workspace: Path, form: Export, dest: Path, checkpoint: str | None, strength: float, kind: Kind | None, dtype: Dtype, licence: str = ""
+    workspace: Path,
+    form: Export,
+    dest: Path,
+    checkpoint: str | None,
+    strength: float | None,
+    kind: Kind | None,
+    dtype: Dtype,
+    licence: str = "",
 ) -> Output:
     """The command, for everything that is made of a checkpoint."""
     dest = dest.absolute()
     with Session(workspace, read_only=True) as session:
         name = checkpoint or session.registry.current()
+        strength = session.strength(name) if strength is None else strength
         staging = staging_beside(dest)
         more: dict[str, Any] = {}
         what: What = "gguf" if form == "ollama" else form
@@ -114,7 +122,7 @@ async def export(
             from tui.card import adapter_card, samples
 
             texts: list[str] = []
-            async for step in samples(session, name):
+            async for step in samples(session, name, strength):
                 if isinstance(step, Progress):
                     yield step
                 else:

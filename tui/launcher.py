@@ -8,6 +8,8 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,10 +23,12 @@ COMMANDS = frozenset(
         "generate",
         "decide",
         "undo",
+        "back",
         "retrain",
         "taste",
         "evaluate",
         "curve",
+        "sweep",
         "report",
         "runs",
         "gauges",
@@ -37,6 +41,7 @@ COMMANDS = frozenset(
         "download",
         "push",
         "models",
+        "serve",
     ]
 )
 RESTORE = (
@@ -48,12 +53,18 @@ PATIENCE = 3
 """Seconds that the screen has to leave when the launcher is told to."""
 
 
+WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
+"""What textual-serve sets as TEXTUAL_DRIVER."""
+
+
 def _interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _open(workspace: Path | None) -> int:
     """Run the app in a child process and give its exit status; restore the terminal if it died."""
+    if os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER:
+        return _served(workspace)
     if not _interactive():
         print("flavor-tui: a screen needs a terminal; see flavor-tui --help for commands.", file=sys.stderr)  # noqa: T201
         return 1
@@ -80,6 +91,21 @@ def _open(workspace: Path | None) -> int:
         said = f"flavor-tui ended by {_signal_name(-code)}. Every decision was on the disk; open the workspace again to go on."
         print(said, file=sys.stderr)  # noqa: T201
     return 128 - code
+
+
+def _served(workspace: Path | None) -> int:
+    """The app for a browser: there is no terminal to restore. It leaves when the server is gone."""
+    server = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+    from tui.app import run_app
+
+    return run_app(workspace)
 
 
 def _screen(workspace: Path | None, life: int, handled: set[signal.Signals]) -> NoReturn:

@@ -28,7 +28,7 @@ What = Literal["adapter", "dataset"]
 
 async def push(
     workspace: Path, what: What, repo: str, public: bool, dry_run: Path | None, confirm: str | None, licence: str,
-    checkpoint: str | None = None, strength: float = 1.0,
+    checkpoint: str | None = None, strength: float | None = None,
 ) -> Output:  # fmt: skip
     """The command. `dry_run`: where the exact folder is written instead of being sent. `confirm`: the name, where nobody can type it."""
     if not REPO.fullmatch(repo):
@@ -38,7 +38,9 @@ async def push(
     with Session(workspace, read_only=True) as session:
         try:
             if what == "adapter":
-                async for progress in _adapter(session, staging, repo, licence, checkpoint or session.registry.current(), strength):
+                name = checkpoint or session.registry.current()
+                chosen = session.strength(name) if strength is None else strength
+                async for progress in _adapter(session, staging, repo, licence, name, chosen):
                     yield progress
             else:
                 write_folder(session.store, session.task, staging, licence or "other", name=repo.partition("/")[2])
@@ -74,7 +76,7 @@ async def push(
 async def _adapter(session: Session, staging: Path, repo: str, licence: str, checkpoint: str, strength: float) -> Output:
     order(session, "adapter", checkpoint, staging, strength)  # says what is wrong before the samples are made
     texts: list[str] = []
-    async for step in samples(session, checkpoint):
+    async for step in samples(session, checkpoint, strength):
         if isinstance(step, Progress):
             yield step
         else:

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from core.choices import STRONGEST
 from core.config import Lora
 
 What = Literal["adapter", "merged", "gguf", "gguf-adapter"]
 Kind = Literal["f16", "q8_0"]
 Dtype = Literal["bfloat16", "float16"]
-STRONGEST = 2.0
 
 
 class Order(msgspec.Struct, frozen=True):

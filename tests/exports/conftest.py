@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -14,6 +15,8 @@ from core.engine import Engine
 from core.files import cache_folder
 from core.protocol import Load, Train
 from core.task import Field, Task
+from dataset.rows import Tables
+from docs import json_lines
 from tests.engine.conftest import make_tiny
 from tests.made import sample
 from tui.session import Session
@@ -84,7 +87,10 @@ def baked(tmp_path_factory):
         list(engine.load(Load(id=1, base=str(base), quantization="nf4", lora=session.settings.lora, calibrate=True)))
         list(engine.train(Train(id=2, run=str(run_folder))))
         session.registry.use(CHECKPOINT)
-        sample(session, CHECKPOINT, ["Broth, twice.", "The cook is out.", "No spoons today."])
+        for strength in (1.0, 0.5):  # the cards' samples: no model needs to be loaded for them
+            made = sample(session, CHECKPOINT, ["Broth, twice.", "The cook is out.", "No spoons today."])
+            batch = session.store.batches[made[0].batch]
+            session._commit("sample", Tables(batches={batch.uid: msgspec.structs.replace(batch, strength=strength)}))
     return folder
 
 
@@ -96,6 +102,7 @@ def exported(baked, tmp_path):
         dest = tmp_path / f"{form}-{len(list(tmp_path.iterdir()))}"
         done = run("export", baked, form, dest, "--json", *more, check=False)
         assert done.returncode == 0, done.stderr
+        assert json_lines.check("export", done.stdout) == "ModelExport"
         assert sorted(path.name for path in dest.parent.iterdir() if path.name.startswith(".")) == []
         return dest
 

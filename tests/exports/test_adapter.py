@@ -56,11 +56,23 @@ def test_a_strength_scales_the_effect_and_1_changes_no_byte(exported, baked):
         assert after[name].equal(tensor * 0.5 if ".lora_B." in name else tensor), name
 
 
+def test_the_strength_that_was_chosen_for_a_checkpoint_is_exported(exported, baked):
+    with Session(baked) as session:
+        session.choices.set_strength(CHECKPOINT, 0.5)
+    try:
+        chosen, given = exported("adapter"), exported("adapter", "--strength", 0.5)
+    finally:
+        with Session(baked) as session:
+            session.choices.set_strength(CHECKPOINT, 1.0)
+    assert (chosen / "adapter_model.safetensors").read_bytes() == (given / "adapter_model.safetensors").read_bytes()
+    assert "multiplied by 0.5" in (chosen / "README.md").read_text()
+
+
 def test_what_cannot_be_exported_is_one_line(baked, tmp_path):
     (tmp_path / "there").write_text("mine")
     for said, words in [
         ("is there already", ("adapter", tmp_path / "there")),
-        ("no usable strength", ("merged", tmp_path / "x", "--strength", 3)),
+        ("no strength of an adapter", ("merged", tmp_path / "x", "--strength", 3)),
         ("The base is active", ("gguf-adapter", tmp_path / "x", "--checkpoint", "base")),
         ("There is no checkpoint", ("gguf", tmp_path / "x", "--checkpoint", "0009/epoch-01")),
     ]:

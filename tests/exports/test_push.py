@@ -11,6 +11,7 @@ import time
 import pytest
 
 from core.checkpoints import WEIGHTS
+from docs import json_lines
 from tests.exports.conftest import run
 from tests.hub import Hub, Repo
 
@@ -39,6 +40,7 @@ def push(baked, hub, tmp_path):
 
 def lines(done):
     assert done.returncode == 0, done.stderr
+    assert all(json_lines.check("push", line) for line in done.stdout.splitlines())
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from tui.screens.whole import Whole
 from tui.session import Session
 from tui.widgets.chrome import Activity, TopBar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tui.app import FlavorApp
 
 
-class Page(Screen[None]):
+class Page(Whole, Screen[None]):
     """A screen of the app. Subclasses compose `body` and redraw in `renew`."""
 
     MODE = ""
@@ -50,7 +51,7 @@ class Page(Screen[None]):
         """Redraw what the session holds."""
 
     def on_mount(self) -> None:
-        self.renew_all()
+        self._draw()
         self._made = time.monotonic(), self._state()
         self.set_timer(0.05, self._show_keys)  # a widget a key: not before the first picture, which it would hold up
 
@@ -72,8 +73,10 @@ class Page(Screen[None]):
 
     def renew_all(self) -> None:
         """Redraw everything, the bar and the line of activity included; nothing where there is nothing to see yet."""
-        if not self.is_mounted:
-            return
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
         self.query_one(TopBar).renew()
         self.query_one(Activity).show(self.flavor.activity_line())
         self.renew()
