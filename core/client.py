@@ -296,8 +296,8 @@ class WorkerClient:
                 self._examples = examples
                 yield event
 
-    def train(self, run: Path) -> AsyncIterator[AnyEvent]:
-        return self._run(Train(id=self._number(), run=str(run)))
+    def train(self, run: Path, sinks: list[str] | None = None) -> AsyncIterator[AnyEvent]:
+        return self._run(Train(id=self._number(), run=str(run), sinks=sinks or []))
 
     def evaluate(self, checkpoint: Path | None, rows: list[Row]) -> AsyncIterator[AnyEvent]:
         return self._run(Evaluate(id=self._number(), checkpoint=str(checkpoint) if checkpoint else None, rows=rows))

@@ -75,6 +75,9 @@ def check(command: Command, event: AnyEvent, seen: set[int]) -> None:
         case Loaded():
             if max(map(len, (event.name, event.device, event.form, event.note))) > MAX_WORDS or event.parameters < 0:
                 raise Nonsense("a model that cannot be")
+        case Trained():
+            if max(map(len, (event.why, event.stopped, event.note))) > MAX_WORDS:
+                raise Nonsense("too many words")
         case Failed():
             if len(event.message) + len(event.hint) > 2 * MAX_WORDS:
                 raise Nonsense("too many words")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import tomllib
@@ -135,12 +136,36 @@ class Sampling(_Section, frozen=True):
     """The queue is refilled in the background when fewer than this many candidates wait."""
 
 
+class Metrics(_Section, frozen=True):
+    """Where the figures of a run go besides its own `metrics.jsonl`, to be looked at with other tools. All stay on this machine."""
+
+    tensorboard: bool = False
+    """Event files, a folder a run: `tensorboard --logdir metrics/tensorboard` in the workspace."""
+    trackio: bool = False
+    """Trackio's files: `TRACKIO_DIR=metrics/trackio trackio show` in the workspace."""
+    wandb: bool = False
+    """Offline runs of Weights & Biases in `metrics/wandb`; `wandb sync` sends one away, nothing else does."""
+
+    def on(self) -> list[str]:
+        """Those that are switched on."""
+        return [name for name, on in msgspec.structs.asdict(self).items() if on]
+
+    def absent(self) -> str:
+        """What is switched on and not installed, in a sentence; empty where nothing is."""
+        gone = [name for name in self.on() if importlib.util.find_spec(name) is None]
+        if not gone:
+            return ""
+        packages = " ".join(gone)
+        return f"[metrics] in flavor.toml asks for {' and '.join(gone)}, not installed here: pip install {packages}, or switch it off."
+
+
 class Settings(_Section, frozen=True):
     task: Task
     model: Model = Model()
     lora: Lora = Lora()
     training: Training = Training()
     sampling: Sampling = Sampling()
+    metrics: Metrics = Metrics()
     keys: dict[str, str] = {}
 
 
@@ -245,7 +270,7 @@ def render(task: Task, base: str) -> str:
     lines += ["", "# starter, a Hugging Face id, a folder, or a .gguf file", "[model]", f"base = {_quote(base)}"]
     defaults = Settings(task=task)
     lines += ['# quantization = "nf4"      # or "none": 16 bits', "# calibrate = true"]
-    for name in ("lora", "training", "sampling"):
+    for name in ("lora", "training", "sampling", "metrics"):
         lines += ["", f"[{name}]"]
         lines += [
             f"# {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in msgspec.to_builtins(getattr(defaults, name)).items()

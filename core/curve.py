@@ -1,4 +1,7 @@
-"""Points of the learning curve: adapters trained afresh on few rows, then more, each measured on the fold that it never saw."""
+"""Points of the learning curve: adapters trained afresh on few rows, then more, each measured on the fold that it never saw.
+
+A sweep's points are the same with a recipe of their own: on all rows outside the fold, each by another rank, rate or number of epochs.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from collections.abc import Generator, Iterator, Sequence
 
 import msgspec
 
+from core.config import Lora
 from core.encoding import Curriculum, encode_row
 from core.evaluation import RowMeasure, mean
 from core.forms import Forms
 from core.model import Base
-from core.protocol import Curve, Curved, Curving, Event, Point, Wanted
+from core.protocol import Curve, Curved, Curving, Event, Point, Recipe, Wanted
 from core.retraining import Probe
 from core.stopping import TURNED
 from core.training import StepDone, train
@@ -84,11 +88,13 @@ class LearningCurve:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def _epochs(self, size: int) -> int:
-        """Most epochs for `size` rows: those of a run, or as many as give them the steps of a run on `ROWS` rows.
+    def _epochs(self, size: int, recipe: Recipe | None = None) -> int:
+        """Most epochs for `size` rows: those of a run, or as many as give them the steps of a run on `ROWS` rows; a recipe says so itself.
 
         With the same epochs a small point would be cut short, and the curve would show its missing steps, not its missing rows.
         """
+        if recipe:
+            return recipe.epochs
         return math.ceil(self._command.training.epochs * max(1.0, ROWS / size))
 
     def _work(self, wanted: Wanted) -> float:
@@ -97,7 +103,7 @@ class LearningCurve:
         if not learned:
             return 0.0
         held = sum(len(self._rows[place].ids) for place in self._kept(wanted.held))
-        epochs = self._epochs(len(learned))
+        epochs = self._epochs(len(learned), wanted.recipe)
         return epochs * (sum(learned) + math.ceil(len(learned) / MEASURED) * MEASURING * held)
 
     def _cost(self, wanted: Wanted) -> float:
@@ -136,20 +142,33 @@ class LearningCurve:
         On eight rows the loss rises by 2 to 4 % within four steps of its lowest, more than ten rows bring: it is measured by steps, and not
         by epochs, after which a run saves its checkpoints.
         """
-        command, model = self._command, self._base.model
-        learned = self._kept(wanted.learn)
-        held = [self._rows[place] for place in self._kept(wanted.held)]
-        if not learned or not held:
+        learned, recipe = self._kept(wanted.learn), wanted.recipe
+        if not learned or not self._kept(wanted.held):
             return
         seed = wanted.seed * 1009 + wanted.fold
-        curriculum = Curriculum(self._base.tokenizer, [command.rows[place] for place in learned], command.training, command.task, seed)
+        with contextlib.ExitStack() as stack:
+            if recipe:
+                stack.enter_context(self._forms.of_rank(Lora(r=recipe.r, alpha=recipe.alpha), seed))
+            else:
+                self._forms.fresh_adapter(seed)
+            lowest = yield from self._trained(wanted, learned, seed)
+        losses = {row.row: (row.total, row.tokens) for row in lowest.rows}
+        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), lowest.step, losses, 0.0)
+
+    def _trained(self, wanted: Wanted, learned: Sequence[int], seed: int) -> Generator[int | None, None, Lowest]:
+        """Train the adapter in the model until it has turned; its lowest loss."""
+        command, model = self._command, self._base.model
+        training = command.training
+        if recipe := wanted.recipe:
+            training = msgspec.structs.replace(training, learning_rate=recipe.learning_rate)
+        held = [self._rows[place] for place in self._kept(wanted.held)]
+        curriculum = Curriculum(self._base.tokenizer, [command.rows[place] for place in learned], training, command.task, seed)
         probe = Probe(self._base, self._forms, held, [])
-        self._forms.fresh_adapter(seed)
         self._forms.train()
         lowest = Lowest()
-        every = max(1, MEASURED // command.training.batch_size)
-        peak, epochs = command.training.learning_rate, self._epochs(len(learned))
-        loop = train(model, self._forms.parameters(), curriculum, command.training, epochs=epochs, peak=peak, seed=seed)
+        every = max(1, MEASURED // training.batch_size)
+        peak, epochs = training.learning_rate, self._epochs(len(learned), recipe)
+        loop = train(model, self._forms.parameters(), curriculum, training, epochs=epochs, peak=peak, seed=seed)
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
                 if not isinstance(event, StepDone) or (event.step % every and event.step < event.steps):
@@ -160,8 +179,7 @@ class LearningCurve:
                 if lowest.turned(event.step, probe.held):
                     break
                 model.train()
-        losses = {row.row: (row.total, row.tokens) for row in lowest.rows}
-        yield Point(wanted.key, wanted.fold, wanted.seed, len(learned), lowest.step, losses, 0.0)
+        return lowest
 
 
 class Lowest:

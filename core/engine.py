@@ -56,6 +56,7 @@ from core.protocol import (
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.sampling import Sampler, Text, Tick
+from core.sinks import Sinks
 from core.taste import TasteRun
 from core.text import short
 from core.training import EpochDone
@@ -303,6 +304,7 @@ class Engine:
         spec = runfiles.read(folder / "run.json", RunSpec)
         began = time.perf_counter()
         metrics = Metrics(folder / "metrics.jsonl")
+        sinks = Sinks(command.sinks, folder, spec)
         result = Result("cancelled", seconds=0.0)
         base_loss = parent_loss = None
         try:
@@ -323,11 +325,13 @@ class Engine:
                         parent_loss=parent_loss,
                     )
                     runfiles.write(folder / "result.json", result)
+                    event = msgspec.structs.replace(event, note=sinks.note)
                 elif event:
                     if isinstance(event, Step) and self._sensors:
                         felt = self._sensors.read()
                         event = msgspec.structs.replace(event, celsius=felt.celsius, device_memory=felt.memory)
                     metrics.write(event)
+                    sinks.write(event)
                     if isinstance(event, Epoch) and event.epoch == 0:
                         base_loss, parent_loss = event.base_loss, event.held_out_loss if spec.parent else None
                 yield event
@@ -337,6 +341,7 @@ class Engine:
             raise
         finally:
             metrics.close()
+            sinks.close()
             give_back_memory()
             if result.status != "done":
                 self._adapter = ""  # half-trained: the next use puts a whole one in

@@ -284,10 +284,18 @@ def sweep(workspace: Path) -> None:
 
 
 def folders_of(workspace: Path) -> list[Path]:
-    """Every folder of a workspace in which something is written. Raises OSError."""
+    """Every folder of a workspace in which something is written; what is a link is none of it. Raises OSError."""
     runs = [workspace / "runs" / name for name in names(workspace / "runs")]
     inner = [workspace / name for name in ("drafts", "snapshots", "damaged", "runs")]
-    return [workspace, *inner, *runs, *(run / "checkpoints" for run in runs)]
+    return [folder for folder in (workspace, *inner, *runs, *(run / "checkpoints" for run in runs if is_folder(run))) if is_folder(folder)]
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of that name, not a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def now() -> str:

@@ -8,8 +8,10 @@ the computing type, where memory allows: the same numbers that bitsandbytes make
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
@@ -40,6 +42,20 @@ class Layer:
         self.dropout = float(getattr(wrapped.lora_dropout[ADAPTER], "p", 0.0))
         self.dense: torch.Tensor | None = None
         self.packed: tuple[torch.Tensor, Any] | None = None
+
+    def renew(self, lora: Lora) -> None:
+        """Another pair in the place of PEFT's own, of another rank: A random, B zero, as PEFT begins."""
+        self.a, self.b = (
+            torch.zeros(shape, dtype=old.dtype, device=old.device)
+            for old, shape in (
+                (self.a, (lora.r, self.a.shape[1])),
+                (self.b, (self.b.shape[0], lora.r)),
+            )
+        )
+        torch.nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
+        self.a.requires_grad_()
+        self.b.requires_grad_()
+        self.scaling = lora.alpha / lora.r
 
     def make_dense(self) -> None:
         """Keep the dequantised weights (out x in)."""
@@ -166,6 +182,21 @@ class Forms:
         for layer in self.layers:
             layer.wrapped.reset_lora_parameters(ADAPTER, True)
         self._state = ""
+
+    @contextlib.contextmanager
+    def of_rank(self, lora: Lora, seed: int) -> Iterator[None]:
+        """A fresh adapter of another rank, from `seed`, as long as the block lasts; then ours is there again as it was."""
+        own = [(layer.a, layer.b, layer.scaling) for layer in self.layers]
+        torch.manual_seed(seed)
+        try:
+            for layer in self.layers:
+                layer.renew(lora)
+            self._state = ""
+            yield
+        finally:
+            for layer, (a, b, scaling) in zip(self.layers, own, strict=True):
+                layer.a, layer.b, layer.scaling = a, b, scaling
+            self._state = ""
 
     def parameters(self) -> list[torch.Tensor]:
         """The trainable tensors, in a fixed order."""

@@ -66,6 +66,8 @@ class Train(Command, frozen=True, tag="train"):
     """Carry out the run that stands in the folder `run`: its `run.json` and `rows.jsonl` are already there."""
 
     run: str
+    sinks: list[str] = []
+    """Where its figures go besides `metrics.jsonl`: tensorboard, trackio, wandb."""
 
 
 class Evaluate(Command, frozen=True, tag="evaluate"):
@@ -75,8 +77,18 @@ class Evaluate(Command, frozen=True, tag="evaluate"):
     rows: list[Row]
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """A point of the learning curve to be measured: train on the rows `learn`, measure on the rows `held` (places in the command's list)."""
+class Recipe(msgspec.Struct, frozen=True):
+    """What a point is trained with, where that is not what stands in flavor.toml; `epochs` at most, as in a run."""
+
+    r: int
+    alpha: int
+    learning_rate: float
+    epochs: int
+
+
+class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A point of the learning curve, or of a sweep, to be measured: train on the rows `learn`, measure on the rows `held` (places in the
+    command's list)."""
 
     key: str
     """Of the rows, in their order, with fold and seed: the point's name among those that are kept."""
@@ -84,6 +96,8 @@ class Wanted(msgspec.Struct, frozen=True):
     seed: int
     learn: list[int]
     held: list[int]
+    recipe: Recipe | None = None
+    """Of a sweep's."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -238,6 +252,8 @@ class Trained(Event, frozen=True, tag="trained"):
     """Why that checkpoint."""
     stopped: str = ""
     """Why training ended before its last epoch."""
+    note: str = ""
+    """What went wrong besides, in a sentence: figures that could not be written elsewhere."""
 
 
 class Evaluated(Event, frozen=True, tag="evaluated"):

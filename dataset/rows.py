@@ -145,6 +145,8 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True):
     of: int | None = None
     """For an undo: the line it takes back."""
     note: str = ""
+    active: str = ""
+    """The checkpoint that was active then; empty: as the line before says."""
 
 
 class Mark(NamedTuple):

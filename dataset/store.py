@@ -6,7 +6,7 @@ State lives in memory, rebuilt from the journal at the start; `dataset.json` is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from dataset.view import META, Raw, mark_of, to_raw
 if TYPE_CHECKING:
     from tinydb import TinyDB
 
-UNDOABLE = frozenset({"write", "change", "delete", "import", "decide", "vote"})
+UNDOABLE = frozenset({"write", "change", "delete", "import", "decide", "vote", "go"})
 """What a person does and can take back; sampling is not among them."""
 
 
@@ -50,6 +50,10 @@ class Store:
         self.counts: Counter[str] = Counter()
         """Candidates by state."""
         self._undo: list[Op] = []
+        self.active = ""
+        """The checkpoint that was active, as the last line says that says so."""
+        self.current: Callable[[], str] = lambda: ""
+        """Which checkpoint is active now."""
         self._lock = lock
         self._view = workspace / "dataset.json"
         note = lock.note if lock else read_note(workspace / "lock")  # before the journal, which another session may be adding to
@@ -92,7 +96,9 @@ class Store:
     def commit(self, kind: str, put: Tables, note: str = "", of: int | None = None) -> Op:
         """Make the change durable, then visible. Raises FlavorError, with nothing changed, where it cannot be written."""
         was = Tables(**{name: {uid: getattr(self, name).get(uid) for uid in getattr(put, name)} for name in Tables.__struct_fields__})
-        op = Op(seq=self.journal.seq + 1, time=now(), kind=kind, put=put, was=was, of=of, note=note)
+        active = self.current()
+        active = "" if active == self.active else active
+        op = Op(seq=self.journal.seq + 1, time=now(), kind=kind, put=put, was=was, of=of, note=note, active=active)
         self.journal.append(op)
         self._witness()
         self.apply(op)
@@ -109,6 +115,7 @@ class Store:
                     table.pop(uid, None)
                 else:
                     table[uid] = document
+        self.active = op.active or self.active
         if op.kind == "undo":
             if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back
                 self._undo.pop()

@@ -130,6 +130,12 @@ class Retrain(Line):
     why: str
     stopped: str
     checkpoint: str
+    note: str = ""
+    """Figures that could not be written for other tools."""
+
+
+class Note(Line):
+    note: str
 
 
 class Evaluate(Line):
@@ -193,6 +199,26 @@ class Runs(Line):
 class Use(Line):
     checkpoint: str
     strength: float
+
+
+class Moment(Line):
+    """Without a MOMENT."""
+
+    seq: int
+    time: str
+    what: str
+    checkpoint: str
+    examples: int
+    kept: int
+    decided: int
+
+
+class Back(Line):
+    """With one."""
+
+    line: int
+    examples: int
+    checkpoint: str
 
 
 class Status(msgspec.Struct, kw_only=True):
@@ -310,6 +336,35 @@ class Doctor(Line):
     advice: list[Advice]
 
 
+class Point(Line):
+    """A measured point of the learning curve."""
+
+    fold: int
+    seed: int
+    rows: int
+    step: int
+    loss: float
+    seconds: float
+
+
+class Measured(Line):
+    measured_now: int
+    missing: int
+    least: float
+
+
+class Curve(msgspec.Struct, kw_only=True):
+    """Besides, the levels, the law that was fitted, the rows' losses, and the rounds of decisions."""
+
+    rows: int
+    measured: int
+    missing: int
+    word: str
+    gain: float | None
+    sentence: str
+    next: dict[str, Any]
+
+
 class Completion(Line):
     shell: str
     script: str
@@ -330,15 +385,120 @@ class Health(Line):
     mended: int
 
 
+class Quote(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    text: str
+    note: str
+
+
+class Section(Line):
+    """A part of the report."""
+
+    section: str
+    lines: list[str]
+    head: list[str] = []
+    rows: list[list[str]] = []
+    quotes: list[Quote] = []
+
+
+class Conflict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    rows: list[str]
+    """Two examples' ids."""
+    why: str
+
+
+class Odd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    row: str
+    loss: float
+    """Nats a token."""
+    signs: list[str]
+
+
+class Next(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    action: str
+    sentence: str
+
+
+class Report(Line):
+    rows: int
+    origins: dict[str, int]
+    verdicts: dict[str, int]
+    active_seconds: float
+    clock_seconds: float
+    conflicts: list[Conflict]
+    odd: list[Odd]
+    next: Next
+    html: str = ""
+    md: str = ""
+
+
+class SweepPlan(Line):
+    settings: int
+    trainings: int
+    missing: int
+
+
+class Training(Line):
+    """One adapter of a sweep, measured on a fold that it did not see."""
+
+    fold: int
+    seed: int
+    rows: int
+    step: int
+    loss: float
+    seconds: float
+
+
+class SweepPause(Line):
+    measured_now: int
+    missing: int
+
+
+class Setting(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    setting: str
+    loss: float | None
+    difference: float | None
+    """From the present settings, nats a token."""
+    interval: tuple[float, float] | None
+    epoch: float | None
+    trainings: int
+    word: str
+
+
+class Sweep(Line):
+    missing: int
+    settings: list[Setting]
+    sentence: str
+
+
+class Demo(msgspec.Struct, kw_only=True):
+    """With --play; besides, the counts of `status`. What comes before tells the play's steps, each in an object of its own."""
+
+    rounds: list[dict[str, Any]]
+    retrain: dict[str, Any]
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """A step of the play: any of these and more."""
+
+    stage: str | None = None
+    round: str | None = None
+    text: str | None = None
+    workspace: str | None = None
+
+
 LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "demo": (Step, Demo),
     "new": (New,),
     "import": (Import, ImportLook),
     "generate": (Candidate, Generate),
     "decide": (Decide,),
     "undo": (Undo,),
-    "retrain": (Plan, Epoch, Stopped, Retrain),
-    "taste": (Plan, Epoch, Stopped, Retrain),
+    "back": (Moment, Back),
+    "retrain": (Plan, Epoch, Stopped, Note, Retrain),
+    "taste": (Plan, Epoch, Stopped, Note, Retrain),
     "evaluate": (Evaluate,),
+    "report": (Section, Report),
+    "sweep": (SweepPlan, Training, SweepPause, Sweep),
     "runs": (Run, Runs),
     "gauges": (Reading, Gauges),
     "use": (Use,),
@@ -348,6 +508,7 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "models": (Machine, Model, Said, Models, Fetched),
     "download": (Said, Fetched),
     "serve": (Served,),
+    "curve": (Point, Measured, Curve),
     "completion": (Completion,),
     "reproduce": (Reproduce,),
     "doctor": (Finding, Health, Doctor),

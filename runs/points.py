@@ -1,4 +1,5 @@
-"""`curve.jsonl`: the measured points of the learning curve, appended one a line. A point stays true for its rows and settings for ever."""
+"""`curve.jsonl` and `sweep.jsonl`: measured points of the learning curve and of sweeps, one a line. A point stays true for its rows and
+settings for ever."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from core.files import append_line, now, read_jsonl
 from core.protocol import Point
 
 FILE = "curve.jsonl"
+SWEEP = "sweep.jsonl"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -24,10 +26,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Points:
-    """The file of a workspace. One writer: the session."""
+    """A file of a workspace. One writer: the session."""
 
-    def __init__(self, workspace: Path) -> None:
-        self.path = workspace / FILE
+    def __init__(self, workspace: Path, name: str = FILE) -> None:
+        self.path = workspace / name
         self._known: tuple[int, list[Kept]] = (-1, [])
 
     @property
@@ -53,4 +55,6 @@ class Points:
         try:
             append_line(self.path, line)
         except OSError as error:
-            raise FlavorError(f"{FILE} could not be written: {error.strerror}.", "Make room; the points before are kept.", "disk") from None
+            raise FlavorError(
+                f"{self.path.name} could not be written: {error.strerror}.", "Make room; the points before are kept.", "disk"
+            ) from None

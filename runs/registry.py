@@ -14,7 +14,19 @@ from pathlib import Path
 
 from core import runfiles
 from core.errors import FlavorError
-from core.files import exists, make_folder, names, publish_folder, read_bytes, read_jsonl, remove_tree, signature, write_atomic, write_new
+from core.files import (
+    exists,
+    is_folder,
+    make_folder,
+    names,
+    publish_folder,
+    read_bytes,
+    read_jsonl,
+    remove_tree,
+    signature,
+    write_atomic,
+    write_new,
+)
 from core.protocol import Row
 from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Pair, Result, RunSpec
 
@@ -114,6 +126,8 @@ class Registry:
         """One run. A damaged one has the status `unreadable`, one of a newer version `newer`. Read again only when its files changed."""
         folder = self.folder / name
         try:
+            if exists(folder) and not is_folder(folder):
+                return Run(name, folder, "unreadable", "it is a link to elsewhere, or a file")
             epochs = tuple(epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-"))
         except OSError as error:
             return Run(name, folder, "unreadable", str(error))

@@ -49,3 +49,12 @@ def test_broken_settings_name_the_line(tmp_path, text, said):
 def test_no_workspace(tmp_path):
     with pytest.raises(FlavorError, match="not a workspace"):
         config.load(tmp_path)
+
+
+def test_figures_for_other_tools_are_off_and_a_missing_one_is_named(monkeypatch):
+    settings = config.parse('[task]\nheading = "x"\n')
+    assert settings.metrics.on() == [] and settings.metrics.absent() == ""
+    asked = config.parse('[task]\nheading = "x"\n[metrics]\nwandb = true\ntrackio = true\n').metrics
+    monkeypatch.setattr(config.importlib.util, "find_spec", lambda name: None if name == "trackio" else object())
+    assert asked.on() == ["trackio", "wandb"]
+    assert asked.absent() == "[metrics] in flavor.toml asks for trackio, not installed here: pip install trackio, or switch it off."

@@ -10,6 +10,7 @@ from core.errors import FlavorError
 from core.finding import Finding
 from dataset import snapshots
 from dataset.store import Store
+from runs.registry import Registry
 from tests.test_cli import run
 from tui.doctor import examine
 from tui.session import Session
@@ -105,6 +106,27 @@ def test_strays_open_files_and_damaged_drafts(there):
     assert said["drafts/write.json"].level == "lost" and (there / "damaged/0001-write.json").read_text() == '{"text": "half a te'
     assert said[".journal.log.0123456789ab.tmp"].mended == "removed"
     assert (there / "flavor.toml").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_goes_through_a_link_inside(there, tmp_path):
+    write(there, 1)
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "checkpoints").mkdir(parents=True)
+    (elsewhere / ".tmp-mine").write_text("a person's own")
+    (there / "runs").mkdir()
+    (there / "runs/0001").symlink_to(elsewhere)
+    write(there, 1)  # each start removes what killed writers left
+    said = {one.where: one.what for one in examine(there, repair=True)}
+    assert (elsewhere / ".tmp-mine").exists()
+    assert "link" in said["runs/0001"] and Registry(there).run("0001").spec is None
+
+
+def test_every_file_is_closed_to_others(there):
+    write(there, 1)
+    inner = next(path for path in (there / "snapshots").rglob("*") if path.is_file())
+    inner.chmod(0o664)
+    assert any("may be read by other users" in one.what for one in examine(there, repair=True))
+    assert not [path for path in there.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
 
 
 def test_settings_come_back_from_the_snapshot(there):

@@ -87,7 +87,8 @@ def test_plain_datasets_loads_every_form(tmp_path, filled):
 
 def test_the_held_out_rows_are_those_of_every_run(filled):
     plan = filled.plan(seed=1)
-    assert {row.id for row in plan.rows if row.held_out} == {row.uid for row in split_rows(filled.store.examples)["test"]}
+    for split, held in (("test", True), ("train", False)):
+        assert {row.id for row in plan.rows if row.held_out == held} == {row.uid for row in split_rows(filled.store.examples)[split]}
 
 
 def test_every_form_is_imported_again_as_it_was(tmp_path, filled, task):

@@ -7,6 +7,7 @@ import pytest
 from core.errors import FlavorError
 from dataset.importing import Choice, read, read_data
 from dataset.pairs import find_pairs, labelled
+from dataset.rounds import rounds
 from tui.intake import bring, import_files, look, look_at_text
 
 SOUP = ("Soup of the day before.", {"Mood": "Grim", "Price": "2"})
@@ -172,7 +173,9 @@ def test_prodigy_keeps_what_was_decided(tmp_path, session):
     assert [(row.text, row.fields) for row in session.store.examples.values()] == [("Kept soup.", {"Mood": "Calm"})]
     assert [(text, wanted) for _, text, wanted in labelled(session.store, session.task)] == [("Kept soup.", True), ("Thrown soup.", False)]
     assert session.status()["rejected"] == 1 and not session.store.pending
+    assert not rounds(session.store.decisions.values())  # no checkpoint of ours wrote them
     session.undo()
+    assert not session.ranking.held
     assert not session.store.examples and not session.store.candidates and not session.store.decisions and session.status()["rejected"] == 0
 
 

@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from core.errors import FlavorError
-from core.files import now
+from core.files import new_uid, now
 from core.gauges.powerlaw import Law
 from core.text import has_controls
+from dataset.rows import Side, Tables, Vote
 from runs import measured
 from runs.measured import Bits, Losses
 from tests.made import bake, sample, write
@@ -27,8 +28,8 @@ from tui.session import Session
 HOSTILE = "</style>\u202e<script>alert(1)</script> | a | **b** [x](javascript:y) # z <!-- \x1b[2J & \"q\" 'r' `c`"
 
 
-def report_of(session, **given):
-    return asyncio.run(gather(session, **given))
+def report_of(session):
+    return asyncio.run(gather(session))
 
 
 def evening(session):
@@ -65,13 +66,19 @@ def test_an_evening_is_gathered(session):
     assert titles[:3] == ["What to do next", "The evening", "Round by round"] and "Examples by Mood and Price" in titles
 
 
-def test_ratings_have_a_column_where_there_are_some(session):
+def test_votes_are_told(session):
     evening(session)
-    table = next(section.table for section in sections(report_of(session)) if section.title == "Checkpoints")
-    assert "rating" not in table.head
-    told = report_of(session, ratings={"0001/epoch-02": "1.4 (0.9 to 1.9)"})
-    table = next(section.table for section in sections(told) if section.title == "Checkpoints")
-    assert table.head[5] == "rating" and [row[5] for row in table.rows if row[1] == "0001/epoch-02"] == ["1.4 (0.9 to 1.9)"]
+    before = next(section.table for section in sections(report_of(session)) if section.title == "Checkpoints")
+    assert "rating" not in before.head and not report_of(session).ratings
+    for _ in range(6):
+        vote = Vote(new_uid(), now(), {}, Side("0001/epoch-02", "a soup"), Side("base", "a stew"), "left")
+        session.commit("vote", Tables(votes={vote.uid: vote}), "vote")
+    told = report_of(session)
+    assert [(rated.lane, rated.votes) for rated in told.ratings] == [("0001/epoch-02", 6), ("base", 6)]
+    found = {section.title: section.table for section in sections(told)}
+    assert [row[0] for row in found["Blind A/B"].rows] == ["0001/epoch-02", "base"]
+    shares = {row[1]: row[5] for row in found["Checkpoints"].rows}
+    assert shares["0001/epoch-02"] == found["Blind A/B"].rows[0][1] and shares["0002/epoch-01"] == "" and "base" in shares
 
 
 def test_an_empty_workspace_has_a_report(session):

@@ -105,6 +105,7 @@ def test_what_cannot_be_read_is_shown_and_breaks_nothing(session):
     folder = session.registry.folder
     assert lines_of(session)[last].verdict == "…"
     (folder / "0001/checkpoints/epoch-02/checkpoint.json").write_text("{")  # in its place, after it was read
+    assert lines_of(session)[last].verdict == "! unreadable"
     (folder / "0001/checkpoints/epoch-03").mkdir()  # deleted by half
     (folder / "0002").mkdir()
     (folder / "0003").mkdir()

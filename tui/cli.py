@@ -36,7 +36,7 @@ A first evening:
   flavor-tui dishes                               write, curate, retrain
 
 It ends with 0 when all went well, 1 when something was refused (one line says what,
-and what to do), 2 when the command was misspelt, 130 after ctrl+c, and 128 + n when
+and what to do), 2 when an option was misspelt, 130 after ctrl+c, and 128 + n when
 signal n ended the screen."""
 
 
@@ -125,6 +125,13 @@ def parser() -> Parser:
     curve.add_argument(
         "--budget", type=int, default=600, metavar="SECONDS", help="time to measure in (default: 600); 0 shows what was measured before"
     )
+    sweep = add("sweep", "train a small grid of ranks, rates and epochs on the same folds: is any difference larger than its noise?")
+    for name, example in (("rank", "8,16,32"), ("rate", "2e-4,5e-4,1e-3"), ("epochs", "4,8")):
+        sweep.add_argument(f"--{name}", default="", dest=f"sweep_{name}", metavar=example, help=f"{name} to try, each with each")
+    sweep.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each setting on each fold (default: 1)")
+    sweep.add_argument(
+        "--budget", type=int, metavar="SECONDS", help="time to train in (default: no limit); 0 shows what was trained before"
+    )
     report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
     report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
     report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
@@ -136,6 +143,10 @@ def parser() -> Parser:
     use.add_argument("checkpoint", metavar="CHECKPOINT")
     use.add_argument(
         "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
+    )
+    back = add("back", "list every moment of the workspace, or go to one: dataset and checkpoint as they were")
+    back.add_argument(
+        "line", nargs="?", type=int, metavar="MOMENT", help="its number in the list; later ones stay, and can be gone to again"
     )
     add("status", "count examples and candidates")
     export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
@@ -232,6 +243,14 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             if not 0 <= args.budget <= 86_400:
                 raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
             return curve.curve(workspace, args.seeds, args.budget)
+        case "sweep":
+            from tui import sweeping
+            from tui.sweep import parse_grid
+
+            if args.budget is not None and not 0 <= args.budget <= 86_400:
+                raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
+            grid = parse_grid(args.sweep_rank, args.sweep_rate, args.sweep_epochs)
+            return sweeping.sweep(workspace, grid, args.seeds, args.budget)
         case "report":
             from tui.evening import command
 
@@ -242,6 +261,10 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return commands.gauges(workspace, args.checkpoint)
         case "use":
             return commands.use(workspace, args.checkpoint, args.strength)
+        case "back":
+            from tui import back
+
+            return back.back(workspace, args.line)
         case "status":
             return commands.status(workspace)
         case "export" if args.what in ("dataset", "dpo", "kto"):

@@ -237,12 +237,15 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             "why": event.why,
                             "stopped": event.stopped,
                             "checkpoint": event.checkpoint,
+                            "note": event.note,
                         }
                         left_out = (
                             f"; {len(event.skipped)} rows were too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
                         )
                         if event.stopped:
                             yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
+                        if event.note:
+                            yield Line({"note": event.note}, event.note)
                         active = f"{event.checkpoint} is active, {event.why}"
                         yield Line(data, f"{active}: {event.steps} steps in {duration(event.seconds)}{left_out}")
         finally:
@@ -344,7 +347,7 @@ async def use(workspace: Path, checkpoint: str, strength: float | None = None) -
         session.registry.checkpoint_folder(checkpoint)
         if strength is not None:
             session.choices.set_strength(checkpoint, strength)
-        session.registry.use(checkpoint)
+        session.use(checkpoint)
         yield Line({"checkpoint": checkpoint, "strength": session.strength(checkpoint)}, f"{session.active()} is active.")
 
 

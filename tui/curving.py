@@ -1,15 +1,14 @@
-"""The learning curve as a job of the app: it runs while nothing else is to do, and gives way to whatever the person asks for."""
+"""The learning curve, and a sweep, as jobs of the app: they run while nothing else is to do, and give way to whatever the person asks for."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import FlavorError
-from core.protocol import Curved, Curving
-from tui.learning import BUDGET, SEEDS
+from core.protocol import AnyEvent, Curved, Curving
 from tui.session import duration
 
 if TYPE_CHECKING:
@@ -17,6 +16,18 @@ if TYPE_CHECKING:
 
 WORTH = 15.0
 """Seconds of its time below which it does not begin again after a pause."""
+
+
+class Measures(Protocol):
+    """What can be measured point by point, and says what is known so far."""
+
+    def check(self) -> None: ...
+
+    def missing(self) -> int: ...
+
+    def measure(self, *, budget: float) -> AsyncIterator[AnyEvent]: ...
+
+    async def sentence(self) -> str: ...
 
 
 class CurveJob:
@@ -28,32 +39,39 @@ class CurveJob:
         say: Callable[..., None],
         start: Callable[[Coroutine[Any, Any, None], str], None],
         over: Callable[[], None],
+        title: str,
     ) -> None:
-        """`say`, `start` and `over` are those of the jobs."""
-        self._app, self._say, self._start, self._over = app, say, start, over
+        """`say`, `start` and `over` are those of the jobs; `title` is what is measured, in words."""
+        self._app, self._say, self._start, self._over, self._title = app, say, start, over, title
+        self._subject: Measures | None = None
         self._left = 0.0
         self._paused = False
+        self._running = False
 
-    def ask(self) -> None:
+    def ask(self, subject: Measures, budget: float) -> None:
         """Begin, or go on where it was stopped: now, or when what is going on is over. Nothing where nothing is missing."""
-        learning = self._app.session.learning
         try:
             self._app.session.must_write()
-            learning.check()
+            subject.check()
         except FlavorError as error:
             self._app.complain(error)
             return
-        if self._app.jobs.doing == "curving" or not learning.missing():
+        if self._running or not subject.missing():
             return
-        self._left = BUDGET
+        if self._app.jobs.doing == "curving":
+            self._app.say("Something else is being measured; c stops it.")
+            return
+        self._subject, self._left = subject, budget
         if self._app.jobs.doing not in ("ready", "curving"):
-            self._app.say("The learning curve begins when the model is free.")
+            self._app.say(f"The {self._title} begins when the model is free.")
         self.go_on()
 
-    def go_on(self) -> None:
-        """Begin if there is time granted and the worker is free."""
-        if self._left > 0 and self._app.jobs.doing == "ready":
-            self._start(self._measure(), "curve")
+    def go_on(self) -> bool:
+        """Begin if there is time granted and the worker is free; whether it does."""
+        if self._left > 0 and self._subject and self._app.jobs.doing == "ready":
+            self._start(self._measure(self._subject), "curve")
+            return True
+        return False
 
     def forget(self) -> None:
         """Do not begin again by itself."""
@@ -63,25 +81,24 @@ class CurveJob:
         """Called where it is about to be stopped for a moment only."""
         self._paused = True
 
-    async def _measure(self) -> None:
-        budget, self._left, self._paused = self._left, 0.0, False
+    async def _measure(self, subject: Measures) -> None:
+        budget, self._left, self._paused, self._running = self._left, 0.0, False, True
         began = time.monotonic()
-        self._say("curving", "learning curve: beginning")
+        self._say("curving", f"{self._title}: beginning")
         try:
-            async for event in self._app.session.learning.measure(SEEDS, budget):
+            async for event in subject.measure(budget=budget):
                 match event:
                     case Curving():
-                        self._say(
-                            "curving", f"learning curve: {event.done} of {event.of} points, about {duration(event.left)} left", force=False
-                        )
+                        self._say("curving", f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False)
                     case Curved(missing=missing) if missing:
-                        self._app.say(f"The learning curve has {event.done} more points; {missing} are missing, l goes on.")
+                        self._app.say(f"The {self._title} has {event.done} more; {missing} are missing. Ask again to go on.")
         except asyncio.CancelledError:
             rest = budget - (time.monotonic() - began)
             if self._paused and rest > WORTH:
                 self._left = rest
             raise
-        outlook = await self._app.session.learning.look()
-        self._app.say(outlook.forecast.sentence)
+        finally:
+            self._running = False
+        self._app.say(await subject.sentence())
         self._over()
         self._app.changed()

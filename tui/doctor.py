@@ -165,13 +165,23 @@ def _strays(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
 
 
 def _modes(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
-    """Files that others on this machine may read."""
-    open_ = []
-    for name in ("flavor.toml", "journal.log", "dataset.json", "lock"):
-        path = workspace / name
-        if exists(path) and stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
-            open_.append(name)
+    """Files that others on this machine may read, and links that lead out of the workspace."""
+    open_, links, waiting = [], [], [workspace / name for name in OURS if exists(workspace / name)]
+    while waiting:
+        path = waiting.pop()
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            links.append(str(path.relative_to(workspace)))
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            waiting += [path / name for name in names(path)]
+        elif stat.S_IMODE(status.st_mode) & 0o077:
+            open_.append(path)
             if repair:
-                os.chmod(path, 0o600)
-    what = f"{', '.join(open_)} may be read by other users of this machine"
-    return [Finding("note", ".", what, "closed to them" if repair else "")] if open_ else []
+                os.chmod(path, stat.S_IMODE(status.st_mode) & ~0o077)
+    found = []
+    if open_:
+        first = ", ".join(str(path.relative_to(workspace)) for path in open_[:4])
+        rest = f" and {len(open_) - 4} more files" if len(open_) > 4 else ""
+        found.append(Finding("note", ".", f"{first}{rest} may be read by other users of this machine", "closed to them" if repair else ""))
+    return found + [Finding("note", link, "a link to elsewhere: nothing is read or written through it") for link in links]

@@ -47,7 +47,8 @@ class Jobs:
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self._sampling_failed = False
-        self.curve = CurveJob(app, self._say, self._start, self._ready)
+        self.curve = CurveJob(app, self._say, self._start, self._ready, "learning curve")
+        self.sweep = CurveJob(app, self._say, self._start, self._ready, "sweep")
         self._sheet: SheetJob | None = None
         self._trouble = ""
         """Why the worker, which lives, does not work."""
@@ -199,10 +200,11 @@ class Jobs:
         """Stop what is going on, if it can be stopped."""
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
-            "curving": "The curve", "sheeting": "The contact sheet",
+            "curving": "The measuring", "sheeting": "The contact sheet",
         }.get(self.doing)  # fmt: skip
         if what and self._task:
             self.curve.forget()
+            self.sweep.forget()
             self._task.cancel()
             if self._sheet:
                 self._sheet.forget()
@@ -230,11 +232,10 @@ class Jobs:
         if not self._sampling_failed and waiting < self.session.settings.sampling.keep_ready:
             if self.doing in ("ready", "sheeting") or (self.doing == "curving" and not waiting):
                 self.curve.pause()
+                self.sweep.pause()
                 self.sample(asked=False)
-        elif self.doing == "ready":
-            self.curve.go_on()
-            if self._sheet:
-                self._sheet.go_on()
+        elif self.doing == "ready" and not self.curve.go_on() and not self.sweep.go_on() and self._sheet:
+            self._sheet.go_on()
 
     def sample(self, asked: bool = True) -> None:
         """Sample a batch now."""
@@ -368,6 +369,8 @@ class Jobs:
                         f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
                         f"{stopped}{left_out}"
                     )
+                    if event.note:
+                        self.app.say(event.note, "warning")
         self._sampling_failed = False
         self.app.prefer_new = True
         self._ready()

@@ -72,6 +72,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("mark", "space", "mark", "Draw the losses of this run together with those of the other marked ones", True),
         Key("compare", "c", "compare", "Contact sheet: the same prompts and seeds at every checkpoint, side by side", True),
         Key("blind", "b", "blind A/B", "Two texts of one prompt, whose is hidden: vote, and see at the end what you prefer", True),
+        Key("back", "z", "go back", "Go to any moment, dataset and checkpoint together; nothing is deleted", True),
         Key("note", "n", "note", "Keep a line of your own about this checkpoint or run"),
         Key("retrain_runs", "t", "retrain", "Retrain: top up the active checkpoint with the new examples"),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
@@ -83,6 +84,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("export_report", "e", "export", "Write the report into the workspace, as a page and as Markdown", True),
         Key("measure_report", "m", "measure rows", "Measure the loss of every example with the active checkpoint", True),
         Key("curve_report", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
+        Key("sweep_report", "s", "sweep", "Train other ranks, rates and epochs beside the present ones, on the same folds", True),
     ),
 }
 

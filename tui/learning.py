@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,8 @@ class Learning:
                 found.setdefault(example.text, example)
         return list(found.values())
 
-    def _row(self, example: Example) -> Row:
+    def row(self, example: Example) -> Row:
+        """An example as a point learns it."""
         segments = self._session.task.segments(example.fields)
         return Row(example.uid, segments, example.text, origin=example.origin, fields=example.fields)
 
@@ -78,8 +79,8 @@ class Learning:
         depends = (self._session.store.journal.seq, seeds)
         if self._planned is None or self._planned[0] != depends:
             rows = {example.uid: example for example in self.rows()}
-            digests = {uid: hashlib.sha256(msgspec.json.encode(self._row(example))).digest() for uid, example in rows.items()}
-            plan = [(subset, _key(subset, digests)) for subset in subsets(list(rows), seeds)]
+            digests = {uid: hashlib.sha256(msgspec.json.encode(self.row(example))).digest() for uid, example in rows.items()}
+            plan = [(subset, point_key(subset, digests)) for subset in subsets(list(rows), seeds)]
             self._planned = (depends, plan)
         return self._planned[1]
 
@@ -132,6 +133,10 @@ class Learning:
     def _keep(self, depends: object, told: Forecast, losses: dict[str, float], measured: int, missing: int) -> None:
         self._outlook = (depends, Outlook(told, losses, outliers(losses), measured, missing))
 
+    async def sentence(self) -> str:
+        """What the curve says."""
+        return (await self.look()).forecast.sentence
+
     def check(self) -> None:
         """Raises FlavorError where there are too few rows for a curve."""
         if (count := len(self.rows())) < LEAST:
@@ -141,29 +146,41 @@ class Learning:
     async def measure(self, seeds: int = SEEDS, budget: float = BUDGET) -> AsyncIterator[AnyEvent]:
         """Measure what is missing, as much as fits into `budget` seconds. Each point is on the disk when its event is yielded."""
         self.check()
+        kept, examples = self._kept(), self.rows()
+        wanted = [(subset, key) for subset, key in self._plan(seeds) if key not in kept]
+        events = self.measure_points(examples, wanted_points(examples, wanted), self._points, self._settings(), budget)
+        async with contextlib.aclosing(events):
+            async for event in events:
+                yield event
+
+    async def measure_points(
+        self, examples: list[Example], wanted: list[Wanted], keep: Points, settings: str, budget: float
+    ) -> AsyncGenerator[AnyEvent]:
+        """Have points measured and keep each. Raises FlavorError where the model is not loaded."""
         session = self._session
         session.must_write()
         worker, loaded = session.worker, session.loaded
         if worker is None or loaded is None:
             raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
-        kept, settings = self._kept(), self._settings()
-        examples = self.rows()
-        places = {example.uid: place for place, example in enumerate(examples)}
-        points = [
-            Wanted(key, subset.fold, subset.seed, [places[uid] for uid in subset.learn], [places[uid] for uid in subset.held])
-            for subset, key in self._plan(seeds)
-            if key not in kept
-        ]
-        rows = [self._row(example) for example in examples]
-        events = worker.curve(rows, points, session.settings.training, session.task, budget, session.train_speed()[0])
+        rows = [self.row(example) for example in examples]
+        events = worker.curve(rows, wanted, session.settings.training, session.task, budget, session.train_speed()[0])
         async with contextlib.aclosing(events):
             async for event in events:
                 if isinstance(event, Curving) and event.point:
-                    self._points.add(event.point, settings, loaded.fingerprint)
+                    keep.add(event.point, settings, loaded.fingerprint)
                 yield event
 
 
-def _key(subset: Subset, digests: dict[str, bytes]) -> str:
+def wanted_points(examples: list[Example], subsets_: list[tuple[Subset, str]]) -> list[Wanted]:
+    """Subsets and their keys as the worker is asked for them."""
+    places = {example.uid: place for place, example in enumerate(examples)}
+    return [
+        Wanted(key, subset.fold, subset.seed, [places[uid] for uid in subset.learn], [places[uid] for uid in subset.held])
+        for subset, key in subsets_
+    ]
+
+
+def point_key(subset: Subset, digests: dict[str, bytes]) -> str:
     """A hash of the rows that a point learns and is measured on, in their order, with its fold and seed."""
     made = hashlib.sha256(f"{subset.fold} {subset.seed} {len(subset.learn)}".encode())
     for uid in subset.learn + subset.held:

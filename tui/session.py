@@ -77,10 +77,15 @@ class Plan:
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
     pairs: Sequence[Pair] = ()
     """Of a run of taste."""
+    absent: str = ""
+    """What [metrics] asks for and is not installed, in a sentence."""
 
     @property
     def advice(self) -> str:
-        """What the person should know before a top-up; empty where there is nothing."""
+        """What the person should know before a run; empty where there is nothing."""
+        return " ".join(part for part in (self._about_parent(), self.absent) if part)
+
+    def _about_parent(self) -> str:
         if self.spec.parent and self.overbaked:
             return f"{self.spec.parent} is overbaked, and a top-up bakes on: T trains afresh."
         if self.spec.parent and self.seen >= MOST_SEEN:
@@ -133,6 +138,7 @@ class Session:
         if not only:
             sweep(self.workspace)
         self.registry = Registry(self.workspace)
+        self.store.current = self.registry.current
         self.choices = Choices(self.workspace)
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
@@ -353,11 +359,26 @@ class Session:
         """Take back the last thing a person did; None where there is nothing left."""
         self.must_write()
         op = self.store.undo()
-        if op:
+        if op and op.kind == "go":
+            from tui.back import taken_back
+
+            taken_back(self, op.seq)
+        elif op:
             self._reindex(op.was)
             if op.kind == "decide":
                 self.ranking.taken_back(op)
         return op
+
+    def forget(self) -> None:
+        """Much of the dataset changed at once: what was worked out from it is worked out again."""
+        self._copying = self._ranking = None
+
+    def use(self, checkpoint: str) -> None:
+        """Make a checkpoint active; that is a moment one can go back to. Raises FlavorError where it does not exist."""
+        self.must_write()
+        self.registry.use(checkpoint)
+        if self.store.active != checkpoint:
+            self.commit("use", Tables(), f"{checkpoint} is active")
 
     def status(self) -> dict[str, object]:
         """The figures of `flavor-tui status`."""
@@ -561,7 +582,10 @@ class Session:
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
-        return Plan(spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out)
+        return Plan(
+            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
+            absent=self.settings.metrics.absent(),
+        )  # fmt: skip
 
     def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
         """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
@@ -622,9 +646,9 @@ class Session:
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
-            async for event in worker.train(folder):
+            async for event in worker.train(folder, self.settings.metrics.on()):
                 if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
-                    self.registry.use(event.checkpoint)
+                    self.use(event.checkpoint)
                 yield event
         finally:
             self.registry.live = ""

@@ -30,7 +30,7 @@ class TastePlan(Plan):
 
     @property
     def advice(self) -> str:
-        return ""
+        return self.absent
 
     def line(self) -> str:
         passes = f"at most {self.spec.epochs} passes" if self.spec.epochs > 1 else "one pass"
@@ -84,7 +84,9 @@ def taste_of(session: Session, spec: RunSpec, rows: list[Row], pairs: Sequence[P
     texts = [Row(f"{at}", pair.prompt, text) for at, (pair, text) in enumerate((p, t) for p in pairs for t in (p.chosen, p.rejected))]
     seconds, memory = session.estimate([*texts, *out], spec.epochs)
     steps = _steps(pairs, spec.training) * spec.epochs
-    return TastePlan(spec, rows, len(rows) - len(out), len(out), steps, seconds, memory, pairs=pairs)
+    return TastePlan(
+        spec, rows, len(rows) - len(out), len(out), steps, seconds, memory, pairs=pairs, absent=session.settings.metrics.absent()
+    )
 
 
 def _steps(pairs: Sequence[Pair], training: Training) -> int:

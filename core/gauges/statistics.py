@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 
 LEVEL = 0.9
 """Of all intervals: each end is passed once in twenty times."""
@@ -67,3 +68,10 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval | N
     means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(RESAMPLES))
     cut = int((1 - level) / 2 * RESAMPLES)
     return means[cut], means[-1 - cut]
+
+
+@lru_cache(256)
+def t_quantile(share: float, freedom: int) -> float:
+    """The place below which `share` (over a half) of Student's t with `freedom` degrees of freedom lies."""
+    x = beta_quantile(2 * (1 - share), freedom / 2, 0.5)
+    return math.sqrt(freedom * (1 - x) / x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -160,6 +161,8 @@ def _finished(reading: Reading) -> Reading:
 def _file(path: Path, name: str, task: Task, choice: Choice, reading: Reading) -> None:
     form = choice.form or ENDINGS.get(path.suffix.lower(), "")
     if not form:
+        if not path.suffix and not os.path.lexists(path):
+            read_bytes(path)  # says that it is not there, and how the hub is asked
         raise fault(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; or say --format.")
     if form == "parquet":
         read_regular_only(path)

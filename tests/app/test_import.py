@@ -111,3 +111,19 @@ async def test_what_is_pasted_are_rows(workspace):
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert [row.text for row in app.session.store.examples.values()][3:] == ["A tower.", "Another tower, of two\nlines."]
+
+
+async def test_what_was_not_looked_at_is_not_imported(workspace, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.txt").write_text(f"The {name} tower.")
+    async with opened(workspace) as (app, pilot):
+        assert "The first tower." in await look_at(app, pilot, tmp_path / "first.txt")
+        app.screen.query_one("#import-source", Input).value = str(tmp_path / "second.txt")
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert isinstance(app.screen, ImportDialog) and len(app.session.store.examples) == 3
+        assert "The second tower." in await settled(app, pilot)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert list(app.session.store.examples.values())[-1].text == "The second tower."

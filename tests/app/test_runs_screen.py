@@ -13,6 +13,7 @@ from tests.app.test_jobs import until
 from tests.app.test_screens import HOSTILE, shown
 from tests.made import bake, sample, write
 from tui.app import FlavorApp
+from tui.screens.curate import CurateScreen
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.runs import RunsScreen
 from tui.session import Session
@@ -230,3 +231,23 @@ async def test_a_run_that_goes_on_is_drawn_as_it_grows(baked):
         with (folder / "metrics.jsonl").open("a") as file:
             file.write(step % (3, 3.0))
         await until(pilot, lambda: "0002  loss 3.50 → 3.00" in shown(app, "#run-legend"))
+
+
+async def test_z_goes_to_a_moment_and_u_comes_back(baked):
+    with Session(baked) as session:
+        session.use("0001/epoch-02")
+        session.delete_example("row03")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await to_runs(pilot)
+        await pilot.press("z")
+        await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 3)
+        assert column(app, "what") == ["example deleted  ← now", "0001/epoch-02 is active", "rows"]
+        await pilot.press("down", "down", "enter")
+        await pilot.pause()
+        assert app.session.registry.current() == "base" and len(app.session.store.examples) == 12
+        assert "As it was at" in [note.message for note in app._notifications][-1]
+        await pilot.press("f3", "u")
+        await pilot.pause()
+        assert app.session.registry.current() == "0001/epoch-02" and len(app.session.store.examples) == 11
+        assert isinstance(app.screen, CurateScreen)

@@ -5,7 +5,7 @@ import pytest
 from core import curve as module
 from core.config import Training
 from core.evaluation import RowMeasure
-from core.protocol import Curve, Curved, Curving, Row, Train, Wanted
+from core.protocol import Curve, Curved, Curving, Recipe, Row, Train, Wanted
 from tests.engine.conftest import load_engine
 from tests.engine.test_engine import make_run, texts
 
@@ -151,3 +151,39 @@ def test_it_is_heard_between_the_parts_of_a_step(engine):
     """Among the first parts there is no event: each is a place where a cancel is heard."""
     first, *more = [event for _, event in zip(range(6), engine.curve(command(LARGE, batch_size=10)), strict=False)]
     assert isinstance(first, Curving) and more.count(None) >= 4
+
+
+def recipe(r=4, alpha=8, rate=1e-2, epochs=2):
+    return Wanted(f"rank {r}", 0, 0, [0, 1, 2, 3], [10, 11], Recipe(r, alpha, rate, epochs))
+
+
+def points_of(engine, *wanted):
+    return [event.point for event in events_of(engine, command(*wanted))[:-1] if event.point]
+
+
+def test_a_recipe_is_trained_by_its_own_rank_rate_and_epochs(engine):
+    small, large, slow, long = points_of(engine, recipe(), recipe(r=16, alpha=32), recipe(rate=1e-6), recipe(epochs=5))
+    assert len({tuple(sorted(point.losses.items())) for point in (small, large, slow, long)}) == 4
+    assert long.step > small.step  # still falling
+    loss = [sum(loss for loss, _ in point.losses.values()) for point in (small, slow, long)]
+    assert loss[2] < loss[0] < loss[1]
+    (again,) = points_of(engine, recipe())
+    assert again.losses == small.losses
+
+
+def test_another_rank_leaves_our_adapter_as_it_was(loaded, tmp_path):
+    """Whole or stopped in the middle; the tensors in the model are PEFT's own again."""
+    engine, told = loaded
+    run = make_run(tmp_path / "runs", told, epochs=1)
+    list(engine.train(Train(id=3, run=str(run))))
+    checkpoint = run / "checkpoints/epoch-01"
+    before, own = texts(engine, checkpoint), [id(tensor) for tensor in engine._forms.parameters()]
+    halfway = engine.curve(command(recipe(r=2, alpha=4)))
+    for _ in range(3):
+        next(halfway)
+    assert [id(tensor) for tensor in engine._forms.parameters()] != own
+    halfway.close()
+    assert [id(tensor) for tensor in engine._forms.parameters()] == own
+    events_of(engine, command(recipe(r=2, alpha=4)))
+    assert [id(tensor) for tensor in engine._forms.parameters()] == own
+    assert texts(engine, checkpoint) == before

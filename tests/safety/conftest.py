@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.safety.sizes import SEED, SHARE, table
+from tests.safety.sizes import SEED, SHARE, table, write_report
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, exitstatus):
+    write_report(exitstatus == 0)
     lines = table()
     if lines:
         which = f"{SHARE:g} of the long sizes" if SHARE else "short sizes"

@@ -1,20 +1,23 @@
 """How large each suite of this folder is, its random numbers, and what it found: one table, printed when the tests are over.
 
 `make test` runs the short sizes, `make soak` the long ones. FLAVOR_TUI_SOAK is the share of the long size (1: all of it), FLAVOR_TUI_SEED
-another seed than 1.
+another seed than 1, FLAVOR_TUI_REPORT a file that what was found is added to, for `docs/safety_table.py`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
+from datetime import UTC, datetime
+from pathlib import Path
 
 SIZES: dict[str, tuple[int, int]] = {
     "store killed": (200, 10_000),
     "crash states": (100_000, 1_000_000),
     "crash states of a mutant": (20_000, 100_000),
     "faults of one call": (1, 3),
-    "damaged workspaces": (1_000, 20_000),
+    "damaged workspaces": (500, 20_000),
     "random operations": (100_000, 10_000_000),
     "draft killed": (8, 500),
     "two sessions": (20, 500),
@@ -58,3 +61,11 @@ def table() -> list[str]:
     rows = [("suite", "found", "planted faults"), *figures]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return [f"{name:<{widths[0]}}  {figure:<{widths[1]}}  {caught}".rstrip() for name, figure, caught in rows]
+
+
+def write_report(passed: bool) -> None:
+    """Add what was found to the file that FLAVOR_TUI_REPORT names, a line a suite."""
+    if path := os.environ.get("FLAVOR_TUI_REPORT"):
+        run = {"share": SHARE, "seed": SEED, "day": f"{datetime.now(UTC):%Y-%m-%d}", "passed": passed}
+        with Path(path).open("a") as file:
+            file.writelines(json.dumps({"suite": name, "found": found, "caught": caught, **run}) + "\n" for name, found, caught in figures)

@@ -124,7 +124,7 @@ def leaf(reader, names):
             page = names_on(terminal.screen)
             terminal.press(key)
             with contextlib.suppress(AssertionError):  # at either end nothing changes
-                terminal.wait(lambda page=page: names_on(terminal.screen) != page, 3)
+                terminal.wait(lambda page=page: names_on(terminal.screen) != page, 20)
             terminal.drain()
             missing -= {*names_on(terminal.screen)}
     return missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
@@ -14,6 +14,7 @@ from core.files import now
 from core.gauges.conflicts import Conflict, Entry, conflicts
 from core.gauges.oddities import habits, oddities
 from core.gauges.outliers import FEWEST, Outlier, outliers
+from core.gauges.statistics import Interval
 from core.protocol import Row
 from core.runfiles import BASE
 from dataset.activity import Activity, Moment, activity, moments, seconds_of
@@ -23,7 +24,7 @@ from dataset.rows import Example
 from runs import measured
 from runs.measured import Bits
 from runs.registry import Run
-from tui import losses
+from tui import blind, losses
 from tui.advice import NextStep, next_step
 from tui.learning import Outlook
 from tui.session import Session
@@ -40,7 +41,7 @@ MOST_CHECKPOINTS = 40
 
 @dataclass(frozen=True)
 class Tasted:
-    """A checkpoint with what is known of it. `rating` is what the person's votes say, in words; empty where they said nothing."""
+    """A checkpoint with what is known of it."""
 
     name: str
     active: bool
@@ -52,7 +53,17 @@ class Tasted:
     why: str
     kept: int
     decided: int
-    rating: str = ""
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What the votes of blind A/B say of a lane: how often it would be preferred to the middle of the others, 0 to 1, and where that lies."""
+
+    lane: str
+    """A checkpoint, perhaps at another strength, the base, or few-shot."""
+    share: float
+    interval: Interval
+    votes: int
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,8 @@ class Report:
     checkpoints: tuple[Tasted, ...]
     left_out: int
     """Older checkpoints that are not among them."""
+    ratings: tuple[Rated, ...]
+    """The best first."""
     coverage: tuple[Cover, ...]
     rows: RowLosses
     conflicts: tuple[Conflict, ...]
@@ -125,9 +138,8 @@ class Report:
     next: NextStep
 
 
-async def gather(session: Session, ratings: Mapping[str, str] | None = None) -> Report:
-    """All of it, without holding up the keys: long pieces in a thread, over data of their own. `ratings` are those of the checkpoints,
-    each in words, from whoever counts the person's votes."""
+async def gather(session: Session) -> Report:
+    """All of it, without holding up the keys: long pieces in a thread, over data of their own."""
     store = session.store
     examples = list(store.examples.values())
     decided = tuple(rounds(store.decisions.values()))
@@ -136,7 +148,8 @@ async def gather(session: Session, ratings: Mapping[str, str] | None = None) -> 
     begun = [Moment(at) for run in runs if run.spec and (at := seconds_of(run.spec.created)) is not None]
     outlook = await session.learning.look()
     courses = await asyncio.to_thread(lambda: tuple(course for run in runs if (course := _course(run))))
-    checkpoints = await _checkpoints(session, runs, decided, ratings or {})
+    ratings = _ratings(session)
+    checkpoints = await _checkpoints(session, runs, decided, {rated.lane for rated in ratings})
     found = await asyncio.to_thread(conflicts, _entries(session, examples))
     return Report(
         heading=session.task.heading,
@@ -151,6 +164,7 @@ async def gather(session: Session, ratings: Mapping[str, str] | None = None) -> 
         courses=courses,
         checkpoints=checkpoints,
         left_out=sum(len(run.checkpoints) for run in runs) - sum(each.name != BASE for each in checkpoints),
+        ratings=ratings,
         coverage=tuple(coverage(session.task, [example.fields for example in examples])),
         rows=_row_losses(session, outlook),
         conflicts=tuple(found[:MOST_CONFLICTS]),
@@ -173,14 +187,14 @@ def _entries(session: Session, examples: Sequence[Example]) -> list[Entry]:
     return [Entry(example.uid, example.fields, example.text, free) for example in examples]
 
 
-async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[Round], ratings: Mapping[str, str]) -> tuple[Tasted, ...]:
+async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[Round], rated: Collection[str]) -> tuple[Tasted, ...]:
     """The newest run first, its checkpoints in their order; the base last, where something of it was decided or rated."""
     current, told = session.registry.current(), {round_.checkpoint: round_ for round_ in decided}
     by_name = {run.name: run for run in runs}
     found: list[Tasted] = []
     for run in reversed(runs):
         for info in run.checkpoints:
-            if len(found) >= MOST_CHECKPOINTS and info.name != current and info.name not in told and info.name not in ratings:
+            if len(found) >= MOST_CHECKPOINTS and info.name != current and info.name not in told and info.name not in rated:
                 continue
             try:
                 verdict = session.tasting.readings(info.name, by_name).verdict
@@ -191,14 +205,19 @@ async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[
             found.append(
                 Tasted(
                     info.name, info.name == current, parent, rows, info.held_out_loss, verdict.word, verdict.sentence, kept.kept,
-                    kept.decided, ratings.get(info.name, ""),
+                    kept.decided,
                 )
             )  # fmt: skip
             await asyncio.sleep(0)
-    if BASE in told or BASE in ratings or not found:
+    if BASE in told or BASE in rated or not found:
         kept = told.get(BASE, Round(BASE, 0, 0, 0))
-        found.append(Tasted(BASE, current == BASE, "", 0, None, "", "", kept.kept, kept.decided, ratings.get(BASE, "")))
+        found.append(Tasted(BASE, current == BASE, "", 0, None, "", "", kept.kept, kept.decided))
     return tuple(found)
+
+
+def _ratings(session: Session) -> tuple[Rated, ...]:
+    found = blind.ratings(session)
+    return tuple(Rated(name, *found.share(name), found.games[name]) for name in found.order())
 
 
 def _course(run: Run) -> Course | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -61,7 +61,8 @@ def sections(report: Report) -> list[Section]:
         _evening(report),
         _rounds(report.rounds),
         _how_many(report),
-        _checkpoints(report.checkpoints, report.left_out),
+        _checkpoints(report.checkpoints, report.left_out, {rated.lane: percent(rated.share) for rated in report.ratings}),
+        _ratings(report),
         *map(_cover, report.coverage),
         _rows(report),
         _conflicts(report),
@@ -153,14 +154,14 @@ def _how_many(report: Report) -> Section:
     return Section(title, tuple(line for line in lines if line), table, picture="curve")
 
 
-def _checkpoints(found: Sequence[Tasted], left_out: int) -> Section:
-    rated = any(each.rating for each in found)
+def _checkpoints(found: Sequence[Tasted], left_out: int, ratings: Mapping[str, str]) -> Section:
+    rated = bool(ratings)
     head = ("", "checkpoint", "verdict", "held-out", "kept", *(("rating",) if rated else ()), "from", "rows")
     rows = tuple(
         (
             "▶" if each.active else "", each.name, SIGNS.get(each.word, "") if each.name != BASE else "",
             f"{each.loss:.3f}" if each.loss is not None else "", f"{each.kept} of {each.decided}" if each.decided else "",
-            *((each.rating,) if rated else ()), each.parent, f"{each.rows}" if each.rows else "",
+            *((ratings.get(each.name, ""),) if rated else ()), each.parent, f"{each.rows}" if each.rows else "",
         )
         for each in found
     )  # fmt: skip
@@ -168,6 +169,16 @@ def _checkpoints(found: Sequence[Tasted], left_out: int) -> Section:
     lines = [f"{active.name} is active. {active.why}".strip()] if active else []
     lines += [f"{left_out} older ones are on Runs."] if left_out > 0 else []
     return Section("Checkpoints", tuple(lines), Table(head, rows, frozenset({3, 4, len(head) - 1})), picture="runs")
+
+
+def _ratings(report: Report) -> Section:
+    rows = tuple((rated.lane, percent(rated.share), between(rated.interval), f"{rated.votes}") for rated in report.ratings)
+    if not rows:
+        return Section("Blind A/B")
+    line = (
+        "How often you would prefer its text to that of the middle of the others, from your votes; where that lies, nine times out of ten."
+    )
+    return Section("Blind A/B", (line,), Table(("lane", "preferred", "interval", "votes"), rows, frozenset({1, 3})))
 
 
 def cover_title(cover: Cover) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, ScreenResultType
 
+from tui.screens.whole import Whole
 
-class Dialog(ModalScreen[ScreenResultType]):
+
+class Dialog(Whole, ModalScreen[ScreenResultType]):
     """A modal screen whose actions and whose result count only while it is the one that is seen."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

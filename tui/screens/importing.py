@@ -11,13 +11,13 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Paste
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Select
 
 from core.errors import FlavorError
 from core.text import clean_line, short
 from dataset.importing import Choice
 from tui.intake import Preview, bring, first_rows, look, look_at_text
+from tui.screens.dialog import Dialog
 from tui.session import Session
 from tui.widgets.plain import CleanInput, Plain, line, plain
 
@@ -47,7 +47,7 @@ class Pasted(Paste):
     """Rows came from the clipboard."""
 
 
-class ImportDialog(ModalScreen[str | None]):
+class ImportDialog(Dialog[str | None]):
     """Gives what was imported, in words; None where it was left. Nothing is changed before the key that imports."""
 
     BINDINGS = [
@@ -95,7 +95,7 @@ class ImportDialog(ModalScreen[str | None]):
 
     @on(Input.Changed, "#import-source")
     def _typed(self) -> None:
-        self._text, self._chosen = "", {}
+        self._text, self._chosen, self._preview = "", {}, None  # what is imported is what was seen last
         self._looked += 1
         self.set_timer(PAUSE, lambda number=self._looked: self._look_soon(number))
 

@@ -10,7 +10,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer
 from textual.worker import Worker
 
@@ -18,13 +17,14 @@ from core.errors import FlavorError
 from core.fit import Machine
 from tui.fetching import fetch
 from tui.models import Known, known, told
+from tui.screens.dialog import Dialog
 from tui.widgets.plain import Plain, line, plain
 
 COLUMNS = (("model", 30), ("where", 11), ("size", 5), ("needs", 10))
 MARKS = {"fits": "✓", "tight": "!", "too large": "✗"}
 
 
-class ModelsDialog(ModalScreen[str]):
+class ModelsDialog(Dialog[str]):
     """Gives the name of the model that was chosen, or an empty one. Fetching stops when it is left; what came stays."""
 
     BINDINGS = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Footer
 
 from core.choices import NOTE
+from tui.screens.dialog import Dialog
 from tui.widgets.plain import CleanInput, Plain, plain
 
 
-class NoteDialog(ModalScreen[str | None]):
+class NoteDialog(Dialog[str | None]):
     """Gives the line, or None where it was left."""
 
     BINDINGS = [

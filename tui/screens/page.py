@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from tui.screens.whole import Whole
 from tui.session import Session
 from tui.widgets.chrome import Activity, TopBar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tui.app import FlavorApp
 
 
-class Page(Screen[None]):
+class Page(Whole, Screen[None]):
     """A screen of the app. Subclasses compose `body` and redraw in `renew`."""
 
     MODE = ""

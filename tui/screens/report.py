@@ -65,12 +65,12 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         state = self._signature()  # before: what changes meanwhile is told next time
         self.report = await gather(self.session)
         self._seen = state
-        self._draw()
+        self._lay_out()
 
     def on_resize(self) -> None:
-        self._draw()
+        self._lay_out()
 
-    def _draw(self) -> None:
+    def _lay_out(self) -> None:
         if self.report is None or not self.is_mounted:
             return
         width = max(40, self.size.width - 6)
@@ -103,10 +103,16 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         self.flavor.measure_examples(lambda _: self.renew())
 
     def action_curve_report(self) -> None:
+        from tui.learning import BUDGET
         from tui.screens.curve import CurveDialog
 
-        self.flavor.jobs.curve.ask()
+        self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
+
+    def action_sweep_report(self) -> None:
+        from tui.screens.sweep import SweepDialog
+
+        self.app.push_screen(SweepDialog())
 
 
 def _halves(drawn: list[list[terminal.Part]]) -> tuple[list[list[terminal.Part]], list[list[terminal.Part]]]:

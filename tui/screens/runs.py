@@ -61,6 +61,8 @@ The verdict says whether a checkpoint learned too little (○ underbaked), enoug
 the run under the cursor, the base always among them. It is made after each run while nothing else is to do. **b** asks you which of two
 of those texts you prefer, without saying whose they are, until the votes tell.
 
+**z** lists every moment of the workspace: go to any of them, dataset and checkpoint together. Nothing is deleted by that.
+
 **[** and **]** change how strongly the active checkpoint's adapter counts, from 0 (the base) to 1.2: what may save an overbaked one.
 
 **l** measures how the held-out loss falls with the number of your rows, and says what ten more should bring. It takes its time, gives
@@ -277,6 +279,22 @@ way to everything else you ask for, and goes on with the same key.
         else:
             self.flavor.say("There is nothing to compare yet: write examples, or retrain.", "warning")
 
+    def action_back(self) -> None:
+        from tui.back import go
+        from tui.screens.moments import MomentsDialog
+
+        def gone(seq: int | None) -> None:
+            if seq is None:
+                return
+            try:
+                self.flavor.say(go(self.session, seq))
+            except FlavorError as error:
+                self.flavor.complain(error)
+                return
+            self.flavor.checkpoint_changed()
+
+        self.app.push_screen(MomentsDialog(), gone)
+
     def action_evidence(self) -> None:
         name = self._chosen()
         if judgement := self._judgement(name):
@@ -307,8 +325,7 @@ way to everything else you ask for, and goes on with the same key.
             self.flavor.say("This run left no checkpoint.", "warning")
             return
         try:
-            self.session.must_write()
-            self.session.registry.use(name)
+            self.session.use(name)
         except FlavorError as error:
             self.flavor.complain(error)
             return
@@ -316,9 +333,10 @@ way to everything else you ask for, and goes on with the same key.
         self.flavor.checkpoint_changed()
 
     def action_curve(self) -> None:
+        from tui.learning import BUDGET
         from tui.screens.curve import CurveDialog
 
-        self.flavor.jobs.curve.ask()
+        self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
 
     def action_retrain_runs(self) -> None:

@@ -1,0 +1,71 @@
+"""The moments of a workspace, from its journal: what happened when, how it stood then, and the way from now to any of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from dataset.rows import Op, Tables
+
+UNSEEN = ("sample", "pass")
+"""What the machine does by itself is no moment."""
+MOVED = ("examples", "candidates", "decisions")
+"""What going back changes. What was sampled with which seeds, and which text was preferred, stays true."""
+
+
+class Moment(NamedTuple):
+    """How it stood after a line of the journal."""
+
+    seq: int
+    time: str
+    what: str
+    checkpoint: str
+    """The active one; empty where that was not written down yet."""
+    examples: int
+    kept: int
+    decided: int
+
+
+def moments(ops: Iterable[Op]) -> list[Moment]:
+    """Every moment, oldest first."""
+    examples: set[str] = set()
+    verdicts: dict[str, str] = {}
+    checkpoint = ""
+    found = []
+    for op in ops:
+        checkpoint = op.active or checkpoint
+        for uid, example in op.put.examples.items():
+            examples.add(uid) if example else examples.discard(uid)
+        for uid, decision in op.put.decisions.items():
+            verdicts.pop(uid, None)
+            if decision and decision.verdict != "skip":
+                verdicts[uid] = decision.verdict
+        if op.kind not in UNSEEN:
+            what = f"taken back: {op.note}" if op.kind == "undo" else op.note or op.kind
+            kept = sum(verdict != "reject" for verdict in verdicts.values())
+            found.append(Moment(op.seq, op.time, what, checkpoint, len(examples), kept, len(verdicts)))
+    return found
+
+
+def tables_at(ops: Iterable[Op], seq: int) -> Tables:
+    """All documents as they were after line `seq`."""
+    tables: dict[str, dict[str, Any]] = {name: {} for name in Tables.__struct_fields__}
+    for op in ops:
+        if op.seq > seq:
+            break
+        for name, table in tables.items():
+            for uid, document in getattr(op.put, name).items():
+                if document is None:
+                    table.pop(uid, None)
+                else:
+                    table[uid] = document
+    return Tables(**tables)
+
+
+def way(here: Tables, there: Tables) -> Tables:
+    """What must be put so that documents that are as in `here` are as in `there`."""
+    put: dict[str, dict[str, Any]] = {}
+    for name in MOVED:
+        now, then = getattr(here, name), getattr(there, name)
+        put[name] = {uid: None for uid in now if uid not in then} | {uid: one for uid, one in then.items() if now.get(uid) != one}
+    return Tables(**put)

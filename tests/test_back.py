@@ -1,0 +1,174 @@
+"""Going back: any moment, dataset and checkpoint together, and forward again; nothing is deleted; undo."""
+
+import asyncio
+import random
+
+import pytest
+
+from core.errors import FlavorError
+from dataset.journal import Journal
+from dataset.moments import moments, tables_at, way
+from dataset.rows import Tables
+from tests.made import bake, sample, write
+from tui.back import all_moments, back, go
+from tui.session import Session
+
+
+def tables(session):
+    """What going back changes."""
+    now = session.store.tables()
+    return now.examples, now.candidates, now.decisions
+
+
+def evening(session):
+    """Some work; at every moment what there was: line, tables, checkpoint."""
+    stood = {}
+
+    def note():
+        stood[session.store.journal.seq] = tables(session), session.registry.current()
+
+    write(session, 12)
+    note()
+    bake(session, [4.0, 3.4, 3.2])
+    session.use("0001/epoch-02")
+    note()
+    made = sample(session, "0001/epoch-02", [f"Stew {n}." for n in range(4)])
+    session.decide(made[0].uid, "accept")
+    note()
+    session.decide(made[1].uid, "reject")
+    note()
+    session.delete_example("row03")
+    note()
+    session.undo()
+    note()
+    session.use("0001/epoch-01")
+    note()
+    session.change_example("row05", "Changed, and changed again.", {})
+    note()
+    return stood
+
+
+def test_any_moment_and_forward_again(there):
+    with Session(there) as session:
+        stood = evening(session)
+        lines = session.store.journal.path.read_bytes()
+        order = list(stood) * 2
+        random.Random(1).shuffle(order)
+        for seq in order:
+            go(session, seq)
+            assert (tables(session), session.registry.current()) == stood[seq]
+        assert session.store.journal.path.read_bytes().startswith(lines)  # nothing was deleted
+        last = order[-1]
+    with Session(there) as session:
+        assert (tables(session), session.registry.current()) == stood[last]
+        assert len(session.store.batches) == 1  # what was sampled stays true
+
+
+def test_undo_takes_the_going_back(session):
+    stood = evening(session)
+    first, last = min(stood), max(stood)
+    go(session, first)
+    assert session.store.counts["pending"] == 0 and not session.store.pending
+    session.undo()
+    assert (tables(session), session.registry.current()) == stood[last]
+    assert session.store.counts["pending"] == 2 == len(session.store.pending)
+    session.undo()  # and then what was before it
+    assert session.store.examples["row05"].text.startswith("Dish 5")
+
+
+def test_work_goes_on_from_there(session):
+    stood = evening(session)
+    session.write_example("Taken away again by going back.", {})
+    assert session.copying.longest("again by going back")[0] == 4 and session.ranking is not None
+    go(session, min(stood))
+    assert session.copying.longest("again by going back")[0] == 0  # what was worked out before is worked out anew
+    session.write_example("Written after going back.", {})
+    (one,) = sample(session, "0001/epoch-02", ["One more stew."])
+    assert session.queue() == [one] and session.ranking is not None
+    session.decide(one.uid, "accept")
+    assert len(session.store.examples) == 14 and session.copying.longest("Written after going back.")[0] == 4
+    go(session, max(stood))
+    assert tables(session) == stood[max(stood)][0]
+
+
+def test_moments_say_what_happened(session):
+    evening(session)
+    told = all_moments(session)
+    assert [moment.what for moment in told] == [
+        "rows", "0001/epoch-02 is active", "accepted", "rejected", "example deleted", "taken back: example deleted",
+        "0001/epoch-01 is active", "example changed",
+    ]  # fmt: skip
+    assert [moment.examples for moment in told] == [12, 12, 13, 13, 12, 13, 13, 13]
+    assert [(moment.kept, moment.decided) for moment in told][-1] == (1, 2)
+    assert [moment.checkpoint for moment in told] == ["base", *["0001/epoch-02"] * 5, *["0001/epoch-01"] * 2]
+    session.use("0001/epoch-01")  # it is active already: no moment
+    assert len(all_moments(session)) == len(told)
+
+
+def test_a_checkpoint_that_is_gone_is_named_and_the_dataset_goes_all_the_same(session):
+    import shutil
+
+    stood = evening(session)
+    wanted = next(seq for seq, (_, checkpoint) in stood.items() if checkpoint == "0001/epoch-02")
+    shutil.rmtree(session.registry.folder / "0001/checkpoints/epoch-02")
+    assert "0001/epoch-02, which was active then, is gone" in go(session, wanted)
+    assert tables(session) == stood[wanted][0] and session.registry.current() == "0001/epoch-01"
+    with pytest.raises(FlavorError, match="no moment 999"):
+        go(session, 999)
+
+
+def test_going_back_at_random_is_replaying(session):
+    """Whatever was done: the way to a line gives the tables that replaying up to that line gives."""
+    draw = random.Random(2)
+    for _ in range(60):
+        match draw.randrange(5):
+            case 0:
+                write(session, 2, draw.randrange(1000) * 10)
+            case 1:
+                sample(session, "base", ["A stew.", "Another."])
+            case 2 if session.store.pending:
+                session.decide(draw.choice(list(session.store.pending)), draw.choice(["accept", "reject", "skip"]))
+            case 3:
+                session.undo()
+            case _ if session.store.journal.seq:
+                seq = draw.choice([moment.seq for moment in all_moments(session)] or [0])
+                if seq:
+                    go(session, seq)
+                    then = tables_at(Journal(session.store.journal.path, read_only=True).replay(), seq)
+                    assert tables(session) == (then.examples, then.candidates, then.decisions)
+                    assert set(session.store.pending) == {c.uid for c in session.store.candidates.values() if c.state == "pending"}
+    assert way(session.store.tables(), session.store.tables()) == Tables()
+
+
+def test_votes_stay(session):
+    from dataset.rows import Side, Vote
+
+    write(session, 2)
+    seq = session.store.journal.seq
+    session.commit("vote", Tables(votes={"v": Vote("v", "now", {}, Side("base", "a"), Side("few-shot", "b"), "left")}), "vote")
+    write(session, 2, 2)
+    go(session, seq)
+    assert len(session.store.examples) == 2 and list(session.store.votes) == ["v"]
+
+
+def test_the_command_lists_and_goes(there):
+    with Session(there) as session:
+        stood = evening(session)
+
+    async def lines(line=None):
+        return [out async for out in back(there, line)]
+
+    listed = asyncio.run(lines())
+    assert len(listed) == 8 and listed[0].data["what"] == "rows" and listed[0].data["examples"] == 12
+    (said,) = asyncio.run(lines(listed[0].data["seq"]))
+    assert said.data == {"line": listed[0].data["seq"], "examples": 12, "checkpoint": "base"}
+    with Session(there) as session:
+        assert tables(session) == stood[min(stood)][0]
+
+
+def test_an_older_journal_knows_no_checkpoint(session):
+    write(session, 1)
+    ops = list(Journal(session.store.journal.path, read_only=True).replay())
+    import msgspec
+
+    assert moments([msgspec.structs.replace(op, active="") for op in ops])[0].checkpoint == ""

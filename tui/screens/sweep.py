@@ -1,0 +1,115 @@
+"""A dialog for a sweep: what to try, how long it takes, and the table as it grows, with what is larger than its noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Footer, Input
+
+from core.errors import FlavorError
+from tui.evening.terminal import columns
+from tui.evening.words import Table
+from tui.screens.dialog import Dialog
+from tui.session import duration
+from tui.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
+from tui.widgets.plain import CleanInput, Plain, line, plain
+
+if TYPE_CHECKING:
+    from tui.app import FlavorApp
+
+FIELDS = (("rank", "ranks", "8 16 32"), ("rate", "rates", "2e-4 5e-4 1e-3"), ("epochs", "epochs", "4 8"))
+WHOLE = 84
+"""Cells from which the whole table fits."""
+
+
+class SweepDialog(Dialog[None]):
+    """Training goes on when it is left."""
+
+    BINDINGS = [
+        Binding("enter", "begin", "begin, go on", priority=True, id="sweep_begin"),
+        Binding("c", "stop", "stop", id="sweep_stop"),
+        Binding("tab", "app.focus_next", "what to try", id="sweep_next"),
+        Binding("escape,q", "leave", "leave", id="sweep_leave"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: object = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Plain(plain("Settings side by side, each on the same folds", "bold"), id="dialog-title")
+            for name, label, example in FIELDS:
+                with Horizontal(classes="field"):
+                    yield Plain(label, classes="field-name")
+                    yield CleanInput(placeholder=f"for instance {example}; empty: the present one", id=f"sweep-{name}", compact=True)
+            yield Plain(id="sweep-plan")
+            with VerticalScroll(id="evidence"):
+                yield Plain(id="evidence-text")
+            yield Plain(id="curve-doing")
+            yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#evidence").focus()
+        self._watch()
+        self.set_interval(0.5, self._watch)
+
+    @property
+    def _flavor(self) -> FlavorApp:
+        return cast("FlavorApp", self.app)
+
+    def _sweep(self) -> Sweep:
+        """What the inputs ask for. Raises FlavorError."""
+        rank, rate, epochs = (self.query_one(f"#sweep-{name}", Input).value for name, _, _ in FIELDS)
+        return Sweep(self._flavor.session, parse_grid(rank, rate, epochs))
+
+    @on(Input.Changed)
+    def _watch(self) -> None:
+        """The line of activity now, the rest when something has changed."""
+        self.query_one("#curve-doing", Plain).update(self._flavor.jobs.line())
+        about, shown = self.query_one("#sweep-plan", Plain), self.query_one("#evidence-text", Plain)
+        session = self._flavor.session
+        values = [self.query_one(f"#sweep-{name}", Input).value for name, _, _ in FIELDS]
+        try:
+            asked = self._sweep()
+            asked.check()
+        except FlavorError as error:
+            self._seen = None
+            about.update(plain(f"! {error}", "$text-error"))
+            return
+        width = max(40, self.query_one("#evidence").size.width - 2)
+        state = (values, asked.version, session.store.journal.seq, width)
+        if state == self._seen:
+            return
+        self._seen = state
+        missing = asked.missing()
+        left = f"{missing} to do, about {duration(asked.seconds())} if none stops early" if missing else "all done"
+        about.update(plain(f"{len(asked.recipes)} settings, {asked.total} trainings: {left}.", "$text-muted"))
+        found = asked.compared()
+        head, *rows = table(asked.recipes, found, whole=width >= WHOLE)
+        drawn = columns(Table(head, tuple(rows), NUMBERS), width)
+        if any(each.trials for each in found):
+            shown.update(line(("\n" + drawn[0] + "\n", "$text-muted"), "\n".join(drawn[1:]), ("\n\n" + asked.advice(found), "bold")))
+        else:
+            others = "\n".join(f"  {named(recipe)}" for recipe in asked.recipes[1:])
+            shown.update(plain(f"\nBeside the present settings, {named(asked.recipes[0])}:\n{others}"))
+
+    def action_begin(self) -> None:
+        try:
+            asked = self._sweep()
+        except FlavorError as error:
+            self._flavor.complain(error)
+            return
+        if not asked.missing():
+            self._flavor.say("All of it is done.")
+        self._flavor.jobs.sweep.ask(asked, NO_END)
+
+    def action_stop(self) -> None:
+        self._flavor.jobs.cancel()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,65 @@
+"""`flavor-tui sweep`: settings trained beside each other on the same folds, and whether any difference is larger than its noise."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from core.protocol import Curved, Curving
+from tui.commands import Line, Output, Progress, start
+from tui.evening.terminal import columns
+from tui.evening.words import Table
+from tui.session import Session, duration
+from tui.sweep import NO_END, NUMBERS, Grid, Sweep, table
+
+
+async def sweep(workspace: Path, grid: Grid, seeds: int, budget: int | None) -> Output:
+    """With nothing missing, or no time, no model is loaded."""
+    with Session(workspace, read_only=budget == 0) as session:
+        asked = Sweep(session, grid, seeds)
+        asked.check()
+        if budget != 0 and (missing := asked.missing()):
+            session.must_write()
+            try:
+                async for progress in start(session):
+                    yield progress
+                said = f"{len(asked.recipes)} settings, {asked.total} trainings, {missing} of them to do, about {duration(asked.seconds())}"
+                yield Line({"settings": len(asked.recipes), "trainings": asked.total, "missing": missing}, said)
+                async for line in _measure(asked, float(budget or NO_END)):
+                    yield line
+            finally:
+                await session.stop_worker()
+        yield _result(asked)
+
+
+async def _measure(asked: Sweep, budget: float) -> Output:
+    async with contextlib.aclosing(asked.measure(budget)) as events:  # type: ignore[type-var]
+        async for event in events:
+            match event:
+                case Curving():
+                    if point := event.point:
+                        total, tokens = (sum(column) for column in zip(*point.losses.values(), strict=True))
+                        data = {"fold": point.fold, "seed": point.seed, "rows": point.size, "step": point.step, "loss": total / tokens}
+                        yield Line(data | {"seconds": round(point.seconds, 1)})
+                    yield Progress(f"{event.done} of {event.of} trainings, about {duration(event.left)} left")
+                case Curved(missing=missing) if missing:
+                    text = f"{event.done} trainings in {duration(event.seconds)}; {missing} are missing: `sweep` again goes on.\n"
+                    yield Line({"measured_now": event.done, "missing": missing}, text)
+
+
+def _result(asked: Sweep) -> Line:
+    found = asked.compared()
+    head, *rows = table(asked.recipes, found)
+    drawn = columns(Table(head, tuple(rows), NUMBERS), 120)
+    data = {
+        "missing": asked.missing(),
+        "settings": [
+            {
+                "setting": each.setting, "loss": each.loss, "difference": each.difference, "interval": each.interval, "epoch": each.epoch,
+                "trainings": each.trials, "word": each.word,
+            }
+            for each in found
+        ],
+        "sentence": asked.advice(found),
+    }  # fmt: skip
+    return Line(data, "\n".join(["", *drawn, "", asked.advice(found)]))
