@@ -1,9 +1,7 @@
 """Blind A/B without a screen: which two are asked, what a vote leaves behind, undo, and what becomes of votes as pairs."""
 
-import json
-
 from core.files import now
-from dataset.exporting import write_preferences
+from dataset.exporting import preferences
 from dataset.pairs import find_pairs, labelled
 from runs.sheets import Column, Text
 from tests.made import bake, sample, write
@@ -89,7 +87,7 @@ def test_the_base_with_examples_is_a_lane_of_its_own(session):
     assert Blind(session, ContactSheet(session), []).lanes == ["base", FEW_SHOT]
 
 
-def test_votes_are_preference_pairs(session, tmp_path):
+def test_votes_are_preference_pairs(session):
     blind = prepared(session)
     duel = blind.next()
     blind.vote(duel, "right")
@@ -100,8 +98,7 @@ def test_votes_are_preference_pairs(session, tmp_path):
     assert pair.prompt == session.task.segments(duel.fields)
     bad = [vote for vote in session.store.votes.values() if vote.preferred == "bad"]
     assert [text for _, text, wanted in labelled(session.store, session.task) if not wanted] == [bad[0].left.text, bad[0].right.text]
-    write_preferences(session.store, session.task, "dpo", tmp_path / "p.jsonl")
-    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    rows = preferences(session.store, session.task, "dpo").rows
     assert {"prompt": session.task.prompt(duel.fields), "chosen": pair.chosen, "rejected": pair.rejected} in rows
 
 

@@ -127,7 +127,9 @@ class ContactSheet:
                 before = sheet.shown if lane.name == FEW_SHOT else []
                 prompts = [before + prompt for prompt in sheet.prompts]
                 settings = msgspec.convert(sheet.settings, Sampling)
-                async for event in worker.sample(folder, prompts, sheet.seeds, settings, [], [], lane.strength):
+                guided = settings.guidance > 0 and folder is not None and any(sheet.fields)  # as when candidates are sampled
+                without = [self._session.task.segments({}) for _ in prompts] if guided else []
+                async for event in worker.sample(folder, prompts, sheet.seeds, settings, [], [], lane.strength, without):
                     if isinstance(event, Arrived):
                         found[event.index] = Text(clean(event.text).strip(), event.finish)
                         yield lane, len(found), len(prompts)
