@@ -8,6 +8,7 @@ import sys
 import yaml
 from safetensors.torch import load_file
 
+from core.choices import Choices
 from core.config import Sampling
 from core.exports.modelfile import modelfile
 from core.task import Field, Task
@@ -54,6 +55,12 @@ def test_a_strength_scales_the_effect_and_1_changes_no_byte(exported, baked):
     before, after = load_file(source), load_file(half / "adapter_model.safetensors")
     for name, tensor in before.items():
         assert after[name].equal(tensor * 0.5 if ".lora_B." in name else tensor), name
+    choices = Choices(baked)
+    choices.set_strength(CHECKPOINT, 0.5)  # what was chosen for it goes along unasked
+    try:
+        assert (exported("adapter") / "adapter_model.safetensors").read_bytes() == (half / "adapter_model.safetensors").read_bytes()
+    finally:
+        choices.set_strength(CHECKPOINT, 1.0)
 
 
 def test_the_strength_that_was_chosen_for_a_checkpoint_is_exported(exported, baked):
