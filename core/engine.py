@@ -275,7 +275,7 @@ class Engine:
         found: list[RowMeasure] = []
         for part in measure_rows(base.model, rows, base.tokenizer.eos_token_id):
             found += part
-            yield None
+            yield Loading(id=command.id, stage="measuring", share=len(found) / len(rows))
         if not found:
             raise FlavorError("There is no text to measure.", kind="empty")
         by_row = {row.row: row.total / row.tokens for row in found}

@@ -294,8 +294,15 @@ class Jobs:
 
     async def _measure(self, done: Callable[[dict[str, float]], None]) -> None:
         await asyncio.sleep(0)
-        self._say("measuring", f"measuring the loss of {len(self.session.store.examples)} examples")
-        done(await losses.measure(self.session))
+        count = len(self.session.store.examples)
+        self._say("measuring", f"measuring the loss of {count} examples")
+        began = time.monotonic()
+        async for told in losses.measure(self.session):
+            if isinstance(told, dict):
+                done(told)
+            else:
+                left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
+                self._say("measuring", f"measuring the loss of {count} examples: {told:.0%}, about {duration(left)} left", force=False)
         self._ready()
         self.app.changed()
 

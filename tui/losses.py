@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from core.errors import FlavorError
 from core.files import now
+from core.protocol import Evaluated, Loading, Row
 from dataset.rows import Example
 from runs import measured
 from runs.measured import Losses
@@ -22,18 +24,26 @@ def _hash(session: Session, example: Example) -> str:
     return hashlib.sha256(msgspec.json.encode([session.task.segments(example.fields), example.text])).hexdigest()[:16]
 
 
-async def measure(session: Session) -> dict[str, float]:
-    """The loss (nats a token) of every example under the active checkpoint, by id; kept where this session may write."""
+async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
+    """Measure every example under the active checkpoint: the share that is done, again and again, and last the losses (nats a token) by id,
+    which are kept where this session may write."""
     examples = list(session.store.examples.values())
     if not examples:
         raise FlavorError("There is no example to measure.", "Write or accept one first.", "empty")
+    worker, loaded = session.worker, session.loaded
+    if worker is None or loaded is None:
+        raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
     checkpoint = session.registry.current()
-    result = await session.evaluate([(example.text, example.fields) for example in examples], checkpoint)
-    losses = {example.uid: loss for example, loss in zip(examples, result.losses, strict=True)}
-    if not session.held_by and session.loaded:
-        rows = {example.uid: (_hash(session, example), losses[example.uid]) for example in examples}
-        measured.keep_losses(session.workspace, checkpoint, Losses(session.loaded.fingerprint, rows, now()))
-    return losses
+    rows = [Row(example.uid, session.task.segments(example.fields), example.text) for example in examples]
+    async for event in worker.evaluate(session.registry.checkpoint_folder(checkpoint), rows):
+        if isinstance(event, Loading) and event.share is not None:
+            yield event.share
+        elif isinstance(event, Evaluated):
+            losses = {example.uid: loss for example, loss in zip(examples, event.losses, strict=True)}
+            if not session.held_by:
+                kept = {example.uid: (_hash(session, example), losses[example.uid]) for example in examples}
+                measured.keep_losses(session.workspace, checkpoint, Losses(loaded.fingerprint, kept, now()))
+            yield losses
 
 
 def known(session: Session) -> dict[str, float]:

@@ -38,8 +38,9 @@ async def report(workspace: Path, html: Path | None, md: Path | None, measure: b
             try:
                 async for progress in start(session):
                     yield progress
-                yield Progress(f"measuring the loss of {len(session.store.examples)} examples")
-                await losses.measure(session)
+                async for done in losses.measure(session):
+                    if isinstance(done, float):
+                        yield Progress(f"measuring the loss of {len(session.store.examples)} examples: {done:.0%}")
             finally:
                 await session.stop_worker()
         told = await gather(session)
