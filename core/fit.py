@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PROCESS = 0.55e9
-"""Bytes of a worker that has imported everything and loaded nothing."""
+PROCESS = 0.9e9
+"""Bytes of a worker whatever its model: what it imports, the tables of its sampler, some adapters, the texts being sampled."""
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Bytes of a weight in 4 bits, its share of the block's scale (a byte for 64) and of the scales' scale included."""
 PACKED = 0.5 + 4 / 64

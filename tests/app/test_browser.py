@@ -64,6 +64,17 @@ def free(workspace):
     return not holder
 
 
+def listening(port):
+    """The addresses at which somebody listens on a port, in hex."""
+    tables = [f"/proc/net/{name}" for name in ("tcp", "tcp6") if os.path.exists(f"/proc/net/{name}")]
+    return [
+        at
+        for table in tables
+        for line in open(table).readlines()[1:]
+        if (at := line.split()[1]).endswith(f":{port:04X}") and line.split()[3] == "0A"
+    ]
+
+
 @needs_chromium
 async def test_keys_in_a_browser_decide_and_a_reload_goes_on(served, workspace, tmp_path):
     _, url = served
@@ -116,8 +127,9 @@ async def test_the_last_tab_has_the_session(served, workspace):
         await until(lambda: free(workspace))
 
 
-async def test_strangers_are_refused(served):
+async def test_strangers_are_refused_and_no_other_machine_can_ask(served):
     _, url = served
+    assert {one[:8] for one in listening(int(re.search(r":(\d+)/", url)[1]))} == {"0100007F"}
     page, socket_at = url.split("?")[0], url.replace("http", "ws").split("?")[0] + "ws"
     key = {"Cookie": "flavor-tui=" + url.split("key=")[1]}
     async with aiohttp.ClientSession() as web:
@@ -136,16 +148,3 @@ async def test_strangers_are_refused(served):
         async with web.get(url) as answer:
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
             assert "http" not in re.sub(re.escape(page), "", await answer.text())
-
-
-def test_it_listens_on_this_machine_only(served):
-    port = int(re.search(r":(\d+)/", served[1])[1])
-    listening = [
-        line.split()[1]
-        for name in ("tcp", "tcp6")
-        if os.path.exists(f"/proc/net/{name}")
-        for line in open(f"/proc/net/{name}").readlines()[1:]
-    ]
-    assert [one for one in listening if one.endswith(f":{port:04X}")] and not [
-        one for one in listening if one.endswith(f":{port:04X}") and not one.startswith("0100007F")
-    ]

@@ -95,6 +95,14 @@ def baked(tmp_path_factory):
 
 
 @pytest.fixture
+def ours(baked, monkeypatch):
+    """The program's own engine with the checkpoint, in float32."""
+    from tests.exports.ours import Ours
+
+    return Ours(baked, monkeypatch=monkeypatch)
+
+
+@pytest.fixture
 def exported(baked, tmp_path):
     """Exports and gives the place."""
 

@@ -12,14 +12,9 @@ from core.exports import gguf_adapter, gguf_model, model_folder
 from core.exports.order import GGUF_FILE
 from core.runfiles import read_rows
 from runs.registry import Registry
-from tests.exports.ours import Ours, greedy
+from tests.exports.ours import greedy
 
 PROMPT = {"Mood": "Calm", "Cook": "Ann 3"}
-
-
-@pytest.fixture
-def ours(baked, monkeypatch):
-    return Ours(baked, monkeypatch=monkeypatch)
 
 
 def filled(module, order):

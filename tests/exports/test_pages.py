@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from core.exports import gguf_model, model_folder
+from core.exports.order import GGUF_FILE
 from tests.exports.conftest import LLAMA
+from tests.exports.test_merged import filled
 
 PAGES = Path(__file__).parents[2] / "docs/use"
 
@@ -20,13 +23,13 @@ def ran(python, words, folder):
     return done.stdout
 
 
-def test_the_page_on_python(exported, tmp_path):
-    exported("merged").rename(tmp_path / "merged")
+def test_the_page_on_python(ours, tmp_path):
+    filled(model_folder, ours.order(tmp_path / "merged", "merged"))
     assert ran(sys.executable, code("python.md"), tmp_path).startswith("# Tiny Tavern Menu\n\n")
 
 
-def test_the_page_on_llama_cpp(exported, llama, tmp_path):
-    exported("gguf").rename(tmp_path / "model.gguf")
+def test_the_page_on_llama_cpp(ours, llama, tmp_path):
+    (filled(gguf_model, ours.order(tmp_path / "out", "gguf", name="x")) / GGUF_FILE).rename(tmp_path / "model.gguf")
     assert ran(LLAMA, code("llama-cpp.md"), tmp_path).strip()
 
 
