@@ -118,7 +118,7 @@ async def _redraw(there: Path, runs: int, times: int = 20) -> list[Took]:
         screen.marked = [f"{number:04}" for number in range(1, runs + 1)]  # type: ignore[attr-defined]
         screen.renew()  # type: ignore[attr-defined]
         await pilot.pause(1)
-        return [await _painted(app, screen._draw) for _ in range(times)]  # type: ignore[attr-defined]
+        return [await _painted(app, screen._picture) for _ in range(times)]  # type: ignore[attr-defined]
 
 
 def screen() -> dict[str, float]:

@@ -159,6 +159,11 @@ class Metrics(_Section, frozen=True):
         return f"[metrics] in flavor.toml asks for {' and '.join(gone)}, not installed here: pip install {packages}, or switch it off."
 
 
+class Look(_Section, frozen=True):
+    theme: Literal["dark", "light"] = "dark"
+    """What the screen begins with; ctrl+t changes it, and that is remembered."""
+
+
 class Settings(_Section, frozen=True):
     task: Task
     model: Model = Model()
@@ -166,6 +171,7 @@ class Settings(_Section, frozen=True):
     training: Training = Training()
     sampling: Sampling = Sampling()
     metrics: Metrics = Metrics()
+    look: Look = Look()
     keys: dict[str, str] = {}
 
 
@@ -270,7 +276,7 @@ def render(task: Task, base: str) -> str:
     lines += ["", "# starter, a Hugging Face id, a folder, or a .gguf file", "[model]", f"base = {_quote(base)}"]
     defaults = Settings(task=task)
     lines += ['# quantization = "nf4"      # or "none": 16 bits', "# calibrate = true"]
-    for name in ("lora", "training", "sampling", "metrics"):
+    for name in ("lora", "training", "sampling", "metrics", "look"):
         lines += ["", f"[{name}]"]
         lines += [
             f"# {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in msgspec.to_builtins(getattr(defaults, name)).items()

@@ -1,4 +1,4 @@
-"""How long a person was at it: the moments of what they did, from the journal, and the time between them less the pauses."""
+"""How long a person was at it: when they did what, from the journal, and the time between less the pauses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _decoder = msgspec.json.Decoder(Stamp)
 
 
 @dataclass(frozen=True)
-class Moment:
+class Act:
     """A thing that a person did: when (seconds since 1970), and whether it was typed."""
 
     at: float
@@ -72,7 +72,7 @@ def seconds_of(time: str) -> float | None:
     return None
 
 
-def moments(journal: Path) -> list[Moment]:
+def acts(journal: Path) -> list[Act]:
     """What a person did, from the journal's lines. One that cannot be read is passed over: others watch over the journal."""
     found = []
     with contextlib.suppress(OSError):
@@ -81,12 +81,12 @@ def moments(journal: Path) -> list[Moment]:
                 stamp = _decoder.decode(line[9:])
                 at = seconds_of(stamp.time)
                 if stamp.kind not in MACHINE and at is not None:
-                    found.append(Moment(at, stamp.kind in TYPED))
+                    found.append(Act(at, stamp.kind in TYPED))
     return found
 
 
-def activity(found: Iterable[Moment]) -> Activity:
-    """The sittings in some moments, in any order."""
+def activity(found: Iterable[Act]) -> Activity:
+    """The sittings in some acts, in any order."""
     sittings: list[Sitting] = []
     for moment in sorted(found, key=lambda moment: moment.at):
         last = sittings[-1] if sittings else None

@@ -1,4 +1,4 @@
-"""The README's pictures: a short evening on a copy of the demo with the real starter, each screen saved as SVG.
+"""The docs' pictures: a short evening on a copy of the demo with the real starter, each screen and dialog saved as SVG.
 
 python -m docs.screenshots [FOLDER]      (default: docs/screens)
 """
@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -26,6 +27,22 @@ TYPED = (
     "The Corrant keep one window in every wall of their empire, and behind each window sits a clerk who remembers you. "
     "They do not conquer. They queue, patiently, in their millions, until somebody lets them in."
 )
+
+
+DIALOGS = (
+    ("edit", "f3", "e"),
+    ("attributes", "f3", "f"),
+    ("import", "f4", "i"),
+    ("evidence", "f5", "v"),
+    ("compare", "f5", "c"),
+    ("blind", "f5", "b"),
+    ("curve", "f5", "l"),
+    ("note", "f5", "n"),
+    ("sweep", "f6", "s"),
+    ("models", "f5", "M"),
+    ("help", "f3", "question_mark"),
+)
+"""What opens above a screen: a name, the screen's key, its own."""
 
 
 async def evening(workspace: Path) -> None:
@@ -94,11 +111,41 @@ async def pictures(workspace: Path, folder: Path) -> None:
         await pilot.press("f5")
         await pilot.pause(0.3)
         save("runs")
+        await pilot.press("f6", "m")
+        await until(pilot, "measuring", 5)
+        await until(pilot, "ready")
+        await pilot.pause(1)
+        app.clear_notifications()
+        await pilot.pause(0.2)
+        save("report")
+        await pilot.press("ctrl+t")
+        await pilot.pause(0.3)
+        save("light")
+        await pilot.press("ctrl+t")
+        await dialogs(app, pilot, save)
     (Path(os.environ["FLAVOR_TUI_STATE"]) / "recent.json").unlink(missing_ok=True)
     app = FlavorApp(Path("my-evening"))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         (folder / "welcome.svg").write_text(app.export_screenshot(title="flavor-tui"))
+
+
+async def dialogs(app: FlavorApp, pilot: Pilot[int], save: Callable[[str], None]) -> None:
+    """Each dialog above its screen, in the state in which a person would find it."""
+    for name, screen, key in DIALOGS:
+        while len(app.screen_stack) > 1:
+            app.pop_screen()
+            await pilot.pause(0.1)
+        await pilot.press(screen)
+        await pilot.pause(0.3)
+        await pilot.press(key)
+        await pilot.pause(1.5)
+        app.clear_notifications()
+        await pilot.pause(0.2)
+        if len(app.screen_stack) > 1 or name == "help":
+            save(name)
+        app.jobs.cancel()
+    await pilot.pause(0.5)
 
 
 def main() -> None:

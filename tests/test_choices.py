@@ -58,7 +58,7 @@ class Recorder:
     def __init__(self):
         self.asked = []
 
-    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0):
+    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0, without=None):
         self.asked.append(strength)
         for index, seed in enumerate(seeds):
             yield Arrived(id=1, index=index, text=f"text {seed} at {strength}", finish="stop", tokens=3)

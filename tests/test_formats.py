@@ -218,7 +218,7 @@ def test_near_duplicates_are_shown_and_can_be_left_out(tmp_path, session):
         (1, True, None, False),
         (3, False, 2, True),
     ]
-    assert preview.twins_line(session) == "3 near-duplicates (2 of examples that are here, 1 of other rows, 2 word for word)"
+    assert preview.twins_line() == "3 near-duplicates (2 of examples that are here, 1 of other rows, 2 word for word)"
     bring(session, preview, skip_twins=True)
     assert [row.text for row in session.store.examples.values()] == [old, "A pie.", "Something else altogether."]
 

@@ -7,7 +7,7 @@ import pytest
 from core.gauges.conflicts import Entry, conflicts
 from core.gauges.oddities import habits, oddities, one_slip
 from core.task import Field, Task
-from dataset.activity import Moment, activity, moments
+from dataset.activity import Act, activity, acts
 from dataset.coverage import coverage
 from dataset.rounds import rounds
 from tests.made import sample
@@ -91,7 +91,7 @@ def test_coverage_is_by_pairs_of_listed_fields():
 
 
 def test_pauses_do_not_count():
-    told = activity([Moment(1000), Moment(1060), Moment(1060 + 400), Moment(1460 + 400, typed=True), Moment(1860 + 7200), Moment(9090)])
+    told = activity([Act(1000), Act(1060), Act(1060 + 400), Act(1460 + 400, typed=True), Act(1860 + 7200), Act(9090)])
     assert [round(sitting.active) for sitting in told.sittings] == [60 + 300, 30]
     assert told.active == 390 and told.clock == 860 + 30
     assert activity([]).active == 0
@@ -104,10 +104,10 @@ def test_moments_are_what_a_person_did(session):
     path = session.store.journal.path
     with open(path, "ab") as file:
         file.write(b'00000000 {"time": "yesterday", "kind": "write"}\n00000000 {"ti')
-    assert [moment.typed for moment in moments(path)] == [True, False, False, False]
+    assert [moment.typed for moment in acts(path)] == [True, False, False, False]
     kinds = [json.loads(line[9:])["kind"] for line in path.read_bytes().splitlines()[:-2]]
     assert len(kinds) > 4 and "sample" in kinds
-    assert moments(path.with_name("absent")) == []
+    assert acts(path.with_name("absent")) == []
 
 
 def test_a_round_knows_how_sure_its_edits_are(session):

@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self, broken=""):
         self.asked, self.broken = [], broken
 
-    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0):
+    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0, without=None):
         self.asked.append((folder and folder.name, prompts, seeds, settings, examples, strength))
         for index, seed in reversed(list(enumerate(seeds))):
             if self.broken == "short" and index == 2:

@@ -65,6 +65,9 @@ def _report() -> Screen[None]:
     return ReportScreen()
 
 
+THEMES = {"dark": "textual-dark", "light": "textual-light"}
+
+
 class FlavorApp(App[int]):
     """One workspace on five screens."""
 
@@ -97,6 +100,12 @@ class FlavorApp(App[int]):
             self._take(workspace)
             self.DEFAULT_MODE = self._first_mode()  # type: ignore[misc]  # its screen is the first that is painted
         super().__init__()
+        if self._opened:
+            self._show_theme()
+
+    def _show_theme(self) -> None:
+        """What was last chosen here, else what flavor.toml says."""
+        self.theme = THEMES.get(self.desk.theme, THEMES[self.session.settings.look.theme])
 
     def _take(self, workspace: Path) -> None:
         session = Session(workspace)
@@ -150,6 +159,7 @@ class FlavorApp(App[int]):
         except FlavorError as error:
             self.exit(1, return_code=1, message=Text(short(f"flavor-tui: {error}", 500)))
             return
+        self._show_theme()
         self.switch_mode(self._first_mode())
         self._settle()
 
@@ -310,6 +320,11 @@ class FlavorApp(App[int]):
 
     def action_report(self) -> None:
         self._go("report")
+
+    def action_theme(self) -> None:
+        if self._opened:
+            self.desk.keep(theme="dark" if self.theme == THEMES["light"] else "light")
+            self._show_theme()
 
     def action_help(self) -> None:
         if self.screen.query("HelpPanel"):

@@ -1,4 +1,4 @@
-"""Which screen and which card was last looked at, so that the next start is where the last one ended, whatever way it ended."""
+"""Which screen and which card was last looked at, and whether dark or light, so that the next start is where the last one ended, whatever way it ended."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ class Desk:
     def __init__(self, workspace: Path, read_only: bool) -> None:
         self._path = workspace / "desk.json"
         self._read_only = read_only
-        self.mode = self.card = ""
+        self.mode = self.card = self.theme = ""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             note = json.loads(read_bytes(self._path, 4 * LENGTH))
             self.mode, self.card = str(note["mode"])[:20], str(note["card"])[:40]
+            self.theme = str(note.get("theme", ""))[:20]
 
-    def keep(self, mode: str | None = None, card: str | None = None) -> None:
-        """Note a change of the screen or the card."""
-        mode, card = self.mode if mode is None else mode, self.card if card is None else card
-        if (mode, card) == (self.mode, self.card):
+    def keep(self, mode: str | None = None, card: str | None = None, theme: str | None = None) -> None:
+        """Note a change of the screen, the card or the theme."""
+        mode, card, theme = (old if new is None else new for old, new in ((self.mode, mode), (self.card, card), (self.theme, theme)))
+        if (mode, card, theme) == (self.mode, self.card, self.theme):
             return
-        self.mode, self.card = mode, card
+        self.mode, self.card, self.theme = mode, card, theme
         if self._read_only:
             return
         with contextlib.suppress(OSError):
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
             try:
-                write_all(handle, json.dumps({"mode": mode, "card": card}).encode().ljust(LENGTH) + b"\n")
+                write_all(handle, json.dumps({"mode": mode, "card": card, "theme": theme}).encode().ljust(LENGTH) + b"\n")
             finally:
                 os.close(handle)

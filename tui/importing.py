@@ -38,7 +38,7 @@ async def import_(
         said = [f"{len(put.examples)} examples imported, {total} in all. `undo` takes them back."]
         if more := len(put.candidates):
             said.append(f"{more} texts that were rejected or repaired elsewhere are kept as decisions.")
-        twins = preview.twins_line(session)
+        twins = preview.twins_line()
         said += [f"left out: {twins}" if skip_twins else twins] if twins else []
         yield Line(data, "\n".join([*said, *preview.notes()]))
 
@@ -73,6 +73,6 @@ def _shown(preview: Preview, session: Session, skip_twins: bool) -> str:
     said = [preview.counts(skip_twins), *preview.notes(), *(f"  {row}" for row in first_rows(preview))]
     if preview.faults:
         said += [preview.faults_line(), *(f"  {preview.fault_line(fault)}" for fault in preview.faults[:SHOWN])]
-    if twins := preview.twins_line(session):
+    if twins := preview.twins_line():
         said += [twins, *(f"  {preview.twin_line(twin, session)}" for twin in preview.twins[:SHOWN])]
     return "\n".join([*said, "Nothing was imported: this was a look."])

@@ -85,7 +85,7 @@ class Preview:
         said = f"{fault.message} {fault.hint.removesuffix('Nothing was imported.')}"
         return clean_line(said.removeprefix(f"{self.readings[0].name}, ") if len(self.readings) == 1 else said)
 
-    def twins_line(self, session: Session) -> str:
+    def twins_line(self) -> str:
         """How many near-duplicates there are; empty where there is none."""
         if not self.twins:
             return ""

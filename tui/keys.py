@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from textual.binding import Binding, BindingType
+from textual.keys import Keys, _character_to_key
 
 from core.errors import FlavorError
 
@@ -27,6 +28,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("library", "f4", "library", "Go to Library: all examples and decided candidates"),
         Key("runs", "f5", "runs", "Go to Runs: runs and checkpoints"),
         Key("report", "f6", "report", "Go to Report: the evening, and what to do next"),
+        Key("theme", "ctrl+t", "light or dark", "Change between light and dark; it is remembered"),
         Key("help", "question_mark,f1", "help", "Show all keys of this screen", True),
         Key("restart_worker", "R", "restart worker", "Start the worker again after it stopped"),
         Key("rescue", "ctrl+r", "rescue", "After a disk error: write again, or save a copy elsewhere"),
@@ -105,12 +107,25 @@ def bindings(screen: str) -> list[BindingType]:
     ]
 
 
+def usable(key: str) -> bool:
+    """Whether a terminal can send a key of that name: `a`, `T`, `f7`, `ctrl+r`, `space`, `slash`."""
+    *modifiers, name = key.split("+")
+    named = {char for each in Keys for char in each.value.split("+")} | {_character_to_key(chr(code)) for code in range(32, 127)}
+    letter = len(name) == 1 and name.isprintable() and not name.isspace()
+    return set(modifiers) <= {"ctrl", "shift", "alt", "super"} and (letter or name in named or name in ("enter", "tab", "backspace"))
+
+
 def check(own: Mapping[str, str]) -> dict[str, str]:
     """The person's `[keys]`. Raises FlavorError on an unknown action or a key that does two things on one screen."""
     names = {key.name for table in KEYS.values() for key in table}
     for name in own:
         if name not in names:
             raise FlavorError(f"flavor.toml: [keys] has an unknown action {name!r}.", f"Known: {', '.join(sorted(names))}.", "config")
+    for name, keys in own.items():
+        for single in keys.split(","):
+            if not usable(single):
+                hint = "For instance a, T, f7, ctrl+r, space, slash; several with a comma and no blank between."
+                raise FlavorError(f"flavor.toml: [keys] gives {name} the key {single!r}, which there is not.", hint, "config")
     for screen, table in KEYS.items():
         used: dict[str, str] = {}
         for key in (*table, *(KEYS["app"] if screen != "app" else ())):

@@ -20,7 +20,7 @@ ORIGINS = {
     "edited": "written by a model, changed by a person, then accepted",
 }
 COLUMNS = {
-    "rows": "`text`, its `fields`, its `origin`, and when it was `created`",
+    "rows": "`text`, {fields}its `origin`, and when it was `created`",
     "prompt": "`prompt` and `completion`",
     "chat": "`messages`: the prompt as the user's turn, the text as the assistant's",
     "raw": "`text`: prompt and text in one",
@@ -90,8 +90,13 @@ def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str
         fields += "".join(_field(field, examples) for field in task.fields)
     shown = min(examples, key=lambda example: (abs(len(words(example.text)) - median(lengths)), example.uid))
     sample = (task.prompt(shown.fields) + shown.text).replace("```", "'''")
+    columns = COLUMNS[form].format(fields="its `fields`, " if task.fields else "")
+    lengths_said = (
+        f"{lengths[0]} to {lengths[-1]} words each (median {median(lengths):g})" if lengths[0] < lengths[-1] else f"{lengths[0]} words each"
+    )
+    made = f"from {dates[0]} to {dates[-1]}" if dates[0] < dates[-1] else f"on {dates[0]}"
     held = (
-        "The `test` split is what was held out of every training run, so that losses on it can be compared. "
+        " The `test` split is what was held out of every training run, so that losses on it can be compared."
         if "data/test.jsonl" in counts
         else ""
     )
@@ -100,8 +105,8 @@ def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str
         preferred = "\n`dpo` has pairs of a text and one that it was preferred to, `kto` single texts and whether they were wanted: as TRL's trainers take them.\n"
     return (
         f"{_front(licence, counts, name)}\n# {clean_line(name)}\n\n{len(examples)} short texts under the heading *{short(task.heading, 200)}*, "
-        f"{lengths[0]} to {lengths[-1]} words each (median {median(lengths):g}), made from {dates[0]} to {dates[-1]} with flavor-tui.\n\n"
-        f"| file | rows |\n|---|---|\n{files}\nEach row has {COLUMNS[form]}. {held}{preferred}\n"
+        f"{lengths_said}, made {made} with flavor-tui.\n\n"
+        f"| file | rows |\n|---|---|\n{files}\nEach row has {columns}.{held}\n{preferred}\n"
         f"## Where the rows come from\n\n{_origins(store)}\n{_models(store)}{fields}\n"
         f"## A row, as a model sees it\n\n```\n{sample}\n```\n\n"
         f"## Licence\n\n`{licence}`, as chosen by whoever exported it. Rows that a model wrote may also be bound by that model's licence.\n\n"

@@ -1,10 +1,19 @@
 """Report behind F6: what it says at both widths, that it follows the evening, and what it writes."""
 
-from textual.containers import VerticalScroll
+import re
 
+import pytest
+from textual.containers import VerticalScroll
+from textual.widgets import Input
+
+from core.config import FILE
+from runs.points import SWEEP, Points
+from tests.app.test_jobs import until
 from tests.app.test_screens import shown
+from tests.engine.conftest import make_tiny
 from tui.app import FlavorApp
 from tui.screens.report import ReportScreen
+from tui.screens.sweep import SweepDialog
 from tui.session import Session
 
 
@@ -67,3 +76,54 @@ async def test_who_only_reads_writes_nothing(workspace):
             await gathered(pilot, "3 rows: 3 written.")
             await pilot.press("e")
             assert not (workspace / "report.md").exists()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture
+def quick(workspace, base):
+    """Ten rows on the tiny base, with one epoch a run, and no candidate wanted."""
+    path = workspace / FILE
+    text = path.read_text().replace('base = "starter"', f'base = "{base}"').replace("# calibrate = true", "calibrate = false")
+    text = re.sub(r"\[training\]\n", "[training]\nepochs = 1\nbatch_size = 1\n", text)
+    path.write_text(re.sub(r"\[sampling\]\n", "[sampling]\nmax_tokens = 6\nbatch = 2\nkeep_ready = 0\n", text))
+    with Session(workspace) as session:
+        for number in range(7):
+            session.write_example(f"Tower {number}, and its light.", {})
+    return workspace
+
+
+async def test_what_is_missing_is_measured_from_here(quick):
+    app = FlavorApp(quick)
+    sweep = Points(quick, SWEEP)
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.press("f6")
+        await gathered(pilot, "Not measured yet: m on Report")
+        await pilot.press("m")
+        await gathered(pilot, "Measured with base, which learned 0 of the 10 rows")
+
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, SweepDialog) and "5 settings" in shown(app, "#sweep-plan"))
+        await pilot.press("tab", *"4")  # a rank: two settings now
+        await until(pilot, lambda: "2 settings" in shown(app, "#sweep-plan"))
+        app.screen.query_one("#sweep-rank", Input).value = "four"
+        await until(pilot, lambda: "'four' is no usable rank" in shown(app, "#sweep-plan"))
+        app.screen.query_one("#sweep-rank", Input).value = "4"
+        await pilot.press("enter")
+        await until(pilot, lambda: jobs.doing == "curving" and "sweep" in jobs.line().plain and sweep.all())
+        app.screen.query_one("#evidence").focus()
+        await pilot.press("c")
+        await until(pilot, lambda: jobs.doing == "ready")
+        kept = len(sweep.all())
+        await pilot.press("enter")
+        await until(pilot, lambda: "all done" in shown(app, "#sweep-plan"))
+        keys = [each.point.key for each in sweep.all()]
+        assert len(set(keys)) == len(keys) >= kept > 0 and "present" in shown(app, "#evidence-text")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, ReportScreen)

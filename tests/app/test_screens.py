@@ -4,8 +4,10 @@ import pytest
 from textual.widgets import DataTable, Input, TextArea
 
 from core.config import FILE
+from core.errors import FlavorError
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
+from tui import keys
 from tui.app import FlavorApp, run_app
 from tui.drafts import Draft, Typed, kept_drafts
 from tui.screens.curate import CurateScreen
@@ -349,3 +351,43 @@ async def test_after_a_disk_error_a_copy_is_saved_elsewhere_or_writing_goes_on(w
 
 def no_room(*_):
     raise OSError(28, "No space left on device")
+
+
+async def test_light_and_dark_are_remembered(workspace):
+    for first, after in (("textual-dark", "textual-light"), ("textual-light", "textual-dark")):
+        app = FlavorApp(workspace, start_worker=False)
+        async with app.run_test(size=(80, 24)) as pilot:
+            assert app.theme == first
+            await pilot.press("f2", "ctrl+t")  # also while typing
+            assert app.theme == after
+    path = workspace / FILE
+    path.write_text(path.read_text().replace('# theme = "dark"', 'theme = "light"'))
+    (workspace / "desk.json").unlink()
+    assert FlavorApp(workspace, start_worker=False).theme == "textual-light"
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"accept": "yy"}, "the key 'yy', which there is not"),
+        ({"accept": "ctl+s"}, "the key 'ctl+s'"),
+        ({"accept": "y, z"}, "the key ' z'"),
+        ({"accept": ""}, "the key ''"),
+        ({"accept": "f6"}, "gives 'f6' to both accept and report"),
+        ({"sweep_report": "m"}, "gives 'm' to both measure_report and sweep_report"),
+        ({"acept": "y"}, "unknown action 'acept'"),
+    ],
+)
+def test_a_keymap_that_cannot_work_is_refused(own, said):
+    with pytest.raises(FlavorError) as error:
+        keys.check(own)
+    assert said in str(error.value)
+
+
+def test_every_default_key_is_one_and_none_does_two_things():
+    for screen, table in keys.KEYS.items():
+        every = [single for key in (*table, *(keys.KEYS["app"] if screen != "app" else ())) for single in key.key.split(",")]
+        assert all(map(keys.usable, every)), screen
+        own = [single for key in table for single in key.key.split(",")]
+        assert len(set(own)) == len(own), screen
+    assert keys.check({"accept": "y,f9", "report": "ctrl+e", "skip": "shift+right", "search": "minus"})

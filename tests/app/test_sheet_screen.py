@@ -87,7 +87,7 @@ class Slow:
     def trouble(self):
         return ""
 
-    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0):
+    async def sample(self, folder, prompts, seeds, settings, examples=None, free=None, strength=1.0, without=None):
         self.asked.append((folder and folder.name, len(prompts)))
         for index, seed in enumerate(seeds):
             await self.go.acquire()

@@ -17,7 +17,7 @@ from core.gauges.outliers import FEWEST, Outlier, outliers
 from core.gauges.statistics import Interval
 from core.protocol import Row
 from core.runfiles import BASE
-from dataset.activity import Activity, Moment, activity, moments, seconds_of
+from dataset.activity import Act, Activity, activity, acts, seconds_of
 from dataset.coverage import Cover, coverage
 from dataset.rounds import Round, rounds
 from dataset.rows import Example
@@ -144,8 +144,8 @@ async def gather(session: Session) -> Report:
     examples = list(store.examples.values())
     decided = tuple(rounds(store.decisions.values()))
     runs = await asyncio.to_thread(session.registry.runs)
-    stamps = await asyncio.to_thread(moments, store.journal.path)
-    begun = [Moment(at) for run in runs if run.spec and (at := seconds_of(run.spec.created)) is not None]
+    stamps = await asyncio.to_thread(acts, store.journal.path)
+    begun = [Act(at) for run in runs if run.spec and (at := seconds_of(run.spec.created)) is not None]
     outlook = await session.learning.look()
     courses = await asyncio.to_thread(lambda: tuple(course for run in runs if (course := _course(run))))
     ratings = _ratings(session)

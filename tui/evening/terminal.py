@@ -118,7 +118,7 @@ def _picture(section: Section, report: Report) -> list[str]:
 
 def parts_of(section: Section, report: Report, width: int) -> list[Part]:
     """A section in pieces; `width` in cells."""
-    found: list[Part] = [(section.title + "\n", "bold $accent")]
+    found: list[Part] = [(section.title + "\n", "bold $text-accent")]
     for number, line in enumerate(section.lines):
         style = "bold" if section.title == "What to do next" and not number else ""
         found.append((_wrapped(line, width) + "\n", style))

@@ -23,8 +23,6 @@ from tui.widgets.plain import CleanInput, Plain, line, plain
 
 NOWHERE = ""
 """The choice of no column."""
-BY_NAME = "\0by name"
-"""The choice that leaves a column to its name."""
 SHOWN = 5
 PAUSE = 0.4
 """Seconds without a key after which a path is looked at."""
@@ -41,6 +39,16 @@ class SourceInput(CleanInput):
         event.prevent_default()
         event.stop()
         self.screen.post_message(Pasted(pasted))
+
+
+class ColumnSelect(Select[str]):
+    """Where the text comes from, or a field of that name."""
+
+    def __init__(self, key: str, options: list[tuple[str, str]], value: str) -> None:
+        chosen = {"value": value} if value or key else {}  # nothing chosen yet, where no column is known to hold the text
+        super().__init__([(plain(name), column) for name, column in options], prompt="choose a column", compact=True, **chosen)  # type: ignore[arg-type]
+        self.key = key
+        """The field; empty for the text."""
 
 
 class Pasted(Paste):
@@ -151,7 +159,7 @@ class ImportDialog(Dialog[str | None]):
         """The preview: counts, what was taken from where, faults, first rows, near-duplicates."""
         name = "From the clipboard: " if self._text else ""
         parts: list[str | tuple[str, str]] = [(f"{name}{preview.counts(self._skip_twins)}\n", "bold")]
-        twins = preview.twins_line(self._session)
+        twins = preview.twins_line()
         if preview.faults:
             asked = all(fault.kind == "columns" for fault in preview.faults)
             said = "choose the column of the text above" if asked else preview.faults_line()
@@ -186,19 +194,16 @@ class ImportDialog(Dialog[str | None]):
         rows = [("", "the text", taken.text), *((f.name, f.name, taken.fields.get(f.name, NOWHERE)) for f in self._session.task.fields)]
         for place, (key, label, value) in enumerate(rows):
             options = [*([("(from no column)", NOWHERE)] if key else []), *names]
-            select: Select[str] = Select(
-                [(plain(shown), name) for shown, name in options],
-                prompt="choose a column", id=f"column-{place}", compact=True,
-                **({"value": value} if value or key else {}),  # type: ignore[arg-type]
-            )  # fmt: skip
-            select.data_key = key  # type: ignore[attr-defined]
+            select = ColumnSelect(key, options, value)
+            select.id = f"column-{place}"
             await box.mount(Horizontal(Plain(plain(label), classes="field-name"), select, classes="field"))
 
     @on(Select.Changed)
     def _column_chosen(self, event: Select.Changed) -> None:
-        key, value = event.select.data_key, event.value  # type: ignore[attr-defined]
-        if not isinstance(value, str) or self._preview is None:
+        select, value = event.select, event.value
+        if not isinstance(select, ColumnSelect) or not isinstance(value, str) or self._preview is None:
             return
+        key = select.key
         taken = next((reading.taken for reading in self._preview.readings if reading.taken), None)
         now = (taken.text if not key else taken.fields.get(key, NOWHERE)) if taken else NOWHERE
         if value != self._chosen.get(key, now):

@@ -105,7 +105,7 @@ way to everything else you ask for, and goes on with the same key.
         plot = CurvesPlot()
         await self.query_one("#run-plot").mount(plot)
         self._plot = plot
-        self._draw()
+        self._picture()
 
     def renew(self) -> None:
         registry = self.session.registry
@@ -143,7 +143,7 @@ way to everything else you ask for, and goes on with the same key.
             if known is None or (known.status, known.epochs) != (run.status, run.epochs):
                 self.renew()
             else:
-                self._draw()
+                self._picture()
 
     # -- what is under the cursor --------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ way to everything else you ask for, and goes on with the same key.
         else:
             about.update(_describe(run))
         self.query_one("#run-held", Plain).update(_held(run) if run else "")
-        self._draw()
+        self._picture()
 
     def _votes(self, key: str) -> Content:
         if not self.session.store.votes or key.endswith("/"):
@@ -181,7 +181,7 @@ way to everything else you ask for, and goes on with the same key.
         under = run_of(self._selected())
         return self.marked or ([under] if under in self._runs else [])
 
-    def _draw(self) -> None:
+    def _picture(self) -> None:
         names = self._shown()
         curves = {name: self._curves.of(self._runs[name].folder) for name in names}
         if self._plot:
