@@ -56,7 +56,11 @@ class Page(Whole, Screen[None]):
         self.set_timer(0.05, self._show_keys)  # a widget a key: not before the first picture, which it would hold up
 
     async def _show_keys(self) -> None:
-        await self.query_one("#keys").mount(Footer(show_command_palette=False))
+        place = self.query_one("#keys")
+        if not place.is_attached or not place.is_mounted:  # a busy machine
+            self.set_timer(0.05, self._show_keys)
+            return
+        await place.mount(Footer(show_command_palette=False))
         self.refresh_bindings()  # a footer shows nothing until it is told of them
 
     def on_screen_resume(self) -> None:

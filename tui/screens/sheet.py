@@ -55,7 +55,7 @@ class SheetScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one("#sheet-body").focus()
+        self.query("#sheet-body").focus()
         self._flavor.jobs.sheet.ask(self._checkpoints)
         self._watch()
         self.set_interval(0.5, self._watch)
