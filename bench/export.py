@@ -25,7 +25,7 @@ from tui.session import Session
 
 ROWS = 30
 ROUNDS = 5
-PROMPTS = 24
+PROMPTS = 12
 TOKENS = 32
 LLAMA = Path(os.environ.get("FLAVOR_TUI_LLAMA") or cache_folder() / "llama-cpp") / "bin/python"
 
@@ -189,23 +189,32 @@ def joined(ours: Ours, rows: list[Row]) -> float:
     return mean(costs)
 
 
+def truth(ours: Ours, folder: Path, place: Path, held: list[Row]) -> None:
+    """How far the merged folder is from what was trained, and the adapter on the 16-bit base."""
+    for dtype in ("bfloat16", "float16"):
+        dest = place / dtype
+        took = export(folder, dest, "merged", "--dtype", dtype)
+        most, kl, loss = apart(ours, plain(dest), held)
+        print(f"merged {dtype}: {took:.1f} s; logits at most {most:.3f} apart, KL {kl:.5f}, held-out loss {loss:+.4f} nats a token")
+    most, kl, loss = apart(ours, on_16_bits(ours), held)
+    print(f"for comparison, the adapter on the 16-bit base: {most:.3f}, KL {kl:.5f}, held-out loss {loss:+.4f}")
+    print(f"a prompt cut into tokens as one string: {joined(ours, held):+.4f} nats a token")
+
+
 def main() -> None:
+    if sys.argv[1:] not in ([], ["--greedy"]):
+        raise SystemExit("python -m bench.export [--greedy]: only the comparison with llama.cpp")
     with tempfile.TemporaryDirectory(prefix="bench-export-") as root:
         place = Path(root)
         folder = workspace(place / "w", ROWS)
         checkpoint, held = bake(folder)
         ours = Ours(folder, checkpoint)
         print(f"{checkpoint}: {len(held)} rows held out")
-        seconds = [export(folder, place / f"a{number}.gguf", "gguf-adapter") for number in range(ROUNDS)]
+        rounds = 1 if sys.argv[1:] else ROUNDS
+        seconds = [export(folder, place / f"a{number}.gguf", "gguf-adapter") for number in range(rounds)]
         print(f"GGUF adapter: {spread(seconds)} s, {(place / 'a0.gguf').stat().st_size / 1e6:.1f} MB")
-        for dtype in ("bfloat16", "float16"):
-            dest = place / dtype
-            took = export(folder, dest, "merged", "--dtype", dtype)
-            most, kl, loss = apart(ours, plain(dest), held)
-            print(f"merged {dtype}: {took:.1f} s; logits at most {most:.3f} apart, KL {kl:.5f}, held-out loss {loss:+.4f} nats a token")
-        most, kl, loss = apart(ours, on_16_bits(ours), held)
-        print(f"for comparison, the adapter on the 16-bit base: {most:.3f}, KL {kl:.5f}, held-out loss {loss:+.4f}")
-        print(f"a prompt cut into tokens as one string: {joined(ours, held):+.4f} nats a token")
+        if not sys.argv[1:]:
+            truth(ours, folder, place, held)
         if not LLAMA.exists():
             print("llama.cpp is not there: bench/llama_env.sh")
             return

@@ -41,7 +41,7 @@ async def picture(url: str, folder: Path) -> bytes:
         await page.open(url)
         while not await page.value(DRAWN):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        await asyncio.sleep(6)
+        await asyncio.sleep(12)
         data: bytes = await page.picture()
         return data
 

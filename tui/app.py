@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.content import Content
 from textual.events import Event, InputEvent
 from textual.filter import LineFilter
@@ -145,6 +145,12 @@ class FlavorApp(App[int]):
             from tui.screens.welcome import WelcomeScreen
 
             self.push_screen(WelcomeScreen(self._workspace), self._chosen)
+
+    def watch_app_focus(self, focus: bool) -> None:
+        """Textual's footer takes no note of its keys while the app has no focus, nor of getting it: in a browser it would stay empty."""
+        if focus and self.is_running:
+            with contextlib.suppress(ScreenStackError):
+                self.screen.refresh_bindings()
 
     def on_ready(self) -> None:
         """Textual draws its first picture inside a batch, which throws it away; without this the next one comes 20 ms later."""

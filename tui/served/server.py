@@ -16,6 +16,8 @@ from textual_serve.server import Server, to_int
 
 HOST = "127.0.0.1"
 COOKIE = "flavor-tui"
+FOCUS = 1.5
+"""Seconds after which the app is told that it has the focus."""
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self' ws://{here}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -32,6 +34,11 @@ class Tab:
 
     async def close(self) -> None:
         await self.socket.close()
+
+
+async def _focus(app: AppService) -> None:
+    await asyncio.sleep(FOCUS)
+    await app.focus()
 
 
 class OneSession(Server):
@@ -63,7 +70,7 @@ class OneSession(Server):
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         mine = Tab()
         before, self._now = self._now, mine
-        app = None
+        app, focusing = None, None
         try:
             await mine.socket.prepare(request)
             if before:
@@ -75,8 +82,12 @@ class OneSession(Server):
                     download_manager=self.download_manager,
                 )  # fmt: skip
                 await app.start(*(to_int(request.query.get(side, ""), usual) for side, usual in (("width", 80), ("height", 24))))
+                # A page that was just opened has the focus and says nothing of it, and the app begins as one without.
+                focusing = asyncio.create_task(_focus(app))
                 await self._process_messages(mine.socket, app)
         finally:
+            if focusing:
+                focusing.cancel()
             if app:
                 with contextlib.suppress(ConnectionError):
                     await app.stop()
