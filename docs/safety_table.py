@@ -88,7 +88,12 @@ def short_table() -> str:
     runs = last_runs()
     lines = ["| what we promise | the last run |", "|---|---|"]
     for promise, _, suites in ROWS:
-        found = [f"{run['found'].split('; named')[0].split('; back')[0]}" for suite in suites if suite in runs for run in runs[suite][-1:]]
+        found = [
+            f"{run['found'].split('; named')[0].split('; back')[0]}{'' if run['passed'] else ' **(failed)**'}"
+            for suite in suites
+            if suite in runs
+            for run in runs[suite][-1:]
+        ]
         lines.append(f"| {promise} | {'<br>'.join(found)} |")
     return "\n".join(lines)
 
