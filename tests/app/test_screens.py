@@ -10,10 +10,13 @@ from tests.app.conftest import TEXTS, add_candidates
 from tui import keys
 from tui.app import FlavorApp, run_app
 from tui.drafts import Draft, Typed, kept_drafts
+from tui.screens.blind import BlindScreen
 from tui.screens.curate import CurateScreen
+from tui.screens.curve import CurveDialog
 from tui.screens.drafts import DraftsDialog
 from tui.screens.edit import EditDialog
 from tui.screens.library import LibraryScreen
+from tui.screens.moments import MomentsDialog
 from tui.screens.runs import RunsScreen
 from tui.screens.welcome import WelcomeScreen
 from tui.screens.write import WriteScreen
@@ -391,3 +394,16 @@ def test_every_default_key_is_one_and_none_does_two_things():
         own = [single for key in table for single in key.key.split(",")]
         assert len(set(own)) == len(own), screen
     assert keys.check({"accept": "y,f9", "report": "ctrl+e", "skip": "shift+right", "search": "minus"})
+
+
+@pytest.mark.parametrize("make", [CurveDialog, MomentsDialog, BlindScreen])
+async def test_a_screen_that_is_left_before_it_is_drawn_ends_nothing(workspace, make):
+    """Two keys in a row, faster than a picture: the first opens it, the second leaves it."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.push_screen(make())
+        app.screen.dismiss(None)
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(app.screen, CurateScreen) and app.is_running

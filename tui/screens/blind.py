@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from core.errors import FlavorError
 from dataset.rows import Preferred
 from tui.blind import Blind, Duel
+from tui.screens.dialog import Leaving
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
 
 
-class BlindScreen(Screen[None]):
+class BlindScreen(Leaving[None]):
     """Votes are kept as they are given; leaving loses none."""
 
     BINDINGS = [

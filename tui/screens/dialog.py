@@ -1,18 +1,26 @@
-"""A dialog that ends once: keys and clicks that were on their way to it when it ended do nothing any more."""
+"""Screens that are left by themselves, and end once: keys and clicks that were on their way to one when it ended do nothing any more."""
 
 from __future__ import annotations
 
 from textual.await_complete import AwaitComplete
-from textual.screen import ModalScreen, ScreenResultType
+from textual.screen import ModalScreen, Screen, ScreenResultType
 
 from tui.screens.whole import Whole
 
 
-class Dialog(Whole, ModalScreen[ScreenResultType]):
-    """A modal screen whose actions and whose result count only while it is the one that is seen."""
+class Leaving(Whole, Screen[ScreenResultType]):
+    """A screen whose actions and whose result count only while it is the one that is seen."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.is_current
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
-        return super().dismiss(result) if self.is_current else AwaitComplete()
+        if self.is_current and self.is_mounted:
+            return super().dismiss(result)
+        if self.is_current:  # left before it is drawn: its `on_mount` is still to come, and would miss its widgets
+            self.call_later(self.dismiss, result)
+        return AwaitComplete()
+
+
+class Dialog(Leaving[ScreenResultType], ModalScreen[ScreenResultType]):
+    """The same over another screen."""

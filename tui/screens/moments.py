@@ -9,12 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer
 
 from core.errors import FlavorError
 from dataset.moments import Moment
 from tui.back import all_moments, clock
+from tui.screens.dialog import Dialog
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MOST = 2000
 """Moments that are listed; `flavor-tui back` has all."""
 
 
-class MomentsDialog(ModalScreen[int | None]):
+class MomentsDialog(Dialog[int | None]):
     """Gives the line of the journal to go to, or None where it was left."""
 
     BINDINGS = [Binding("escape,z,q", "leave", "leave, unchanged", id="moments_leave")]

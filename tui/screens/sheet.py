@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, ScrollableContainer
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from tui.marks import CLOSES, DIFFERS, OPENS, marked
+from tui.screens.dialog import Leaving
 from tui.sheet import ALWAYS, Lane
 from tui.widgets.plain import Plain, line
 
@@ -24,7 +24,7 @@ NARROWEST = 36
 STYLES = {"": "", "same": "$text-muted", "copied": "bold $warning", "sign": "bold $accent"}
 
 
-class SheetScreen(Screen[None]):
+class SheetScreen(Leaving[None]):
     """One prompt at a time; the lanes beside each other, as many as fit, the others by scrolling."""
 
     BINDINGS = [
