@@ -396,7 +396,7 @@ def test_every_default_key_is_one_and_none_does_two_things():
     assert keys.check({"accept": "y,f9", "report": "ctrl+e", "skip": "shift+right", "search": "minus"})
 
 
-@pytest.mark.parametrize("make", [CurveDialog, MomentsDialog, BlindScreen])
+@pytest.mark.parametrize("make", [CurveDialog, MomentsDialog, lambda: BlindScreen(["base"])])
 async def test_a_screen_that_is_left_before_it_is_drawn_ends_nothing(workspace, make):
     """Two keys in a row, faster than a picture: the first opens it, the second leaves it."""
     app = FlavorApp(workspace, start_worker=False)

@@ -18,8 +18,12 @@ class Leaving(Whole, Screen[ScreenResultType]):
         if self.is_current and self.is_mounted:
             return super().dismiss(result)
         if self.is_current:  # left before it is drawn: its `on_mount` is still to come, and would miss its widgets
-            self.call_later(self.dismiss, result)
+            self.call_later(self._leave, result)
         return AwaitComplete()
+
+    def _leave(self, result: ScreenResultType | None) -> None:
+        """Gives nothing to wait for: a screen cannot wait for its own end."""
+        self.dismiss(result)
 
 
 class Dialog(Leaving[ScreenResultType], ModalScreen[ScreenResultType]):
