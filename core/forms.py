@@ -2,9 +2,8 @@
 
 bitsandbytes 0.50 repacks a 4-bit weight in place at the first forward in eval mode on a CPU with AVX512-BF16, and that form has
 no backward: gradients silently vanish from every 4-bit layer. So its switch is turned off on every layer, and the packed form
-is made once, by its own function, from copies. For training on the CPU a copy holds the dequantised NF4 weights in
-the computing type, where memory allows: the same numbers that bitsandbytes makes anew at every product, so the same result. Where
-it does, sampling multiplies the same numbers too, in the order that oneDNN wants: 1.4 times as fast as the packed form.
+is made once, by its own function, from copies. For training on the CPU a third copy holds the dequantised NF4 weights in
+the computing type, where memory allows: the same numbers that bitsandbytes makes anew at every product, so the same result.
 """
 
 from __future__ import annotations
@@ -27,21 +26,7 @@ from core.model import Base
 
 ADAPTER = "default"
 
-BLOCKED_ROWS = 16
-"""Rows of a product that the blocked order is made for; it serves any number."""
-
 Forward = Callable[..., torch.Tensor]
-
-
-def can_block(compute: torch.dtype) -> bool:
-    """Whether oneDNN multiplies this type with weights in an order of its own (torch's compiler calls the same two functions)."""
-    if compute != torch.bfloat16 or not torch.backends.mkldnn.is_available():
-        return False
-    try:
-        weight = torch.ops.mkldnn._reorder_linear_weight(torch.ones(32, 64, dtype=compute), BLOCKED_ROWS)
-        return bool((torch.ops.mkldnn._linear_pointwise(torch.ones(1, 64, dtype=compute), weight, None, "none", [], "") == 64).all())
-    except (AttributeError, RuntimeError):
-        return False
 
 
 class Layer:
@@ -57,7 +42,6 @@ class Layer:
         self.dropout = float(getattr(wrapped.lora_dropout[ADAPTER], "p", 0.0))
         self.dense: torch.Tensor | None = None
         self.packed: tuple[torch.Tensor, Any] | None = None
-        self.blocked: torch.Tensor | None = None
 
     def renew(self, lora: Lora) -> None:
         """Another pair in the place of PEFT's own, of another rank: A random, B zero, as PEFT begins."""
@@ -87,11 +71,6 @@ class Layer:
         if state.shape[0] % 32 == 0 and state.shape[1] % state.blocksize == 0:
             self.packed = _convert_weight_packed_for_cpu(self.base.weight.data.clone(), state)
 
-    def make_blocked(self) -> None:
-        """Keep the dequantised weights in the order in which oneDNN's product reads them: without it that is made anew at every product."""
-        assert self.dense is not None
-        self.blocked = torch.ops.mkldnn._reorder_linear_weight(self.dense, BLOCKED_ROWS)
-
     def training_forward(self, with_adapter: bool) -> Forward:
         """y = W x + scaling B A dropout(x), differentiable in A, B and x; or y = W x alone."""
         dense, base, scaling = self.dense, self.base, self.scaling
@@ -107,16 +86,9 @@ class Layer:
 
     def sampling_forward(self, with_adapter: bool, strength: float = 1.0) -> Forward:
         """The same without gradients, over the packed weights, the pair cast and scaled beforehand, by `strength` too."""
-        base, dense, packed, blocked = self.base, self.dense, self.packed, self.blocked
-        if blocked is not None:
-            product = torch.ops.mkldnn._linear_pointwise
-
-            def plain(x: torch.Tensor) -> torch.Tensor:
-                y: torch.Tensor = product(x, blocked, base.bias, "none", [], "")
-                return y
-
-        elif packed is None:
-            plain = base if dense is None else lambda x: F.linear(x, dense, base.bias)
+        base, dense, packed = self.base, self.dense, self.packed
+        if packed is None:
+            plain: Forward = base if dense is None else lambda x: F.linear(x, dense, base.bias)
         else:
             from bitsandbytes.functional import gemv_4bit
 
@@ -167,14 +139,12 @@ class Forms:
         size = sum(layer.base.weight.quant_state.shape.numel() for layer in self.layers) * self.layers[0].compute.itemsize
         dense = size <= DENSE_SHARE * psutil.virtual_memory().available
         for layer in self.layers:
+            if has_avx512bf16():
+                layer.make_packed()
             if dense:
                 layer.make_dense()
-            if dense and can_block(layer.compute):
-                layer.make_blocked()
-            elif has_avx512bf16():
-                layer.make_packed()
-        fast = "blocked" if self.layers[0].blocked is not None else "packed" if any(layer.packed for layer in self.layers) else "plain"
-        self.form = f"NF4, {fast} for sampling, {'dequantised copy' if dense else 'plain'} for training"
+        packed = sum(layer.packed is not None for layer in self.layers)
+        self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
 
     def train(self, with_adapter: bool = True) -> None:
         """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""
