@@ -20,7 +20,7 @@ OPENING = """# A whole evening, without a person
 
 Twelve written rows, then rounds of retrain, sample, decide, add, all through the same functions that the keys call. The judge is a
 rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`); the held-out loss is that of {measured} rows
-that nothing is ever trained on. All of it on the starter, with the program's defaults. To run one of them again:
+that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
 
 ```
 python -m bench.evening --task {task} --seed {seed} --rounds {rounds} --out run.json

@@ -121,12 +121,13 @@ class Sampling(_Section, frozen=True):
     """What the end token's logit gains with each token beyond the 90th percentile of the examples' lengths, at the ends of sentences."""
     max_copied_tokens: Annotated[int, Meta(ge=0, le=1000)] = 8
     """No span longer than this that stands in only one example is ever written; 0: no such limit."""
-    guidance: Annotated[float, Meta(ge=0, le=5)] = 1.0
-    """How far a text leans towards its attributes, away from what the model would write without them; 0: not at all."""
+    guidance: Annotated[float, Meta(ge=0, le=5)] = 0.0
+    """How far a text leans towards its attributes, away from what the model would write without them (1 is much); 0: not at all. Doubles
+    the rows of every forward pass (docs/sampling.md)."""
     few_shot: Annotated[int, Meta(ge=0, le=16)] = 4
     """Examples that the prompt shows to the base, while nothing is trained; 0: the heading alone."""
-    shown: Annotated[int, Meta(ge=0, le=16)] = 3
-    """Examples that the prompt shows to a checkpoint; 0: it stands alone, as in other programs."""
+    shown: Annotated[int, Meta(ge=0, le=16)] = 0
+    """Examples that the prompt shows to a checkpoint, which are read before the first token; 0: it stands alone, as in other programs."""
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""
