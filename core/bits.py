@@ -6,12 +6,12 @@ One JSON object on stdin, `{"base", "calibrate", "rows"}` with rows as on the wi
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import Any
 
 import msgspec
 
+from core import answering
 from core.errors import FlavorError
 from core.protocol import Row
 
@@ -45,10 +45,8 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    wire = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    wire.write(json.dumps(answer(json.load(sys.stdin))) + "\n")
-    wire.flush()
+    wire = answering.own_stdout()
+    answering.answer(wire, [answer(json.load(sys.stdin))])
 
 
 if __name__ == "__main__":

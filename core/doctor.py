@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import shutil
 import sys
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core import answering
 from core.config import STARTER
 from core.files import cache_folder
 from core.fit import Machine, Shape, need
@@ -218,10 +218,8 @@ def _models(facts: Facts) -> list[str]:
 
 
 def main() -> None:
-    wire = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    wire.write(json.dumps(report()) + "\n")
-    wire.flush()
+    wire = answering.own_stdout()
+    answering.answer(wire, [report()])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ before is resumed. Only safetensors, JSON, text and templates are asked for, nev
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -14,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import environment
+from core import answering, environment
 from core.basefolder import ALLOWED, check_folder
 from core.errors import FlavorError
 from core.resuming import Parts
-from core.text import short, to_json
+from core.text import short
 
 
 def explain(name: str, error: BaseException) -> FlavorError:
@@ -95,25 +94,12 @@ def download(name: str) -> Iterator[dict[str, Any]]:
     yield {"folder": str(check_folder(outcome[0], name))}
 
 
-def _end_with_stdin() -> None:
-    while sys.stdin.buffer.read(1):
-        pass
-    os._exit(1)
-
-
 def main() -> None:
-    """Name in, lines out; the end of stdin ends it, so that it does not outlive who asked for it."""
-    wire = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever anyone prints is no answer
-    os.umask(0o077)
-    if token := environment.read_token():
-        os.environ["HF_TOKEN"] = token
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    try:
-        for line in download(sys.argv[1]):
-            wire.write(to_json(line) + "\n")
-    except FlavorError as error:
-        wire.write(to_json({"error": error.message, "hint": error.hint, "kind": error.kind}) + "\n")
+    """Name in, lines out."""
+    wire = answering.own_stdout()
+    answering.take_token()
+    answering.end_with_stdin()
+    answering.answer(wire, download(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ Prints one JSON object: `folder`, or `error` with a hint. Only tables and texts 
 
 from __future__ import annotations
 
-import os
 import sys
 
-from core import environment
+from core import answering
 from core.download import explain
 from core.errors import FlavorError
-from core.text import to_json
 
 DATA = ["*.parquet", "*.jsonl", "*.json", "*.csv", "*.tsv", "*.md", "*.txt"]
 MOST = 200 * 1024 * 1024
@@ -39,16 +37,9 @@ def fetch(name: str) -> str:
 
 def main() -> None:
     """Name in, one line out."""
-    wire = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever anyone prints is no answer
-    os.umask(0o077)
-    if token := environment.read_token():
-        os.environ["HF_TOKEN"] = token
-    try:
-        said: dict[str, object] = {"folder": fetch(sys.argv[1])}
-    except FlavorError as error:
-        said = {"error": error.message, "hint": error.hint, "kind": error.kind}
-    wire.write(to_json(said) + "\n")
+    wire = answering.own_stdout()
+    answering.take_token()
+    answering.answer(wire, ({"folder": fetch(name)} for name in sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -18,13 +18,12 @@ from typing import Literal
 
 import msgspec
 
-from core import starter
+from core import answering, starter
 from core.basefolder import check_folder
 from core.config import STARTER
 from core.errors import FlavorError
 from core.fit import Machine, Shape
 from core.reading import read_json
-from core.text import to_json
 
 MOST = 4000
 """Entries that are looked at below one folder."""
@@ -178,13 +177,15 @@ def found(folders: list[Path]) -> Iterator[Found]:
                 yield model
 
 
+def _answers(folders: list[Path]) -> Iterator[dict[str, object]]:
+    yield {"machine": msgspec.to_builtins(machine())}
+    for model in found(folders):
+        yield {"model": msgspec.to_builtins(model)}
+    yield {"done": True}
+
+
 def main() -> None:
-    wire = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    wire.write(to_json({"machine": msgspec.to_builtins(machine())}) + "\n")
-    for model in found([Path(folder) for folder in sys.argv[1:]]):
-        wire.write(to_json({"model": msgspec.to_builtins(model)}) + "\n")
-    wire.write(to_json({"done": True}) + "\n")
+    answering.answer(answering.own_stdout(), _answers([Path(folder) for folder in sys.argv[1:]]))
 
 
 if __name__ == "__main__":

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core import environment
+from core import answering, environment
 from core.errors import FlavorError
 from core.hub import Push
-from core.text import short, to_json
+from core.text import short
 
 
 def explain(repo: str, error: Exception) -> FlavorError:
@@ -66,26 +65,13 @@ def _must_be_private(asked: Push, info: Any) -> None:
         raise FlavorError(f"{asked.repo} is public on the hub.", "Choose another name, or say --public.", "public")
 
 
-def _end_with_stdin() -> None:
-    while sys.stdin.buffer.read(1):
-        pass
-    os._exit(1)
-
-
 def main() -> None:
-    wire = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever anyone prints is no answer
-    os.umask(0o077)
+    wire = answering.own_stdout()
     asked = msgspec.json.decode(sys.stdin.buffer.readline(), type=Push)
     os.environ["HF_HUB_DISABLE_XET"] = "1"
-    if token := environment.read_token():
-        os.environ["HF_TOKEN"] = token
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    try:
-        for line in push(asked):
-            wire.write(to_json(line) + "\n")
-    except FlavorError as error:
-        wire.write(to_json({"error": error.message, "hint": error.hint, "kind": error.kind}) + "\n")
+    answering.take_token()
+    answering.end_with_stdin()
+    answering.answer(wire, push(asked))
 
 
 if __name__ == "__main__":

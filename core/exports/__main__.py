@@ -5,20 +5,19 @@ The end of stdin ends it, so that it does not outlive who asked for it.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from core import answering
 from core.environment import mask
 from core.errors import FlavorError
 from core.exports.order import Order
 from core.files import make_folder
 from core.locate import Progress
-from core.text import short, to_json
+from core.text import short
 
 
 def fill(order: Order) -> Iterator[Progress]:
@@ -43,27 +42,22 @@ def fill(order: Order) -> Iterator[Progress]:
             yield from gguf_model.fill(order)
 
 
-def _end_with_stdin() -> None:
-    while sys.stdin.buffer.read(1):
-        pass
-    os._exit(1)
+def _answers(order: Order) -> Iterator[dict[str, object]]:
+    try:
+        for stage, share in fill(order):
+            yield {"stage": stage, "share": share}
+    except OSError as error:
+        raise FlavorError(
+            f"The export could not be written: {error.strerror or mask(short(str(error)))}.", "Make room there.", "disk"
+        ) from error
+    yield {"done": order.what}
 
 
 def main() -> None:
-    wire = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever anyone prints is no answer
-    os.umask(0o077)
+    wire = answering.own_stdout()
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    try:
-        for stage, share in fill(order):
-            wire.write(to_json({"stage": stage, "share": share}) + "\n")
-        wire.write(to_json({"done": order.what}) + "\n")
-    except FlavorError as error:
-        wire.write(to_json({"error": error.message, "hint": error.hint, "kind": error.kind}) + "\n")
-    except OSError as error:
-        told = FlavorError(f"The export could not be written: {error.strerror or mask(short(str(error)))}.", "Make room there.", "disk")
-        wire.write(to_json({"error": told.message, "hint": told.hint, "kind": told.kind}) + "\n")
+    answering.end_with_stdin()
+    answering.answer(wire, _answers(order))
 
 
 if __name__ == "__main__":
