@@ -6,6 +6,7 @@ A batch sampled again with the same prompts, seeds, settings and adapter gives t
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ LEAST_SHARED = 32
 """Tokens at the beginning of all prompts from which on reading them once pays."""
 SENTENCE_ENDS = (b".", b"!", b"?", b'"', b"'", b")", b"\n", b"\x9d", b"\xa6")
 """Last bytes of a finished sentence; the last two of a closing quote and an ellipsis in UTF-8."""
+HEADING = re.compile(r"\n[ \t]*#")
+"""Where a new heading has begun."""
 BREAKERS = b'\n:"*'
 """llama.cpp's sequence breakers for DRY: form, not repetition."""
 
@@ -204,5 +207,5 @@ class Sampler:
     def _cut(self, tokens: list[int]) -> str | None:
         """The text before a new heading, if one has begun: the task's next heading is an end as good as the end token."""
         text = self._decode(tokens)
-        place = text.find("\n#")
-        return text[:place].strip() if place >= 0 else None
+        heading = HEADING.search(text)
+        return text[: heading.start()].strip() if heading else None

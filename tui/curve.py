@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,21 @@ async def _measure(session: Session, seeds: int, budget: float) -> Output:
     async for event in session.learning.measure(seeds, budget):
         match event:
             case Curving():
-                if point := event.point:
-                    total, tokens = (sum(column) for column in zip(*point.losses.values(), strict=True))
-                    data = {"fold": point.fold, "seed": point.seed, "rows": point.size, "step": point.step, "loss": total / tokens}
-                    yield Line(data | {"seconds": round(point.seconds, 1)})
-                yield Progress(f"{event.done} of {event.of} points, about {duration(event.left)} left")
+                for told in measured(event, "points"):
+                    yield told
             case Curved(missing=missing) if missing:
                 cheapest = f"the cheapest needs about {duration(event.least)}"
                 text = f"{event.done} points in {duration(event.seconds)}; {missing} are missing ({cheapest}): `curve` again goes on."
                 yield Line({"measured_now": event.done, "missing": missing, "least": round(event.least, 1)}, text + "\n")
+
+
+def measured(event: Curving, of: str) -> Iterator[Line | Progress]:
+    """The point that was measured, if one was, and how far it is. `of` is what is counted: points, trainings."""
+    if point := event.point:
+        total, tokens = (sum(column) for column in zip(*point.losses.values(), strict=True))
+        data = {"fold": point.fold, "seed": point.seed, "rows": point.size, "step": point.step, "loss": total / tokens}
+        yield Line(data | {"seconds": round(point.seconds, 1)})
+    yield Progress(f"{event.done} of {event.of} {of}, about {duration(event.left)} left")
 
 
 def _result(session: Session, seeds: int) -> Line:

@@ -6,7 +6,8 @@ import contextlib
 from pathlib import Path
 
 from core.protocol import Curved, Curving
-from tui.commands import Line, Output, Progress, start
+from tui.commands import Line, Output, start
+from tui.curve import measured
 from tui.evening.terminal import columns
 from tui.evening.words import Table
 from tui.session import Session, duration
@@ -37,11 +38,8 @@ async def _measure(asked: Sweep, budget: float) -> Output:
         async for event in events:
             match event:
                 case Curving():
-                    if point := event.point:
-                        total, tokens = (sum(column) for column in zip(*point.losses.values(), strict=True))
-                        data = {"fold": point.fold, "seed": point.seed, "rows": point.size, "step": point.step, "loss": total / tokens}
-                        yield Line(data | {"seconds": round(point.seconds, 1)})
-                    yield Progress(f"{event.done} of {event.of} trainings, about {duration(event.left)} left")
+                    for told in measured(event, "trainings"):
+                        yield told
                 case Curved(missing=missing) if missing:
                     text = f"{event.done} trainings in {duration(event.seconds)}; {missing} are missing: `sweep` again goes on.\n"
                     yield Line({"measured_now": event.done, "missing": missing}, text)

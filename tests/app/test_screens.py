@@ -21,6 +21,7 @@ from tui.screens.runs import RunsScreen
 from tui.screens.welcome import WelcomeScreen
 from tui.screens.write import WriteScreen
 from tui.session import Session
+from tui.widgets.curves import CurvesPlot
 from tui.widgets.plain import Plain
 
 
@@ -170,6 +171,10 @@ async def test_runs_shows_the_base(workspace):
         await pilot.pause()
         assert isinstance(app.screen, RunsScreen)
         assert app.screen.query_one(DataTable).row_count == 1
+        while not app.screen.query(CurvesPlot):
+            await pilot.pause(0.05)
+        await pilot.pause()
+        assert not app.screen.query_one(CurvesPlot).display  # nothing was trained: there is no curve to draw
 
 
 async def test_a_second_session_is_read_only(workspace):

@@ -38,9 +38,10 @@ def test_the_end_token_ends_a_text(engine):
     assert not any("e" in text.text for text in ended)
 
 
-def test_a_new_heading_ends_a_text(engine, monkeypatch):
+@pytest.mark.parametrize("written", ["A text.\n# Heading", "A text.\n\n  # Heading"])
+def test_a_new_heading_ends_a_text(engine, monkeypatch, written):
     """The rows are fed a fixed text by a stand-in for the drawing of tokens, since an untrained model writes no headings."""
-    ids = engine._base.tokenizer("A text.\n# Heading", add_special_tokens=False).input_ids
+    ids = engine._base.tokenizer(written, add_special_tokens=False).input_ids
     fed = iter(ids)
     monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
     text = sample(engine, [1])[0]

@@ -185,6 +185,7 @@ way to everything else you ask for, and goes on with the same key.
         names = self._shown()
         curves = {name: self._curves.of(self._runs[name].folder) for name in names}
         if self._plot:
+            self._plot.display = any(curve.held or curve.train for curve in curves.values())  # axes without a curve say nothing
             self._plot.show([(curves[name], *DRAWN[at % len(DRAWN)]) for at, name in enumerate(names)])
         legend: list[str | tuple[str, str]] = []
         for at, name in enumerate(names):
