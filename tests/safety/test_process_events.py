@@ -5,14 +5,13 @@ import asyncio
 import re
 import string
 
-import pytest
 from textual import events
 from textual.geometry import Size
 
 from dataset.store import Store
 from tests.safety.hostile import text
 from tests.safety.program import ROOT, WITH_FAKE, make_workspace, open_program, store_of, use_fake
-from tests.safety.sizes import SHARE, report, rng, size
+from tests.safety.sizes import report, rng, size
 from tests.safety.terminal import Terminal
 from tui.app import FlavorApp
 from tui.screens.curate import CurateScreen
@@ -183,9 +182,6 @@ BYTES = [*"axeugfctTRjkdol/?1359Aq", " ", "\r", "\t", "\x1b", "\x7f", "\x13", "\
          "\x1b[999;999R", "\x1b]52;c;x\x07", "\x1b[?1;2c", "\xff", "é", "漢", "\x1b[1;1H", "\x00"]  # fmt: skip
 
 
-@pytest.mark.skipif(
-    not SHARE, reason="it still finds faults: some screen that is left before it is drawn ends the program; make soak runs it"
-)
 def test_random_keys_in_a_terminal(tmp_path):
     random, count = rng("keys in a terminal"), size("keys in a terminal")
     workspace = make_workspace(tmp_path / "lighthouses")
