@@ -48,6 +48,8 @@ async def make(contact, checkpoints):
 async def test_every_lane_has_the_same_prompts_and_seeds(session):
     write(session, 12)
     last = bake(session, [4.0, 3.4, 3.2])
+    guided = msgspec.structs.replace(session.settings.sampling, guidance=1.0, shown=3)
+    session.settings = msgspec.structs.replace(session.settings, sampling=guided)
     worker, contact = ready(session)
     await make(contact, ["0001/epoch-01", last])
     assert [name for name, *_ in worker.asked] == [None, None, "epoch-01", "epoch-02"]
