@@ -29,6 +29,7 @@ from core.checkpoints import Place
 from core.choices import check_strength
 from core.config import STARTER_HUB_ID, Lora
 from core.curve import LearningCurve
+from core.decoding import LlamaDecoder
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
@@ -151,7 +152,8 @@ class Engine:
         yield Loading(id=command.id, stage="preparing the adapter")
         self._lora = command.lora
         self._forms = Forms(base, command.lora)
-        self._sampler = Sampler(base.model, base.tokenizer)
+        self._decoder = LlamaDecoder.of(base.model, self._forms)
+        self._sampler = Sampler(base.model, base.tokenizer, self._decoder)
         self._adapter = ""
         give_back_memory()
         yield Loaded(

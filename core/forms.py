@@ -1,4 +1,4 @@
-"""The adapter's layers, each in two forms: one that trains exactly, one that samples fast.
+"""The adapter's layers, each in two forms: one that trains exactly, one that samples fast; and groups of them that share an input.
 
 bitsandbytes 0.50 repacks a 4-bit weight in place at the first forward in eval mode on a CPU with AVX512-BF16, and that form has
 no backward: gradients silently vanish from every 4-bit layer. So its switch is turned off on every layer, and the packed form
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -26,7 +27,51 @@ from core.model import Base
 
 ADAPTER = "default"
 
+DENSE_ROWS = 128
+"""Rows of a product from which on the dequantised copy is faster than the packed form: where prompts are read."""
+
 Forward = Callable[..., torch.Tensor]
+Product = Callable[[torch.Tensor], torch.Tensor]
+"""From (rows x in) to (rows x out)."""
+
+
+def packed_product(weight: torch.Tensor, state: Any) -> Product:
+    """x W^T over a weight in bitsandbytes' packed form, for a contiguous x in bfloat16.
+
+    Calls its C function where it is found: its own wrapper takes 15 µs longer, which with 120 products a token is a tenth of sampling.
+    """
+    from bitsandbytes.cextension import lib
+    from bitsandbytes.functional import gemv_4bit
+
+    kernel = getattr(lib, "gemv_4bit_inference_cpu_nf4_bf16", None)
+    if kernel is None:
+        return lambda x: gemv_4bit(x, weight, state=state)
+    out, width = (ctypes.c_int64(size) for size in state.shape)
+    block = ctypes.c_int64(state.blocksize)
+    data, scales = (ctypes.c_void_p(tensor.data_ptr()) for tensor in (weight, state.absmax))
+    keep = (weight, state)  # their memory is what the pointers name
+
+    def product(x: torch.Tensor) -> torch.Tensor:
+        y = x.new_empty(len(x), keep[1].shape[0])
+        kernel(
+            ctypes.c_int64(len(x)), out, width, ctypes.c_void_p(x.data_ptr()), data, scales, ctypes.c_void_p(y.data_ptr()), block, width, out
+        )  # fmt: skip
+        return y
+
+    return product
+
+
+def with_pair(plain: Product, a: torch.Tensor, b: torch.Tensor) -> Product:
+    """W x with the adapter's share added: a is (in x rank), b (rank x out), already scaled. Of many rows in their own type: there it is
+    the faster one."""
+
+    def product(x: torch.Tensor) -> torch.Tensor:
+        y = plain(x)
+        if len(x) >= DENSE_ROWS:
+            return y.addmm_(x @ a.to(x.dtype), b.to(x.dtype))
+        return y.add_(x.to(a.dtype) @ a @ b)
+
+    return product
 
 
 class Layer:
@@ -84,33 +129,77 @@ class Layer:
 
         return forward
 
-    def sampling_forward(self, with_adapter: bool, strength: float = 1.0) -> Forward:
-        """The same without gradients, over the packed weights, the pair cast and scaled beforehand, by `strength` too."""
+    def plain(self) -> Product:
+        """W x without gradients, in the fastest form there is."""
         base, dense, packed = self.base, self.dense, self.packed
         if packed is None:
-            plain: Forward = base if dense is None else lambda x: F.linear(x, dense, base.bias)
-        else:
-            from bitsandbytes.functional import gemv_4bit
+            return base if dense is None else lambda x: F.linear(x, dense, base.bias)
+        few = packed_product(*packed)
 
-            weight, state = packed
+        def product(x: torch.Tensor) -> torch.Tensor:
+            if dense is not None and len(x) >= DENSE_ROWS:
+                return F.linear(x, dense, base.bias)
+            y = few(x.contiguous())
+            return y if base.bias is None else y.add_(base.bias)
 
-            def plain(x: torch.Tensor) -> torch.Tensor:
-                y: torch.Tensor = gemv_4bit(x, weight, state=state)
-                return y if base.bias is None else y + base.bias
+        return product
 
-        if not with_adapter:
-            return lambda x, *_, **__: plain(x)
-        # On a CPU the pair's small products are three to seven times faster in float32 than in bfloat16, and more exact.
+    def pair(self, strength: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The adapter's A (in x rank) and B (rank x out), B scaled, and cast to what samples fastest: on a CPU such small products
+        are three to seven times faster in float32 than in bfloat16, and more exact."""
         kind = torch.float32 if self.a.device.type == "cpu" else self.compute
-        a = self.a.detach().to(kind).t().contiguous()
-        b = (self.b.detach() * (self.scaling * strength)).to(kind).t().contiguous()
+        scaled = self.b.detach() * (self.scaling * strength)
+        return self.a.detach().to(kind).t().contiguous(), scaled.to(kind).t().contiguous()
+
+    def sampling_forward(self, with_adapter: bool, strength: float = 1.0) -> Forward:
+        """The same as `training_forward` without gradients, over the packed weights, the pair scaled by `strength` too."""
+        product = self.plain()
+        if with_adapter:
+            product = with_pair(product, *self.pair(strength))
 
         def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-            y = plain(x)
-            y.view(-1, y.shape[-1]).add_(x.reshape(-1, x.shape[-1]).to(kind) @ a @ b)
-            return y
+            return product(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
 
         return forward
+
+
+class Group:
+    """Layers that multiply the same input, as one product and one pair of small ones: for a handful of rows, what a product costs
+    beside its arithmetic counts."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+        self._packed: tuple[torch.Tensor, Any] | None = None
+        if all(layer.packed for layer in layers):
+            self._pack()
+
+    def _pack(self) -> None:
+        """One packed weight under another; the layers go on with views of it, so that it is held once."""
+        parts = [layer.packed for layer in self.layers if layer.packed]
+        weight = torch.cat([part for part, _ in parts])
+        state = copy.copy(parts[0][1])
+        state.absmax = torch.cat([own.absmax for _, own in parts], 1).contiguous()
+        state.shape = torch.Size((len(weight), state.shape[1]))
+        for layer, (part, own), views in zip(self.layers, parts, weight.split([len(part) for part, _ in parts]), strict=True):
+            assert len(part) == len(views)
+            layer.packed = (views, own)
+        self._packed = (weight, state)
+
+    def product(self, with_adapter: bool, strength: float = 1.0) -> Product:
+        """From (rows x in) to (rows x the sum of the layers' out), in their order."""
+        if self._packed:
+            plain, biases = packed_product(*self._packed), [layer.base.bias for layer in self.layers]
+            if any(bias is not None for bias in biases):
+                parts = [layer.b.new_zeros(len(layer.b)) if bias is None else bias for layer, bias in zip(self.layers, biases, strict=True)]
+                bias, few = torch.cat([part.to(self.layers[0].compute) for part in parts]), plain
+                plain = lambda x: few(x).add_(bias)  # noqa: E731
+        else:
+            each = [layer.plain() for layer in self.layers]
+            plain = each[0] if len(each) == 1 else lambda x: torch.cat([product(x) for product in each], -1)
+        if not with_adapter:
+            return plain
+        pairs = [layer.pair(strength) for layer in self.layers]
+        return with_pair(plain, torch.cat([a for a, _ in pairs], 1), torch.block_diag(*[b for _, b in pairs]))
 
 
 class Forms:
@@ -126,6 +215,7 @@ class Forms:
                 module.support_avx512bf16_for_cpu = False  # see the head of this file
         self.peft: PeftModel = get_peft_model(base.model, config, adapter_name=ADAPTER)
         self.layers = [Layer(module, base.compute) for module in self.peft.modules() if isinstance(module, LoraLayer)]
+        self._groups: list[tuple[Group, list[Product]]] = []
         self.form = "16 bits"
         if base.four_bit:
             self.form = "NF4"
@@ -146,12 +236,21 @@ class Forms:
         packed = sum(layer.packed is not None for layer in self.layers)
         self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
 
+    def group(self, modules: Sequence[torch.nn.Module]) -> list[Product]:
+        """Take layers that multiply the same input together. The list holds their product as long as the form is the one for sampling."""
+        by_module = {layer.wrapped: layer for layer in self.layers}
+        self._groups.append((Group([by_module[module] for module in modules]), []))
+        self._state = ""
+        return self._groups[-1][1]
+
     def train(self, with_adapter: bool = True) -> None:
         """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""
         wanted = f"train {with_adapter}"
         if self._state != wanted:
             for layer in self.layers:
                 layer.wrapped.forward = layer.training_forward(with_adapter)
+            for _, product in self._groups:
+                product.clear()
             self._state = wanted
 
     def sample(self, with_adapter: bool, version: str, strength: float = 1.0) -> None:
@@ -160,6 +259,8 @@ class Forms:
         if self._state != wanted:
             for layer in self.layers:
                 layer.wrapped.forward = layer.sampling_forward(with_adapter, strength)
+            for group, product in self._groups:
+                product[:] = [group.product(with_adapter, strength)]
             self._state = wanted
 
     def silence_adapter(self) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Protocol
 
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
@@ -26,8 +27,8 @@ LEAST = 4
 """Examples from which on their usual length means something."""
 WINDOW = 8
 """Tokens in a row that make a part of a text."""
-LEAST_SHARED = 32
-"""Tokens at the beginning of all prompts from which on reading them once pays."""
+LEAST_SAVED = 64
+"""Tokens that reading the beginning of all prompts once must save: the pass of its own costs as much as so many."""
 SENTENCE_ENDS = (b".", b"!", b"?", b'"', b"'", b")", b"\n", b"\x9d", b"\xa6")
 """Last bytes of a finished sentence; the last two of a closing quote and an ellipsis in UTF-8."""
 HEADING = re.compile(r"\n[ \t]*#")
@@ -69,11 +70,52 @@ class _Writing:
     likelihoods: list[float] = field(default_factory=list)
 
 
+class Reading(Protocol):
+    """Texts as far as a model has read them."""
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Read one more token for every row; the logits after it (rows x vocabulary)."""
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows only, in this order."""
+
+
+class Decoder(Protocol):
+    """Another way to read on than the model's own forward."""
+
+    def read(self, cache: DynamicCache, mask: torch.Tensor) -> Reading:
+        """Go on from what the model's own forward has read: `mask` (rows x positions) is 1 where a row has a token."""
+
+
+class PlainReading:
+    """By the model's own forward."""
+
+    def __init__(self, model: PreTrainedModel, cache: DynamicCache, mask: torch.Tensor) -> None:
+        """`mask` (rows x positions) is 1 where a row has a token, 0 where it is padded on the left."""
+        self._model, self._cache, self._mask = model, cache, mask
+        self._position = mask.sum(-1, keepdim=True)
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], -1)
+        out = self._model(
+            input_ids=tokens.unsqueeze(-1), attention_mask=self._mask, position_ids=self._position, past_key_values=self._cache
+        )
+        self._position = self._position + 1
+        logits: torch.Tensor = out.logits[:, -1]
+        return logits
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._cache.batch_select_indices(rows)
+        self._mask, self._position = self._mask[rows], self._position[rows]
+
+
 class Sampler:
     """Samples from one model. Made once for a loaded base; holds what is known of its tokenizer, and the examples' texts."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoder: Decoder | None = None) -> None:
+        """Without a `decoder` by the model's own forward."""
         self.model = model
+        self.decoder = decoder
         self.tokenizer = tokenizer
         self.end = tokenizer.eos_token_id
         self._pieces = piece_bytes(tokenizer, model.get_input_embeddings().weight.shape[0])
@@ -113,8 +155,7 @@ class Sampler:
         allowed = [text.encode() for text in free]
         uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         guided = bool(without) and settings.guidance > 0
-        logits, cache, mask = self._read([encode_prompt(self.tokenizer, prompt)[0] for prompt in [*prompts, *(without if guided else ())]])
-        position = mask.sum(-1, keepdim=True)
+        logits, reading = self._read([encode_prompt(self.tokenizer, prompt)[0] for prompt in [*prompts, *(without if guided else ())]])
         texts = [_Writing(row) for row in range(len(prompts))]
         for step in range(settings.max_tokens):
             rows = [text.row for text in texts]
@@ -135,25 +176,17 @@ class Sampler:
             if not going:
                 return
             if len(going) < len(texts):
-                keep = torch.tensor([*going, *(len(texts) + place for place in going if guided)], device=device)
+                reading.keep(torch.tensor([*going, *(len(texts) + place for place in going if guided)], device=device))
                 texts = [texts[place] for place in going]
-                cache.batch_select_indices(keep)
-                mask, position, picked = mask[keep], position[keep], picked[going]
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], -1)
-            logits = self.model(
-                input_ids=picked.to(device).repeat(1 + guided).unsqueeze(-1),
-                attention_mask=mask,
-                position_ids=position,
-                past_key_values=cache,
-            ).logits[:, -1]
-            position = position + 1
+                picked = picked[going]
+            logits = reading.step(picked.to(device).repeat(1 + guided))
 
-    def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-        """Logits after each prompt, the cache, and its mask. What all prompts begin with is read once, the rest padded on the left."""
+    def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, Reading]:
+        """Logits after each prompt, and how to go on. What all prompts begin with is read once, the rest padded on the left."""
         device = self.model.device
         cache = DynamicCache(config=self.model.config)
         shared = next((at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1), min(map(len, prompts)) - 1)
-        if shared < LEAST_SHARED or len(prompts) == 1:
+        if shared * (len(prompts) - 1) < LEAST_SAVED:
             shared = 0
         if shared:
             self.model(
@@ -168,7 +201,7 @@ class Sampler:
         # The last place by its index: a slice leaves a view, for which torch copies the output matrix once a row.
         last = torch.tensor([width - 1], device=device)
         out = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=last)
-        return out.logits[:, -1], cache, mask
+        return out.logits[:, -1], self.decoder.read(cache, mask) if self.decoder else PlainReading(self.model, cache, mask)
 
     def _judge(self, logits: torch.Tensor, texts: list[_Writing], step: int, settings: Sampling, free: Sequence[bytes]) -> torch.Tensor:
         """The logits after everything that looks at what a text already says: DRY, the end ramp, anti-copy."""

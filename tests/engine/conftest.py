@@ -7,11 +7,11 @@ import pytest
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def make_tiny(folder, seed=0, vocabulary=258):
-    """Write a llama of two layers whose end token is also its padding, as the starter's is."""
+def make_tiny(folder, seed=0, vocabulary=258, config=None):
+    """Write a llama of two layers whose end token is also its padding, as the starter's is; or a model of another configuration."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = {piece: number for number, piece in enumerate(["<|start|>", "<|end|>", *alphabet])}
@@ -20,11 +20,11 @@ def make_tiny(folder, seed=0, vocabulary=258):
     raw.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|start|>", eos_token="<|end|>", pad_token="<|end|>")
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = config or LlamaConfig(
         vocab_size=vocabulary, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         max_position_embeddings=512, bos_token_id=0, eos_token_id=1, pad_token_id=1, tie_word_embeddings=True,
     )  # fmt: skip
-    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
