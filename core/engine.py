@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from core import checkpoints, runfiles, sensors
+from core import attention, checkpoints, runfiles, sensors
 from core.checkpoints import Place
 from core.choices import check_strength
 from core.config import STARTER_HUB_ID, Lora
@@ -153,6 +153,8 @@ class Engine:
         self._lora = command.lora
         self._forms = Forms(base, command.lora)
         self._decoder = LlamaDecoder.of(base.model, self._forms)
+        if self._decoder and base.device == "cpu":
+            attention.install(base.model)
         self._sampler = Sampler(base.model, base.tokenizer, self._decoder)
         self._adapter = ""
         give_back_memory()

@@ -74,6 +74,34 @@ def with_pair(plain: Product, a: torch.Tensor, b: torch.Tensor) -> Product:
     return product
 
 
+class LowRank(torch.autograd.Function):
+    """W x + bias + scaling B A x over a frozen W, with the gradients of A, B and x: what autograd makes of the plain expression, with
+    half of its products' results added where they belong instead of afterwards.
+
+    x is (... x in), W (out x in), A (rank x in) and B (out x rank) are float32 and multiplied in x's type.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, b: torch.Tensor, scaling: float
+    ) -> torch.Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        down, up = a.to(x.dtype), b.to(x.dtype) * scaling
+        inner = flat @ down.t()
+        y = F.linear(flat, weight, bias).addmm_(inner, up.t())
+        ctx.save_for_backward(flat, weight, down, up, inner)
+        ctx.scaling = scaling
+        return y.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        flat, weight, down, up, inner = ctx.saved_tensors
+        grad = grads[0].reshape(-1, grads[0].shape[-1])
+        through = grad @ up
+        to_x = (grad @ weight).addmm_(through, down).view(*grads[0].shape[:-1], -1) if ctx.needs_input_grad[0] else None
+        return to_x, None, None, (through.t() @ flat).float(), (grad.t() @ inner).float().mul_(ctx.scaling), None
+
+
 class Layer:
     """One linear layer with its LoRA pair. Installs itself as the layer's forward."""
 
@@ -121,6 +149,9 @@ class Layer:
         dense, base, scaling = self.dense, self.base, self.scaling
         if not with_adapter:
             return lambda x, *_, **__: base(x) if dense is None else F.linear(x, dense, base.bias)
+
+        if dense is not None and not self.dropout:
+            return lambda x, *_, **__: LowRank.apply(x, dense, base.bias, self.a, self.b, scaling)
 
         def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
             y = base(x) if dense is None else F.linear(x, dense, base.bias)

@@ -1,0 +1,126 @@
+"""Attention and low-rank products as they train: values and gradients of the plain expressions."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from core import attention
+from core.attention import ShortAttention
+from core.forms import LowRank
+
+
+def close(one, two, share=0.02):
+    return (one.float() - two.float()).abs().max() <= share * two.float().abs().max()
+
+
+def heads(rows, tokens, shared, kind=torch.bfloat16):
+    torch.manual_seed(tokens)
+    sizes = [(rows, 6, tokens, 16), (rows, shared, tokens, 16), (rows, shared, tokens, 16)]
+    return [torch.randn(size).to(kind).requires_grad_() for size in sizes]
+
+
+def plain(q, k, v, mask):
+    """In float32, every head with keys of its own."""
+    k, v = (part.repeat_interleave(6 // part.shape[1], 1) for part in (k, v))
+    scores = q.float() @ k.float().transpose(2, 3) * 0.25 + mask
+    return (torch.softmax(scores, -1) @ v.float()).to(q.dtype)
+
+
+@pytest.mark.parametrize(("rows", "tokens", "shared"), [(1, 9, 2), (2, 33, 2), (2, 12, 6)])
+def test_short_attention_has_the_values_and_gradients_of_the_plain_one(rows, tokens, shared):
+    mask = torch.full((1, 1, tokens, tokens), float("-inf")).triu(1)
+    if rows > 1:
+        mask = mask.repeat(rows, 1, 1, 1)
+        mask[1, :, 5:, :4] = float("-inf")  # some positions see less
+    parts, others = heads(rows, tokens, shared), heads(rows, tokens, shared)
+    ours = ShortAttention.apply(*parts, mask.to(torch.bfloat16), 0.25)
+    theirs = plain(*others, mask)
+    assert close(ours, theirs)
+    wanted = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    ours.backward(wanted)
+    theirs.backward(wanted)
+    for one, two in zip(parts, others, strict=True):
+        assert close(one.grad, two.grad)
+    unscaled = ShortAttention.apply(*parts, mask.to(torch.bfloat16), 0.5)
+    assert not close(unscaled, theirs)
+
+
+def test_in_float32_its_gradients_are_exact():
+    """By finite differences."""
+    parts = [part.detach().double().requires_grad_() for part in heads(1, 5, 2)]
+    mask = torch.full((1, 1, 5, 5), float("-inf"), dtype=torch.float64).triu(1)
+    assert torch.autograd.gradcheck(lambda q, k, v: ShortAttention.apply(q, k, v, mask, 0.25), parts)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_transformers_masks_reach_it(engine, padded):
+    """A model trains the same way with it as with torch's own attention: one text, or texts of several lengths with padding."""
+    base, forms, _ = engine._ready()
+    assert base.model.config._attn_implementation == attention.NAME
+    with torch.no_grad():
+        for number, tensor in enumerate(forms.parameters()):
+            tensor.copy_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number)) * 0.05)
+    forms.train()
+    ids = torch.arange(40, 80).view(2, 20)
+    mask = torch.ones_like(ids)
+    if padded:
+        mask[0, 12:] = 0
+
+    def gradients():
+        logits = base.model(input_ids=ids, attention_mask=mask if padded else None, use_cache=False).logits
+        (F.log_softmax(logits.float(), -1)[..., 3] * mask).sum().backward()
+        found = [tensor.grad.clone() for tensor in forms.parameters()]
+        for tensor in forms.parameters():
+            tensor.grad = None
+        return found
+
+    ours = gradients()
+    base.model.set_attn_implementation("sdpa")
+    theirs = gradients()
+    for one, two in zip(ours, theirs, strict=True):
+        assert close(one, two, 0.05)
+
+
+def test_what_it_is_not_for_goes_to_torchs_own(monkeypatch):
+    """Sampling, a cache, and texts that are too long."""
+    asked = []
+
+    def own(*args, **options):
+        asked.append(args)
+        return sdpa_attention_forward(*args, **options)
+
+    monkeypatch.setattr(attention, "sdpa_attention_forward", own)
+    monkeypatch.setattr(attention, "LONGEST", 16)
+    module = torch.nn.Module()
+    module.num_key_value_groups, module.is_causal = 3, True
+    q, k, v = heads(1, 12, 2)
+    attention._forward(module, q, k, v, None)
+    assert not asked
+    with torch.no_grad():
+        attention._forward(module, q, k, v, None)
+    attention._forward(module, q[:, :, -1:], k, v, None)
+    attention._forward(module, *heads(1, 17, 2), None)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_low_rank_product_has_the_values_and_gradients_of_the_plain_expression(bias):
+    torch.manual_seed(0)
+    weight, extra = torch.randn(24, 32, dtype=torch.float64), torch.randn(24, dtype=torch.float64) if bias else None
+    x, a, b = (torch.randn(size, dtype=torch.float64, requires_grad=True) for size in ((2, 5, 32), (4, 32), (24, 4)))
+    ours = LowRank.apply(x, weight, extra, a, b, 0.5)
+    plainly = F.linear(x, weight, extra) + 0.5 * F.linear(F.linear(x, a), b)
+    assert torch.allclose(ours, plainly)
+    wanted = torch.randn(ours.shape, dtype=torch.float64)
+    found = torch.autograd.grad(ours, (x, a, b), wanted)
+    for one, two in zip(found, torch.autograd.grad(plainly, (x, a, b), wanted), strict=True):
+        assert torch.allclose(one.double(), two, rtol=1e-5)  # those of A and B are rounded to float32
+
+
+def test_the_first_layers_input_needs_no_gradient():
+    x, weight = torch.randn(3, 8), torch.randn(6, 8)
+    a, b = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, requires_grad=True)
+    LowRank.apply(x, weight, None, a, b, 1.0).sum().backward()
+    assert a.grad is not None
+    assert x.grad is None
