@@ -101,7 +101,7 @@ def _without_the_lock(there):
     return "1 caught, all: two writers without a lock"
 
 
-@pytest.mark.parametrize("left", [b"", b"process 1 since 1970", b"\0" * 400, b"deadbeef {}"])
+@pytest.mark.parametrize("left", [b"", b"process 1 since 1970", b"\0" * 400, b"deadbeef {}"], ids=["empty", "words", "zeros", "a line"])
 def test_whatever_stands_in_the_lock_file_opens(there, left):
     (there / "lock").write_bytes(left)
     lock = Lock(there / "lock")
