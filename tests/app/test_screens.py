@@ -67,6 +67,24 @@ async def test_every_screen_shows_its_keys(workspace):
             assert app.screen.query("Footer FooterKey"), key
 
 
+async def test_keys_are_drawn_anew_only_where_one_changed(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        while not (drawn := list(app.screen.query("Footer FooterKey"))):
+            await pilot.pause(0.02)
+        await pilot.press("x")
+        app.screen.refresh_bindings()
+        await pilot.pause(0.1)
+        assert list(app.screen.query("Footer FooterKey")) == drawn
+        app.bind("f9", "quit", description="another word")
+        app.screen.refresh_bindings()
+        for _ in range(50):
+            await pilot.pause(0.02)
+            if "another word" in (words := [key.description for key in app.screen.query("Footer FooterKey")]):
+                break
+        assert "another word" in words
+
+
 async def test_undo_goes_on_after_a_restart(workspace):
     for key, count in (("a", 4), ("u", 3), ("u", 2)):  # the second u takes back an example that was written before
         app = FlavorApp(workspace, start_worker=False)

@@ -25,7 +25,7 @@ KEYS = [
 ]  # fmt: skip
 LEAVES = ("ctrl+q", "ctrl+c")
 """Keys that end the program: not pressed."""
-LOOK_EVERY = 100
+LOOK_EVERY = 250
 
 
 def key_event(key):
