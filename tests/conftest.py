@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -23,6 +24,8 @@ ALONE = ("test_loop.py", "test_process_events.py", "test_process_killed.py", "te
 """Files whose tests share nothing that takes long to make: each test goes to the process that is free. Other files stay together."""
 
 
+hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("calm")  # a busy machine is no fault
 MEMORY = Path("/dev/shm")
 
 

@@ -12,7 +12,7 @@ import pytest
 from core.lock import Lock
 from dataset.checkup import check_dataset
 from dataset.store import Store
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import cases, report, rng
 
 NURSERY = """
 import os, sys
@@ -124,9 +124,9 @@ def reopen(folder: Path, acknowledged: int, before: int) -> str:
 
 
 def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
-    """Kill again and again, in a fresh folder every 25 times. How many lines were acknowledged, and what was wrong."""
-    lines, wrong = 0, []
-    for number in range(kills):
+    """Kill again and again, in a fresh folder every 25 times. How often, how many lines were acknowledged, and what was wrong."""
+    number, lines, wrong = -1, 0, []
+    for number in kills:
         if number % 25 == 0:
             folder = tmp_path / f"{how}{number}"
             folder.mkdir()
@@ -137,14 +137,13 @@ def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
             wrong.append(fault)
             break
         before = Store(folder, read_only=True).journal.seq
-    return lines, wrong
+    return number + 1, lines, wrong
 
 
 def test_kill_9_of_the_store(nursery, quick_disk):
-    kills = size("store killed")
-    lines, wrong = campaign(nursery, quick_disk, kills, rng("store killed"))
+    kills, lines, wrong = campaign(nursery, quick_disk, cases("store killed"), rng("store killed"))
     assert not wrong, wrong
-    _, caught = campaign(nursery, quick_disk, 60, rng("store killed in place"), "in-place")
+    *_, caught = campaign(nursery, quick_disk, range(60), rng("store killed in place"), "in-place")
     assert caught, "a view written in place was not caught"
     report(
         "store killed",
