@@ -1,6 +1,7 @@
 """kill -9 of the process that holds the store, at random instants: nothing that was acknowledged is lost, nothing is unreadable."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,38 +106,38 @@ def nursery():
     one.close()
 
 
-def reopen(folder: Path, acknowledged: int, before: int) -> str:
-    """Open as at the next start. What is wrong, in words."""
+def reopen(folder: Path, acknowledged: int, before: int) -> tuple[int, str]:
+    """Open as at the next start. The last line, and what is wrong, in words."""
     lock = Lock(folder / "lock")
     if holder := lock.acquire():
-        return f"still locked by {holder}"
+        return before, f"still locked by {holder}"
     try:
         store = Store(folder, lock=lock)
     except Exception as error:
-        return f"unreadable: {error}"
+        return before, f"unreadable: {error}"
     seq = store.journal.seq
     store.journal.close()
     lock.release()
     if not max(acknowledged, before) <= seq <= max(acknowledged, before) + 1:
-        return f"acknowledged {acknowledged}, found {seq}"
+        return seq, f"acknowledged {acknowledged}, found {seq}"
     bad = [one for one in check_dataset(folder) if one.level in ("mend", "lost")]
-    return str(bad[0]) if bad else ""
+    return seq, str(bad[0]) if bad else ""
 
 
 def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
-    """Kill again and again, in a fresh folder every 25 times. How often, how many lines were acknowledged, and what was wrong."""
-    number, lines, wrong = -1, 0, []
+    """Kill again and again, in a fresh folder every ten times. How often, how many lines were acknowledged, and what was wrong."""
+    number, lines, wrong, folder = -1, 0, [], tmp_path / how
     for number in kills:
-        if number % 25 == 0:
-            folder = tmp_path / f"{how}{number}"
+        if number % 10 == 0:
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             before = 0
         acknowledged = nursery.kill_one(folder, random_numbers.randrange(20), random_numbers.random() * 0.002, how)
         lines += max(0, acknowledged - before)
-        if fault := reopen(folder, acknowledged, before):
+        before, fault = reopen(folder, acknowledged, before)
+        if fault:
             wrong.append(fault)
             break
-        before = Store(folder, read_only=True).journal.seq
     return number + 1, lines, wrong
 
 
