@@ -1,6 +1,7 @@
 # The two commands are `make run` and `make test`; `make check` is everything that CI runs.
 PYTHON ?= python3
 BIN = .venv/bin
+# Two processes, each file (or test, see tests/conftest.py) in one of them, the dearest first.
 TWO = -n 2 --dist loadgroup --no-loadscope-reorder
 STAMP = .venv/installed
 
