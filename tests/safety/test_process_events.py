@@ -169,7 +169,8 @@ async def test_random_events_break_nothing(tmp_path, monkeypatch):
         wrong += await walk(workspace, random, min(EVENING, count - done))
         rounds, done = rounds + 1, min(done + EVENING, count)
     planted = {
-        spoil.__name__: await walk(make_workspace(tmp_path / spoil.__name__), random, 500, spoil) for spoil in (forget_the_disk, stumble)
+        spoil.__name__: await walk(make_workspace(tmp_path / spoil.__name__), random, EVENING, spoil)
+        for spoil in (forget_the_disk, stumble)
     }
     report(
         "random events on the real app",
