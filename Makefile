@@ -1,6 +1,8 @@
 # The two commands are `make run` and `make test`; `make check` is everything that CI runs.
 PYTHON ?= python3
 BIN = .venv/bin
+# Two processes, each file (or test, see tests/conftest.py) in one of them, the dearest first.
+TWO = -n 2 --dist loadgroup --no-loadscope-reorder
 STAMP = .venv/installed
 
 .PHONY: run test check lint types contracts fast soak bench screenshots constraints lowest licences schema wheel clean
@@ -16,13 +18,13 @@ $(STAMP): pyproject.toml constraints.txt requirements-starter.txt
 	@touch $(STAMP)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 fast: $(STAMP)
-	$(BIN)/python -m pytest -m 'not starter'
+	$(BIN)/python -m pytest $(TWO) -m 'not starter'
 
 soak: $(STAMP)
-	FLAVOR_TUI_SOAK=$${FLAVOR_TUI_SOAK:-1} $(BIN)/python -m pytest tests/safety
+	FLAVOR_TUI_SOAK=$${FLAVOR_TUI_SOAK:-1} $(BIN)/python -m pytest $(TWO) tests/safety
 
 check: lint types contracts test
 

@@ -1,10 +1,67 @@
-"""What all tests share: nothing of them reaches the developer's home."""
+"""What all tests share: nothing of them reaches the developer's home; two processes run them; the safety suites' figures at the end."""
 
+import os
+import shutil
+from pathlib import Path
+
+import hypothesis
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each of the two processes, and for the worker that it starts
 
 from core import config
 from core.task import Field, Task
+from tests.safety.sizes import SEED, SHARE, figures, table, write_report
 from tui.session import Session
+
+FIRST = (
+    "test_loop.py", "test_tutorial.py", "test_learning.py", "test_process_events.py", "test_security_hostile.py", "test_crash_states.py",
+    "test_security_imports.py", "test_operations.py", "test_process_worker.py", "test_process_killed.py", "test_faults.py",
+)  # fmt: skip
+"""The dearest files, begun first: else one process is still at them when the other has nothing left."""
+ALONE = ("test_loop.py", "test_process_events.py", "test_process_killed.py", "test_security_hostile.py")
+"""Files whose tests share nothing that takes long to make: each test goes to the process that is free. Other files stay together."""
+
+
+hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("calm")  # a busy machine is no fault
+MEMORY = Path("/dev/shm")
+
+
+def pytest_configure():
+    """The tests' folders are in memory where there is room: a process that dies takes nothing from the system's memory, so that a disk
+    which waits at every fsync would prove no more. What a power cut leaves is looked at on a disk of our own, in `tests/safety/disk.py`."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+    for item in items:
+        if item.path.name not in ALONE:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = figures
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    figures.extend(map(tuple, getattr(node, "workeroutput", {}).get("figures", ())))
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus):
+    write_report(exitstatus == 0)
+    lines = table()
+    if lines:
+        which = f"{SHARE:g} of the long sizes" if SHARE else "short sizes"
+        terminalreporter.section(f"what we promise ({which}, seed {SEED})")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

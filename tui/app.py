@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual.app import App, ScreenStackError
 from textual.content import Content
-from textual.events import Event, InputEvent
+from textual.events import Event, InputEvent, Paste
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -221,11 +221,14 @@ class FlavorApp(App[int]):
         self._seq_seen = seq
 
     async def on_event(self, event: Event) -> None:
-        """A key or a click that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
+        """A key, a click or a paste that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
+        typed = isinstance(event, InputEvent | Paste)
+        if typed and not self.screen_stack:
+            return  # still on its way when the app ended
         try:
             await super().on_event(event)
         except Exception as error:
-            if not isinstance(event, InputEvent):
+            if not typed:
                 raise
             self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
 

@@ -1,6 +1,7 @@
 """The screens by their keys, without a worker: what a key acknowledges is on the disk, and undo takes it back."""
 
 import pytest
+from textual.events import Paste
 from textual.widgets import DataTable, Input, TextArea
 
 from core.config import FILE
@@ -65,6 +66,33 @@ async def test_every_screen_shows_its_keys(workspace):
                 if app.screen.query("Footer FooterKey"):
                     break
             assert app.screen.query("Footer FooterKey"), key
+
+
+async def test_keys_are_drawn_anew_only_where_one_changed(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        while not (drawn := list(app.screen.query("Footer FooterKey"))):
+            await pilot.pause(0.02)
+        await pilot.press("x")
+        app.screen.refresh_bindings()
+        await pilot.pause(0.1)
+        assert list(app.screen.query("Footer FooterKey")) == drawn
+        app.bind("f9", "quit", description="another word")
+        app.screen.refresh_bindings()
+        for _ in range(50):
+            await pilot.pause(0.02)
+            if "another word" in (words := [key.description for key in app.screen.query("Footer FooterKey")]):
+                break
+        assert "another word" in words
+
+
+async def test_a_paste_that_comes_when_the_app_has_ended_is_no_fault(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+    assert not app.screen_stack
+    await app.on_event(Paste("late"))
+    assert not (workspace / "logs/screen.log").exists()
 
 
 async def test_undo_goes_on_after_a_restart(workspace):

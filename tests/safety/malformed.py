@@ -303,7 +303,8 @@ def skip_what_is_wrong(source: str, task: object, choice: object) -> Reading:
 
 def main() -> None:
     count, seed, planted = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "planted"
-    with tempfile.TemporaryDirectory() as name:
+    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a disk that waits for each file takes ten times as long as we do
+    with tempfile.TemporaryDirectory(dir=where) as name:
         bench = Bench(Path(name))
         if planted:
             intake.read = skip_what_is_wrong  # type: ignore[attr-defined]

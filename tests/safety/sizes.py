@@ -1,14 +1,18 @@
 """How large each suite of this folder is, its random numbers, and what it found: one table, printed when the tests are over.
 
-`make test` runs the short sizes, `make soak` the long ones. FLAVOR_TUI_SOAK is the share of the long size (1: all of it), FLAVOR_TUI_SEED
-another seed than 1, FLAVOR_TUI_REPORT a file that what was found is added to, for `docs/safety_table.py`.
+`make test` runs the short sizes, `make soak` the long ones. FLAVOR_TUI_SOAK is the share of the long size (1: all of it), FLAVOR_TUI_SECONDS
+how long a suite may take at most (it then reports how far it came), FLAVOR_TUI_SEED another seed than 1, FLAVOR_TUI_REPORT a file that what
+was found is added to, for `docs/safety_table.py`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +28,7 @@ SIZES: dict[str, tuple[int, int]] = {
     "program killed": (20, 500),
     "deaths of the program": (11, 500),
     "keys in a terminal": (200, 2_000),
-    "random events": (2_000, 100_000),  # 10,000 take over a minute, and the whole of `make test` has fifteen
+    "random events": (10_000, 100_000),
     "malformed imports": (10_000, 1_000_000),
     "hostile texts": (100, 2_000),
     "worker faults": (50, 1_000),
@@ -33,6 +37,7 @@ SIZES: dict[str, tuple[int, int]] = {
 """By suite: how many cases in the short run and in the long one."""
 
 SHARE = float(os.environ.get("FLAVOR_TUI_SOAK") or 0)
+SECONDS = float(os.environ.get("FLAVOR_TUI_SECONDS") or math.inf)
 SEED = int(os.environ.get("FLAVOR_TUI_SEED") or 1)
 figures: list[tuple[str, str, str]] = []
 """Suite, what it found, which planted faults it caught; in the order in which the suites ended."""
@@ -42,6 +47,15 @@ def size(name: str) -> int:
     """How many cases of the suite `name` this run looks at."""
     short, long = SIZES[name]
     return max(1, round(long * SHARE)) if SHARE else short
+
+
+def cases(name: str) -> Iterator[int]:
+    """The numbers of a suite's cases, from 0 to its size or until its time is over; one at least."""
+    end = time.monotonic() + SECONDS
+    for number in range(size(name)):
+        if number and time.monotonic() > end:
+            return
+        yield number
 
 
 def rng(name: str) -> random.Random:

@@ -1,6 +1,7 @@
 """Power cuts: every state a disk may be left in, while the real store, drafts, runs and snapshots write to it, comes back whole."""
 
 import random
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from core.files import sync, write_all
 from dataset.store import Store
 from tests.safety.crash import STEPS, Desk, W, broken, new_disk, recover, states
 from tests.safety.disk import Disk, on
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import SECONDS, report, rng, size
 
 AT_ONCE = 48
 """States looked at after one call, at most; chosen at random where there are more."""
@@ -39,7 +40,8 @@ def survey(random_numbers: random.Random, wanted: int, lies=None, stop_at: int =
     seen: dict[frozenset, object] = {}
     count, disks, faults = 0, 0, []
     machine = Disk()
-    while count < wanted and len(faults) < stop_at:
+    end = time.monotonic() + SECONDS
+    while count < wanted and len(faults) < stop_at and time.monotonic() < end:
         desk, waiting, failed = use(random_numbers, lies)
         faults += failed
         with on(machine):

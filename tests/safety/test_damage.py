@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import random
+from collections.abc import Iterable
 
 import pytest
 
@@ -15,7 +16,7 @@ from dataset.journal import Journal, parse
 from runs.registry import Registry
 from tests.safety.crash import TABLES, Desk, W, new_disk
 from tests.safety.disk import disk_of, on
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import cases, report, rng
 from tui.doctor import examine
 from tui.drafts import read_draft
 from tui.session import Session
@@ -187,11 +188,13 @@ def _silent(truth, there, found, opening: bool) -> str:
     return ""
 
 
-def campaign(count: int, random_numbers: random.Random) -> tuple[int, list[str]]:
+def campaign(numbers: Iterable[int], random_numbers: random.Random) -> tuple[int, list[str]]:
     """Damage so many workspaces once or twice. How many, and what was wrong."""
     wrong: list[str] = []
+    count = 0
     whole: dict[str, bytes] = {}
-    for number in range(count):
+    for number in numbers:
+        count = number + 1
         if number % 25 == 0:
             whole, other = workspace(random_numbers), workspace(random_numbers)
         files, what = damage(whole, other, random_numbers)
@@ -204,7 +207,7 @@ def campaign(count: int, random_numbers: random.Random) -> tuple[int, list[str]]
 
 
 def test_no_damage_is_silent():
-    count, wrong = campaign(size("damaged workspaces"), rng("damaged workspaces"))
+    count, wrong = campaign(cases("damaged workspaces"), rng("damaged workspaces"))
     assert not wrong, f"{len(wrong)} of {count}: " + "\n".join(wrong[:5])
     report("damaged workspaces", f"{count:,} damages: 0 silent losses, 0 originals overwritten", _planted())
 
@@ -222,7 +225,7 @@ def _planted() -> str:
     for name, (where, fault) in faults.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(where, fault)
-            _, wrong = campaign(200, random.Random(name))
+            _, wrong = campaign(range(200), random.Random(name))
         assert wrong, f"not caught: {name}"
     return f"{len(faults)} caught, all: {', '.join(faults)}"
 

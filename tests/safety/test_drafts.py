@@ -11,7 +11,7 @@ import pytest
 
 from core import config
 from core.task import Task
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import cases, report, rng
 from tui.drafts import read_draft
 
 LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
@@ -87,9 +87,8 @@ def type_and_kill(nursery, folder, keys: int, how: str = "careful") -> int:
 
 
 def test_at_most_twenty_keys_are_lost(nursery, quick_disk):
-    rounds, numbers = size("draft killed"), rng("draft killed")
-    lost = []
-    for number in range(rounds):
+    lost, numbers = [], rng("draft killed")
+    for number in cases("draft killed"):
         folder = quick_disk / str(number)
         config.create(folder, Task("Tiny Tavern Menu"))
         lost.append(type_and_kill(nursery, folder, numbers.randrange(25, 70)))
@@ -97,5 +96,5 @@ def test_at_most_twenty_keys_are_lost(nursery, quick_disk):
     config.create(quick_disk / "careless", Task("Tiny Tavern Menu"))
     assert type_and_kill(nursery, quick_disk / "careless", 30, "careless") > MOST, "a draft that is not written was not caught"
     report(
-        "draft killed", f"{rounds} kills while typing: at most {max(lost)} keys lost ({MOST} allowed)", "1 caught, all: no draft written"
+        "draft killed", f"{len(lost)} kills while typing: at most {max(lost)} keys lost ({MOST} allowed)", "1 caught, all: no draft written"
     )

@@ -1,6 +1,7 @@
 """kill -9 of the process that holds the store, at random instants: nothing that was acknowledged is lost, nothing is unreadable."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from core.lock import Lock
 from dataset.checkup import check_dataset
 from dataset.store import Store
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import cases, report, rng
 
 NURSERY = """
 import os, sys
@@ -105,46 +106,45 @@ def nursery():
     one.close()
 
 
-def reopen(folder: Path, acknowledged: int, before: int) -> str:
-    """Open as at the next start. What is wrong, in words."""
+def reopen(folder: Path, acknowledged: int, before: int) -> tuple[int, str]:
+    """Open as at the next start. The last line, and what is wrong, in words."""
     lock = Lock(folder / "lock")
     if holder := lock.acquire():
-        return f"still locked by {holder}"
+        return before, f"still locked by {holder}"
     try:
         store = Store(folder, lock=lock)
     except Exception as error:
-        return f"unreadable: {error}"
+        return before, f"unreadable: {error}"
     seq = store.journal.seq
     store.journal.close()
     lock.release()
     if not max(acknowledged, before) <= seq <= max(acknowledged, before) + 1:
-        return f"acknowledged {acknowledged}, found {seq}"
+        return seq, f"acknowledged {acknowledged}, found {seq}"
     bad = [one for one in check_dataset(folder) if one.level in ("mend", "lost")]
-    return str(bad[0]) if bad else ""
+    return seq, str(bad[0]) if bad else ""
 
 
 def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
-    """Kill again and again, in a fresh folder every 25 times. How many lines were acknowledged, and what was wrong."""
-    lines, wrong = 0, []
-    for number in range(kills):
-        if number % 25 == 0:
-            folder = tmp_path / f"{how}{number}"
+    """Kill again and again, in a fresh folder every ten times. How often, how many lines were acknowledged, and what was wrong."""
+    number, lines, wrong, folder = -1, 0, [], tmp_path / how
+    for number in kills:
+        if number % 10 == 0:
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             before = 0
         acknowledged = nursery.kill_one(folder, random_numbers.randrange(20), random_numbers.random() * 0.002, how)
         lines += max(0, acknowledged - before)
-        if fault := reopen(folder, acknowledged, before):
+        before, fault = reopen(folder, acknowledged, before)
+        if fault:
             wrong.append(fault)
             break
-        before = Store(folder, read_only=True).journal.seq
-    return lines, wrong
+    return number + 1, lines, wrong
 
 
 def test_kill_9_of_the_store(nursery, quick_disk):
-    kills = size("store killed")
-    lines, wrong = campaign(nursery, quick_disk, kills, rng("store killed"))
+    kills, lines, wrong = campaign(nursery, quick_disk, cases("store killed"), rng("store killed"))
     assert not wrong, wrong
-    _, caught = campaign(nursery, quick_disk, 60, rng("store killed in place"), "in-place")
+    *_, caught = campaign(nursery, quick_disk, range(60), rng("store killed in place"), "in-place")
     assert caught, "a view written in place was not caught"
     report(
         "store killed",

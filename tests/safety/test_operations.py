@@ -2,6 +2,7 @@
 
 import errno
 import random
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from tests.safety.crash import W, new_disk
 from tests.safety.disk import Disk, on
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import SECONDS, report, rng, size
 from tui.session import STATES, Session
 
 EVENING = 150
@@ -194,8 +195,8 @@ class Clock(datetime):
 
 def evenings(operations: int, random_numbers: random.Random) -> int:
     """Run so many operations; their number. Raises where session and model differ."""
-    count = 0
-    while count < operations:
+    count, end = 0, time.monotonic() + SECONDS
+    while count < operations and time.monotonic() < end:
         disk = new_disk()
         with on(disk):
             evening = Evening(disk, random_numbers)

@@ -4,6 +4,7 @@ the screen says is what the store and the disk say. The worker is a stand-in tha
 import asyncio
 import re
 import string
+import time
 
 from textual import events
 from textual.geometry import Size
@@ -11,7 +12,7 @@ from textual.geometry import Size
 from dataset.store import Store
 from tests.safety.hostile import text
 from tests.safety.program import ROOT, WITH_FAKE, make_workspace, open_program, store_of, use_fake
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import SECONDS, report, rng, size
 from tests.safety.terminal import Terminal
 from tui.app import FlavorApp
 from tui.screens.curate import CurateScreen
@@ -25,7 +26,9 @@ KEYS = [
 ]  # fmt: skip
 LEAVES = ("ctrl+q", "ctrl+c")
 """Keys that end the program: not pressed."""
-LOOK_EVERY = 100
+LOOK_EVERY = 250
+EVENING = 2500
+"""Events on one workspace."""
 
 
 def key_event(key):
@@ -160,17 +163,18 @@ def stumble(app):
 async def test_random_events_break_nothing(tmp_path, monkeypatch):
     use_fake(monkeypatch)
     random, count = rng("random events"), size("random events")
-    wrong, rounds, each = [], 0, 2500
-    while rounds * each < count and not wrong:
+    wrong, rounds, done, end = [], 0, 0, time.monotonic() + SECONDS
+    while done < count and not wrong and (not done or time.monotonic() < end):
         workspace = make_workspace(tmp_path / f"w{rounds}")
-        wrong += await walk(workspace, random, min(each, count - rounds * each))
-        rounds += 1
+        wrong += await walk(workspace, random, min(EVENING, count - done))
+        rounds, done = rounds + 1, min(done + EVENING, count)
     planted = {
-        spoil.__name__: await walk(make_workspace(tmp_path / spoil.__name__), random, 500, spoil) for spoil in (forget_the_disk, stumble)
+        spoil.__name__: await walk(make_workspace(tmp_path / spoil.__name__), random, EVENING, spoil)
+        for spoil in (forget_the_disk, stumble)
     }
     report(
         "random events on the real app",
-        f"{count:,} events in {rounds} evenings: {len(wrong)} crashes or broken invariants",
+        f"{done:,} events in {rounds} evenings: {len(wrong)} crashes or broken invariants",
         ", ".join(f"{name.replace('_', ' ')}: {'caught' if found else 'MISSED'}" for name, found in planted.items()),
     )
     assert not wrong, wrong[0]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.safety.program import make_workspace, open_program, store_of
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import cases, report, rng
 from tests.safety.terminal import descendants, lives
 
 SAID = re.compile(r"accepted (\d+) of (\d+)")
@@ -62,9 +62,9 @@ def kill_program(terminal, random):
 def test_what_the_screen_acknowledged_outlives_a_kill(tmp_path):
     random = rng("program killed")
     workspace = make_workspace(tmp_path / "lighthouses", ready=24)
-    rounds, pressed, missing, orphans, moved, starts = size("program killed"), "", [], 0, 0, []
+    pressed, missing, orphans, moved, starts = "", [], 0, 0, []
     resting = ""
-    for _ in range(rounds):
+    for _ in cases("program killed"):
         began = time.monotonic()
         with open_program(workspace, tmp_path / "state") as terminal:
             terminal.wait(lambda t=terminal: card(t.screen) and SAID.search(t.screen.text()))
@@ -93,7 +93,7 @@ def test_what_the_screen_acknowledged_outlives_a_kill(tmp_path):
     planted = plant_a_loss(workspace, terminal.screen, pressed)
     report(
         "program killed in a terminal",
-        f"{rounds} kills, {len(pressed)} decisions: lost {len(missing)}, orphans {orphans}, other card {moved}; back after "
+        f"{len(starts):,} kills, {len(pressed):,} decisions: lost {len(missing)}, orphans {orphans}, other card {moved}; back after "
         f"{starts[len(starts) // 2]:.2f} s (at most {starts[-1]:.2f} s)",
         f"a lost line: {planted}",
     )
@@ -134,8 +134,8 @@ DEATHS = {
 
 def test_the_terminal_is_usable_after_any_death(tmp_path):
     workspace = make_workspace(tmp_path / "lighthouses")
-    rounds, wrong, orphans = size("deaths of the program"), [], 0
-    for number in range(rounds):
+    number, wrong, orphans = 0, [], 0
+    for number in cases("deaths of the program"):
         name = list(DEATHS)[number % len(DEATHS)]
         with open_program(workspace, tmp_path / "state") as terminal:
             terminal.wait(lambda t=terminal: card(t.screen) and t.shows("ready: fake"))
@@ -152,7 +152,7 @@ def test_the_terminal_is_usable_after_any_death(tmp_path):
             orphans += sum(map(lives, everyone))
     report(
         "deaths of the program",
-        f"{rounds} of {len(DEATHS)} kinds: terminals left unusable {len(wrong)}, orphans {orphans}",
+        f"{number + 1} of {len(DEATHS)} kinds: terminals left unusable {len(wrong)}, orphans {orphans}",
         "a screen: caught",
     )
     assert not wrong and not orphans

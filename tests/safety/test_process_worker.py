@@ -12,7 +12,8 @@ import pytest
 from core.config import FILE
 from runs.registry import Registry
 from tests.safety.program import make_workspace, store_of, use_fake
-from tests.safety.sizes import report, rng, size
+from tests.safety.sizes import cases as numbers
+from tests.safety.sizes import report, rng
 from tests.safety.terminal import lives
 from tui.app import FlavorApp
 
@@ -120,12 +121,12 @@ async def test_a_worker_that_breaks_down(tmp_path, monkeypatch, quick_look):
     random, wrong, times = rng("worker faults"), [], []
     cases = [(fault, "sample") for fault in NAMED]
     cases += [(fault, command) for command in ("train", "load") for fault in NAMED if (fault, command) != ("senseless", "load")]
-    rounds = size("worker faults")
+    number = 0
     app = FlavorApp(workspace)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         desk = Desk(app, pilot, workspace, monkeypatch)
         await desk.until(lambda: app.jobs.doing == "ready")
-        for number in range(rounds):
+        for number in numbers("worker faults"):
             if number and number % len(cases) == 0:
                 random.shuffle(cases)
             if not app.session.store.pending:
@@ -143,7 +144,7 @@ async def test_a_worker_that_breaks_down(tmp_path, monkeypatch, quick_look):
     late = sum(took > 1 for took in times)
     report(
         "worker faults",
-        f"{rounds} of {len(NAMED)} kinds: {len(wrong)} badly taken, orphans {len(left)}; named after {times[len(times) // 2]:.2f} s "
+        f"{number + 1:,} of {len(NAMED)} kinds: {len(wrong)} badly taken, orphans {len(left)}; named after {times[len(times) // 2]:.2f} s "
         f"(at most {times[-1]:.2f}; {late} later than 1 s)",
         f"a blind eye: {planted}",
     )

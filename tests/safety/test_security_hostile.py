@@ -115,18 +115,20 @@ def card(screen, texts):
 
 
 def leaf(reader, names):
-    """Through a table, down and up again, until all its texts were shown; those that were not."""
+    """Through a table, down and up again, until all its texts were shown; those that were not. The newest stand on top."""
     terminal = reader.terminal
+    top, bottom = names_on(terminal.screen)[:2], [names[1], names[0]]
     missing = set(names) - {*names_on(terminal.screen)}
     for key in ("\x1b[6~", "\x1b[5~") * 3:
-        page = None
-        while missing and page != names_on(terminal.screen):
+        page = ends = None
+        while missing and page != names_on(terminal.screen) and not ends:
             page = names_on(terminal.screen)
             terminal.press(key)
-            with contextlib.suppress(AssertionError):  # at either end nothing changes
+            with contextlib.suppress(AssertionError):
                 terminal.wait(lambda page=page: names_on(terminal.screen) != page, 20)
             terminal.drain()
             missing -= {*names_on(terminal.screen)}
+            ends = names_on(terminal.screen)[-2:] == bottom if key == "\x1b[6~" else names_on(terminal.screen)[:2] == top
     return missing
 
 
@@ -181,7 +183,7 @@ def play(folder, texts, state, planted=""):
     fill(workspace, texts)
     environment = {"PYTHONPATH": str(ROOT), "FLAVOR_TUI_STATE": str(state), "FLAVOR_TUI_CACHE": str(state / "cache")}
     with Terminal(workspace, code=WITH_FAKE + planted, columns=100, rows=45, FAKE_FAULT="failed:sample", **environment) as terminal:
-        reader = Reader(terminal, 8 if planted else 120)
+        reader = Reader(terminal, 4 if planted else 120)
         terminal.wait(lambda: terminal.shows("id0") or terminal.ended())
         if reader.come("ready: fake", "worker"):
             terminal.press("g")  # the stand-in answers with a hostile error

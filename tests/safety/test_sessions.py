@@ -9,7 +9,7 @@ import pytest
 from core import config, place
 from core.errors import FlavorError
 from core.lock import Lock, read_note
-from tests.safety.sizes import report, size
+from tests.safety.sizes import cases, report
 
 SESSION = """
 import sys
@@ -65,9 +65,9 @@ def ask(others, word):
 def test_one_of_three_sessions_writes(quick_disk, task):
     folder = quick_disk / "tavern"
     config.create(folder, task)
-    rounds, dead = size("two sessions"), 0
+    number, dead = 0, 0
     others = [Other(folder) for _ in range(3)]
-    for number in range(rounds):
+    for number in cases("two sessions"):
         said = ask(others, "open")
         assert said.count("writes") == 1, said
         writer = others[said.index("writes")]
@@ -84,7 +84,9 @@ def test_one_of_three_sessions_writes(quick_disk, task):
     for other in others:
         other.kill()
     report(
-        "two sessions", f"{rounds} times three at once, {dead} of them killed: 1 writer each time, 0 stale locks", _without_the_lock(folder)
+        "two sessions",
+        f"{number + 1} times three at once, {dead} of them killed: 1 writer each time, 0 stale locks",
+        _without_the_lock(folder),
     )
 
 
@@ -101,7 +103,7 @@ def _without_the_lock(there):
     return "1 caught, all: two writers without a lock"
 
 
-@pytest.mark.parametrize("left", [b"", b"process 1 since 1970", b"\0" * 400, b"deadbeef {}"])
+@pytest.mark.parametrize("left", [b"", b"process 1 since 1970", b"\0" * 400, b"deadbeef {}"], ids=["empty", "words", "zeros", "a line"])
 def test_whatever_stands_in_the_lock_file_opens(there, left):
     (there / "lock").write_bytes(left)
     lock = Lock(there / "lock")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.await_complete import AwaitComplete
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.widget import MountError
+from textual.worker import Worker
 
 from tui.screens.whole import Whole
 
@@ -11,11 +16,27 @@ from tui.screens.whole import Whole
 class Leaving(Whole, Screen[ScreenResultType]):
     """A screen whose actions and whose result count only while it is the one that is seen."""
 
+    left = False
+    """Whether it has ended: what is still at work for it finds its widgets no more."""
+
+    def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
+        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program."""
+        return super().run_worker(work if options.get("thread") else self._until_left(work), *args, **options)
+
+    async def _until_left(self, work: Any) -> Any:
+        try:
+            return await (work() if callable(work) else work)
+        except (NoMatches, MountError):
+            if not self.left:
+                raise
+            return None
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.is_current
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         if self.is_current and self.is_mounted:
+            self.left = True
             return super().dismiss(result)
         if self.is_current:  # left before it is drawn: its `on_mount` is still to come, and would miss its widgets
             self.call_later(self._leave, result)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from tui.screens.whole import Whole
 from tui.session import Session
-from tui.widgets.chrome import Activity, TopBar
+from tui.widgets.chrome import Activity, KeyLine, TopBar
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
@@ -60,7 +59,7 @@ class Page(Whole, Screen[None]):
         if not place.is_attached or not place.is_mounted:  # a busy machine
             self.set_timer(0.05, self._show_keys)
             return
-        await place.mount(Footer(show_command_palette=False))
+        await place.mount(KeyLine())
         self.refresh_bindings()  # a footer shows nothing until it is told of them
 
     def on_screen_resume(self) -> None:
