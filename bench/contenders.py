@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import torch
 
 from bench.common import demo_rows
@@ -73,9 +74,9 @@ def _held_out_loss(model: Any, rows: Sequence[Encoded], end: int) -> float:
     return mean(found)
 
 
-def train_ours(four_bit: bool, rows: list[Row], held: list[Row], epochs: int) -> tuple[float, int, float]:
+def train_ours(four_bit: bool, rows: list[Row], held: list[Row], epochs: int, rank: int = RANK) -> tuple[float, int, float]:
     """Our loop at our defaults. Seconds, tokens, held-out loss."""
-    made = engine(four_bit)
+    made = engine(four_bit, rank)
     base, forms = made._base, made._forms
     forms.fresh_adapter(SEED)
     forms.train()
@@ -148,9 +149,9 @@ def _prompts(count: int) -> list[Row]:
     return [rows[at % ROWS] for at in range(count)]
 
 
-def sample_ours(four_bit: bool, batch: int) -> float:
+def sample_ours(four_bit: bool, batch: int, rank: int = RANK) -> float:
     """Our decode loop with all filters on. Tokens a second."""
-    made = engine(four_bit)
+    made = engine(four_bit, rank)
     noise(made._forms.parameters())
     made._forms.sample(True, "bench")
     rows = _prompts(batch)
@@ -196,8 +197,30 @@ def sample_plain(four_bit: bool, batch: int, continuous: bool = False) -> float:
     return once(TOKENS)
 
 
+def of_length(rows: list[Row], tokens: int) -> list[Row]:
+    """The same rows with texts of about so many tokens (four characters each, nearly), each its own text again and again."""
+    return [msgspec.structs.replace(row, text=(row.text + " ") * (tokens * 4 // len(row.text) + 1)) for row in rows] if tokens else rows
+
+
+def bare_product() -> float:
+    """Tokens a second of training that products of the starter's shapes allow, were there nothing else: forwards and backwards through
+    every linear layer, and twice through the output matrix, for 320 tokens at once."""
+    shapes, rows = [(576, 576), (192, 576), (192, 576), (576, 576), (1536, 576), (1536, 576), (576, 1536)], 320
+    inputs = {width: torch.randn(rows, width).bfloat16() for width in (576, 192, 1536, 49152)}
+    layers = [[torch.randn(shape).bfloat16() for shape in shapes] for _ in range(30)]
+    out = torch.randn(49152, 576).bfloat16()
+
+    def once() -> float:
+        began = time.perf_counter()
+        for weight in [weight for layer in layers for weight in layer] + [out]:
+            torch.nn.functional.linear(inputs[weight.shape[1]], weight)
+            inputs[weight.shape[0]] @ weight
+        return rows / (time.perf_counter() - began)
+
+    return max(once() for _ in range(6))
+
+
 TRAINERS: dict[str, Callable[[bool, list[Row], list[Row], int], tuple[float, int, float]]] = {
-    "ours": train_ours,
     "trl": train_trl,
     "plain": train_plain,
 }
@@ -205,20 +228,28 @@ TRAINERS: dict[str, Callable[[bool, list[Row], list[Row], int], tuple[float, int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["train", "sample"])
-    parser.add_argument("who", help="train: ours, trl, plain; sample: ours-N, plain-N, continuous-N, at N texts at once")
+    parser.add_argument("what", choices=["train", "sample", "limit"])
+    parser.add_argument("who", help="train: ours, trl, plain; sample: ours-N, plain-N, continuous-N, at N texts at once; limit: product")
     parser.add_argument("bits", choices=["nf4", "bf16"])
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--rank", type=int, default=RANK, help="of ours")
+    parser.add_argument("--tokens", type=int, default=0, help="of each text that is trained on; 0: as they are")
     args = parser.parse_args()
     four_bit = args.bits == "nf4"
-    if args.what == "train":
+    if args.what == "limit":
+        found = {"tokens_a_second": bare_product()}
+    elif args.what == "train":
         rows, held = rows_of(args.rows)
-        seconds, tokens, loss = TRAINERS[args.who](four_bit, rows, held, args.epochs)
+        rows = of_length(rows, args.tokens)
+        ours = args.who == "ours"
+        seconds, tokens, loss = (
+            train_ours(four_bit, rows, held, args.epochs, args.rank) if ours else TRAINERS[args.who](four_bit, rows, held, args.epochs)
+        )
         found = {"seconds": seconds, "tokens_a_second": tokens / seconds, "held_out_loss": loss, "peak_memory": peak_memory()}
     else:
         who, _, batch = args.who.partition("-")
-        speed = sample_ours(four_bit, int(batch)) if who == "ours" else sample_plain(four_bit, int(batch), who == "continuous")
+        speed = sample_ours(four_bit, int(batch), args.rank) if who == "ours" else sample_plain(four_bit, int(batch), who == "continuous")
         found = {"tokens_a_second": speed}
     print(json.dumps(found))
 

@@ -133,8 +133,8 @@ class Sampling(_Section, frozen=True):
     """Candidates sampled at once."""
     oversample: Annotated[int, Meta(ge=1, le=8)] = 2
     """Once the ranking has learned from decisions: so many times more candidates are sampled than shown, and the least likely to be kept are passed over."""
-    keep_ready: Annotated[int, Meta(ge=0, le=200)] = 6
-    """The queue is refilled in the background when fewer than this many candidates wait."""
+    keep_ready: Annotated[int, Meta(ge=0, le=200)] = 12
+    """The queue is refilled in the background when fewer than this many candidates wait: so many last a person through a retraining."""
 
 
 class Metrics(_Section, frozen=True):
