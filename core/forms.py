@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -174,6 +174,17 @@ class Forms:
         with torch.no_grad():
             for layer in self.layers:
                 layer.b.mul_(factor)
+        self._state = ""
+
+    def copied(self) -> list[torch.Tensor]:
+        """The adapter's tensors as they are now, for `put_back`."""
+        return [tensor.detach().clone() for tensor in self.parameters()]
+
+    def put_back(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Make the adapter what it was when `copied` was called."""
+        with torch.no_grad():
+            for own, kept in zip(self.parameters(), tensors, strict=True):
+                own.copy_(kept)
         self._state = ""
 
     def fresh_adapter(self, seed: int) -> None:
