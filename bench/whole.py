@@ -1,8 +1,8 @@
 """What the held-out rows are worth to training: `python -m bench.whole [--task checks ...] [--rows 12] [--seed 101 ...] [--count 24]`.
 
-The number of epochs is chosen on the held-out fold, as a run does it. Then the same start is trained again on all rows for as many epochs
-(refit), or the chosen adapter goes on with the held-out rows and as many of the others (extension), at the rate of that moment or half of
-it. All are measured on rows that nothing is trained on, and with `--count` the evening bench's judge reads so many texts of each.
+The number of epochs is chosen on the held-out fold, as a run does it. Then the same start is trained again on all rows (refit) for as many
+steps, or as many epochs; or the chosen adapter goes on with the held-out rows and as many of the others (extension), at the rate of that
+moment or half of it. All are measured on rows that nothing is trained on, and with `--count` the evening bench's judge reads so many texts.
 """
 
 from __future__ import annotations
@@ -24,11 +24,17 @@ from core.engine import Engine
 from core.protocol import Gauges, Load, Row
 from core.retraining import Probe
 from core.stopping import Baked, Watch
-from core.training import EpochDone, train
+from core.training import EpochDone, StepDone, steps_of, train
 from dataset.folds import held_out
 
 SEEDS = [101, 201]
 """Those of the first round of the evening bench's seeds 1 and 2."""
+
+
+CHOSEN, STEPS, EPOCHS = "epoch chosen", "refit, as many steps", "refit, as many epochs"
+EXTENSIONS = {"extension": 1.0, "extension, half the rate": 0.5}
+"""With the share of the learning rate."""
+WAYS = (CHOSEN, STEPS, EPOCHS, *EXTENSIONS)
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,10 @@ class Bench:
             except StopIteration as end:
                 return end.value
 
-    def _train(self, rows: Sequence[Row], epochs: int, stop: int, rate: float, warmup: int, watch: Watch | None = None) -> list[Any]:
-        """Train the adapter in the model; its tensors after each epoch. Stops after `stop` epochs, or where `watch` says so."""
+    def _train(
+        self, rows: Sequence[Row], epochs: int, stop: int, rate: float, warmup: int, watch: Watch | None = None, most: int = 0
+    ) -> list[Any]:
+        """Train the adapter in the model; its tensors after each epoch. Stops after `stop` epochs or `most` steps, or where `watch` says so."""
         made, states = self.made, []
         settings = msgspec.structs.replace(self.settings, warmup_steps=warmup)
         curriculum = Curriculum(made._base.tokenizer, rows, settings, self.case.task, self.seed)
@@ -81,6 +89,8 @@ class Bench:
         probe = self._probe(rows)
         loop = train(made._base.model, made._forms.parameters(), curriculum, settings, epochs=epochs, peak=rate, seed=self.seed)
         for event in loop:
+            if isinstance(event, StepDone) and event.step == most:
+                break
             if isinstance(event, EpochDone):
                 states.append([tensor.detach().clone() for tensor in made._forms.parameters()])
                 enough = ""
@@ -110,7 +120,7 @@ class Bench:
         kept, form = sum(not one.failed for one in judged), sum("form" not in one.failed for one in judged)
         return Done(way, loss, recall, seconds, f"{kept}, {form} of {len(judged)}")
 
-    def run(self, count: int) -> tuple[int, list[Done]]:
+    def run(self, ways: Sequence[str], count: int) -> tuple[int, list[Done]]:
         """The epoch that was chosen, and each way."""
         forms, settings, watch = self.made._forms, self.settings, Watch()
         forms.fresh_adapter(self.seed)
@@ -119,18 +129,20 @@ class Bench:
         spent = time.perf_counter() - began
         best, _ = watch.best()
         chosen = states[best - 1]
-        self._put(chosen)
-        found = [self._done("epoch chosen", self.learned, spent, count)]
-        forms.fresh_adapter(self.seed)
-        began = time.perf_counter()
-        self._train(self.rows, settings.epochs, best, settings.learning_rate, settings.warmup_steps)
-        found.append(self._done("refit", self.rows, time.perf_counter() - began, count))
         replayed = sorted(self.learned, key=lambda row: row.id)[:: max(1, len(self.learned) // len(self.held))][: len(self.held)]
-        for name, share in (("extension", 1.0), ("extension, half the rate", 0.5)):
-            self._put(chosen)
+        found = []
+        for way in ways:
             began = time.perf_counter()
-            self._train([*self.held, *replayed], best, best, share * settings.learning_rate, 0)
-            found.append(self._done(name, self.rows, time.perf_counter() - began, count))
+            if way.startswith("refit"):
+                most = steps_of(len(self.learned), settings.batch_size, best) if way == STEPS else 0
+                forms.fresh_adapter(self.seed)
+                self._train(self.rows, settings.epochs, best, settings.learning_rate, settings.warmup_steps, most=most)
+            else:
+                self._put(chosen)
+            if way in EXTENSIONS:
+                self._train([*self.held, *replayed], best, best, EXTENSIONS[way] * settings.learning_rate, 0)
+            seconds = spent if way == CHOSEN else time.perf_counter() - began
+            found.append(self._done(way, self.learned if way == CHOSEN else self.rows, seconds, count))
         return best, found
 
 
@@ -139,6 +151,7 @@ def main() -> None:
     parser.add_argument("--task", nargs="+", choices=cases.SOURCES, default=list(cases.SOURCES))
     parser.add_argument("--rows", nargs="+", type=int, default=[cases.WRITTEN])
     parser.add_argument("--seed", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--count", type=int, default=0, help="texts of each to judge")
     args = parser.parse_args()
     made: Any = Engine()
@@ -150,7 +163,7 @@ def main() -> None:
         for seed in args.seed:
             for name in args.task:
                 bench = Bench(made, cases.load(name), rows, seed)
-                best, found = bench.run(args.count)
+                best, found = bench.run(args.way, args.count)
                 for each in found:
                     print(
                         f"| {name}, {seed} | {rows}, {len(bench.held)} | {best} | {each.way} | {each.loss:.3f} | {each.recall:.0%} "

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from statistics import median
+from statistics import fmean, median
 
 import torch
 
@@ -167,41 +167,42 @@ class Retraining:
         chosen = names[best]
         if best and self._refits:
             self._forms.put_back(start)
-            mark = time.perf_counter()
-            done, more = yield from self._refit(number, began, best)
-            tokens, spent = tokens + more, spent + time.perf_counter() - mark
+            done = yield from self._refit(number, began, best)
             gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
-            chosen = self._save(done, gauges, self._seen(best, self._all), True)
+            passes = round(best * self._curriculum.size / sum(row.repeat for row in self._all), 1)
+            chosen = self._save(done, gauges, self._seen(passes, self._all), True)
             why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(
             id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
             skipped=self.skipped, why=why, stopped=stopped,
         )  # fmt: skip
 
-    def _refit(self, number: int, began: float, epochs: int) -> Generator[Event | None, None, tuple[EpochDone, int]]:
-        """Repeat `epochs` epochs from the same start on all rows, at the rates they had. Gives the last one and the tokens trained."""
-        spec, tokens = self._spec, 0
-        curriculum = Curriculum(self._base.tokenizer, self._all, spec.training, spec.task, spec.seed)
-        steps = steps_of(curriculum.size, spec.training.batch_size, epochs)
+    def _refit(self, number: int, began: float, epochs: int) -> Generator[Event | None, None, EpochDone]:
+        """Train from the same start on all rows, for as many steps as `epochs` epochs had and at their rates.
+
+        As many epochs would be more steps, and bake too long: `docs/learning.md`.
+        """
+        spec, settings = self._spec, self._spec.training
+        curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
+        steps = steps_of(self._curriculum.size, settings.batch_size, epochs)
+        losses: list[float] = []
         self._forms.train()
         loop = train(
-            self._base.model, self._forms.parameters(), curriculum, spec.training,
-            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
+            self._base.model, self._forms.parameters(), curriculum, settings, epochs=epochs, peak=spec.learning_rate, seed=spec.seed,
+            planned=steps_of(self._curriculum.size, settings.batch_size, spec.epochs),
         )  # fmt: skip
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
-                match event:
-                    case None:
-                        yield None
-                    case StepDone():
-                        tokens += event.tokens
-                        yield Refit(
-                            id=number, step=event.step, steps=steps, loss=event.loss, tokens=event.tokens,
-                            seconds=time.perf_counter() - began,
-                        )  # fmt: skip
-                    case EpochDone() if event.epoch == epochs:
-                        return event, tokens
-        raise AssertionError("a run has at least as many epochs as its best one")
+                if isinstance(event, StepDone):
+                    losses.append(event.loss)
+                    yield Refit(
+                        id=number, step=event.step, steps=steps, loss=event.loss, tokens=event.tokens, seconds=time.perf_counter() - began
+                    )
+                    if event.step == steps:
+                        break
+                else:
+                    yield None
+        return EpochDone(epochs, fmean(losses[-steps_of(curriculum.size, settings.batch_size, 1) :]))
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""
@@ -215,6 +216,6 @@ class Retraining:
             epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
         )  # fmt: skip
 
-    def _seen(self, epoch: int, rows: Sequence[Row]) -> float:
-        """Median epochs that the trained rows were seen by the end of `epoch`, parents included."""
-        return median(row.seen + row.repeat * epoch for row in rows)
+    def _seen(self, epochs: float, rows: Sequence[Row]) -> float:
+        """Median epochs that the trained rows were seen after `epochs` of this run, parents included."""
+        return median(row.seen + row.repeat * epochs for row in rows)

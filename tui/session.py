@@ -586,7 +586,7 @@ class Session:
         seconds, memory = self.estimate(rows, spec.epochs)
         refit = len(learned) < len(rows) <= spec.training.refit_rows
         if refit:
-            seconds += self.estimate([msgspec.structs.replace(row, held_out=False) for row in rows], min(spec.epochs, REFIT_EPOCHS))[0]
+            seconds += self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]  # as many steps, on all rows
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
