@@ -19,7 +19,7 @@ from typing import Any
 from bench.common import spread, workspace
 from core.files import cache_folder
 from core.protocol import Load, Row, Train
-from core.runfiles import read_rows
+from core.runfiles import measured_by, read_rows
 from core.task import Segment
 from tui.session import Session
 
@@ -61,8 +61,9 @@ def bake(folder: Path) -> tuple[str, list[Row]]:
         )
         events = list(engine.train(Train(id=2, run=str(run))))
         ended = next(event for event in events if isinstance(event, Trained))
-        session.registry.use(ended.checkpoint)
-        return ended.checkpoint, [row for row in read_rows(run / "rows.jsonl", plan.spec.rows_sha256) if row.held_out]
+        checkpoint = measured_by(ended.checkpoint)  # the rows held out of it are those of its losses
+        session.registry.use(checkpoint)
+        return checkpoint, [row for row in read_rows(run / "rows.jsonl", plan.spec.rows_sha256) if row.held_out]
 
 
 class Ours:

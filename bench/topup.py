@@ -23,6 +23,8 @@ from tui.session import Session
 
 FIRST = 8
 """Rows at the start."""
+ALONE = "refit_rows = 0\n"
+"""What the ways are compared by is the chosen epoch, without the repetition on all rows."""
 WAYS: dict[str, str] = {
     "afresh": "",
     "plain": "topup_rate = 1.0\nnew_rows = 1\ntopup_shrink = 1.0\n",
@@ -76,7 +78,7 @@ def measure(task: str, ways: list[str], rounds: int, more: int, seed: int) -> di
             there = Path(scratch) / "evening"
             config.create(there, TASKS[task]())
             path = there / FILE
-            path.write_text(re.sub(r"\[training\]\n", f"[training]\n{WAYS[way]}", path.read_text()))
+            path.write_text(re.sub(r"\[training\]\n", f"[training]\n{ALONE}{WAYS[way]}", path.read_text()))
             found[way] = asyncio.run(_way(there, way, rows[:kept], unseen, more, seed))
     return found
 

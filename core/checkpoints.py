@@ -109,6 +109,8 @@ def _check_run(folder: Path, info: CheckpointInfo) -> None:
     """The checkpoint belongs to the run it lies in, as far as that can be read."""
     if info.name != title(folder):
         _refuse(f"{title(folder)} holds another checkpoint, {info.name}.", "foreign")
+    if info.measured_by != (runfiles.measured_by(info.name) if runfiles.is_refit(info.name) else None):
+        _refuse(f"{info.name} says that it is measured by {info.measured_by}, which cannot be.", "foreign")
     try:
         rows = runfiles.read(folder.parent.parent / "run.json", RunSpec).rows_sha256
     except FlavorError:

@@ -19,6 +19,7 @@ from core.protocol import (
     Load,
     Loaded,
     Loading,
+    Refit,
     Sample,
     Sampled,
     Step,
@@ -40,7 +41,7 @@ MAX_STEPS = 10_000_000
 ANSWERS: dict[type[Command], tuple[type, ...]] = {
     Load: (Loading, Loaded),
     Sample: (Loading, Candidate, Sampled),
-    Train: (Loading, Step, Epoch, Trained),
+    Train: (Loading, Step, Refit, Epoch, Trained),
     Evaluate: (Loading, Evaluated),
     Curve: (Loading, Curving, Curved),
 }
@@ -56,7 +57,7 @@ def check(command: Command, event: AnyEvent, seen: set[int]) -> None:
             if not 0 <= event.index < len(command.prompts) or event.index in seen or len(event.text) > MAX_CANDIDATE:
                 raise Nonsense("a candidate that was not asked for")
             seen.add(event.index)
-        case Step():
+        case Step() | Refit():
             if not 1 <= event.step <= event.steps <= MAX_STEPS or not math.isfinite(event.loss):
                 raise Nonsense("a step that cannot be")
         case Evaluated() if isinstance(command, Evaluate):

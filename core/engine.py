@@ -362,8 +362,10 @@ class Engine:
                 f"Run {spec.name} was made with another [lora].", "Put it back in flavor.toml, or start a new run.", "foreign"
             )
 
-        def save(event: EpochDone, gauges: Gauges, seen: float) -> str:
-            name = f"{spec.name}/epoch-{event.epoch:02}"
+        runfiles.check_parent(spec.parent)
+
+        def save(event: EpochDone, gauges: Gauges, seen: float, refit: bool) -> str:
+            name = f"{spec.name}/{'refit' if refit else 'epoch'}-{event.epoch:02}"
             self._save(folder, name, event, spec, gauges, seen)
             return name
 
@@ -391,10 +393,11 @@ class Engine:
             config.inference_mode = False
             return CheckpointInfo(
                 name=name, epoch=event.epoch, base=spec.base, fingerprint=base.fingerprint, sha256="", loss=event.loss, created=now(),
-                seen=seen, manifest=checkpoints.manifest(self._place(), spec), **msgspec.structs.asdict(gauges),
+                seen=seen, manifest=checkpoints.manifest(self._place(), spec),
+                measured_by=runfiles.measured_by(name) if runfiles.is_refit(name) else None, **msgspec.structs.asdict(gauges),
             )  # fmt: skip
 
-        final = folder / "checkpoints" / f"epoch-{event.epoch:02}"
+        final = runfiles.checkpoint_folder(folder.parent, name)
         try:
             checkpoints.publish(final, fill)
         except OSError as error:

@@ -308,6 +308,17 @@ class Forms:
                 layer.b.mul_(factor)
         self._state = ""
 
+    def copied(self) -> list[torch.Tensor]:
+        """The adapter's tensors as they are now, for `put_back`."""
+        return [tensor.detach().clone() for tensor in self.parameters()]
+
+    def put_back(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Make the adapter what it was when `copied` was called."""
+        with torch.no_grad():
+            for own, kept in zip(self.parameters(), tensors, strict=True):
+                own.copy_(kept)
+        self._state = ""
+
     def fresh_adapter(self, seed: int) -> None:
         """A new adapter: A random from `seed`, B zero."""
         torch.manual_seed(seed)

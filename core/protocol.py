@@ -208,6 +208,17 @@ class Step(Event, frozen=True, tag="step"):
     """Bytes in use on it, by whatever program."""
 
 
+class Refit(Event, frozen=True, tag="refit"):
+    """One optimiser step of the repetition on all rows, the held-out ones among them, after the epochs."""
+
+    step: int
+    steps: int
+    loss: float
+    tokens: int
+    seconds: float
+    """Since the run began."""
+
+
 class Gauges(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was measured of a checkpoint, teacher-forced. None: not measured, or no row to measure it on."""
 
@@ -240,7 +251,7 @@ class Epoch(Event, frozen=True, tag="epoch"):
 
 class Trained(Event, frozen=True, tag="trained"):
     checkpoint: str
-    """The checkpoint to use, e.g. 0007/epoch-02."""
+    """The checkpoint to use, e.g. 0007/epoch-02, or 0007/refit-02."""
     steps: int
     tokens: int
     seconds: float
@@ -299,7 +310,9 @@ class Pong(Event, frozen=True, tag="pong"):
     beats: int
 
 
-AnyEvent = Loading | Loaded | Candidate | Sampled | Step | Epoch | Trained | Evaluated | Curving | Curved | Cancelled | Failed | Pong
+AnyEvent = (
+    Loading | Loaded | Candidate | Sampled | Step | Refit | Epoch | Trained | Evaluated | Curving | Curved | Cancelled | Failed | Pong
+)
 LAST = (Loaded, Sampled, Trained, Evaluated, Curved, Cancelled, Failed)
 """The events that end a command."""
 

@@ -1,11 +1,12 @@
-"""One run, from its frozen rows to its checkpoints: train, measure after every epoch, stop when it has baked long enough."""
+"""One run, from its frozen rows to its checkpoints: train, measure after every epoch, stop when it has baked long enough, and repeat
+the best epoch's training on all rows."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from statistics import median
+from statistics import fmean, median
 
 import torch
 
@@ -15,16 +16,17 @@ from core.evaluation import RowMeasure, drift, mean, measure_rows, neutral_score
 from core.forms import Forms
 from core.gate import Gate
 from core.model import Base
-from core.protocol import Epoch, Event, Gauges, Row, Step, Trained
+from core.protocol import Epoch, Event, Gauges, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
 from core.stopping import Baked, Watch
-from core.training import EpochDone, StepDone, train
+from core.training import EpochDone, StepDone, steps_of, train
 
 PROBED = 8
 """Trained rows whose reciting is measured after each epoch; more would take as long as the epoch."""
 
-Save = Callable[[EpochDone, Gauges, float], str]
-"""Publishes the adapter as it is: the epoch, its gauges, the median epochs its rows were seen; gives the checkpoint's name."""
+Save = Callable[[EpochDone, Gauges, float, bool], str]
+"""Publishes the adapter as it is: the epoch, its gauges, the median epochs its rows were seen, whether it is a refit; gives the
+checkpoint's name."""
 
 
 class Probe:
@@ -33,7 +35,7 @@ class Probe:
     def __init__(self, base: Base, forms: Forms, held: Sequence[Encoded], learned: Sequence[Encoded]) -> None:
         self._base, self._forms = base, forms
         self._held = list(held)
-        self._learned = list(learned[:: max(1, len(learned) // PROBED)])[:PROBED]
+        self._learned = _some(learned)
         self._neutral: list[torch.Tensor] = []
         self.held: list[RowMeasure] = []
         """The held-out rows as last measured."""
@@ -68,8 +70,22 @@ class Probe:
             p_end_early=sum(row.early_end for row in told) / len(told) if told else None,
             recall=_recited(learned),
             recall_held_out=_recited(held),
-            drift=drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral) if self._neutral else None,
+            drift=self._drift(),
         )
+
+    def of_refit(self, rows: Sequence[Encoded]) -> Generator[None, None, Gauges]:
+        """Those of an adapter that was trained on all `rows`: what needs no unseen ones."""
+        self._forms.train()
+        self._base.model.eval()
+        learned = yield from self._measure(_some(rows))
+        return Gauges(recall=_recited(learned), drift=self._drift())
+
+    def _drift(self) -> float | None:
+        return drift(neutral_scores(self._base.model, self._base.tokenizer), self._neutral) if self._neutral else None
+
+
+def _some(rows: Sequence[Encoded]) -> list[Encoded]:
+    return list(rows[:: max(1, len(rows) // PROBED)])[:PROBED]
 
 
 def _recited(rows: Sequence[RowMeasure]) -> float | None:
@@ -98,8 +114,10 @@ class Retraining:
             raise FlavorError(f"Every row is longer than {limit} tokens.", "Shorten them, or raise max_tokens in flavor.toml.", "empty")
         if not self._learned:
             raise FlavorError("There is no row to train on.", "Write or accept an example first.", "empty")
+        self._all, self._encoded = kept, encoded
         self._curriculum = Curriculum(base.tokenizer, self._learned, spec.training, spec.task, spec.seed)
         held = [encoded[row.id] for row in kept if row.held_out]
+        self._refits = bool(held) and spec.kind == "train" and len(kept) <= spec.training.refit_rows
         self._probe = Probe(base, forms, held, [encoded[row.id] for row in self._learned])
 
     def run(self, number: int, began: float) -> Iterator[Event | None]:
@@ -115,6 +133,7 @@ class Retraining:
         watch = self._watch(_baked(0, gauges))
         if spec.parent and spec.shrink < 1:
             self._forms.shrink_adapter(spec.shrink)  # only now: epoch 0 is the parent as it is
+        start = self._forms.copied() if self._refits else []
         tokens = steps = 0
         stopped, spent, mark = "", 0.0, time.perf_counter()
         self._forms.train()
@@ -133,7 +152,7 @@ class Retraining:
                     case EpochDone():
                         spent += time.perf_counter() - mark
                         gauges = yield from self._probe.gauges()
-                        names[event.epoch] = self._save(event, gauges, self._seen(event.epoch))
+                        names[event.epoch] = self._save(event, gauges, self._seen(event.epoch, self._learned), False)
                         yield Epoch(
                             id=number, epoch=event.epoch, checkpoint=names[event.epoch], held_out_loss=gauges.held_out_loss,
                             loss=event.loss, seconds=time.perf_counter() - began, gauges=gauges,
@@ -145,10 +164,45 @@ class Retraining:
                         self._base.model.train()
                         mark = time.perf_counter()
         best, why = watch.best()
+        chosen = names[best]
+        if best and self._refits:
+            self._forms.put_back(start)
+            done = yield from self._refit(number, began, best)
+            gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
+            passes = round(best * self._curriculum.size / sum(row.repeat for row in self._all), 1)
+            chosen = self._save(done, gauges, self._seen(passes, self._all), True)
+            why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(
-            id=number, checkpoint=names[best], steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
+            id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
             skipped=self.skipped, why=why, stopped=stopped,
         )  # fmt: skip
+
+    def _refit(self, number: int, began: float, epochs: int) -> Generator[Event | None, None, EpochDone]:
+        """Train from the same start on all rows, for as many steps as `epochs` epochs had and at their rates.
+
+        As many epochs would be more steps, and bake too long: `docs/learning.md`.
+        """
+        spec, settings = self._spec, self._spec.training
+        curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
+        steps = steps_of(self._curriculum.size, settings.batch_size, epochs)
+        losses: list[float] = []
+        self._forms.train()
+        loop = train(
+            self._base.model, self._forms.parameters(), curriculum, settings, epochs=epochs, peak=spec.learning_rate, seed=spec.seed,
+            planned=steps_of(self._curriculum.size, settings.batch_size, spec.epochs),
+        )  # fmt: skip
+        with contextlib.closing(loop):  # type: ignore[type-var]
+            for event in loop:
+                if isinstance(event, StepDone):
+                    losses.append(event.loss)
+                    yield Refit(
+                        id=number, step=event.step, steps=steps, loss=event.loss, tokens=event.tokens, seconds=time.perf_counter() - began
+                    )
+                    if event.step == steps:
+                        break
+                else:
+                    yield None
+        return EpochDone(epochs, fmean(losses[-steps_of(curriculum.size, settings.batch_size, 1) :]))
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""
@@ -162,6 +216,6 @@ class Retraining:
             epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
         )  # fmt: skip
 
-    def _seen(self, epoch: int) -> float:
-        """Median epochs that the trained rows were seen by the end of `epoch`, parents included."""
-        return median(row.seen + row.repeat * epoch for row in self._learned)
+    def _seen(self, epochs: float, rows: Sequence[Row]) -> float:
+        """Median epochs that the trained rows were seen after `epochs` of this run, parents included."""
+        return median(row.seen + row.repeat * epochs for row in rows)

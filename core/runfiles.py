@@ -1,7 +1,7 @@
 """What stands in a run's folder. The session writes `run.json`, `rows.jsonl` and `pairs.jsonl` before the run, the worker all the rest.
 
 runs/0007/run.json, rows.jsonl, pairs.jsonl (taste only), metrics.jsonl, checkpoints/epoch-03/{adapter_config.json, adapter_model.safetensors,
-checkpoint.json}, result.json (last: the commit mark)
+checkpoint.json}, checkpoints/refit-03 (the same, trained on all rows), result.json (last: the commit mark)
 """
 
 from __future__ import annotations
@@ -26,9 +26,30 @@ from core.text import short
 
 T = TypeVar("T")
 
-CHECKPOINT = re.compile(r"\d{4,18}/epoch-\d{2,9}")
+CHECKPOINT = re.compile(r"\d{4,18}/(?:epoch|refit)-\d{2,9}")
 BASE = "base"
 """The name of no checkpoint: the base model itself."""
+
+
+def is_refit(name: str) -> bool:
+    """Whether a checkpoint was trained on all rows of its run, the held-out ones among them."""
+    return "/refit-" in name
+
+
+def measured_by(name: str) -> str:
+    """The checkpoint whose held-out loss stands for that of `name`: of a refit the epoch that it repeats on all rows, else itself.
+
+    The name alone says it, so that no file can make a refit its own measure.
+    """
+    return name.replace("/refit-", "/epoch-")
+
+
+def check_parent(name: str | None) -> None:
+    """Raises FlavorError where a run may not start from this checkpoint: the loss on rows that it learned would pass for a held-out one."""
+    if name and is_refit(name):
+        raise FlavorError(
+            f"{name} was trained on the held-out rows: no loss on them would tell anything.", f"Start from {measured_by(name)}.", "order"
+        )
 
 
 FORMAT = 1
@@ -94,7 +115,7 @@ class CheckpointInfo(msgspec.Struct, frozen=True):
     """`checkpoint.json`: what the adapter beside it is, and the hash it must have."""
 
     name: str
-    """Run and epoch, e.g. 0007/epoch-03."""
+    """Run and epoch, e.g. 0007/epoch-03; 0007/refit-03 for the same on all rows."""
     epoch: int
     base: str
     fingerprint: str
@@ -112,6 +133,8 @@ class CheckpointInfo(msgspec.Struct, frozen=True):
     """Median epochs that its rows were seen, over its whole lineage."""
     manifest: Manifest | None = None
     """None: saved by an earlier version, which kept the hash of the weights only."""
+    measured_by: str | None = None
+    """Of a refit: the checkpoint of the epoch that it repeats on all rows. Held-out measures are that one's; a refit has none."""
 
 
 class Result(msgspec.Struct, frozen=True):

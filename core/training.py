@@ -130,14 +130,16 @@ def train(
     epochs: int,
     peak: float,
     seed: int,
+    planned: int | None = None,
 ) -> Iterator[StepDone | EpochDone | None]:
-    """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step.
+    """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step. `planned` are the
+    steps that the rates are laid out for; those of `epochs` by default.
 
     To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number.
     """
     torch.manual_seed(seed)
     size = min(settings.batch_size, curriculum.size)
-    steps = steps_of(curriculum.size, size, epochs)
+    steps = planned or steps_of(curriculum.size, size, epochs)
     optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     step = 0
     model.train()

@@ -130,6 +130,8 @@ class Retrain(Line):
     why: str
     stopped: str
     checkpoint: str
+    measured_by: str
+    """The checkpoint that the held-out loss is of: of a refit the epoch that it repeats on all rows, else itself."""
     note: str = ""
     """Figures that could not be written for other tools."""
 
@@ -176,6 +178,8 @@ class Gauges(Line):
 class Checkpoint(Line):
     checkpoint: str
     held_out_loss: float | None
+    measured_by: str
+    """The checkpoint that the held-out loss is of: of a refit the epoch that it repeats on all rows, else itself."""
     active: bool
     verdict: Verdict
     why: str

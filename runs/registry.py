@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from core import runfiles
 from core.errors import FlavorError
 from core.files import (
@@ -28,9 +30,11 @@ from core.files import (
     write_new,
 )
 from core.protocol import Row
-from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Pair, Result, RunSpec
+from core.runfiles import BASE, CHECKPOINT, CheckpointInfo, Pair, Result, RunSpec, is_refit, measured_by
 
 RUN = re.compile(r"\d{4,18}")
+KINDS = ("epoch-", "refit-")
+"""How the folders of checkpoints begin."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Run:
     spec: RunSpec | None = None
     result: Result | None = None
     epochs: tuple[str, ...] = ()
-    """The folders of its checkpoints, whole or not, in order."""
+    """The folders of its checkpoints, whole or not, in order; a refit after the epoch that it repeats."""
     _told: dict[str, CheckpointInfo | str] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -64,13 +68,28 @@ class Run:
         return {f"{self.name}/{epoch}": told for epoch in self.epochs if isinstance(told := self._tell(epoch), str)}
 
     def _tell(self, epoch: str) -> CheckpointInfo | str:
-        """What a checkpoint says of itself, or why it cannot be read. Read once."""
+        """What a checkpoint says of itself, or why it cannot be read. Read once. A refit has the held-out measures of its epoch, whatever
+        it says itself: it was trained on those rows."""
         if epoch not in self._told:
             try:
-                self._told[epoch] = runfiles.read(self.folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo)
+                told = runfiles.read(self.folder / "checkpoints" / epoch / "checkpoint.json", CheckpointInfo)
+                self._told[epoch] = self._measured_elsewhere(epoch, told) if is_refit(f"{self.name}/{epoch}") else told
             except FlavorError as error:
                 self._told[epoch] = error.message
         return self._told[epoch]
+
+    def _measured_elsewhere(self, refit: str, told: CheckpointInfo) -> CheckpointInfo | str:
+        name = f"{self.name}/{refit}"
+        if (told.name, told.measured_by) != (name, measured_by(name)):
+            return f"{name} holds another checkpoint, {told.name}, measured by {told.measured_by}."
+        own = self.checkpoint(measured_by(name))
+        return msgspec.structs.replace(
+            told,
+            held_out_loss=own.held_out_loss if own else None,
+            p_end=own.p_end if own else None,
+            p_end_early=own.p_end_early if own else None,
+            recall_held_out=own.recall_held_out if own else None,
+        )
 
     def losses(self) -> list[tuple[int, float]]:
         """Training loss by step."""
@@ -128,7 +147,8 @@ class Registry:
         try:
             if exists(folder) and not is_folder(folder):
                 return Run(name, folder, "unreadable", "it is a link to elsewhere, or a file")
-            epochs = tuple(epoch for epoch in names(folder / "checkpoints") if epoch.startswith("epoch-"))
+            there = [name for name in names(folder / "checkpoints") if name.startswith(KINDS)]
+            epochs = tuple(sorted(there, key=lambda name: (name.partition("-")[2], name)))
         except OSError as error:
             return Run(name, folder, "unreadable", str(error))
         files = ("run.json", "result.json", *(f"checkpoints/{epoch}/checkpoint.json" for epoch in epochs))
@@ -189,6 +209,7 @@ class Registry:
 
     def create(self, spec: RunSpec, rows: list[Row], pairs: Sequence[Pair] = ()) -> Path:
         """Freeze a run's rows, pairs and settings in its folder, whole or not at all. Returns the folder."""
+        runfiles.check_parent(spec.parent)
         data = runfiles.encode_rows(rows)
         assert hashlib.sha256(data).hexdigest() == spec.rows_sha256
         try:
@@ -219,6 +240,9 @@ class Registry:
 
     def depth(self, checkpoint: str) -> int:
         """The deepest ancestry of what a checkpoint was trained on; 0 for the base, which was trained on none of it."""
-        if checkpoint == BASE:
-            return 0
-        return max((row.depth for row in self.rows(checkpoint.split("/")[0]).values() if not row.held_out), default=0)
+        return max((row.depth for row in self.learned(checkpoint).values()), default=0)
+
+    def learned(self, checkpoint: str) -> dict[str, Row]:
+        """The rows by id that a checkpoint's run trained it on; none for the base."""
+        rows = {} if checkpoint == BASE else self.rows(checkpoint.split("/")[0])
+        return rows if is_refit(checkpoint) else {uid: row for uid, row in rows.items() if not row.held_out}

@@ -70,11 +70,11 @@ def test_the_loop_by_commands(tmp_path):
     assert command("status", there)[-1] | {"examples": 11, "edited": 1, "rejected": 1} == command("status", there)[-1]
 
     *_, trained = command("retrain", there, "--epochs", 1, "--seed", 3)
-    assert trained["checkpoint"] == "0001/epoch-01" == Registry(there).current()
+    assert trained["checkpoint"] == "0001/refit-01" == Registry(there).current() and trained["measured_by"] == "0001/epoch-01"
     start, end = (epoch["held_out_loss"] for epoch in trained["epochs"])
     assert end < start
     *after, _ = command("generate", there, "-n", 2, "--seed", 7, "--ranked")
-    assert {c["checkpoint"] for c in after} == {"0001/epoch-01"}
+    assert {c["checkpoint"] for c in after} == {"0001/refit-01"}
     assert not {c["text"] for c in after} & {c["text"] for c in before}
     assert {c["slot"] for c in after} <= {"gauges", "random"} and all(c["p_accept"] is None for c in after)
     tuned = command("evaluate", there, unseen)[-1]

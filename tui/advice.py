@@ -8,7 +8,7 @@ from typing import Literal
 from core.gauges.forecast import MORE
 from core.gauges.reading import percent
 from core.gauges.verdict import Judgement, Verdict
-from core.runfiles import BASE
+from core.runfiles import BASE, measured_by
 from dataset.folds import LEAST
 from dataset.rounds import Round, rounds
 from tui.session import MOST_SEEN, Session
@@ -110,8 +110,8 @@ def _gain(session: Session, current: str) -> float:
     """By how much the run of a checkpoint lowered the held-out loss up to it; 0 where that was not measured."""
     run = session.registry.run(current.split("/")[0])
     before = (run.spec.parent if run.spec else None) or BASE
-    losses = dict(session.tasting.course(current).points)
-    return 1 - losses[current] / losses[before] if losses.get(current) and losses.get(before) else 0.0
+    losses, own = dict(session.tasting.course(current).points), measured_by(current)
+    return 1 - losses[own] / losses[before] if losses.get(own) and losses.get(before) else 0.0
 
 
 def _new_rows(session: Session, current: str) -> int:

@@ -12,12 +12,12 @@ from pathlib import Path
 from core.config import STARTER, STARTER_HUB_ID
 from core.errors import FlavorError
 from core.protocol import Candidate as Arrived
-from core.runfiles import CheckpointInfo
+from core.runfiles import CheckpointInfo, is_refit, measured_by
 from core.text import clean, clean_line
 from runs.registry import Run
 from tui.commands import Progress, start
 from tui.session import COPIED_WORDS, Session
-from tui.tasting import against
+from tui.tasting import against, told_of
 
 SAMPLES = 3
 TRIED = 8
@@ -78,14 +78,14 @@ def base_name(session: Session, public: bool = False) -> str:
 def adapter_card(session: Session, checkpoint: str, texts: list[str], strength: float = 1.0, licence: str = "", repo: str = "") -> str:
     """`README.md` for a checkpoint's adapter. `repo`: its id on the hub, where it goes there; else it is loaded from its folder."""
     run = session.registry.run(checkpoint.split("/")[0])
-    info = next((info for info in run.checkpoints if info.name == checkpoint), None)
+    info = run.checkpoint(checkpoint)
     base = base_name(session, public=bool(repo))
     parts = [
         _front(base, licence, public=bool(repo), local=session.base() != STARTER and Path(base_name(session)).is_absolute()),
         _head(session, checkpoint, info, strength),
         _use(session, base, repo or "."),
         _written(texts),
-        _rows(session, run.name),
+        _rows(session, checkpoint),
         _settings(run),
         _curve(run, checkpoint),
         _gauges(session, checkpoint),
@@ -161,12 +161,13 @@ def _written(texts: list[str]) -> str:
     return "## What it writes\n\nNone of these is in the dataset.\n\n" + "\n".join(fenced(text) for text in texts)
 
 
-def _rows(session: Session, run: str) -> str:
-    rows = list(session.registry.rows(run).values())
+def _rows(session: Session, checkpoint: str) -> str:
+    rows = list(session.registry.rows(checkpoint.split("/")[0]).values())
     if not rows:
         return ""
-    learned = Counter(row.origin or "unknown" for row in rows if not row.held_out)
-    held = Counter(row.origin or "unknown" for row in rows if row.held_out)
+    known = session.registry.learned(checkpoint)
+    learned = Counter(row.origin or "unknown" for row in rows if row.id in known)
+    held = Counter(row.origin or "unknown" for row in rows if row.id not in known)
     lines = [f"| {origin} | {learned[origin]} | {held[origin]} |" for origin in sorted(learned | held)]
     deepest = max(row.depth for row in rows)
     machine = (
@@ -200,11 +201,12 @@ def _curve(run: Run, checkpoint: str) -> str:
     held = run.held_out()
     if not held:
         return ""
-    known = {info.epoch: info for info in run.checkpoints}
+    known = {info.epoch: info for info in run.checkpoints if not is_refit(info.name)}
     lines = []
+    this = " (this one, which was then trained again on all rows)" if is_refit(checkpoint) else " (this one)"
     for epoch, loss in held:
         info = known.get(epoch)
-        here = " (this one)" if info and info.name == checkpoint else ""
+        here = "" if info is None or info.name != measured_by(checkpoint) else this
         trained = f"{info.loss:.3f}" if info else ""
         recited = f"{info.recall:.0%}" if info and info.recall is not None else ""
         lines.append(f"| {epoch}{here} | {loss:.3f} | {trained} | {recited} |")
@@ -218,4 +220,5 @@ def _gauges(session: Session, checkpoint: str) -> str:
     lines = [f"| {reading.name} | {against(reading)} |" for reading in judgement.readings]
     if not lines:
         return ""
-    return "\n".join(["## Gauges", "", f"Verdict: {judgement.verdict.word}.", "", "| gauge | reading |", "|---|---|", *lines, ""])
+    told = f" {told_of(checkpoint)}" if is_refit(checkpoint) else ""
+    return "\n".join(["## Gauges", "", f"Verdict: {judgement.verdict.word}.{told}", "", "| gauge | reading |", "|---|---|", *lines, ""])

@@ -17,7 +17,8 @@ from core.config import Preset
 from core.errors import FlavorError
 from core.gauges.reading import Reading
 from core.gauges.verdict import Verdict
-from core.protocol import Epoch, Loaded, Loading, Sampled, Step, Trained
+from core.protocol import Epoch, Loaded, Loading, Refit, Sampled, Step, Trained
+from core.runfiles import is_refit, measured_by
 from core.task import Task, parse_field
 from core.text import clean_line
 from dataset.importing import read_rows, read_text
@@ -218,6 +219,8 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                 match event:
                     case Step():
                         yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
+                    case Refit():
+                        yield Progress(f"all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}")
                     case Epoch():
                         loss = event.held_out_loss
                         measured.append({"epoch": event.epoch, "held_out_loss": loss, "loss": event.loss, "checkpoint": event.checkpoint})
@@ -237,6 +240,7 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             "why": event.why,
                             "stopped": event.stopped,
                             "checkpoint": event.checkpoint,
+                            "measured_by": measured_by(event.checkpoint),
                             "note": event.note,
                         }
                         left_out = (
@@ -289,6 +293,7 @@ def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
             {
                 "checkpoint": c.name,
                 "held_out_loss": c.held_out_loss,
+                "measured_by": measured_by(c.name),
                 "active": c.name == current,
                 "verdict": verdicts[c.name].word,
                 "why": verdicts[c.name].sentence,
@@ -301,6 +306,7 @@ def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
         text += f"  {run.spec.rows} rows, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
     for info in run.checkpoints:
         loss = f"held-out loss {info.held_out_loss:.3f}" if info.held_out_loss is not None else ""
+        loss += f" of {measured_by(info.name)}, then all rows" if loss and is_refit(info.name) else ""
         text += f"\n  {'*' if info.name == current else ' '} {info.name}  {SIGNS[verdicts[info.name].word]:13}  {loss}"
     return Line(data, text)
 

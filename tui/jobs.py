@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.worker import Worker
 
 from core.errors import FlavorError
-from core.protocol import Epoch, Loaded, Loading, Step, Trained
+from core.protocol import Epoch, Loaded, Loading, Refit, Step, Trained
 from dataset.rows import Candidate
 from tui import losses
 from tui.curving import CurveJob
@@ -366,6 +366,10 @@ class Jobs:
                         f"retraining  epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
                         f"  {duration(left)} left  {felt(event.celsius, event.device_memory)}".rstrip(),
                         force=False,
+                    )
+                case Refit():
+                    self._say(
+                        "training", f"retraining  on all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}", force=False
                     )
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"

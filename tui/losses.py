@@ -11,6 +11,7 @@ import msgspec
 from core.errors import FlavorError
 from core.files import now
 from core.protocol import Evaluated, Loading, Row
+from core.runfiles import measured_by
 from dataset.rows import Example
 from runs import measured
 from runs.measured import Losses
@@ -25,15 +26,15 @@ def _hash(session: Session, example: Example) -> str:
 
 
 async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
-    """Measure every example under the active checkpoint: the share that is done, again and again, and last the losses (nats a token) by id,
-    which are kept where this session may write."""
+    """Measure every example under the active checkpoint (of a refit: under the epoch that it repeats, which never saw the held-out
+    rows): the share that is done, again and again, and last the losses (nats a token) by id, which are kept where this session may write."""
     examples = list(session.store.examples.values())
     if not examples:
         raise FlavorError("There is no example to measure.", "Write or accept one first.", "empty")
     worker, loaded = session.worker, session.loaded
     if worker is None or loaded is None:
         raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
-    checkpoint = session.registry.current()
+    checkpoint = measured_by(session.registry.current())
     rows = [Row(example.uid, session.task.segments(example.fields), example.text) for example in examples]
     async for event in worker.evaluate(session.registry.checkpoint_folder(checkpoint), rows):
         if isinstance(event, Loading) and event.share is not None:
@@ -48,7 +49,7 @@ async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
 
 def known(session: Session) -> dict[str, float]:
     """What was measured before of the active checkpoint, on the present base as far as it is known: examples as they are now, by id."""
-    found = measured.read(session.workspace).losses.get(session.registry.current())
+    found = measured.read(session.workspace).losses.get(measured_by(session.registry.current()))
     if found is None or (session.loaded and session.loaded.fingerprint != found.fingerprint):
         return {}
     examples = session.store.examples

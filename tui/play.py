@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.protocol import Epoch, Step, Trained
+from core.protocol import Epoch, Refit, Step, Trained
 from core.text import words
 from dataset.rows import Candidate
 from tui.commands import Line, Output, Progress, epoch_line, make_demo, start
@@ -57,6 +57,8 @@ async def play(at: Path | None, seed: int = 1) -> Output:
                 match event:
                     case Step():
                         yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
+                    case Refit():
+                        yield Progress(f"all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}")
                     case Epoch():
                         data = {"epoch": event.epoch, "held_out_loss": event.held_out_loss}
                         yield Line(data, f"  {epoch_line(event, plan.spec.parent)}")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.choices import Choice
-from core.runfiles import BASE
+from core.runfiles import BASE, CheckpointInfo, is_refit
 from runs.registry import Run
 from runs.tree import lanes
 
@@ -111,11 +111,18 @@ def _run_line(run: Run, beside: str, is_open: bool, kept: Mapping[str, str], cho
         run.name,
         f"{spec.rows}+{spec.new_rows}" if spec and spec.kind == "train" else f"{spec.pairs} pairs" if spec else "",
         clock(result.seconds) if result and result.seconds else "",
-        f"{best.held_out_loss:.3f}" if best and best.held_out_loss is not None else "",
+        _held(best) if best else "",
         verdict,
         kept.get(f"{run.name}/", ""),
         chosen.get(run.name, Choice()).note,
     )
+
+
+def _held(info: CheckpointInfo) -> str:
+    """Its held-out loss; in brackets where it is that of its epoch, since it was trained on those rows itself."""
+    if info.held_out_loss is None:
+        return ""
+    return f"({info.held_out_loss:.3f})" if is_refit(info.name) else f"{info.held_out_loss:.3f}"
 
 
 def _checkpoint_lines(
@@ -126,7 +133,7 @@ def _checkpoint_lines(
     for epoch in reversed(run.epochs):
         name = f"{run.name}/{epoch}"
         info, choice = known.get(name), chosen.get(name, Choice())
-        loss = "" if info is None else f"{info.held_out_loss:.3f}" if info.held_out_loss is not None else "-"
+        loss = (_held(info) or "-") if info else ""
         strength = f"×{choice.strength:g} " if choice.strength != 1 else ""
         found.append(
             Line(

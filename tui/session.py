@@ -32,7 +32,7 @@ from core.lock import Lock
 from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.protocol import Candidate as Arrived
-from core.runfiles import BASE, Pair, RunSpec
+from core.runfiles import BASE, Pair, RunSpec, measured_by
 from core.task import Segment, Task
 from core.text import check_text, clean, is_clean, words
 from dataset.folds import held_out
@@ -55,6 +55,8 @@ MOST_SHOWN = 1200
 """Characters of an example that may be shown in a prompt: reading it takes its time."""
 MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
+REFIT_EPOCHS = 2
+"""Epochs that a repetition on all rows takes as a rule, for estimates: with few rows two are best."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
 
 
@@ -79,6 +81,8 @@ class Plan:
     """Of a run of taste."""
     absent: str = ""
     """What [metrics] asks for and is not installed, in a sentence."""
+    refit: bool = False
+    """Whether the best epoch's training will be repeated on all rows."""
 
     @property
     def advice(self) -> str:
@@ -102,7 +106,7 @@ class Plan:
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         return (
             f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs}, {self.steps} steps, "
-            f"about {duration(self.seconds)}{memory}{hidden}"
+            f"{f'then again on all {len(self.rows)} rows, ' if self.refit else ''}about {duration(self.seconds)}{memory}{hidden}"
         )
 
 
@@ -548,7 +552,8 @@ class Session:
     # -- retraining ----------------------------------------------------------------------------------------------------
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:
-        """What a retrain would do. A top-up warm-starts from the active checkpoint; without one it is afresh.
+        """What a retrain would do. A top-up warm-starts from the active checkpoint; without one it is afresh. From a refit it starts at
+        the epoch that the refit repeats: an adapter that was trained on the held-out rows could not be measured on them.
 
         Raises FlavorError where there is nothing to train on.
         """
@@ -557,7 +562,7 @@ class Session:
             raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
         training = self.settings.training
         current = self.registry.current()
-        parent = None if fresh or current == BASE else current
+        parent = None if fresh or current == BASE else measured_by(current)
         rows, new = self._training_rows(parent)
         learned = [row for row in rows if not row.held_out]
         if not learned:
@@ -579,12 +584,15 @@ class Session:
         drawn = sum(row.repeat for row in learned)
         steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
         seconds, memory = self.estimate(rows, spec.epochs)
+        refit = len(learned) < len(rows) <= spec.training.refit_rows
+        if refit:
+            seconds += self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]  # as many steps, on all rows
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
         return Plan(
             spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
-            absent=self.settings.metrics.absent(),
+            absent=self.settings.metrics.absent(), refit=refit,
         )  # fmt: skip
 
     def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
@@ -592,8 +600,8 @@ class Session:
         before: dict[str, Row] = {}
         epoch = 0
         if parent:
-            run, _, name = parent.partition("/epoch-")
-            before, epoch = self.registry.rows(run), int(name)
+            run, _, name = parent.partition("/")
+            before, epoch = self.registry.rows(run), int(name.partition("-")[2])
         human = [uid for uid, example in self.store.examples.items() if example.origin != "accepted"]
         out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
         rows: list[Row] = []

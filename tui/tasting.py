@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from core.gauges.reading import Course, Measured, Reading, Sample, Source, shown
 from core.gauges.verdict import Judgement, Verdict, judge
-from core.runfiles import BASE, CheckpointInfo
+from core.runfiles import BASE, CheckpointInfo, is_refit, measured_by
 from dataset.rows import Candidate
 from runs.registry import Run
 
@@ -21,6 +21,9 @@ SIGNS = {"underbaked": "○ underbaked", "good": "✓ good", "overbaked": "! ove
 """The verdict with a sign, short enough for a table."""
 MARKS = {"": "·", "under": "○", "fine": "✓", "leans over": "!", "over": "!"}
 """What a reading speaks for, as a sign."""
+
+OF_HELD_OUT = ("held-out loss", "end", "early end")
+"""The gauges that a refit has from its epoch."""
 
 Points = tuple[tuple[str, float], ...]
 """Checkpoints and their held-out losses, oldest first."""
@@ -55,12 +58,23 @@ class Tasting:
             return known[1]
         samples = [Sample(c.uid, c.text, c.finish, tuple(c.flags), tuple(c.fields.values())) for c in candidates]
         if info and run:
-            judgement = judge(_measured(info), course, samples, self._learned(run.name)[0])
+            judgement = self._judge(info, run, course, samples)
         else:
             bare = judge(Measured(BASE), Course(), samples, self._examples())
             judgement = Judgement(bare.readings, Verdict("cannot tell yet", "This is the base: nothing was trained."))
         self._judged[checkpoint] = (depends, judgement)
         return judgement
+
+    def _judge(self, info: CheckpointInfo, run: Run, course: Course, samples: list[Sample]) -> Judgement:
+        """A refit is held against all rows, since it learned them all; of the held-out ones its epoch tells."""
+        rows = self._learned(run.name)[0]
+        held = sum(row.held_out for row in rows)
+        if not is_refit(info.name):
+            return judge(_measured(info), course, samples, rows)
+        judgement = judge(_measured(info), course, samples, tuple(replace(row, held_out=False) for row in rows), held_out=held)
+        told = told_of(info.name)
+        readings = [replace(r, sentence=f"{r.sentence} {told}") if r.name in OF_HELD_OUT else r for r in judgement.readings]
+        return Judgement(tuple(readings), replace(judgement.verdict, sentence=f"{judgement.verdict.sentence} {told}"))
 
     def course(self, checkpoint: str) -> Course:
         """The held-out losses of a checkpoint's lineage and run."""
@@ -130,7 +144,12 @@ class Tasting:
 
 
 def _measured(info: CheckpointInfo) -> Measured:
-    return Measured(**{field.name: getattr(info, field.name) for field in fields(Measured)})
+    return Measured(**{field.name: getattr(info, field.name) for field in fields(Measured)} | {"name": measured_by(info.name)})
+
+
+def told_of(refit: str) -> str:
+    """Where the held-out loss of a refit comes from, in a sentence."""
+    return f"Measured at {measured_by(refit)}, then trained again on all rows."
 
 
 def against(reading: Reading) -> str:

@@ -43,12 +43,15 @@ def judge(
     samples: Sequence[Sample] = (),
     rows: Sequence[Source] = (),
     at: Thresholds = THRESHOLDS,
+    held_out: int | None = None,
 ) -> Judgement:
     """The readings of a checkpoint and the verdict.
 
-    `course` holds the held-out losses of its lineage and run, it among them; `rows` are its run's; `samples` may be none yet.
+    `course` holds the held-out losses of its lineage and run, it among them; `rows` are its run's; `samples` may be none yet. `held_out`
+    rows gave the held-out loss: those of `rows` that are, where it is not said.
     """
-    held_out = sum(row.held_out for row in rows) if rows else None
+    if held_out is None and rows:
+        held_out = sum(row.held_out for row in rows)
     readings = [*of_training(measured, course, held_out, at), *of_texts(samples, rows, at)]
     return Judgement(tuple(readings), decide(readings))
 

@@ -60,7 +60,7 @@ def test_a_run_gives_a_checkpoint_an_epoch_and_makes_the_best_one_active(trained
     last = events[-1]
     assert isinstance(last, Trained)
     best = min(epochs[1:], key=lambda event: event.held_out_loss)
-    assert last.checkpoint == best.checkpoint
+    assert runfiles.measured_by(last.checkpoint) == best.checkpoint
     assert runfiles.read(run / "result.json", Result).status == "done"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert sum(line["type"] == "step" for line in lines) == last.steps == sum(isinstance(event, Step) for event in events)

@@ -15,8 +15,7 @@ from core.gauges.conflicts import Conflict, Entry, conflicts
 from core.gauges.oddities import habits, oddities
 from core.gauges.outliers import FEWEST, Outlier, outliers
 from core.gauges.statistics import Interval
-from core.protocol import Row
-from core.runfiles import BASE
+from core.runfiles import BASE, measured_by
 from dataset.activity import Act, Activity, activity, acts, seconds_of
 from dataset.coverage import Cover, coverage
 from dataset.rounds import Round, rounds
@@ -226,7 +225,7 @@ def _course(run: Run) -> Course | None:
     if not measured_losses or run.spec is None:
         return None
     chosen = run.result.checkpoint if run.result else None
-    own = chosen and chosen.startswith(f"{run.name}/epoch-")
+    own = chosen and chosen.startswith(f"{run.name}/")
     return Course(run.name, run.spec.rows, measured_losses, int(chosen.split("-")[1]) if chosen and own else None)
 
 
@@ -246,21 +245,17 @@ def _row_losses(session: Session, outlook: Outlook) -> RowLosses:
     found = losses.known(session)
     if not found:
         return RowLosses({}, "Not measured yet: m on Report, or `flavor-tui report WORKSPACE --measure`.")
-    current = session.registry.current()
-    learned = session.registry.rows(current.split("/")[0]) if current != BASE else {}
-    groups = groupby(sorted(found, key=lambda uid: _saw(learned.get(uid))), key=lambda uid: _saw(learned.get(uid)))
+    current = measured_by(session.registry.current())
+    learned = session.registry.learned(current)
+    groups = groupby(sorted(found, key=learned.__contains__), key=learned.__contains__)
     standing = [outlier for _, group in groups for outlier in outliers({uid: found[uid] for uid in group})]
-    unseen = sum(not _saw(learned.get(uid)) for uid in found)
+    unseen = sum(uid not in learned for uid in found)
     how = (
         f"Measured with {current}, which learned {len(found) - unseen} of the {len(found)} rows; the two kinds are held against their own."
     )
     if min(unseen, len(found) - unseen) < FEWEST and len(found) >= FEWEST:
         how += f" A kind of fewer than {FEWEST} rows is not judged."
     return RowLosses(found, how, _odd(sorted(standing, key=lambda outlier: -outlier.far), examples))
-
-
-def _saw(row: Row | None) -> bool:
-    return row is not None and not row.held_out
 
 
 def _odd(found: Sequence[Outlier], examples: Mapping[str, Example]) -> tuple[Odd, ...]:

@@ -13,7 +13,7 @@ from textual.widgets import DataTable
 
 from core.errors import FlavorError
 from core.gauges.verdict import Judgement
-from core.runfiles import BASE
+from core.runfiles import BASE, measured_by
 from runs.curves import Curve, Curves
 from runs.registry import Run
 from tui import keys, runlist
@@ -367,7 +367,7 @@ def _held(run: Run) -> Content:
     """The held-out losses of a run, the chosen epoch marked."""
     parts: list[str | tuple[str, str]] = []
     for epoch, loss in run.held_out():
-        best = run.result is not None and run.result.checkpoint == f"{run.name}/epoch-{epoch:02}"
+        best = run.result is not None and measured_by(run.result.checkpoint or "") == f"{run.name}/epoch-{epoch:02}"
         why = f"  ← chosen: {run.result.why}" if best and run.result else ""
         parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
     if run.result and run.result.stopped:
