@@ -16,7 +16,7 @@ PACKED = 0.5 + 4 / 64
 """Bytes of a weight in the packed form for sampling, with plain scales."""
 DENSE_SHARE = 0.15
 """Of the memory that is free when the model is loaded, the dequantised copy for training may take this share."""
-MICRO_TOKENS = 256
+MICRO_TOKENS = 512
 """Padded tokens in one forward of training; a larger batch is accumulated from several."""
 CALIBRATED = 1_000_000_000
 """Parameters of the largest base that is calibrated: larger ones lose little by rounding, and 16 bits of them may not fit beside."""
