@@ -14,8 +14,9 @@ from core.errors import FlavorError
 from core.evaluation import RowMeasure, drift, mean, measure_rows, neutral_scores
 from core.forms import Forms
 from core.gate import Gate
+from core.memory import StepMemory
 from core.model import Base
-from core.protocol import Epoch, Event, Gauges, Row, Step, Trained
+from core.protocol import Epoch, Event, Gauges, Loading, Row, Step, Trained
 from core.runfiles import RunSpec
 from core.stopping import Baked, Watch
 from core.training import EpochDone, StepDone, train
@@ -100,12 +101,17 @@ class Retraining:
             raise FlavorError("There is no row to train on.", "Write or accept an example first.", "empty")
         self._curriculum = Curriculum(base.tokenizer, self._learned, spec.training, spec.task, spec.seed)
         held = [encoded[row.id] for row in kept if row.held_out]
+        self._longest = max(len(encoded[row.id].ids) for row in self._learned)
         self._probe = Probe(base, forms, held, [encoded[row.id] for row in self._learned])
 
     def run(self, number: int, began: float) -> Iterator[Event | None]:
-        """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Ends with `Trained`."""
+        """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Begins with a `Loading` where memory is short,
+        ends with `Trained`. Raises FlavorError where it does not suffice."""
         spec = self._spec
         names = {0: spec.parent or ""}
+        memory = StepMemory(self._base.model, self._forms.parameters(), *self._widest())
+        if memory.foreseen:
+            yield Loading(id=number, stage=memory.foreseen)
         base_loss = yield from self._probe.base()
         gauges = yield from self._probe.gauges()
         yield Epoch(
@@ -118,7 +124,7 @@ class Retraining:
         tokens = steps = 0
         stopped, spent, mark = "", 0.0, time.perf_counter()
         self._forms.train()
-        loop = self._loop()
+        loop = self._loop(memory)
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
                 match event:
@@ -147,19 +153,23 @@ class Retraining:
         best, why = watch.best()
         yield Trained(
             id=number, checkpoint=names[best], steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
-            skipped=self.skipped, why=why, stopped=stopped,
+            skipped=self.skipped, why=why, stopped=stopped, note=memory.note,
         )  # fmt: skip
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""
         return Watch()
 
-    def _loop(self) -> Iterator[StepDone | EpochDone | None]:
+    def _widest(self) -> tuple[int, int]:
+        """Tokens of the longest row, and rows of a step: what goes through the model at once."""
+        return self._longest, self._spec.training.batch_size
+
+    def _loop(self, memory: StepMemory) -> Iterator[StepDone | EpochDone | None]:
         """The training itself."""
         spec = self._spec
         return train(
             self._base.model, self._forms.parameters(), self._curriculum, spec.training,
-            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
+            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed, memory=memory,
         )  # fmt: skip
 
     def _seen(self, epoch: int) -> float:
