@@ -43,6 +43,8 @@ class Way:
 
 WAYS = (Way(MICRO_TOKENS), Way(MICRO_TOKENS // 2), Way(1), Way(1, checkpointing=True))
 """From the fastest to the smallest."""
+CARD = Way(4 * MICRO_TOKENS)
+"""Before them on a card, where the kernels of a forward over few tokens take less time than their launches do."""
 
 
 def free_memory(device: torch.device) -> int:
@@ -100,7 +102,11 @@ class StepMemory:
         self._longest, self._rows = longest, rows
         self._trained = sum(tensor.numel() for tensor in parameters)
         self._device = model.device
-        ways = [way for way in WAYS if model.supports_gradient_checkpointing or not way.checkpointing]
+        ways = [
+            way
+            for way in (*([CARD] if model.device.type == "cuda" else []), *WAYS)
+            if model.supports_gradient_checkpointing or not way.checkpointing
+        ]
         self._ways = [way for at, way in enumerate(ways) if not at or way.checkpointing or self._tokens(way) < self._tokens(ways[at - 1])]
         """Those that differ on these rows, from the one in force on."""
         self.foreseen = ""
