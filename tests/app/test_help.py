@@ -66,7 +66,7 @@ async def test_where_something_is_typed_a_question_mark_is_a_character(workspace
 
 async def test_the_key_of_ones_own_helps_in_dialogs_too(workspace):
     path = workspace / config.FILE
-    path.write_text(path.read_text().replace('[keys]', '[keys]\nhelp = "f9"'))
+    path.write_text(path.read_text().replace("[keys]", '[keys]\nhelp = "f9"'))
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         dialog = NoteDialog("0001/epoch-02", "")

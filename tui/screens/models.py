@@ -72,7 +72,8 @@ class ModelsDialog(Dialog[str]):
         except FlavorError as error:
             self._say(f"! {error}", "$text-error")
         finally:
-            table.loading = False
+            if table.is_attached:  # else the dialog was left meanwhile, and its table has no screen to be drawn on
+                table.loading = False
 
     def _say(self, words: str, style: str = "") -> None:
         self.query_one("#models-doing", Plain).update(plain(words, style))
