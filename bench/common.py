@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from core.config import template
+from core.environment import of_worker
 from core.protocol import Row
 from core.task import Field, Task
 from dataset.importing import read_rows
@@ -59,8 +60,9 @@ def wire_rows(count: int) -> list[Row]:
 
 
 def measure(module: str, *words: str) -> dict[str, Any]:
-    """Run a measurement in a process of its own; the JSON object in its last line."""
-    done = subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, check=False)
+    """Run a measurement in a process of its own, one of ours in the worker's environment; the JSON object in its last line."""
+    environment = of_worker() if any(word.startswith("ours") for word in words) else None
+    done = subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{module} {' '.join(words)} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -12,3 +12,13 @@ class FlavorError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is that of an allocator, torch's own on the GPU or the processor among them, told without importing torch."""
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in text for words in ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed"))
+    )

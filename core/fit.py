@@ -74,10 +74,14 @@ class Need:
         return max(self.peak, self.first)
 
 
-def of_a_step(layers: int, width: int, vocabulary: int, trained: int) -> int:
+def of_a_step(layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False) -> int:
     """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
-    and word of the vocabulary, 16 a trained number; doubled, which is what the allocator makes of it on the starter."""
-    return 2 * (MICRO_TOKENS * (34 * layers * width + 6 * vocabulary) + 16 * trained)
+    and word of the vocabulary, 16 a trained number; doubled, which is what the allocator makes of it on the starter.
+
+    With gradient checkpointing 2 a token, layer and channel, and the 34 of one layer at a time.
+    """
+    kept = 2 * layers + 34 if checkpointing else 34 * layers
+    return 2 * (tokens * (kept * width + 6 * vocabulary) + 16 * trained)
 
 
 def need(shape: Shape, machine: Machine, rank: int = 16) -> Need:

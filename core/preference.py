@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from core.config import Training
 from core.encoding import Encoded, encode_row
 from core.errors import FlavorError
+from core.memory import StepMemory
 from core.protocol import Row
 from core.runfiles import Pair
 from core.training import EpochDone, StepDone, rate_at, steps_of, token_losses
@@ -34,6 +35,11 @@ class EncodedPair:
     @property
     def tokens(self) -> int:
         return len(self.chosen.ids) + len(self.rejected.ids)
+
+    @property
+    def width(self) -> int:
+        """Padded tokens of its forward."""
+        return 2 * max(len(self.chosen.ids), len(self.rejected.ids))
 
 
 def encode_pair(tokenizer: PreTrainedTokenizerBase, pair: Pair, end_weight: float) -> EncodedPair:
@@ -75,6 +81,14 @@ def reference(model: PreTrainedModel, pairs: Sequence[EncodedPair]) -> Iterator[
         yield look(model, pair)
 
 
+def _backward(model: PreTrainedModel, pair: EncodedPair, before: Looks, beta: float, count: int) -> float:
+    """Add the gradients of one of `count` pairs; its share of the loss."""
+    now = look(model, pair)
+    value = (preference_loss(now, before, beta) + now.loss) / count
+    value.backward()
+    return value.item()
+
+
 def prefer(
     model: PreTrainedModel,
     parameters: list[torch.Tensor],
@@ -84,11 +98,14 @@ def prefer(
     epochs: int,
     peak: float,
     seed: int,
+    memory: StepMemory | None = None,
 ) -> Iterator[StepDone | EpochDone | None]:
     """Train `parameters` in place on `epochs` passes over the pairs. Yields after every step and pass, and None between the parts.
+    `memory` says how steps are done, of which a pair is the least part; by default it is predicted here.
 
-    To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number.
+    To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number, or memory does not suffice.
     """
+    memory = memory or StepMemory(model, parameters, max(pair.width for pair in pairs))
     model.eval()
     before: list[Looks] = []
     for looks in reference(model, pairs):
@@ -105,26 +122,28 @@ def prefer(
             total = 0.0
             order = random.Random(f"{seed}-{epoch}").sample(range(len(pairs)), len(pairs))
             for batch in (order[start : start + size] for start in range(0, len(order), size)):
-                loss = 0.0
-                for at in batch:
-                    now = look(model, pairs[at])
-                    value = (preference_loss(now, before[at], settings.taste_beta) + now.loss) / len(batch)
-                    value.backward()
-                    loss += value.item()
-                    yield None
-                norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-                if not (math.isfinite(loss) and torch.isfinite(norm)):
-                    raise FlavorError(
-                        "The loss is no longer a number.", "Lower taste_rate in flavor.toml; the checkpoint before is kept.", "nan"
-                    )
                 rate = rate_at(step, steps, peak, settings.warmup_steps)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
-                optimiser.step()
+                while True:
+                    loss = 0.0
+                    with memory.survive():
+                        for at in batch:
+                            loss += _backward(model, pairs[at], before[at], settings.taste_beta, len(batch))
+                            yield None
+                        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                        if not (math.isfinite(loss) and torch.isfinite(norm)):
+                            raise FlavorError(
+                                "The loss is no longer a number.", "Lower taste_rate in flavor.toml; the checkpoint before is kept.", "nan"
+                            )
+                        optimiser.step()
+                        break
+                    memory.reduce(optimiser, step + 1)
                 optimiser.zero_grad()
                 step, total = step + 1, total + loss * len(batch)
                 yield StepDone(step, steps, epoch, loss, rate, sum(pairs[at].tokens for at in batch))
             yield EpochDone(epoch, total / len(pairs))
     finally:
         optimiser.zero_grad()
+        memory.close()
         model.eval()

@@ -15,8 +15,9 @@ from core.errors import FlavorError
 from core.evaluation import RowMeasure, drift, mean, measure_rows, neutral_scores
 from core.forms import Forms
 from core.gate import Gate
+from core.memory import StepMemory
 from core.model import Base
-from core.protocol import Epoch, Event, Gauges, Refit, Row, Step, Trained
+from core.protocol import Epoch, Event, Gauges, Loading, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
 from core.stopping import Baked, Watch
 from core.training import EpochDone, StepDone, steps_of, train
@@ -118,12 +119,17 @@ class Retraining:
         self._curriculum = Curriculum(base.tokenizer, self._learned, spec.training, spec.task, spec.seed)
         held = [encoded[row.id] for row in kept if row.held_out]
         self._refits = bool(held) and spec.kind == "train" and len(kept) <= spec.training.refit_rows
+        self._longest = max(len(encoded[row.id].ids) for row in (kept if self._refits else self._learned))
         self._probe = Probe(base, forms, held, [encoded[row.id] for row in self._learned])
 
     def run(self, number: int, began: float) -> Iterator[Event | None]:
-        """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Ends with `Trained`."""
+        """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Begins with a `Loading` where memory is short,
+        ends with `Trained`. Raises FlavorError where it does not suffice."""
         spec = self._spec
         names = {0: spec.parent or ""}
+        memory = StepMemory(self._base.model, self._forms.parameters(), *self._widest())
+        if memory.foreseen:
+            yield Loading(id=number, stage=memory.foreseen)
         base_loss = yield from self._probe.base()
         gauges = yield from self._probe.gauges()
         yield Epoch(
@@ -137,7 +143,7 @@ class Retraining:
         tokens = steps = 0
         stopped, spent, mark = "", 0.0, time.perf_counter()
         self._forms.train()
-        loop = self._loop()
+        loop = self._loop(memory)
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
                 match event:
@@ -167,17 +173,17 @@ class Retraining:
         chosen = names[best]
         if best and self._refits:
             self._forms.put_back(start)
-            done = yield from self._refit(number, began, best)
+            done = yield from self._refit(number, began, best, memory)
             gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
             passes = round(best * self._curriculum.size / sum(row.repeat for row in self._all), 1)
             chosen = self._save(done, gauges, self._seen(passes, self._all), True)
             why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(
             id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
-            skipped=self.skipped, why=why, stopped=stopped,
+            skipped=self.skipped, why=why, stopped=stopped, note=memory.note,
         )  # fmt: skip
 
-    def _refit(self, number: int, began: float, epochs: int) -> Generator[Event | None, None, EpochDone]:
+    def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, EpochDone]:
         """Train from the same start on all rows, for as many steps as `epochs` epochs had and at their rates.
 
         As many epochs would be more steps, and bake too long: `docs/learning.md`.
@@ -189,7 +195,7 @@ class Retraining:
         self._forms.train()
         loop = train(
             self._base.model, self._forms.parameters(), curriculum, settings, epochs=epochs, peak=spec.learning_rate, seed=spec.seed,
-            planned=steps_of(self._curriculum.size, settings.batch_size, spec.epochs),
+            planned=steps_of(self._curriculum.size, settings.batch_size, spec.epochs), memory=memory,
         )  # fmt: skip
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
@@ -208,12 +214,16 @@ class Retraining:
         """What says when it is enough, and which epoch to use."""
         return Watch()
 
-    def _loop(self) -> Iterator[StepDone | EpochDone | None]:
+    def _widest(self) -> tuple[int, int]:
+        """Tokens of the longest row, and rows of a step: what goes through the model at once."""
+        return self._longest, self._spec.training.batch_size
+
+    def _loop(self, memory: StepMemory) -> Iterator[StepDone | EpochDone | None]:
         """The training itself."""
         spec = self._spec
         return train(
             self._base.model, self._forms.parameters(), self._curriculum, spec.training,
-            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
+            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed, memory=memory,
         )  # fmt: skip
 
     def _seen(self, epochs: float, rows: Sequence[Row]) -> float:

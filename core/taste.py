@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from core.errors import FlavorError
 from core.forms import Forms
 from core.gate import Gate
+from core.memory import StepMemory
 from core.model import Base
 from core.preference import encode_pair, prefer
 from core.protocol import Row
@@ -32,9 +33,12 @@ class TasteRun(Retraining):
     def _watch(self, parent: Baked) -> Gate:
         return Gate(parent)
 
-    def _loop(self) -> Iterator[StepDone | EpochDone | None]:
+    def _widest(self) -> tuple[int, int]:
+        return max(pair.width for pair in self._pairs), 1
+
+    def _loop(self, memory: StepMemory) -> Iterator[StepDone | EpochDone | None]:
         spec = self._spec
         return prefer(
             self._base.model, self._forms.parameters(), self._pairs, spec.training,
-            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed,
+            epochs=spec.epochs, peak=spec.learning_rate, seed=spec.seed, memory=memory,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from core.config import Training
 from core.encoding import Curriculum, Encoded
 from core.errors import FlavorError
 from core.fit import MICRO_TOKENS
+from core.memory import StepMemory
 
 CHUNK = 64
 """Positions whose float32 probabilities are held at once."""
@@ -121,6 +122,15 @@ def token_losses(model: PreTrainedModel, rows: Sequence[Encoded], weights: Seque
     return losses, weight
 
 
+def _backward(model: PreTrainedModel, part: Sequence[Encoded], mass: float) -> float:
+    """Add the gradients of a micro-batch, its weights summing to a part of `mass`; its share of the loss. A function of its own, so that
+    nothing of it is held when memory runs out in it."""
+    losses, weights = token_losses(model, part, [[weight * row.share for weight in row.weights] for row in part])
+    value = (losses * weights).sum() / mass
+    value.backward()
+    return value.item()
+
+
 def train(
     model: PreTrainedModel,
     parameters: list[torch.Tensor],
@@ -131,15 +141,17 @@ def train(
     peak: float,
     seed: int,
     planned: int | None = None,
+    memory: StepMemory | None = None,
 ) -> Iterator[StepDone | EpochDone | None]:
     """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step. `planned` are the
-    steps that the rates are laid out for; those of `epochs` by default.
+    steps that the rates are laid out for; those of `epochs` by default. `memory` says how steps are done; by default it is predicted here.
 
-    To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number.
+    To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number, or memory does not suffice.
     """
     torch.manual_seed(seed)
     size = min(settings.batch_size, curriculum.size)
     steps = planned or steps_of(curriculum.size, size, epochs)
+    memory = memory or StepMemory(model, parameters, max(len(row.ids) for row in curriculum.epoch(1)), size)
     optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     step = 0
     model.train()
@@ -150,23 +162,24 @@ def train(
             for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
                 # One step: the weighted mean over the whole batch, whatever parts it is computed in.
                 mass = sum(sum(row.weights[1:]) for row in batch)
-                loss = 0.0
-                for part in micro_batches(batch):
-                    losses, weights = token_losses(model, part, [[weight * row.share for weight in row.weights] for row in part])
-                    value = (losses * weights).sum() / mass
-                    value.backward()
-                    loss += value.item()
-                    yield None
-                if not math.isfinite(loss):
-                    raise FlavorError(
-                        "The loss is no longer a number.", "Lower the learning rate in flavor.toml; the parent is kept.", "nan"
-                    )
-                norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                 rate = rate_at(step, steps, peak, settings.warmup_steps)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
-                if torch.isfinite(norm):
-                    optimiser.step()
+                while True:
+                    loss = 0.0
+                    with memory.survive():
+                        for part in micro_batches(batch, memory.way.tokens):
+                            loss += _backward(model, part, mass)
+                            yield None
+                        if not math.isfinite(loss):
+                            raise FlavorError(
+                                "The loss is no longer a number.", "Lower the learning rate in flavor.toml; the parent is kept.", "nan"
+                            )
+                        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                        if torch.isfinite(norm):
+                            optimiser.step()
+                        break
+                    memory.reduce(optimiser, step + 1)
                 optimiser.zero_grad()
                 step += 1
                 total, share = total + loss * mass, share + mass
@@ -174,4 +187,5 @@ def train(
             yield EpochDone(epoch, total / share)
     finally:
         optimiser.zero_grad()
+        memory.close()
         model.eval()

@@ -32,7 +32,7 @@ if __name__ == "__main__":
 import msgspec
 
 from core.environment import mask
-from core.errors import FlavorError
+from core.errors import FlavorError, out_of_memory
 from core.protocol import (
     LAST,
     AnyCommand,
@@ -140,7 +140,7 @@ def _failure(number: int, error: Exception) -> Failed:
     if isinstance(error, FlavorError):
         return Failed(id=number, message=error.message, hint=error.hint, kind=error.kind)
     name, text = type(error).__name__, mask(short(str(error), 200))
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text or "out of memory" in text.lower():
+    if out_of_memory(error):
         return Failed(
             id=number,
             message="The memory ran out; the old checkpoint still serves.",

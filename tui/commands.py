@@ -217,6 +217,8 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
             measured: list[dict[str, Any]] = []
             async for event in session.retrain(plan):
                 match event:
+                    case Loading():
+                        yield Line({"note": event.stage}, event.stage)
                     case Step():
                         yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
                     case Refit():

@@ -359,6 +359,8 @@ class Jobs:
         held = ""
         async for event in self.session.retrain(plan):
             match event:
+                case Loading():
+                    self.app.say(event.stage, "warning")
                 case Step():
                     left = (time.monotonic() - began) / event.step * (event.steps - event.step)
                     self._say(

@@ -1,5 +1,7 @@
 """The dialog of models, with the real process behind it and a stand-in hub: fills by itself, fetches, is stopped and goes on, chooses."""
 
+import asyncio
+
 import pytest
 from textual.widgets import DataTable, Input
 
@@ -68,3 +70,26 @@ async def test_the_welcome_takes_the_base_that_is_chosen(tmp_path, hub):
         await pilot.press("ctrl+o")
         await pilot.press("escape")
         assert app.screen.query_one("#base", Input).value == "starter"
+
+
+async def test_it_may_be_left_while_it_still_looks(workspace, monkeypatch):
+    """What looks is a process, and on a busy machine it ends after the dialog is gone."""
+    ended = []
+
+    async def slow(folders):
+        try:
+            await asyncio.sleep(60)
+            yield
+        finally:
+            await asyncio.sleep(0.3)
+            ended.append(True)
+
+    monkeypatch.setattr("tui.screens.models.known", slow)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("M")
+        await until(pilot, lambda: isinstance(app.screen, ModelsDialog) and app.screen.query_one(DataTable).loading)
+        await pilot.press("escape")
+        await until(pilot, lambda: ended)
+        await pilot.pause(0.1)
+        assert not isinstance(app.screen, ModelsDialog)

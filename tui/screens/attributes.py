@@ -17,6 +17,7 @@ from tui.widgets.plain import Plain, plain
 class AttributesDialog(Dialog[dict[str, str] | None]):
     """Gives the fixed values, or None where it was left."""
 
+    HELP = "A value that stands here is in every candidate from now on. An empty one is drawn anew for each."
     BINDINGS = [
         Binding("ctrl+s,enter", "save", "use these", priority=True, id="attributes_save"),
         Binding("escape", "dismiss_none", "leave", id="attributes_leave"),

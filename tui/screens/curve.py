@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class CurveDialog(Dialog[None]):
     """Measuring goes on when it is left."""
 
+    HELP = "How the held-out loss falls with the number of rows, and what ten more should bring. Points are measured while nothing else is to do."
     BINDINGS = [Binding("escape,l,q", "leave", "leave", id="curve_leave"), Binding("c", "stop", "stop measuring", id="curve_stop")]
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textual.await_complete import AwaitComplete
+from textual.binding import Binding
 from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.widget import MountError
@@ -48,4 +49,7 @@ class Leaving(Whole, Screen[ScreenResultType]):
 
 
 class Dialog(Leaving[ScreenResultType], ModalScreen[ScreenResultType]):
-    """The same over another screen."""
+    """The same over another screen. `HELP` says in a sentence or two what it is for; F1 shows it with the keys."""
+
+    BINDINGS = [Binding("f1,question_mark", "app.help", "help", id="help")]
+    """The program's own keys end at a dialog, so this one is here again. Where something is typed, `?` is a character."""

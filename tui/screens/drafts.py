@@ -17,6 +17,7 @@ from tui.widgets.plain import Choices, Plain, plain
 class DraftsDialog(Dialog[Typed | None]):
     """Gives the draft to go on with, or None: they are then offered at the next start."""
 
+    HELP = "Edits that were typed and not saved when the program ended. Take one up, or leave them for later."
     BINDINGS = [Binding("escape", "leave", "later", id="drafts_leave")]
 
     def __init__(self, drafts: list[Typed]) -> None:

@@ -23,6 +23,7 @@ from tui.widgets.plain import CleanArea, Plain, line, plain
 class EditDialog(Dialog[bool]):
     """Gives whether the text was saved. It is saved while the dialog is open, so that nothing is lost where it cannot be."""
 
+    HELP = "Change text and attributes, then save. What you type is kept as a draft every second."
     BINDINGS = [
         Binding("ctrl+s", "save", "save", priority=True, id="edit_save"),
         Binding("escape", "leave", "leave, unchanged", id="edit_leave"),

@@ -19,6 +19,7 @@ from tui.widgets.plain import Plain, line, plain
 class EvidenceDialog(Dialog[None]):
     """Read and leave; nothing can be changed here."""
 
+    HELP = "Why a checkpoint has its verdict: every gauge with its number, and the texts it was read from. More in docs/gauges.md."
     BINDINGS = [Binding("escape,v,q", "leave", "leave", id="evidence_leave")]
 
     def __init__(self, checkpoint: str, judgement: Judgement) -> None:

@@ -58,6 +58,7 @@ class Pasted(Paste):
 class ImportDialog(Dialog[str | None]):
     """Gives what was imported, in words; None where it was left. Nothing is changed before the key that imports."""
 
+    HELP = "Type a path or `hf://datasets/...`, or paste rows. Counts, first rows and faults are shown before anything is kept; importing can be undone."
     BINDINGS = [
         Binding("ctrl+s", "bring", "import all", priority=True, id="import_bring"),
         Binding("ctrl+d", "twins", "near-duplicates in or out", priority=True, id="import_twins"),

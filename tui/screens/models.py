@@ -27,6 +27,7 @@ MARKS = {"fits": "✓", "tight": "!", "too large": "✗"}
 class ModelsDialog(Dialog[str]):
     """Gives the name of the model that was chosen, or an empty one. Fetching stops when it is left; what came stays."""
 
+    HELP = "The models here, and good ones to begin with; whether each fits is an estimate for training in 4 bits. One that is not here is fetched first."
     BINDINGS = [
         Binding("escape,q", "leave", "leave", id="models_leave"),
         Binding("c", "stop", "stop fetching", id="models_stop"),
@@ -71,7 +72,8 @@ class ModelsDialog(Dialog[str]):
         except FlavorError as error:
             self._say(f"! {error}", "$text-error")
         finally:
-            table.loading = False
+            if table.is_attached:  # else the dialog was left meanwhile, and its table has no screen to be drawn on
+                table.loading = False
 
     def _say(self, words: str, style: str = "") -> None:
         self.query_one("#models-doing", Plain).update(plain(words, style))

@@ -27,6 +27,7 @@ MOST = 2000
 class MomentsDialog(Dialog[int | None]):
     """Gives the line of the journal to go to, or None where it was left."""
 
+    HELP = "Every moment of the evening, the newest first. Going to one puts back the dataset and the active checkpoint as they were then."
     BINDINGS = [Binding("escape,z,q", "leave", "leave, unchanged", id="moments_leave")]
 
     def compose(self) -> ComposeResult:

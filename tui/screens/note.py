@@ -15,6 +15,7 @@ from tui.widgets.plain import CleanInput, Plain, plain
 class NoteDialog(Dialog[str | None]):
     """Gives the line, or None where it was left."""
 
+    HELP = "One line of your own about a checkpoint or a run. It stands in Runs and in the report."
     BINDINGS = [
         Binding("enter,ctrl+s", "save", "keep", priority=True, id="note_save"),
         Binding("escape", "leave", "leave, unchanged", id="note_leave"),

@@ -19,6 +19,7 @@ from tui.widgets.plain import Plain, plain
 class RescueDialog(Dialog[str | None]):
     """Gives what was done, in words; None where it was left."""
 
+    HELP = "The disk refuses what you decide and type. It is all still in memory: write again once there is room, or save a copy to another disk."
     BINDINGS = [
         Binding("ctrl+s", "again", "write again", priority=True, id="rescue_again"),
         Binding("enter", "copy", "save a copy", priority=True, id="rescue_copy"),

@@ -29,6 +29,7 @@ WHOLE = 84
 class SweepDialog(Dialog[None]):
     """Training goes on when it is left."""
 
+    HELP = "Numbers to try, with blanks between. Each setting is trained on the same folds while nothing else is to do. The table says which differ by more than noise."
     BINDINGS = [
         Binding("enter", "begin", "begin, go on", priority=True, id="sweep_begin"),
         Binding("c", "stop", "stop", id="sweep_stop"),

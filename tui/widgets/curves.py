@@ -28,18 +28,24 @@ Drawn = tuple[Curve, str, str]
 
 
 class Dots(Canvas):
-    """A canvas that sets braille dots five times faster: 20 runs are 2,000 characters."""
+    """A canvas that draws lines of braille dots several times faster than the library's, the same ones: 20 runs are 2,000 characters."""
 
-    def set_hires_pixels(self, coordinates: Iterable[tuple[Any, Any]], hires_mode: HiResMode | None = None, style: str = "white") -> None:
+    def draw_hires_lines(self, coordinates: Iterable[Any], hires_mode: HiResMode | None = None, style: str = "white") -> None:
+        """Lines from (x, y) to (x, y), four numbers each, in cells."""
         cells: dict[tuple[int, int], int] = {}
-        for x, y in coordinates:
-            across, down = floor(x * 2), floor(y * 4)
-            place = across >> 1, down >> 2
-            cells[place] = cells.get(place, 0) | DOTS[down & 3][across & 1]
-        region = self._canvas_region
+        for ends in coordinates:
+            clipped = self._clip_line_cohen_sutherland(*map(float, ends))
+            if clipped is None:
+                continue
+            x0, y0, x1, y1 = clipped
+            for across, down in self._get_line_coordinates(floor(x0 * 2), floor(y0 * 4), floor(x1 * 2), floor(y1 * 4)):
+                place = across >> 1, down >> 2
+                cells[place] = cells.get(place, 0) | DOTS[down & 3][across & 1]
+        width, height = self._canvas_region.size
         for (x, y), bits in cells.items():
-            if region.contains(x, y):
-                self.set_pixel(x, y, chr(0x2800 + bits), style)
+            if 0 <= x < width and 0 <= y < height:
+                self._buffer[y][x], self._styles[y][x] = chr(0x2800 + bits), style
+        self.refresh()
 
 
 class CurvesPlot(PlotWidget, can_focus=False):

@@ -70,6 +70,6 @@ class ControlFilter(LineFilter):
     """The last line of defence: no control character of any text reaches the terminal, whichever widget it came through."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if not any(not segment.control and has_controls(segment.text) for segment in segments):
+        if not has_controls("".join([segment.text for segment in segments if not segment.control])):
             return segments
         return [segment if segment.control else Segment(strip_controls(segment.text), segment.style) for segment in segments]

@@ -1,0 +1,76 @@
+"""F1 and `?` explain the dialog one is in: what it is for, and its keys."""
+
+import importlib
+import pkgutil
+
+import pytest
+from textual.widgets import HelpPanel, Input, Markdown
+
+from core import config
+from tests.app.test_jobs import until
+from tui import screens
+from tui.app import FlavorApp
+from tui.screens.curve import CurveDialog
+from tui.screens.dialog import Dialog
+from tui.screens.importing import ImportDialog
+from tui.screens.note import NoteDialog
+from tui.screens.sweep import SweepDialog
+
+for module in pkgutil.iter_modules(screens.__path__):
+    importlib.import_module(f"tui.screens.{module.name}")
+
+
+def said(screen):
+    return " ".join(screen.query_one(HelpPanel).query_one(Markdown).source.split())
+
+
+@pytest.mark.parametrize("dialog", Dialog.__subclasses__(), ids=lambda dialog: dialog.__name__)
+def test_every_dialog_says_what_it_is_for(dialog):
+    """In words that fit beside it on 80 x 24, where a line has 22 characters and the words half the height."""
+    words = dialog.__dict__["HELP"]
+    assert words.endswith(".") and len(words) < 180
+
+
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (lambda app: NoteDialog("0001/epoch-02", ""), "f1"),
+        (lambda app: ImportDialog(app.session), "f1"),
+        (lambda app: SweepDialog(), "question_mark"),
+        (lambda app: CurveDialog(), "question_mark"),
+    ],
+)
+async def test_it_is_shown_and_goes_again(workspace, make, key):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        dialog = make(app)
+        app.push_screen(dialog)
+        await until(pilot, lambda: app.screen is dialog and dialog.focused)
+        await pilot.press(key)
+        await until(pilot, lambda: dialog.query(HelpPanel) and said(dialog) == " ".join(dialog.HELP.split()))
+        assert dialog.query_one("#widget-help").region.height > 3
+        await pilot.press(key)
+        await until(pilot, lambda: not dialog.query(HelpPanel))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not dialog)
+
+
+async def test_where_something_is_typed_a_question_mark_is_a_character(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(NoteDialog("0001/epoch-02", ""))
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press("o", "k", "question_mark")
+        assert app.focused.value == "ok?" and not app.screen.query(HelpPanel)
+
+
+async def test_the_key_of_ones_own_helps_in_dialogs_too(workspace):
+    path = workspace / config.FILE
+    path.write_text(path.read_text().replace("[keys]", '[keys]\nhelp = "f9"'))
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        dialog = NoteDialog("0001/epoch-02", "")
+        app.push_screen(dialog)
+        await until(pilot, lambda: app.screen is dialog and dialog.focused)
+        await pilot.press("f9")
+        await until(pilot, lambda: dialog.query(HelpPanel))
