@@ -15,7 +15,8 @@ from core import config
 from tui import report
 from tui.commands import Line
 from tui.curve import curve
-from tui.session import Session, duration
+from tui.planning import duration
+from tui.session import Session
 
 OURS = ("empires", "checks", "paintings")
 

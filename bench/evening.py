@@ -24,7 +24,8 @@ from core import config
 from core.protocol import Evaluated, Row
 from core.runfiles import BASE
 from dataset.rows import Candidate
-from tui.session import Session, few_shot
+from tui.candidates import few_shot
+from tui.session import Session
 
 MOST_ROWS = 50
 """No more rows are added from here on; the rounds go on."""

@@ -26,7 +26,8 @@ from core.protocol import Candidate as Arrived
 from core.protocol import Trained
 from core.text import clean
 from dataset.rows import Candidate
-from tui.session import Plan, Session
+from tui.planning import Plan
+from tui.session import Session
 from tui.taste import plan_taste, tell
 
 WRITTEN = 16

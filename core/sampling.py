@@ -159,11 +159,12 @@ class Sampler:
         texts = [_Writing(row) for row in range(len(prompts))]
         for step in range(settings.max_tokens):
             rows = [text.row for text in texts]
-            own = logits[: len(texts)].float().cpu()
-            wanted = guide(own, logits[len(texts) :].float().cpu(), settings) if guided else own.clone()
-            scores = self._judge(wanted, texts, step, settings, allowed)
+            own = logits[: len(texts)].to("cpu", torch.float32, copy=True)
+            norms = own.logsumexp(-1)
+            wanted = guide(own, logits[len(texts) :].float().cpu(), settings) if guided else own
+            scores = self._judge(wanted, texts, step, settings, allowed)  # in place
             picked = draw(probabilities(scores, settings, uniform[rows, 1, step], self.end), uniform[rows, 0, step])
-            likelihoods = own.gather(-1, picked.unsqueeze(-1)).squeeze(-1) - own.logsumexp(-1)
+            likelihoods = logits[: len(texts)].gather(-1, picked.to(device).unsqueeze(-1)).squeeze(-1).float().cpu() - norms
             going = []
             for place, (text, token, likelihood) in enumerate(zip(texts, picked.tolist(), likelihoods.tolist(), strict=True)):
                 text.likelihoods.append(likelihood)

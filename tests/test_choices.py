@@ -76,12 +76,12 @@ async def test_strength_goes_with_batches_and_candidates_are_sampled_again_with_
         made += [c async for c in session.sample(1, {}, seed=5) if hasattr(c, "uid")]
         assert session.newest() == [made[-1]] if strength else made[-1] in session.newest()
     assert worker.asked == [1.0, 0.6, 0.6]
-    assert await session.reproduce(made[0].uid) == made[0].text and worker.asked[-1] == 1.0
-    assert await session.reproduce(made[1].uid) == made[1].text and worker.asked[-1] == 0.6
+    assert await session.candidates.reproduce(made[0].uid) == made[0].text and worker.asked[-1] == 1.0
+    assert await session.candidates.reproduce(made[1].uid) == made[1].text and worker.asked[-1] == 0.6
     [_ async for _ in session.sample(1, {}, seed=5, strength=1.1)]
     [_ async for _ in session.sample(1, {}, seed=5, checkpoint="base")]
     assert worker.asked[-2:] == [1.1, 1.0]
-    await session.continue_text("A beginning", {})
+    await session.candidates.continue_text("A beginning", {})
     assert worker.asked[-1] == 0.6
     assert session.active() == f"{last} ×0.6"
 

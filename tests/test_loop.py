@@ -112,7 +112,7 @@ async def test_one_worker_samples_trains_and_tops_up(tmp_path):
                             break
                     await events.aclose()
             assert session.registry.current() == "0001/epoch-01"
-            assert await session.reproduce(made[1].uid) == made[1].text
+            assert await session.candidates.reproduce(made[1].uid) == made[1].text
             assert session.registry.run("0002").status == "cancelled"
             topped = [event async for event in session.retrain(session.plan())][-1]
             assert topped.checkpoint.startswith("0003/epoch-") and topped.checkpoint == session.registry.current()

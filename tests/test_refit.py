@@ -89,7 +89,7 @@ def test_a_top_up_starts_at_its_epoch(refitted):
 
 def test_a_top_up_from_it_would_be_seen(refitted, monkeypatch):
     """Planted: the refit itself as the parent. Its run would measure held-out rows that were learned, as if nobody had seen them."""
-    monkeypatch.setattr("tui.session.measured_by", lambda name: name)
+    monkeypatch.setattr("tui.planning.measured_by", lambda name: name)
     plan = refitted.plan(seed=1)
     with pytest.raises(FlavorError, match="0001/refit-02 was trained on the held-out rows"):
         refitted.registry.create(plan.spec, plan.rows)

@@ -11,7 +11,8 @@ from core.gauges.verdict import Judgement, Verdict
 from core.runfiles import BASE, measured_by
 from dataset.folds import LEAST
 from dataset.rounds import Round, rounds
-from tui.session import MOST_SEEN, Session
+from tui.planning import MOST_SEEN
+from tui.session import Session
 
 Action = Literal["write", "curate", "top up", "retrain afresh", "use another", "stop"]
 

@@ -7,7 +7,8 @@ import msgspec
 from core import runfiles
 from core.errors import FlavorError
 from core.files import now
-from tui.session import Plan, Session, versions
+from tui.planning import Plan, versions
+from tui.session import Session
 from tui.taste import taste_of
 
 
@@ -23,4 +24,4 @@ def plan_again(session: Session, name: str) -> Plan:
     spec = msgspec.structs.replace(run.spec, name=session.registry.next_name(), created=now(), versions=versions())
     if spec.kind == "taste":
         return taste_of(session, spec, rows, runfiles.read_pairs(run.folder / "pairs.jsonl", spec.pairs_sha256))
-    return session.plan_of(spec, rows)
+    return session.planner.of(spec, rows)

@@ -15,8 +15,9 @@ from core.protocol import Candidate as Arrived
 from core.runfiles import CheckpointInfo, is_refit, measured_by
 from core.text import clean, clean_line
 from runs.registry import Run
+from tui.candidates import COPIED_WORDS
 from tui.commands import Progress, start
-from tui.session import COPIED_WORDS, Session
+from tui.session import Session
 from tui.tasting import against, told_of
 
 SAMPLES = 3

@@ -26,7 +26,8 @@ from dataset.rows import Candidate
 from runs.registry import Run
 from tui.advice import next_step
 from tui.again import plan_again
-from tui.session import Plan, Session, duration
+from tui.planning import Plan, duration
+from tui.session import Session
 from tui.taste import plan_taste
 from tui.tasting import MARKS, SIGNS, against
 
@@ -373,7 +374,7 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         try:
             async for progress in start(session):
                 yield progress
-            text = await session.reproduce(candidate)
+            text = await session.candidates.reproduce(candidate)
         finally:
             await session.stop_worker()
         same = text == session.store.candidates[candidate].text

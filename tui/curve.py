@@ -11,7 +11,8 @@ from dataset.rounds import rounds
 from tui import report
 from tui.advice import next_step
 from tui.commands import Line, Output, Progress, start
-from tui.session import Session, duration
+from tui.planning import duration
+from tui.session import Session
 
 
 async def curve(workspace: Path, seeds: int, budget: float) -> Output:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Curved, Curving
-from tui.session import duration
+from tui.planning import duration
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp

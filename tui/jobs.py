@@ -18,8 +18,8 @@ from core.protocol import Epoch, Loaded, Loading, Refit, Step, Trained
 from dataset.rows import Candidate
 from tui import losses
 from tui.curving import CurveJob
+from tui.planning import Plan, duration
 from tui.runlist import felt
-from tui.session import Plan, duration
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class Jobs:
         await asyncio.sleep(0)
         self._say("sampling", "continuing your text")
         text = area.text
-        addition = await self.session.continue_text(text, fields)
+        addition = await self.session.candidates.continue_text(text, fields)
         if area.text == text:  # else the person went on typing: theirs stays
             area.insert(addition, area.document.end)
             area.move_cursor(area.document.end)

@@ -163,7 +163,7 @@ class Learning:
         if worker is None or loaded is None:
             raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
         rows = [self.row(example) for example in examples]
-        events = worker.curve(rows, wanted, session.settings.training, session.task, budget, session.train_speed()[0])
+        events = worker.curve(rows, wanted, session.settings.training, session.task, budget, session.planner.train_speed()[0])
         async with contextlib.aclosing(events):
             async for event in events:
                 if isinstance(event, Curving) and event.point:

@@ -9,7 +9,8 @@ from core.protocol import Epoch, Refit, Step, Trained
 from core.text import words
 from dataset.rows import Candidate
 from tui.commands import Line, Output, Progress, epoch_line, make_demo, start
-from tui.session import Session, duration
+from tui.planning import duration
+from tui.session import Session
 
 SAMPLES = 8
 

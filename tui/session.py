@@ -5,116 +5,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import math
 import os
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core import config, runfiles
-from core.choices import Choices, check_strength
+from core import config
+from core.choices import Choices
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
 from core.files import make_folder, new_uid, now, sweep
-from core.gauges.breakdown import flags
 from core.gauges.copying import Copying
 from core.lock import Lock
 from core.place import refuse_links
 from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
-from core.protocol import Candidate as Arrived
-from core.runfiles import BASE, Pair, RunSpec, measured_by
-from core.task import Segment, Task
-from core.text import check_text, clean, is_clean, words
-from dataset.folds import held_out
+from core.task import Task
+from core.text import check_text
 from dataset.journal import RESCUE
-from dataset.rows import Batch, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
+from dataset.rows import Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
 
 if TYPE_CHECKING:
+    from tui.candidates import Candidates
     from tui.learning import Learning
+    from tui.planning import Plan, Planner
     from tui.ranking import Ranking
     from tui.tasting import Tasting
 
-CHARACTERS_PER_TOKEN = 4.2
-"""Of English prose, for estimates only."""
-COPIED_WORDS = 8
-"""A span of this many words that stands in an example is worth a flag."""
-MOST_SHOWN = 1200
-"""Characters of an example that may be shown in a prompt: reading it takes its time."""
-MOST_SEEN = 4
-"""Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
-REFIT_EPOCHS = 2
-"""Epochs that a repetition on all rows takes as a rule, for estimates: with few rows two are best."""
 STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": "skipped"}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a retrain would do, said before it starts."""
-
-    spec: RunSpec
-    rows: list[Row]
-    learned: int
-    held: int
-    steps: int
-    seconds: float
-    memory: int
-    seen: float = 0.0
-    """Median epochs in which the parent's lineage was trained on these rows."""
-    overbaked: bool = False
-    """The verdict on the parent."""
-    left_out: int = 0
-    """Examples with characters that are not shown as they are stored: they must be saved again first."""
-    pairs: Sequence[Pair] = ()
-    """Of a run of taste."""
-    absent: str = ""
-    """What [metrics] asks for and is not installed, in a sentence."""
-    refit: bool = False
-    """Whether the best epoch's training will be repeated on all rows."""
-
-    @property
-    def advice(self) -> str:
-        """What the person should know before a run; empty where there is nothing."""
-        return " ".join(part for part in (self._about_parent(), self.absent) if part)
-
-    def _about_parent(self) -> str:
-        if self.spec.parent and self.overbaked:
-            return f"{self.spec.parent} is overbaked, and a top-up bakes on: T trains afresh."
-        if self.spec.parent and self.seen >= MOST_SEEN:
-            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh."
-        return ""
-
-    def line(self) -> str:
-        """One line for the person."""
-        how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
-        memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
-        held = f", {self.held} held out" if self.held else ""
-        most = "at most " if self.spec.training.stop_early and self.spec.epochs > 1 else ""
-        epochs = f"{most}{self.spec.epochs} epoch{'s' if self.spec.epochs > 1 else ''}"
-        hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
-        return (
-            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs}, {self.steps} steps, "
-            f"{f'then again on all {len(self.rows)} rows, ' if self.refit else ''}about {duration(self.seconds)}{memory}{hidden}"
-        )
-
-
-def duration(seconds: float) -> str:
-    """`seconds` as 0:41 or 1:02:03."""
-    whole = max(0, math.ceil(seconds))
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 class Session:
@@ -433,7 +359,7 @@ class Session:
             self.worker = None
             self.loaded = None
 
-    def _ready(self) -> tuple[WorkerClient, Loaded]:
+    def ready(self) -> tuple[WorkerClient, Loaded]:
         if self.worker is None or self.loaded is None:
             raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
         return self.worker, self.loaded
@@ -454,203 +380,32 @@ class Session:
         """What a checkpoint is sampled with; 1 for the base, which has no adapter."""
         return self.choices.of(checkpoint).strength
 
-    async def sample(
-        self,
-        count: int,
-        fixed: Mapping[str, str],
-        *,
-        checkpoint: str | None = None,
-        seed: int | None = None,
-        strength: float | None = None,
-        **changes: Any,
-    ) -> AsyncIterator[Candidate | AnyEvent]:
-        """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
+    @cached_property
+    def candidates(self) -> Candidates:
+        """What samples. Imported when first asked for, as is what plans."""
+        from tui.candidates import Candidates
 
-        The attributes that are not `fixed` are drawn; candidate i uses seed + i. `strength` is the checkpoint's own by default; `changes`
-        are sampling settings for this time.
-        """
-        self.must_write()
-        worker, loaded = self._ready()
-        name = checkpoint or self.registry.current()
-        folder = self.registry.checkpoint_folder(name)
-        strength = self.strength(name) if strength is None or folder is None else check_strength(strength)
-        fixed = self.task.check(fixed)
-        try:
-            settings = msgspec.convert({**msgspec.to_builtins(self.settings.sampling), **changes}, Sampling)
-        except msgspec.ValidationError as error:
-            raise FlavorError(f"These sampling settings will not do: {error}.", kind="config") from None
-        first = int.from_bytes(os.urandom(4)) >> 1 if seed is None else seed
-        for start in range(first, first + count, settings.batch):
-            seeds = list(range(start, min(start + settings.batch, first + count)))
-            examples = list(self.store.examples.values())
-            drawn = self.task.draw(fixed, [example.fields for example in examples], seeds)
-            shown = few_shot(self.task, examples, settings.few_shot if name == BASE else settings.shown, start)
-            guided = settings.guidance > 0 and name != BASE and any(drawn)
-            batch = Batch(
-                new_uid(), name, [shown + self.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
-                self.settings.model.base, loaded.fingerprint, self.store.journal.seq,
-                sorted({value for values in drawn for value in values.values()}), strength,
-                [shown + self.task.segments({}) for _ in drawn] if guided else [],
-            )  # fmt: skip
-            lengths = [len(words(example.text)) for example in examples]
-            texts = [example.text for example in examples]
-            recorded = False
-            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free, strength, batch.without):
-                if not isinstance(event, Arrived):
-                    yield event
-                    continue
-                if shown:  # the next example's heading is how a text of this prompt ends
-                    event = msgspec.structs.replace(event, cut_at_heading=False)
-                candidate = self._candidate(event, batch, drawn[event.index], lengths)
-                self._commit("sample", Tables(candidates={candidate.uid: candidate}, batches={} if recorded else {batch.uid: batch}))
-                recorded = True
-                yield candidate
+        return Candidates(self)
 
-    def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:
-        text = clean(event.text).strip()
-        found = flags(text, event.finish, lengths, event.cut_at_heading)
-        copied = self.copying.longest(text)[0]
-        if copied >= COPIED_WORDS:
-            found.append(f"copies {copied} words")
-        signs = self.ranking.signs(text, values, found, event)
-        return Candidate(
-            new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
-            event.tokens, found, now(), signs=signs,
-        )  # fmt: skip
-
-    async def continue_text(self, text: str, fields: Mapping[str, str]) -> str:
-        """What the active checkpoint would write after `text`, by itself; nothing is stored."""
-        worker, _ = self._ready()
-        current = self.registry.current()
-        folder = self.registry.checkpoint_folder(current)
-        text = clean(text)
-        prompt = [*self.task.segments(self.task.check(fields)), (text.rstrip(), 1.0)] if text.strip() else self.task.segments(fields)
-        addition = ""
-        seeds = [int.from_bytes(os.urandom(4)) >> 1]
-        texts, free = list(self.store.texts().values()), [text, *fields.values()]
-        async for event in worker.sample(folder, [prompt], seeds, self.settings.sampling, texts, free, self.strength(current)):
-            if isinstance(event, Arrived):
-                addition = clean(event.text).rstrip()
-        gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
-        return gap + addition
-
-    async def reproduce(self, uid: str) -> str:
-        """The text of a candidate, sampled again from its record: its whole batch, since batch-mates share each product."""
-        worker, _ = self._ready()
-        candidate = self.store.candidates.get(uid)
-        batch = self.store.batches.get(candidate.batch) if candidate else None
-        if candidate is None or batch is None:
-            raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
-        folder = self.registry.checkpoint_folder(batch.checkpoint)
-        settings = msgspec.convert(batch.settings, Sampling)
-        texts = self.store.texts_at(batch.examples_at)
-        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free, batch.strength, batch.without):
-            if isinstance(event, Arrived) and event.index == candidate.index:
-                return clean(event.text).strip()
-        raise FlavorError("The candidate could not be sampled again.", kind="fault")
+    def sample(self, count: int, fixed: Mapping[str, str], **options: Any) -> AsyncIterator[Candidate | AnyEvent]:
+        """Sample candidates: `Candidates.sample`."""
+        return self.candidates.sample(count, fixed, **options)
 
     # -- retraining ----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def planner(self) -> Planner:
+        from tui.planning import Planner
+
+        return Planner(self)
+
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:
-        """What a retrain would do. A top-up warm-starts from the active checkpoint; without one it is afresh. From a refit it starts at
-        the epoch that the refit repeats: an adapter that was trained on the held-out rows could not be measured on them.
-
-        Raises FlavorError where there is nothing to train on.
-        """
-        self.must_write()
-        if not self.store.examples:
-            raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
-        training = self.settings.training
-        current = self.registry.current()
-        parent = None if fresh or current == BASE else measured_by(current)
-        rows, new = self._training_rows(parent)
-        learned = [row for row in rows if not row.held_out]
-        if not learned:
-            raise FlavorError("There is no row to train on: all are held out.", "Write or accept an example first.", "empty")
-        epochs = epochs or (training.topup_epochs if parent else training.epochs)
-        spec = RunSpec(
-            name=self.registry.next_name(), created=now(), base=self.settings.model.base,
-            fingerprint=self.loaded.fingerprint if self.loaded else "", quantization=self.settings.model.quantization,
-            lora=self.settings.lora, training=training, seed=int.from_bytes(os.urandom(3)) if seed is None else seed, epochs=epochs,
-            learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows),
-            new_rows=new, rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(),
-            versions=versions(), task=self.task, shrink=training.topup_shrink if parent else 1.0,
-        )  # fmt: skip
-        return self.plan_of(spec, rows, len(self.store.examples) - len(rows))
-
-    def plan_of(self, spec: RunSpec, rows: list[Row], left_out: int = 0) -> Plan:
-        """What a run with these rows would take."""
-        learned = [row for row in rows if not row.held_out]
-        drawn = sum(row.repeat for row in learned)
-        steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
-        seconds, memory = self.estimate(rows, spec.epochs)
-        refit = len(learned) < len(rows) <= spec.training.refit_rows
-        if refit:
-            seconds += self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]  # as many steps, on all rows
-        seen = median(row.seen for row in learned)
-        parent = spec.parent
-        overbaked = parent is not None and self.tasting.readings(parent).verdict.word == "overbaked"
-        return Plan(
-            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
-            absent=self.settings.metrics.absent(), refit=refit,
-        )  # fmt: skip
-
-    def _training_rows(self, parent: str | None) -> tuple[list[Row], int]:
-        """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
-        before: dict[str, Row] = {}
-        epoch = 0
-        if parent:
-            run, _, name = parent.partition("/")
-            before, epoch = self.registry.rows(run), int(name.partition("-")[2])
-        human = [uid for uid, example in self.store.examples.items() if example.origin != "accepted"]
-        out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
-        rows: list[Row] = []
-        new = 0
-        for uid, example in self.store.examples.items():
-            if not all(map(is_clean, (example.text, *example.fields.values()))):
-                continue  # what is trained on is what was seen
-            old = before.get(uid)
-            if old and old.text != example.text:
-                old = None
-            new += old is None
-            seen = old.seen + old.repeat * epoch if old and not old.held_out else 0.0
-            repeat = self.settings.training.new_rows if parent and not seen else 1
-            rows.append(
-                Row(
-                    uid, self.task.segments(example.fields), example.text, repeat, uid in out, example.origin, example.fields,
-                    example.depth, seen,
-                )
-            )  # fmt: skip
-        return rows, new
-
-    def train_speed(self) -> tuple[float, int]:
-        """Tokens a second and peak bytes of training, from the last run on this base, else from the worker's own measurement."""
-        speed = self.loaded.train_speed if self.loaded else 200.0
-        memory = self.loaded.memory + self.loaded.train_memory if self.loaded else 0
-        for name in reversed(self.registry.names()):
-            run = self.registry.run(name)
-            if (
-                run.result
-                and run.result.status == "done"
-                and run.spec
-                and run.spec.base == self.settings.model.base
-                and run.result.train_seconds
-            ):
-                return run.result.tokens / run.result.train_seconds, run.result.peak_memory
-        return speed, memory
-
-    def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
-        """Seconds and peak bytes of a run."""
-        speed, memory = self.train_speed()
-        size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
-        trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
-        measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
-        speed = max(speed, 0.01)  # whatever was said or read
-        return trained / speed + measured / (3 * speed), memory
+        """What a retrain would do: `Planner.plan`."""
+        return self.planner.plan(fresh, epochs, seed)
 
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
         """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
-        worker, _ = self._ready()
+        worker, _ = self.ready()
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
         try:
@@ -663,7 +418,7 @@ class Session:
 
     async def evaluate(self, rows: list[Parsed], checkpoint: str | None = None) -> Evaluated:
         """Mean loss per token of texts, their headings and fields given."""
-        worker, _ = self._ready()
+        worker, _ = self.ready()
         folder = self.registry.checkpoint_folder(checkpoint or self.registry.current())
         wire = [Row(str(number), self.task.segments(fields), text) for number, (text, fields) in enumerate(rows)]
         async for event in worker.evaluate(folder, wire):
@@ -677,20 +432,3 @@ class Session:
         if tables:
             with contextlib.suppress(OSError):  # the journal is the truth; the view is written again at the end
                 await asyncio.to_thread(self.store.write_view, tables)
-
-
-def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
-    """`count` examples drawn by `seed`, as the beginning of a prompt: what a base that was not trained can go by (Lin et al. 2312.01552)."""
-    pool = [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
-    chosen = random.Random(seed).sample(pool, min(count, len(pool)))
-    return [part for example in chosen for part in (*task.segments(example.fields), (example.text + "\n\n", 0.0))]
-
-
-def versions() -> dict[str, str]:
-    import importlib.metadata as metadata
-
-    found = {}
-    for name in ("torch", "transformers", "peft", "bitsandbytes"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found

@@ -18,7 +18,7 @@ from core.runfiles import BASE
 from core.text import clean
 from runs.registry import Run
 from runs.sheets import Column, Sheet, Sheets, Text
-from tui.session import few_shot
+from tui.candidates import few_shot
 
 if TYPE_CHECKING:
     from tui.session import Session
@@ -118,7 +118,7 @@ class ContactSheet:
         A column is kept when it is whole. A checkpoint that is gone or damaged is passed over. Raises FlavorError.
         """
         self._session.must_write()
-        worker, _ = self._session._ready()
+        worker, _ = self._session.ready()
         sheet = self.sheet()
         for lane in self.missing(self.lanes(checkpoints)):
             try:

@@ -19,7 +19,7 @@ from dataset.folds import FOLDS
 from dataset.subsets import Subset, subsets
 from runs.points import SWEEP, Points
 from tui.learning import ELSEWHERE, METHOD, point_key, wanted_points
-from tui.session import CHARACTERS_PER_TOKEN
+from tui.planning import CHARACTERS_PER_TOKEN
 
 if TYPE_CHECKING:
     from tui.session import Session
@@ -152,7 +152,7 @@ class Sweep:
             recipe.epochs * (sum(size[uid] for uid in subset.learn) + sum(size[uid] for uid in subset.held) / 3)
             for recipe, subset, _ in self._todo()
         )
-        return tokens / max(self._session.train_speed()[0], 0.01)
+        return tokens / max(self._session.planner.train_speed()[0], 0.01)
 
     async def measure(self, budget: float = NO_END) -> AsyncIterator[AnyEvent]:
         """Train what is missing, as much as fits into `budget` seconds; each is on the disk when its event is yielded."""

@@ -10,7 +10,8 @@ from tui.commands import Line, Output, start
 from tui.curve import measured
 from tui.evening.terminal import columns
 from tui.evening.words import Table
-from tui.session import Session, duration
+from tui.planning import duration
+from tui.session import Session
 from tui.sweep import NO_END, NUMBERS, Grid, Sweep, table
 
 

@@ -16,7 +16,8 @@ from core.errors import FlavorError
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
 from dataset.pairs import find_pairs
-from tui.session import Plan, Session, duration
+from tui.planning import Plan, duration
+from tui.session import Session
 
 LEAST_PAIRS = 8
 """With fewer a preference is an accident."""
@@ -82,7 +83,7 @@ def taste_of(session: Session, spec: RunSpec, rows: list[Row], pairs: Sequence[P
     """What a run of taste with these rows and pairs would take."""
     out = [row for row in rows if row.held_out]
     texts = [Row(f"{at}", pair.prompt, text) for at, (pair, text) in enumerate((p, t) for p in pairs for t in (p.chosen, p.rejected))]
-    seconds, memory = session.estimate([*texts, *out], spec.epochs)
+    seconds, memory = session.planner.estimate([*texts, *out], spec.epochs)
     steps = _steps(pairs, spec.training) * spec.epochs
     return TastePlan(
         spec, rows, len(rows) - len(out), len(out), steps, seconds, memory, pairs=pairs, absent=session.settings.metrics.absent()

@@ -17,10 +17,10 @@ from core.runfiles import BASE, measured_by
 from runs.curves import Curve, Curves
 from runs.registry import Run
 from tui import keys, runlist
+from tui.planning import duration
 from tui.runlist import STATUS, run_of
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page
-from tui.session import duration
 from tui.tasting import MARKS, SIGNS, against
 from tui.widgets.plain import Plain, line
 from tui.widgets.runtable import Mark, RunTable

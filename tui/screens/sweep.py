@@ -13,8 +13,8 @@ from textual.widgets import Footer, Input
 from core.errors import FlavorError
 from tui.evening.terminal import columns
 from tui.evening.words import Table
+from tui.planning import duration
 from tui.screens.dialog import Dialog
-from tui.session import duration
 from tui.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
 from tui.widgets.plain import CleanInput, Plain, line, plain
 

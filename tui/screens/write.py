@@ -12,8 +12,8 @@ from core.gauges.copying import nearest
 from core.text import MAX_TEXT, words
 from tui import keys
 from tui.drafts import EVERY, Draft, Typed
+from tui.planning import CHARACTERS_PER_TOKEN
 from tui.screens.page import Page
-from tui.session import CHARACTERS_PER_TOKEN
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import CleanArea, Plain, line, plain
 

@@ -1,0 +1,147 @@
+"""Candidates as a session samples them: prompts from the task, records on the disk, a batch again from its record. No Textual."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core.choices import check_strength
+from core.config import Sampling
+from core.errors import FlavorError
+from core.files import new_uid, now
+from core.gauges.breakdown import flags
+from core.protocol import AnyEvent
+from core.protocol import Candidate as Arrived
+from core.runfiles import BASE
+from core.task import Segment, Task
+from core.text import clean, words
+from dataset.rows import Batch, Candidate, Example, Tables
+
+if TYPE_CHECKING:
+    from tui.session import Session
+
+COPIED_WORDS = 8
+"""A span of this many words that stands in an example is worth a flag."""
+MOST_SHOWN = 1200
+"""Characters of an example that may be shown in a prompt: reading it takes its time."""
+
+
+class Candidates:
+    """What a session's checkpoints write."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def sample(
+        self,
+        count: int,
+        fixed: Mapping[str, str],
+        *,
+        checkpoint: str | None = None,
+        seed: int | None = None,
+        strength: float | None = None,
+        **changes: Any,
+    ) -> AsyncIterator[Candidate | AnyEvent]:
+        """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
+
+        The attributes that are not `fixed` are drawn; candidate i uses seed + i. `strength` is the checkpoint's own by default; `changes`
+        are sampling settings for this time.
+        """
+        self._session.must_write()
+        worker, loaded = self._session.ready()
+        name = checkpoint or self._session.registry.current()
+        folder = self._session.registry.checkpoint_folder(name)
+        strength = self._session.strength(name) if strength is None or folder is None else check_strength(strength)
+        fixed = self._session.task.check(fixed)
+        try:
+            settings = msgspec.convert({**msgspec.to_builtins(self._session.settings.sampling), **changes}, Sampling)
+        except msgspec.ValidationError as error:
+            raise FlavorError(f"These sampling settings will not do: {error}.", kind="config") from None
+        first = int.from_bytes(os.urandom(4)) >> 1 if seed is None else seed
+        for start in range(first, first + count, settings.batch):
+            seeds = list(range(start, min(start + settings.batch, first + count)))
+            examples = list(self._session.store.examples.values())
+            drawn = self._session.task.draw(fixed, [example.fields for example in examples], seeds)
+            shown = few_shot(self._session.task, examples, settings.few_shot if name == BASE else settings.shown, start)
+            guided = settings.guidance > 0 and name != BASE and any(drawn)
+            batch = Batch(
+                new_uid(), name, [shown + self._session.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
+                self._session.settings.model.base, loaded.fingerprint, self._session.store.journal.seq,
+                sorted({value for values in drawn for value in values.values()}), strength,
+                [shown + self._session.task.segments({}) for _ in drawn] if guided else [],
+            )  # fmt: skip
+            lengths = [len(words(example.text)) for example in examples]
+            texts = [example.text for example in examples]
+            recorded = False
+            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free, strength, batch.without):
+                if not isinstance(event, Arrived):
+                    yield event
+                    continue
+                if shown:  # the next example's heading is how a text of this prompt ends
+                    event = msgspec.structs.replace(event, cut_at_heading=False)
+                candidate = self._candidate(event, batch, drawn[event.index], lengths)
+                self._session.commit(
+                    "sample", Tables(candidates={candidate.uid: candidate}, batches={} if recorded else {batch.uid: batch})
+                )
+                recorded = True
+                yield candidate
+
+    def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:
+        text = clean(event.text).strip()
+        found = flags(text, event.finish, lengths, event.cut_at_heading)
+        copied = self._session.copying.longest(text)[0]
+        if copied >= COPIED_WORDS:
+            found.append(f"copies {copied} words")
+        signs = self._session.ranking.signs(text, values, found, event)
+        return Candidate(
+            new_uid(), text, values, batch.checkpoint, batch.uid, event.index, batch.seeds[event.index], event.finish,
+            event.tokens, found, now(), signs=signs,
+        )  # fmt: skip
+
+    async def continue_text(self, text: str, fields: Mapping[str, str]) -> str:
+        """What the active checkpoint would write after `text`, by itself; nothing is stored."""
+        worker, _ = self._session.ready()
+        current = self._session.registry.current()
+        folder = self._session.registry.checkpoint_folder(current)
+        text = clean(text)
+        prompt = (
+            [*self._session.task.segments(self._session.task.check(fields)), (text.rstrip(), 1.0)]
+            if text.strip()
+            else self._session.task.segments(fields)
+        )
+        addition = ""
+        seeds = [int.from_bytes(os.urandom(4)) >> 1]
+        texts, free = list(self._session.store.texts().values()), [text, *fields.values()]
+        async for event in worker.sample(
+            folder, [prompt], seeds, self._session.settings.sampling, texts, free, self._session.strength(current)
+        ):
+            if isinstance(event, Arrived):
+                addition = clean(event.text).rstrip()
+        gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
+        return gap + addition
+
+    async def reproduce(self, uid: str) -> str:
+        """The text of a candidate, sampled again from its record: its whole batch, since batch-mates share each product."""
+        worker, _ = self._session.ready()
+        candidate = self._session.store.candidates.get(uid)
+        batch = self._session.store.batches.get(candidate.batch) if candidate else None
+        if candidate is None or batch is None:
+            raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
+        folder = self._session.registry.checkpoint_folder(batch.checkpoint)
+        settings = msgspec.convert(batch.settings, Sampling)
+        texts = self._session.store.texts_at(batch.examples_at)
+        async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free, batch.strength, batch.without):
+            if isinstance(event, Arrived) and event.index == candidate.index:
+                return clean(event.text).strip()
+        raise FlavorError("The candidate could not be sampled again.", kind="fault")
+
+
+def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
+    """`count` examples drawn by `seed`, as the beginning of a prompt: what a base that was not trained can go by (Lin et al. 2312.01552)."""
+    pool = [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
+    chosen = random.Random(seed).sample(pool, min(count, len(pool)))
+    return [part for example in chosen for part in (*task.segments(example.fields), (example.text + "\n\n", 0.0))]

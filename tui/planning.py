@@ -1,0 +1,201 @@
+"""What a retrain would do, said before it starts: its rows, its steps, its time. No Textual."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from core import runfiles
+from core.errors import FlavorError
+from core.files import now
+from core.protocol import Row
+from core.runfiles import BASE, Pair, RunSpec, measured_by
+from core.text import is_clean
+from dataset.folds import held_out
+
+if TYPE_CHECKING:
+    from tui.session import Session
+
+CHARACTERS_PER_TOKEN = 4.2
+"""Of English prose, for estimates only."""
+MOST_SEEN = 4
+"""Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
+REFIT_EPOCHS = 2
+"""Epochs that a repetition on all rows takes as a rule, for estimates: with few rows two are best."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a retrain would do, said before it starts."""
+
+    spec: RunSpec
+    rows: list[Row]
+    learned: int
+    held: int
+    steps: int
+    seconds: float
+    memory: int
+    seen: float = 0.0
+    """Median epochs in which the parent's lineage was trained on these rows."""
+    overbaked: bool = False
+    """The verdict on the parent."""
+    left_out: int = 0
+    """Examples with characters that are not shown as they are stored: they must be saved again first."""
+    pairs: Sequence[Pair] = ()
+    """Of a run of taste."""
+    absent: str = ""
+    """What [metrics] asks for and is not installed, in a sentence."""
+    refit: bool = False
+    """Whether the best epoch's training will be repeated on all rows."""
+
+    @property
+    def advice(self) -> str:
+        """What the person should know before a run; empty where there is nothing."""
+        return " ".join(part for part in (self._about_parent(), self.absent) if part)
+
+    def _about_parent(self) -> str:
+        if self.spec.parent and self.overbaked:
+            return f"{self.spec.parent} is overbaked, and a top-up bakes on: T trains afresh."
+        if self.spec.parent and self.seen >= MOST_SEEN:
+            return f"{self.spec.parent} and its parents have seen their rows {self.seen:g} times: T trains afresh."
+        return ""
+
+    def line(self) -> str:
+        """One line for the person."""
+        how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
+        memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
+        held = f", {self.held} held out" if self.held else ""
+        most = "at most " if self.spec.training.stop_early and self.spec.epochs > 1 else ""
+        epochs = f"{most}{self.spec.epochs} epoch{'s' if self.spec.epochs > 1 else ''}"
+        hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
+        return (
+            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs}, {self.steps} steps, "
+            f"{f'then again on all {len(self.rows)} rows, ' if self.refit else ''}about {duration(self.seconds)}{memory}{hidden}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """`seconds` as 0:41 or 1:02:03."""
+    whole = max(0, math.ceil(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+class Planner:
+    """Plans the runs of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:
+        """What a retrain would do. A top-up warm-starts from the active checkpoint; without one it is afresh. From a refit it starts at
+        the epoch that the refit repeats: an adapter that was trained on the held-out rows could not be measured on them.
+
+        Raises FlavorError where there is nothing to train on.
+        """
+        self._session.must_write()
+        if not self._session.store.examples:
+            raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
+        training = self._session.settings.training
+        current = self._session.registry.current()
+        parent = None if fresh or current == BASE else measured_by(current)
+        rows, new = self._rows(parent)
+        learned = [row for row in rows if not row.held_out]
+        if not learned:
+            raise FlavorError("There is no row to train on: all are held out.", "Write or accept an example first.", "empty")
+        epochs = epochs or (training.topup_epochs if parent else training.epochs)
+        spec = RunSpec(
+            name=self._session.registry.next_name(), created=now(), base=self._session.settings.model.base,
+            fingerprint=self._session.loaded.fingerprint if self._session.loaded else "", quantization=self._session.settings.model.quantization,
+            lora=self._session.settings.lora, training=training, seed=int.from_bytes(os.urandom(3)) if seed is None else seed, epochs=epochs,
+            learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows),
+            new_rows=new, rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(),
+            versions=versions(), task=self._session.task, shrink=training.topup_shrink if parent else 1.0,
+        )  # fmt: skip
+        return self.of(spec, rows, len(self._session.store.examples) - len(rows))
+
+    def of(self, spec: RunSpec, rows: list[Row], left_out: int = 0) -> Plan:
+        """What a run with these rows would take."""
+        learned = [row for row in rows if not row.held_out]
+        drawn = sum(row.repeat for row in learned)
+        steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
+        seconds, memory = self.estimate(rows, spec.epochs)
+        refit = len(learned) < len(rows) <= spec.training.refit_rows
+        if refit:
+            seconds += self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]  # as many steps, on all rows
+        seen = median(row.seen for row in learned)
+        parent = spec.parent
+        overbaked = parent is not None and self._session.tasting.readings(parent).verdict.word == "overbaked"
+        return Plan(
+            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
+            absent=self._session.settings.metrics.absent(), refit=refit,
+        )  # fmt: skip
+
+    def _rows(self, parent: str | None) -> tuple[list[Row], int]:
+        """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
+        before: dict[str, Row] = {}
+        epoch = 0
+        if parent:
+            run, _, name = parent.partition("/")
+            before, epoch = self._session.registry.rows(run), int(name.partition("-")[2])
+        human = [uid for uid, example in self._session.store.examples.items() if example.origin != "accepted"]
+        out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
+        rows: list[Row] = []
+        new = 0
+        for uid, example in self._session.store.examples.items():
+            if not all(map(is_clean, (example.text, *example.fields.values()))):
+                continue  # what is trained on is what was seen
+            old = before.get(uid)
+            if old and old.text != example.text:
+                old = None
+            new += old is None
+            seen = old.seen + old.repeat * epoch if old and not old.held_out else 0.0
+            repeat = self._session.settings.training.new_rows if parent and not seen else 1
+            rows.append(
+                Row(
+                    uid, self._session.task.segments(example.fields), example.text, repeat, uid in out, example.origin, example.fields,
+                    example.depth, seen,
+                )
+            )  # fmt: skip
+        return rows, new
+
+    def train_speed(self) -> tuple[float, int]:
+        """Tokens a second and peak bytes of training, from the last run on this base, else from the worker's own measurement."""
+        speed = self._session.loaded.train_speed if self._session.loaded else 200.0
+        memory = self._session.loaded.memory + self._session.loaded.train_memory if self._session.loaded else 0
+        for name in reversed(self._session.registry.names()):
+            run = self._session.registry.run(name)
+            if (
+                run.result
+                and run.result.status == "done"
+                and run.spec
+                and run.spec.base == self._session.settings.model.base
+                and run.result.train_seconds
+            ):
+                return run.result.tokens / run.result.train_seconds, run.result.peak_memory
+        return speed, memory
+
+    def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
+        """Seconds and peak bytes of a run."""
+        speed, memory = self.train_speed()
+        size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
+        trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
+        measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
+        speed = max(speed, 0.01)  # whatever was said or read
+        return trained / speed + measured / (3 * speed), memory
+
+
+def versions() -> dict[str, str]:
+    import importlib.metadata as metadata
+
+    found = {}
+    for name in ("torch", "transformers", "peft", "bitsandbytes"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
