@@ -91,7 +91,7 @@ class Survival:
 
 
 class StepMemory:
-    """The way that the steps of one run are done, and what is to be said of it. `close` it when the run is over."""
+    """The way that the steps of one run are done, and what is to be said of it. A loop of steps is between `begin` and `close`."""
 
     def __init__(
         self, model: PreTrainedModel, parameters: Sequence[torch.Tensor], longest: int, rows: int = 1, free: int | None = None
@@ -144,6 +144,9 @@ class StepMemory:
             self._ways.pop(0)
         if plain > free:
             self.foreseen = f"Memory is short ({_gb(free)} free, {_gb(plain)} wanted): training {self.way.words}."
+
+    def begin(self) -> None:
+        """Before the steps of a loop, of which a run may have several: the model in the way that is in force."""
         set_checkpointing(self._model, self.way.checkpointing)
 
     def survive(self) -> Survival:

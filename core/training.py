@@ -154,6 +154,7 @@ def train(
     memory = memory or StepMemory(model, parameters, max(len(row.ids) for row in curriculum.epoch(1)), size)
     optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     step = 0
+    memory.begin()
     model.train()
     try:
         for epoch in range(1, epochs + 1):

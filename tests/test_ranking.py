@@ -258,7 +258,7 @@ def test_the_least_likely_are_passed_over(there, session):
 def test_an_older_checkpoints_candidates_go_when_enough_newer_ones_wait(session, monkeypatch):
     old = add(session, 4, checkpoint="base")
     monkeypatch.setattr(session.registry, "current", lambda: "0001/epoch-01")
-    add(session, 5, checkpoint="0001/epoch-01")
+    add(session, session.settings.sampling.keep_ready - 1, checkpoint="0001/epoch-01")
     assert session.pass_over(8) == 0
     add(session, 1, checkpoint="0001/epoch-01")
     assert session.pass_over(8) == 4

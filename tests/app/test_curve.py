@@ -66,7 +66,7 @@ async def test_the_curve_gives_way_and_goes_on(quick):
         await until(pilot, lambda: jobs.doing == "curving")
         await pilot.press("escape", "T")  # a retraining comes first, too
         await until(pilot, lambda: jobs.doing == "training")
-        await until(pilot, lambda: app.session.registry.current() == "0001/epoch-01")
+        await until(pilot, lambda: app.session.registry.current() == "0001/refit-01")
 
 
 async def test_too_few_rows_are_said(workspace):

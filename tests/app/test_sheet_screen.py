@@ -115,6 +115,7 @@ async def test_the_sheet_gives_way_to_the_queue_and_goes_on_after_it(slow):
     async with slow.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         worker, jobs = load(slow), slow.jobs
+        slow.session.settings = _queue(slow.session.settings, 6)
         jobs.sheet.ask(["0001/epoch-02"])
         await until(pilot, lambda: worker.asked == [(None, 6)])
         assert jobs.doing == "sheeting" and "contact sheet" in jobs.line().plain
@@ -131,7 +132,7 @@ async def test_a_cancelled_sheet_does_not_begin_again(slow):
     async with slow.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.pause()
         worker, jobs = load(slow), slow.jobs
-        slow.session.settings = _no_queue(slow.session.settings)
+        slow.session.settings = _queue(slow.session.settings, 0)
         await to_runs(pilot)
         await pilot.press("c")
         await until(pilot, lambda: jobs.doing == "sheeting")
@@ -142,7 +143,7 @@ async def test_a_cancelled_sheet_does_not_begin_again(slow):
         assert jobs.doing == "ready" and len(worker.asked) == 1
 
 
-def _no_queue(settings):
+def _queue(settings, ready):
     import msgspec
 
-    return msgspec.structs.replace(settings, sampling=msgspec.structs.replace(settings.sampling, keep_ready=0))
+    return msgspec.structs.replace(settings, sampling=msgspec.structs.replace(settings.sampling, keep_ready=ready))

@@ -23,7 +23,8 @@ from tests.engine.test_retraining import HELD, ROWS, bake
 
 PLENTY = 1 << 50
 PROMPT = [("# Heading\n\n", 0.0)]
-LONG = [Row(str(n), PROMPT, "some words " * (2 + n)) for n in range(4)]
+LONG = [Row(str(n), PROMPT, "some words " * (5 + 2 * n)) for n in range(4)]
+"""Padded to one length of 134 tokens they are more than the fastest way takes at once."""
 
 
 def checkpointed(model):
@@ -87,7 +88,7 @@ def learn(engine, rows=LONG, **more):
     return steps, torch.cat([tensor.detach().flatten().clone() for tensor in forms.parameters()])
 
 
-def with_room(engine, longest=80, rows=4, free=PLENTY):
+def with_room(engine, longest=140, rows=4, free=PLENTY):
     base, forms, _ = engine._ready()
     return StepMemory(base.model, forms.parameters(), longest, rows, free)
 
@@ -148,7 +149,7 @@ def test_what_is_predicted_decides_the_way(engine):
     assert needs == sorted(set(needs), reverse=True)
     assert with_room(engine, free=needs[0]).way == WAYS[0] and not with_room(engine, free=needs[0]).foreseen
     halved = with_room(engine, free=needs[0] - 1)
-    assert halved.way == WAYS[1] and "at most 128 tokens at a time" in halved.foreseen
+    assert halved.way == WAYS[1] and "at most 256 tokens at a time" in halved.foreseen
     least = with_room(engine, free=needs[3])
     assert least.way == WAYS[3] and "gradient checkpointing" in least.foreseen
     with pytest.raises(FlavorError, match="A step of training takes about") as refused:
@@ -157,10 +158,10 @@ def test_what_is_predicted_decides_the_way(engine):
 
 
 def test_ways_that_change_nothing_are_passed_over(engine):
-    """A row of 300 tokens is alone in every micro-batch: only checkpointing makes it smaller."""
-    room = with_room(engine, longest=300)
+    """A row of 600 tokens is alone in every micro-batch: only checkpointing makes it smaller."""
+    room = with_room(engine, longest=600)
     assert room._ways == [WAYS[0], WAYS[3]]
-    assert with_room(engine, longest=300, free=room.need(WAYS[0]) - 1).way.checkpointing
+    assert with_room(engine, longest=600, free=room.need(WAYS[0]) - 1).way.checkpointing
 
 
 def test_a_prediction_is_said_before_the_run_and_kept_to(tiny, tmp_path, monkeypatch):
@@ -184,10 +185,10 @@ def test_a_prediction_is_said_before_the_run_and_kept_to(tiny, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("plain", "checkpointed", "words"),
     [
-        (256, PLENTY, ""),
-        (150, PLENTY, "at most 128 tokens at a time"),
-        (80, PLENTY, "one row at a time"),
-        (1, 80, "with gradient checkpointing"),
+        (512, PLENTY, ""),
+        (300, PLENTY, "at most 256 tokens at a time"),
+        (140, PLENTY, "one row at a time"),
+        (1, 140, "with gradient checkpointing"),
     ],
 )
 def test_a_step_that_ran_out_is_done_again(engine, monkeypatch, plain, checkpointed, words):

@@ -144,7 +144,7 @@ def test_an_epoch_that_says_it_is_measured_elsewhere_is_refused(loaded, tiny, tm
 
 
 def test_a_repetition_that_is_cancelled_leaves_its_epochs(loaded, tiny, tmp_path, monkeypatch):
-    def stop(self, number, began, best):
+    def stop(self, number, began, best, memory):
         raise KeyboardInterrupt
         yield
 
