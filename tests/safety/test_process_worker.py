@@ -69,7 +69,7 @@ class Desk:
         await self.pilot.press("R")
         await self.until(lambda: self.app.session.worker and self.app.session.worker.pid)
 
-    async def strike(self, fault, command, patience=30):
+    async def strike(self, fault, command, patience=120):
         """Provoke a fault; what is wrong with how the app took it, and after how many seconds it named the cause."""
         await self.fresh(f"{fault}:{command}")
         wrong = []
