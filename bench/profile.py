@@ -29,14 +29,14 @@ def sampling() -> Callable[[], None]:
     noise(made._forms.parameters())
     whole = Group.product
 
-    def named(group: Group, with_adapter: bool, strength: float = 1.0):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        product = whole(group, with_adapter, strength)
+    def named(group: Group, strength: float | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        product, views = whole(group, strength)
 
         def work(x: torch.Tensor) -> torch.Tensor:
             with torch.profiler.record_function("packed weights, and the adapter's calls"):
                 return product(x)
 
-        return work
+        return work, views
 
     Group.product = named  # type: ignore[method-assign]
     made._forms.sample(True, "bench")

@@ -180,13 +180,11 @@ class Layer:
         are three to seven times faster in float32 than in bfloat16, and more exact."""
         kind = torch.float32 if self.a.device.type == "cpu" else self.compute
         scaled = self.b.detach() * (self.scaling * strength)
-        return self.a.detach().to(kind).t().contiguous(), scaled.to(kind).t().contiguous()
+        return self.a.detach().to(kind).t(), scaled.to(kind).t()
 
-    def sampling_forward(self, with_adapter: bool, strength: float = 1.0) -> Forward:
-        """The same as `training_forward` without gradients, over the packed weights, the pair scaled by `strength` too."""
-        product = self.plain()
-        if with_adapter:
-            product = with_pair(product, *self.pair(strength))
+    def sampling_forward(self, pair: tuple[torch.Tensor, torch.Tensor] | None) -> Forward:
+        """The same as `training_forward` without gradients, over the packed weights; `pair` as `pair()` makes it, or no adapter."""
+        product = with_pair(self.plain(), *pair) if pair else self.plain()
 
         def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
             return product(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
@@ -216,21 +214,31 @@ class Group:
             layer.packed = (views, own)
         self._packed = (weight, state)
 
-    def product(self, with_adapter: bool, strength: float = 1.0) -> Product:
-        """From (rows x in) to (rows x the sum of the layers' out), in their order."""
-        if self._packed:
-            plain, biases = packed_product(*self._packed), [layer.base.bias for layer in self.layers]
-            if any(bias is not None for bias in biases):
-                parts = [layer.b.new_zeros(len(layer.b)) if bias is None else bias for layer, bias in zip(self.layers, biases, strict=True)]
-                bias, few = torch.cat([part.to(self.layers[0].compute) for part in parts]), plain
-                plain = lambda x: few(x).add_(bias)  # noqa: E731
-        else:
+    def _plain(self) -> Product:
+        """The layers' plain products, side by side."""
+        if not self._packed:
             each = [layer.plain() for layer in self.layers]
-            plain = each[0] if len(each) == 1 else lambda x: torch.cat([product(x) for product in each], -1)
-        if not with_adapter:
-            return plain
+            return each[0] if len(each) == 1 else lambda x: torch.cat([product(x) for product in each], -1)
+        few, biases = packed_product(*self._packed), [layer.base.bias for layer in self.layers]
+        if all(bias is None for bias in biases):
+            return few
+        parts = [layer.b.new_zeros(len(layer.b)) if bias is None else bias for layer, bias in zip(self.layers, biases, strict=True)]
+        bias = torch.cat([part.to(self.layers[0].compute) for part in parts])
+        return lambda x: few(x).add_(bias)
+
+    def product(self, strength: float | None) -> tuple[Product, list[tuple[torch.Tensor, torch.Tensor] | None]]:
+        """From (rows x in) to (rows x the sum of the layers' out), in their order; and each layer's own pair, a view of the group's.
+        Without a `strength` without the adapter."""
+        if strength is None:
+            return self._plain(), [None] * len(self.layers)
         pairs = [layer.pair(strength) for layer in self.layers]
-        return with_pair(plain, torch.cat([a for a, _ in pairs], 1), torch.block_diag(*[b for _, b in pairs]))
+        a, b = torch.cat([a for a, _ in pairs], 1), torch.block_diag(*[b for _, b in pairs])
+        views: list[tuple[torch.Tensor, torch.Tensor] | None] = []
+        rank = out = 0
+        for part, other in pairs:
+            views.append((a[:, rank : rank + part.shape[1]], b[rank : rank + len(other), out : out + other.shape[1]]))
+            rank, out = rank + len(other), out + other.shape[1]
+        return with_pair(self._plain(), a, b), views
 
 
 class Forms:
@@ -288,10 +296,14 @@ class Forms:
         """Switch to the fast form. `version` names the adapter's content: the cast pairs are made anew when it or the strength changes."""
         wanted = f"sample {strength:g} {version}" if with_adapter else "sample"
         if self._state != wanted:
-            for layer in self.layers:
-                layer.wrapped.forward = layer.sampling_forward(with_adapter, strength)
+            made: dict[Layer, tuple[torch.Tensor, torch.Tensor] | None] = {}
             for group, product in self._groups:
-                product[:] = [group.product(with_adapter, strength)]
+                whole, views = group.product(strength if with_adapter else None)
+                product[:] = [whole]
+                made.update(zip(group.layers, views, strict=True))
+            for layer in self.layers:
+                pair = made[layer] if layer in made else layer.pair(strength) if with_adapter else None
+                layer.wrapped.forward = layer.sampling_forward(pair)
             self._state = wanted
 
     def silence_adapter(self) -> None:
