@@ -210,6 +210,8 @@ def scaled(found: dict[str, list[Found]]) -> str:
                 f"| {told} | {median(run['tokens_a_second'] for run in runs):.0f} | {median(run['peak_memory'] for run in runs) / 1e9:.2f} |"
             )
     sampling = [(name.split()[-1], value(found, name)) for name in found if name.startswith("sample ours-8 nf4 --rank")]
+    if len(lines) == 2 and not sampling:
+        return "How it scales with rows, lengths and ranks is not measured yet (`python -m bench.performance run scaling`)."
     if sampling:
         lines += ["", "Sampling 8 texts: " + ", ".join(f"rank {rank} {_cell(speed)} tokens a second" for rank, speed in sampling) + "."]
     return "\n".join(lines)
