@@ -144,7 +144,7 @@ def noise(tensors: Sequence[torch.Tensor]) -> None:
             tensor.copy_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number)) * 0.02)
 
 
-def _prompts(count: int) -> list[Row]:
+def prompts_of(count: int) -> list[Row]:
     rows, _ = rows_of(ROWS)
     return [rows[at % ROWS] for at in range(count)]
 
@@ -154,7 +154,7 @@ def sample_ours(four_bit: bool, batch: int, rank: int = RANK) -> float:
     made = engine(four_bit, rank)
     noise(made._forms.parameters())
     made._forms.sample(True, "bench")
-    rows = _prompts(batch)
+    rows = prompts_of(batch)
     sampler = made._sampler
     sampler.learn_examples([row.text for row in rows_of(ROWS)[0]], Sampling())
     sampler.end = 0  # padding only; drawn so rarely that no text ends early
@@ -175,7 +175,7 @@ def sample_plain(four_bit: bool, batch: int, continuous: bool = False) -> float:
     noise([p for name, p in model.named_parameters() if "lora_" in name])
     model.eval()
     tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.eos_token
-    prompts = ["".join(text for text, _ in row.prompt) for row in _prompts(batch)]
+    prompts = ["".join(text for text, _ in row.prompt) for row in prompts_of(batch)]
     settings: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "min_p": 0.05, "top_k": 0, "pad_token_id": 2}
 
     def once(tokens: int) -> float:

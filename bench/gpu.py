@@ -26,11 +26,10 @@ from core.config import Lora, Sampling, Training
 from core.encoding import Curriculum
 from core.engine import Engine
 from core.errors import FlavorError
-from core.forms import Forms
 from core.memory import WAYS, StepMemory, free_memory
 from core.model import Base, hardware
 from core.protocol import Row
-from core.sampling import Sampler, Text
+from core.sampling import Text
 from core.training import StepDone, train
 
 ROWS, TOKENS, EPOCHS = 50, 180, 4
@@ -106,10 +105,9 @@ class Resident:
         self.name, self.machine = name, machine
         model, tokenizer = build(SHAPES[name], machine.device, machine.compute)
         self.base = Base(name, model, tokenizer, name, machine.device, True, machine.compute, "")
-        self.forms = Forms(self.base, Lora())
         self.engine = Engine()
-        self.engine._base, self.engine._forms = self.base, self.forms
-        self.engine._sampler = self.sampler = Sampler(model, tokenizer)
+        self.engine.hold(self.base, Lora())
+        _, self.forms, self.sampler = self.engine._ready()
         text = "x" * (TOKENS - len(PROMPT[0][0]) - 1)
         self.rows = [Row(str(at), PROMPT, f"{at:03}{text[3:]}") for at in range(ROWS)]
 

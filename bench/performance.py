@@ -47,11 +47,11 @@ def _llama(texts: int) -> Contender:
     python = Path(os.environ.get("FLAVOR_TUI_LLAMA", cache_folder() / "llama-cpp")) / "bin/python"
 
     def run() -> Found:
-        from bench.contenders import _prompts
+        from bench.contenders import prompts_of
 
         with tempfile.TemporaryDirectory() as scratch:
             prompts = Path(scratch) / "prompts.json"
-            prompts.write_text(json.dumps(["".join(text for text, _ in row.prompt) for row in _prompts(texts)]))
+            prompts.write_text(json.dumps(["".join(text for text, _ in row.prompt) for row in prompts_of(texts)]))
             words = [str(python), str(HERE / "llama_speed.py"), str(starter.find()), str(texts), str(prompts)]
             done = subprocess.run(words, capture_output=True, text=True, check=True)
         found: Found = json.loads(done.stdout.strip().splitlines()[-1])

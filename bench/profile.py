@@ -13,7 +13,7 @@ from contextlib import suppress
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from bench.contenders import ROWS, _prompts, engine, noise, rows_of
+from bench.contenders import ROWS, engine, noise, prompts_of, rows_of
 from core.config import Sampling, Training, template
 from core.encoding import Curriculum
 from core.forms import Group
@@ -40,7 +40,7 @@ def sampling() -> Callable[[], None]:
 
     Group.product = named  # type: ignore[method-assign]
     made._forms.sample(True, "bench")
-    sampler, rows = made._sampler, _prompts(TEXTS)
+    sampler, rows = made._sampler, prompts_of(TEXTS)
     sampler.learn_examples([row.text for row in rows_of(ROWS)[0]], Sampling())
     sampler.end = 0
     events = sampler.sample([row.prompt for row in rows], list(range(TEXTS)), Sampling(max_tokens=2 * STEPS))

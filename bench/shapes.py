@@ -6,28 +6,17 @@ from typing import Any
 
 import torch
 
+COLUMNS = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "tie_word_embeddings")  # fmt: skip
 SHAPES: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "vocab_size": 512, "hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "tie_word_embeddings": True,
-    },
-    "1B": {
-        "vocab_size": 128256, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
-        "num_key_value_heads": 8, "tie_word_embeddings": True,
-    },
-    "3B": {
-        "vocab_size": 128256, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 28, "num_attention_heads": 24,
-        "num_key_value_heads": 8, "tie_word_embeddings": True,
-    },
-    "8B": {
-        "vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
-        "num_key_value_heads": 8, "tie_word_embeddings": False,
-    },
-    "13B": {
-        "vocab_size": 32000, "hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40,
-        "num_key_value_heads": 40, "tie_word_embeddings": False,
-    },
-}  # fmt: skip
+    name: dict(zip(COLUMNS, numbers, strict=True))
+    for name, numbers in {
+        "tiny": (512, 64, 192, 2, 4, 2, True),
+        "1B": (128256, 2048, 8192, 16, 32, 8, True),
+        "3B": (128256, 3072, 8192, 28, 24, 8, True),
+        "8B": (128256, 4096, 14336, 32, 32, 8, False),
+        "13B": (32000, 5120, 13824, 40, 40, 40, False),
+    }.items()
+}
 """As in the `config.json` of Llama 3.2 1B and 3B, Llama 3.1 8B and Llama 2 13B; `tiny` is nobody's."""
 SPREAD = 0.02
 """Standard deviation of every weight, as transformers begins with."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import torch
 
 from bench import cases, shown
 from bench.cases import Case
@@ -92,7 +91,7 @@ class Bench:
             if isinstance(event, StepDone) and event.step == most:
                 break
             if isinstance(event, EpochDone):
-                states.append([tensor.detach().clone() for tensor in made._forms.parameters()])
+                states.append(made._forms.copied())
                 enough = ""
                 if watch:
                     gauges = self._gauges(probe)
@@ -102,12 +101,6 @@ class Bench:
                 made._base.model.train()
         loop.close()
         return states
-
-    def _put(self, state: Sequence[torch.Tensor]) -> None:
-        with torch.no_grad():
-            for tensor, kept in zip(self.made._forms.parameters(), state, strict=True):
-                tensor.copy_(kept)
-        self.made._forms._state = ""
 
     def _done(self, way: str, rows: Sequence[Row], seconds: float, count: int) -> Done:
         loss = shown.loss(self.made, [Row(str(at), self.case.task.segments(fields), text) for at, (text, fields) in enumerate(self.unseen)])
@@ -138,7 +131,7 @@ class Bench:
                 forms.fresh_adapter(self.seed)
                 self._train(self.rows, settings.epochs, best, settings.learning_rate, settings.warmup_steps, most=most)
             else:
-                self._put(chosen)
+                forms.put_back(chosen)
             if way in EXTENSIONS:
                 self._train([*self.held, *replayed], best, best, EXTENSIONS[way] * settings.learning_rate, 0)
             seconds = spent if way == CHOSEN else time.perf_counter() - began

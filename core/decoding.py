@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from transformers import DynamicCache, PreTrainedModel
 
-from core.forms import Forms, Product
+from core.forms import Forms
+from core.products import Product
 
 KNOWN = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 """Models whose layers are: norm, attention over rotated heads, norm, a gated feed-forward part."""

@@ -142,28 +142,33 @@ class Engine:
         base = self._base
         parameters = base.model.num_parameters() if not base.four_bit else _true_parameters(base)
         yield Loading(id=command.id, stage="preparing the adapter")
-        self._lora = command.lora
-        self._forms = Forms(base, command.lora)
-        self._decoder = LlamaDecoder.of(base.model, self._forms)
-        if self._decoder and base.device == "cpu":
-            attention.install(base.model)
-        self._sampler = Sampler(base.model, base.tokenizer, self._decoder)
-        self._adapter = ""
+        forms = self.hold(base, command.lora)
+        trainable = sum(tensor.numel() for tensor in forms.parameters())
         give_back_memory()
         yield Loaded(
             id=command.id,
             name=base.name,
             fingerprint=base.fingerprint,
             parameters=parameters,
-            trainable=sum(tensor.numel() for tensor in self._forms.parameters()),
+            trainable=trainable,
             device=base.device,
-            form=self._forms.form,
+            form=forms.form,
             note=base.note,
             seconds=time.perf_counter() - began,
             memory=psutil.Process().memory_info().rss,
             train_speed=expected_speed(parameters, base.device, base.compute),
-            train_memory=expected_memory(base, sum(tensor.numel() for tensor in self._forms.parameters())),
+            train_memory=expected_memory(base, trainable),
         )
+
+    def hold(self, base: Base, lora: Lora) -> Forms:
+        """Put an adapter into a loaded base, and make ready what trains and samples."""
+        self._base, self._lora, self._adapter = base, lora, ""
+        self._forms = forms = Forms(base, lora)
+        decoder = LlamaDecoder.of(base.model, forms)
+        if decoder and base.device == "cpu":
+            attention.install(base.model)
+        self._sampler = Sampler(base.model, base.tokenizer, decoder)
+        return forms
 
     def _ready(self) -> tuple[Base, Forms, Sampler]:
         if not (self._base and self._forms and self._sampler):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,82 +23,11 @@ from peft.tuners.lora import LoraLayer
 from core.config import Lora
 from core.fit import DENSE_SHARE
 from core.model import Base
+from core.products import LowRank, Product, many, packed_product, with_pair
 
 ADAPTER = "default"
 
-DENSE_ROWS = 128
-"""Rows of a product from which on the dequantised copy is faster than the packed form: where prompts are read."""
-
 Forward = Callable[..., torch.Tensor]
-Product = Callable[[torch.Tensor], torch.Tensor]
-"""From (rows x in) to (rows x out)."""
-
-
-def packed_product(weight: torch.Tensor, state: Any) -> Product:
-    """x W^T over a weight in bitsandbytes' packed form, for a contiguous x in bfloat16.
-
-    Calls its C function where it is found: its own wrapper takes 15 µs longer, which with 120 products a token is a tenth of sampling.
-    """
-    from bitsandbytes.cextension import lib
-    from bitsandbytes.functional import gemv_4bit
-
-    kernel = getattr(lib, "gemv_4bit_inference_cpu_nf4_bf16", None)
-    if kernel is None:
-        return lambda x: gemv_4bit(x, weight, state=state)
-    out, width = (ctypes.c_int64(size) for size in state.shape)
-    block = ctypes.c_int64(state.blocksize)
-    data, scales = (ctypes.c_void_p(tensor.data_ptr()) for tensor in (weight, state.absmax))
-    keep = (weight, state)  # their memory is what the pointers name
-
-    def product(x: torch.Tensor) -> torch.Tensor:
-        y = x.new_empty(len(x), keep[1].shape[0])
-        kernel(
-            ctypes.c_int64(len(x)), out, width, ctypes.c_void_p(x.data_ptr()), data, scales, ctypes.c_void_p(y.data_ptr()), block, width, out
-        )  # fmt: skip
-        return y
-
-    return product
-
-
-def with_pair(plain: Product, a: torch.Tensor, b: torch.Tensor) -> Product:
-    """W x with the adapter's share added: a is (in x rank), b (rank x out), already scaled. Of many rows in their own type: there it is
-    the faster one."""
-
-    def product(x: torch.Tensor) -> torch.Tensor:
-        y = plain(x)
-        if len(x) >= DENSE_ROWS:
-            return y.addmm_(x @ a.to(x.dtype), b.to(x.dtype))
-        return y.add_(x.to(a.dtype) @ a @ b)
-
-    return product
-
-
-class LowRank(torch.autograd.Function):
-    """W x + bias + scaling B A x over a frozen W, with the gradients of A, B and x: what autograd makes of the plain expression, with
-    half of its products' results added where they belong instead of afterwards.
-
-    x is (... x in), W (out x in), A (rank x in) and B (out x rank) are float32 and multiplied in x's type.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, b: torch.Tensor, scaling: float
-    ) -> torch.Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        down, up = a.to(x.dtype), b.to(x.dtype) * scaling
-        inner = flat @ down.t()
-        y = F.linear(flat, weight, bias).addmm_(inner, up.t())
-        ctx.save_for_backward(flat, weight, down, up, inner)
-        ctx.scaling = scaling
-        return y.view(*x.shape[:-1], -1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        flat, weight, down, up, inner = ctx.saved_tensors
-        grad = grads[0].reshape(-1, grads[0].shape[-1])
-        through = grad @ up
-        to_x = (grad @ weight).addmm_(through, down).view(*grads[0].shape[:-1], -1) if ctx.needs_input_grad[0] else None
-        return to_x, None, None, (through.t() @ flat).float(), (grad.t() @ inner).float().mul_(ctx.scaling), None
 
 
 class Layer:
@@ -137,7 +65,7 @@ class Layer:
         self.dense = dequantize_4bit(self.base.weight.data, self.base.weight.quant_state).to(self.compute)
 
     def make_packed(self) -> None:
-        """Keep the weights in the layout of the fast kernel, which needs `out` in blocks of 32."""
+        """Keep the weights in the layout of the fast kernel, which reads bfloat16 and needs `out` in blocks of 32."""
         from bitsandbytes.functional import _convert_weight_packed_for_cpu
 
         state = copy.deepcopy(self.base.weight.quant_state)
@@ -168,7 +96,7 @@ class Layer:
         few = packed_product(*packed)
 
         def product(x: torch.Tensor) -> torch.Tensor:
-            if dense is not None and len(x) >= DENSE_ROWS:
+            if dense is not None and many(x):
                 return F.linear(x, dense, base.bias)
             y = few(x.contiguous())
             return y if base.bias is None else y.add_(base.bias)
@@ -209,9 +137,8 @@ class Group:
         state = copy.copy(parts[0][1])
         state.absmax = torch.cat([own.absmax for _, own in parts], 1).contiguous()
         state.shape = torch.Size((len(weight), state.shape[1]))
-        for layer, (part, own), views in zip(self.layers, parts, weight.split([len(part) for part, _ in parts]), strict=True):
-            assert len(part) == len(views)
-            layer.packed = (views, own)
+        for layer, (_, own), view in zip(self.layers, parts, weight.split([len(part) for part, _ in parts]), strict=True):
+            layer.packed = (view, own)
         self._packed = (weight, state)
 
     def _plain(self) -> Product:
@@ -254,6 +181,7 @@ class Forms:
                 module.support_avx512bf16_for_cpu = False  # see the head of this file
         self.peft: PeftModel = get_peft_model(base.model, config, adapter_name=ADAPTER)
         self.layers = [Layer(module, base.compute) for module in self.peft.modules() if isinstance(module, LoraLayer)]
+        self._by_module = {layer.wrapped: layer for layer in self.layers}
         self._groups: list[tuple[Group, list[Product]]] = []
         self.form = "16 bits"
         if base.four_bit:
@@ -268,7 +196,7 @@ class Forms:
         size = sum(layer.base.weight.quant_state.shape.numel() for layer in self.layers) * self.layers[0].compute.itemsize
         dense = size <= DENSE_SHARE * psutil.virtual_memory().available
         for layer in self.layers:
-            if has_avx512bf16():
+            if has_avx512bf16() and layer.compute == torch.bfloat16:
                 layer.make_packed()
             if dense:
                 layer.make_dense()
@@ -277,8 +205,7 @@ class Forms:
 
     def group(self, modules: Sequence[torch.nn.Module]) -> list[Product]:
         """Take layers that multiply the same input together. The list holds their product as long as the form is the one for sampling."""
-        by_module = {layer.wrapped: layer for layer in self.layers}
-        self._groups.append((Group([by_module[module] for module in modules]), []))
+        self._groups.append((Group([self._by_module[module] for module in modules]), []))
         self._state = ""
         return self._groups[-1][1]
 

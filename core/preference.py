@@ -106,6 +106,7 @@ def prefer(
     To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number, or memory does not suffice.
     """
     memory = memory or StepMemory(model, parameters, max(pair.width for pair in pairs))
+    memory.begin()
     model.eval()
     before: list[Looks] = []
     for looks in reference(model, pairs):

@@ -356,7 +356,7 @@ class Jobs:
         plan = make_plan()
         self._say("training", f"retraining {self._plan}")
         began = time.monotonic()
-        held = ""
+        held, again = "", 0.0
         async for event in self.session.retrain(plan):
             match event:
                 case Loading():
@@ -370,9 +370,11 @@ class Jobs:
                         force=False,
                     )
                 case Refit():
-                    self._say(
-                        "training", f"retraining  on all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}", force=False
-                    )
+                    again = event.seconds if event.step == 1 else again
+                    left = (event.seconds - again) / max(event.step - 1, 1) * (event.steps - event.step)
+                    rest = f"  {duration(left)} left" if event.step > 1 else ""
+                    text = f"retraining  again on all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}{rest}"
+                    self._say("training", text, force=False)
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():

@@ -32,11 +32,11 @@ from dataset.rows import Candidate, Decision, Example, Op, Origin, Parsed, Table
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
+from tui.planning import Plan, Planner
 
 if TYPE_CHECKING:
     from tui.candidates import Candidates
     from tui.learning import Learning
-    from tui.planning import Plan, Planner
     from tui.ranking import Ranking
     from tui.tasting import Tasting
 
@@ -382,7 +382,7 @@ class Session:
 
     @cached_property
     def candidates(self) -> Candidates:
-        """What samples. Imported when first asked for, as is what plans."""
+        """What samples. Imported when first asked for."""
         from tui.candidates import Candidates
 
         return Candidates(self)
@@ -395,8 +395,7 @@ class Session:
 
     @cached_property
     def planner(self) -> Planner:
-        from tui.planning import Planner
-
+        """What says what a retrain would do."""
         return Planner(self)
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:

@@ -7,7 +7,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from core import attention
 from core.attention import ShortAttention
-from core.forms import LowRank
+from core.products import LowRank
 
 
 def close(one, two, share=0.02):
@@ -20,37 +20,38 @@ def heads(rows, tokens, shared, kind=torch.bfloat16):
     return [torch.randn(size).to(kind).requires_grad_() for size in sizes]
 
 
-def plain(q, k, v, mask):
+def plain(q, k, v, seen):
     """In float32, every head with keys of its own."""
     k, v = (part.repeat_interleave(6 // part.shape[1], 1) for part in (k, v))
-    scores = q.float() @ k.float().transpose(2, 3) * 0.25 + mask
+    scores = q.float() @ k.float().transpose(2, 3) * 0.25
+    scores = scores.masked_fill(~seen, float("-inf"))
     return (torch.softmax(scores, -1) @ v.float()).to(q.dtype)
 
 
 @pytest.mark.parametrize(("rows", "tokens", "shared"), [(1, 9, 2), (2, 33, 2), (2, 12, 6)])
 def test_short_attention_has_the_values_and_gradients_of_the_plain_one(rows, tokens, shared):
-    mask = torch.full((1, 1, tokens, tokens), float("-inf")).triu(1)
+    seen = torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
     if rows > 1:
-        mask = mask.repeat(rows, 1, 1, 1)
-        mask[1, :, 5:, :4] = float("-inf")  # some positions see less
+        seen = seen.repeat(rows, 1, 1, 1)
+        seen[1, :, 5:, :4] = False  # some positions see less
     parts, others = heads(rows, tokens, shared), heads(rows, tokens, shared)
-    ours = ShortAttention.apply(*parts, mask.to(torch.bfloat16), 0.25)
-    theirs = plain(*others, mask)
+    ours = ShortAttention.apply(*parts, seen, 0.25)
+    theirs = plain(*others, seen)
     assert close(ours, theirs)
     wanted = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
     ours.backward(wanted)
     theirs.backward(wanted)
     for one, two in zip(parts, others, strict=True):
         assert close(one.grad, two.grad)
-    unscaled = ShortAttention.apply(*parts, mask.to(torch.bfloat16), 0.5)
+    unscaled = ShortAttention.apply(*parts, seen, 0.5)
     assert not close(unscaled, theirs)
 
 
 def test_in_float32_its_gradients_are_exact():
     """By finite differences."""
     parts = [part.detach().double().requires_grad_() for part in heads(1, 5, 2)]
-    mask = torch.full((1, 1, 5, 5), float("-inf"), dtype=torch.float64).triu(1)
-    assert torch.autograd.gradcheck(lambda q, k, v: ShortAttention.apply(q, k, v, mask, 0.25), parts)
+    seen = torch.ones(1, 1, 5, 5, dtype=torch.bool).tril()
+    assert torch.autograd.gradcheck(lambda q, k, v: ShortAttention.apply(q, k, v, seen, 0.25), parts)
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -272,6 +272,21 @@ def test_taste_survives_too(engine, monkeypatch):
     assert any(isinstance(event, EpochDone) for event in loop) and "checkpointing" in room.note
 
 
+def test_what_was_foreseen_is_in_force_from_the_first_step(engine, monkeypatch):
+    """Of rows and of pairs: with a limit that only checkpointing keeps to, nothing runs out."""
+    base, forms = ready(engine)
+    pairs = [encode_pair(base.tokenizer, pair, 2.0) for pair in PAIRS]
+    width = max(pair.width for pair in pairs)
+    card = SmallCard(monkeypatch, 1)
+    least = with_room(engine).need(WAYS[3])
+    learn(engine, memory=with_room(engine, free=least))
+    least = StepMemory(base.model, forms.parameters(), width, 1, PLENTY).need(WAYS[3])
+    room = StepMemory(base.model, forms.parameters(), width, 1, least)
+    for _ in prefer(base.model, forms.parameters(), pairs, Training(), epochs=1, peak=1e-3, seed=1, memory=room):
+        pass
+    assert not card.raised and not room.note
+
+
 @pytest.mark.parametrize(
     ("error", "found"),
     [

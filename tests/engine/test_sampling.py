@@ -95,7 +95,7 @@ def test_a_shared_beginning_read_once_changes_nothing(engine):
 def test_guidance_reads_every_text_after_either_prompt(engine, monkeypatch):
     """Guided away from its own prompt a text is what it is unguided; away from another's, what the difference of the two wants. Texts
     that end before others take both of their rows along."""
-    monkeypatch.setattr("core.forms.DENSE_ROWS", 10**9)
+    monkeypatch.setattr("core.products.DENSE_ROWS", 10**9)
     engine._sampler.decoder = None  # these two round a row alike, whatever rows are beside it
     engine._forms.sample(False, "")
     prompts = [[(f"# {heading}\n\n", 0.0)] for heading in ("One", "Another, longer one", "3", "Four", "Fifth")]
