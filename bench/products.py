@@ -1,6 +1,7 @@
-"""One product of the starter's shapes in the forms that sampling may use: `python -m bench.products` prints microseconds, least of five.
+"""One product of the starter's shapes in the forms that sampling may use, and attention in training: `python -m bench.products`.
 
-Columns: bitsandbytes' packed NF4, torch's own bfloat16, and oneDNN's order of the same bfloat16 weights.
+Prints microseconds, least of five. Columns of the first table: bitsandbytes' packed NF4, torch's own bfloat16, and oneDNN's order of the same
+bfloat16 weights; of the second, one layer forwards and backwards by torch's fused kernel, and by plain products (`core/attention.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+
+from core.attention import ShortAttention
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536)]
 """Of its linear layers, out x in."""
@@ -31,8 +34,25 @@ def least(work: Callable[[], object]) -> float:
     return min(means) * 1e6
 
 
+def attention() -> None:
+    """Nine heads of 64, three of keys, over one text."""
+    print("\n| tokens of a text | fused | plain products |\n|---|---|---|")
+    for tokens in (50, 170, 500, 1000):
+        q, k, v = (torch.randn(1, heads, tokens, 64, dtype=torch.bfloat16, requires_grad=True) for heads in (9, 3, 3))
+        seen = torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
+
+        def fused() -> None:
+            keys, values = (part.repeat_interleave(3, 1) for part in (k, v))  # noqa: B023
+            F.scaled_dot_product_attention(q, keys, values, is_causal=True).sum().backward()  # noqa: B023
+
+        def plain() -> None:
+            ShortAttention.apply(q, k, v, seen, 0.125).sum().backward()  # type: ignore[no-untyped-call]  # noqa: B023
+
+        print(f"| {tokens} | {least(fused):.0f} | {least(plain):.0f} |", flush=True)
+
+
 @torch.inference_mode()
-def main() -> None:
+def products() -> None:
     from bitsandbytes.functional import _convert_weight_packed_for_cpu, gemv_4bit, quantize_4bit
 
     print("| out x in | rows | packed NF4 | bfloat16 | oneDNN's order |\n|---|---|---|---|---|")
@@ -49,6 +69,11 @@ def main() -> None:
                 partial(torch.ops.mkldnn._linear_pointwise, x, blocked, None, "none", [], ""),
             ]
             print(f"| {out} x {into} | {rows} | {' | '.join(f'{least(way):.0f}' for way in ways)} |", flush=True)
+
+
+def main() -> None:
+    products()
+    attention()
 
 
 if __name__ == "__main__":

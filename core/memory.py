@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from core.errors import FlavorError, out_of_memory
-from core.fit import MICRO_TOKENS, of_a_step
+from core.fit import IN_USE, MICRO_TOKENS, of_a_step
 
 log = logging.getLogger(__name__)
 REMEDY = "Close other programs, lower max_tokens or r in flavor.toml, or choose a smaller base; the parent is kept."
@@ -124,13 +124,13 @@ class StepMemory:
         return max(self._longest, min(way.tokens, self._longest * self._rows))
 
     def need(self, way: Way) -> int:
-        """Bytes of a step, by estimate. On a card the bare sum, without what the processor's allocator makes of it: a step that was
-        judged too small there is done again in a smaller way, but a process that takes too much of the machine's memory is killed."""
+        """Bytes of a step, by estimate. On a card the bare sum: a step that was judged too small there is done again in a smaller way,
+        but a process that takes too much of the machine's memory is killed."""
         config = self._model.config.get_text_config()
         shape = config.num_hidden_layers, config.hidden_size, config.vocab_size
         size = int(self._model.dtype.itemsize)  # the estimate is for 16 bits
         found = of_a_step(*shape, self._trained, self._tokens(way), way.checkpointing) * size // 2
-        return found if self._device.type == "cpu" else found // 2
+        return int(found * IN_USE) if self._device.type == "cpu" else found
 
     def _foresee(self, free: int) -> None:
         plain = self.need(self.way)

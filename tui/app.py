@@ -308,6 +308,8 @@ class FlavorApp(App[int]):
 
             for activity in self.screen.query(Activity):
                 activity.show(self.activity_line())
+            if isinstance(self.screen, CurateScreen):
+                self.screen.activity_changed()
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 

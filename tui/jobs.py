@@ -355,26 +355,18 @@ class Jobs:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
         plan = make_plan()
         self._say("training", f"retraining {self._plan}")
-        began = time.monotonic()
-        held, again = "", 0.0
+        held, first = "", 0.0
         async for event in self.session.retrain(plan):
             match event:
                 case Loading():
                     self.app.say(event.stage, "warning")
                 case Step():
-                    left = (time.monotonic() - began) / event.step * (event.steps - event.step)
-                    self._say(
-                        "training",
-                        f"retraining  epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
-                        f"  {duration(left)} left  {felt(event.celsius, event.device_memory)}".rstrip(),
-                        force=False,
-                    )
+                    first = event.seconds if event.step == 1 else first
+                    text = f"retraining  epoch {event.epoch}/{plan.spec.epochs}  {_steps(event, held, first)}"
+                    self._say("training", f"{text}  {felt(event.celsius, event.device_memory)}".rstrip(), force=False)
                 case Refit():
-                    again = event.seconds if event.step == 1 else again
-                    left = (event.seconds - again) / max(event.step - 1, 1) * (event.steps - event.step)
-                    rest = f"  {duration(left)} left" if event.step > 1 else ""
-                    text = f"retraining  again on all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}{held}{rest}"
-                    self._say("training", text, force=False)
+                    first = event.seconds if event.step == 1 else first
+                    self._say("training", f"retraining  again on all rows  {_steps(event, held, first)}", force=False)
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
@@ -397,3 +389,11 @@ class Jobs:
         from tui.sheet import telling
 
         self.sheet.ask(telling(self.session.registry.run(run)))
+
+
+def _steps(event: Step | Refit, held: str, first: float) -> str:
+    """How far a loop of steps is, and the time that it would still take; its first step came `first` seconds after the run began."""
+    done = f"step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
+    if event.step == 1:
+        return done
+    return f"{done}  {duration((event.seconds - first) / (event.step - 1) * (event.steps - event.step))} left"

@@ -71,13 +71,17 @@ class Plan:
         how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
         memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
         held = f", {self.held} held out" if self.held else ""
-        most = "at most " if self.spec.training.stop_early and self.spec.epochs > 1 else ""
-        epochs = f"{most}{self.spec.epochs} epoch{'s' if self.spec.epochs > 1 else ''}"
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         return (
-            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs}, {self.steps} steps, "
+            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs_of(self.spec)}, {self.steps} steps, "
             f"{f'then again on all {len(self.rows)} rows, ' if self.refit else ''}about {duration(self.seconds)}{memory}{hidden}"
         )
+
+
+def epochs_of(spec: RunSpec) -> str:
+    """How many epochs a run has, in words."""
+    most = "at most " if spec.training.stop_early and spec.epochs > 1 else ""
+    return f"{most}{spec.epochs} epoch{'s' if spec.epochs > 1 else ''}"
 
 
 def duration(seconds: float) -> str:

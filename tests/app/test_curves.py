@@ -2,10 +2,12 @@
 
 import random
 
+from textual.app import App
 from textual.geometry import Size
 from textual_hires_canvas import Canvas, HiResMode
 
-from tui.widgets.curves import Dots
+from runs.curves import Curve
+from tui.widgets.curves import CurvesPlot, Dots
 
 
 def drawn(kind, lines):
@@ -27,3 +29,17 @@ def test_lines_are_those_of_the_library():
         ours, theirs = drawn(Dots, lines), drawn(Canvas, lines)
         assert ours == theirs
         assert any(char != " " for row in ours[0] for char in row)
+
+
+async def test_a_single_point_has_a_scale_of_its_own():
+    """After the first measurement there is one point, around which the library would draw a scale of millionths."""
+    app = App()
+    async with app.run_test(size=(80, 24)) as pilot:
+        plot = CurvesPlot()
+        await app.mount(plot)
+        plot.show([(Curve([], [(0, 5.0)]), "●", "green")])
+        await pilot.pause()
+        assert (plot._x_min, plot._x_max, plot._y_min, plot._y_max) == (-1, 1, 4.5, 5.5)
+        plot.show([(Curve([], [(0, 5.0), (20, 4.0)]), "●", "green")])
+        await pilot.pause()
+        assert plot._x_max > 10

@@ -56,6 +56,28 @@ async def test_deciding(workspace):
         assert len(on_disk(workspace).examples) == 3
 
 
+async def test_an_empty_text_waits_for_better_ones_while_they_are_written(workspace):
+    """It ended first and came first; nobody has to decide it before there is another."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("x", "x", "x")
+        assert "g samples some now" in shown(app)
+        app.jobs.doing = "loading"
+        app.redraw_activity()
+        assert "come by themselves" in shown(app)
+        app.jobs.doing = "sampling"
+        add_candidates(app.session, [""])
+        app.screen.renew_all()
+        assert "on their way" in shown(app) and "empty" not in shown(app)
+        add_candidates(app.session, ["A lamp."])
+        app.screen.renew_all()
+        assert shown(app) == "A lamp."
+        app.jobs.doing = "ready"
+        await pilot.press("x")
+        assert "an empty text" in shown(app)  # the last one that waits, and none is on its way
+
+
 async def test_every_screen_shows_its_keys(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:

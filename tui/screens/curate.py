@@ -84,7 +84,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         card = self.candidate()
         stale = self.flavor.prefer_new and card is not None and self._older(card, queue[0])
         if card is None or stale:
-            card = queue[0] if queue else None
+            card = self._next(queue)
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
             if card:
@@ -107,6 +107,12 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
         self._queue(queue, card)
 
+    def _next(self, queue: list[Candidate]) -> Candidate | None:
+        """The first that says something. A text that ended at once is the first to arrive, and waits for better ones while they are written."""
+        told = [candidate for candidate in queue if candidate.text]
+        rest = [] if self.flavor.jobs.doing == "sampling" else queue
+        return next(iter(told or rest), None)
+
     def _older(self, card: Candidate, first: Candidate) -> bool:
         """Whether a card is not what would be sampled now, and the first of the queue is."""
         newest = {candidate.uid for candidate in self.session.newest()}
@@ -119,10 +125,21 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         parts: list[str | tuple[str, str]] = [(f"{self.session.ranking.state()}\n\n", "$text-muted"), ("Waiting\n\n", "bold")]
         for candidate in queue[:40]:
             sign = "▶ " if candidate.uid == card.uid else "! " if candidate.flags else "  "
-            head = " ".join(candidate.text.split())[:60]
+            head = " ".join(candidate.text.split())[:60] or "(an empty text)"
             parts.append((f"{sign}{head}\n", "bold" if candidate.uid == card.uid else "$text-muted"))
             parts.append((f"  {self.session.ranking.why(candidate.uid)}\n\n", "$text-accent"))
         side.update(line(*parts))
+
+    def activity_changed(self) -> None:
+        """Where there is no card, what is said instead hangs on what the model does."""
+        if self.is_mounted and self.candidate() is None:
+            self._empty()
+
+    def _ways(self) -> str:
+        """What the person can do meanwhile."""
+        if self.flavor.jobs.doing == "loading":
+            return "F2 writes another example, F4 opens those that are there."
+        return "g samples some now, t retrains first, F2 writes another example."
 
     def _empty(self) -> None:
         self.query_one("#place", Plain).update("")
@@ -131,7 +148,11 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         if not self.session.store.examples:
             hint = "Nothing to decide yet.\n\nF2 opens Write: a few examples of your own come first.\nThe model is tasted from the start: candidates of the untrained base appear here too."
         else:
-            hint = "No candidate waits.\n\ng samples some now, t retrains first, F2 writes another example."
+            coming = {
+                "loading": "The model is being made ready; the first candidates come by themselves.",
+                "sampling": "Candidates are on their way.",
+            }
+            hint = f"{coming.get(self.flavor.jobs.doing, 'No candidate waits.')}\n\n{self._ways()}"
         self.query_one("#text", Plain).update(plain(hint, "$text-muted"))
         self.query_one("#queue", Plain).update("")
 

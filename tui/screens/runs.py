@@ -17,7 +17,7 @@ from core.runfiles import BASE, measured_by
 from runs.curves import Curve, Curves
 from runs.registry import Run
 from tui import keys, runlist
-from tui.planning import duration
+from tui.planning import duration, epochs_of
 from tui.runlist import STATUS, run_of
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page
@@ -383,7 +383,7 @@ def _describe(run: Run) -> Content:
     if spec := run.spec:
         what = f"taste: {spec.pairs} pairs\n" if spec.kind == "taste" else ""
         parts.append(
-            f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {spec.epochs} epoch(s) · rate {spec.learning_rate:g}\n"
+            f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {epochs_of(spec)} · rate {spec.learning_rate:g}\n"
         )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
     if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:

@@ -75,6 +75,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         """Draw these runs; the later ones on top."""
         self.clear()
         most = FEW if len(runs) <= ALONE else MANY
+        self._room_for_one(runs)
         for curve, _, colour in runs:
             if len(curve.train) > 1:
                 self._line(thin(curve.train, most), f"dim {colour}")
@@ -85,6 +86,14 @@ class CurvesPlot(PlotWidget, can_focus=False):
             if curve.held:
                 steps, losses = zip(*curve.held, strict=True)
                 self.scatter(steps, losses, marker=sign, marker_style=colour)
+
+    def _room_for_one(self, runs: Sequence[Drawn]) -> None:
+        """Limits of its own around a single point, of which the library would make a scale of millionths."""
+        points = {point for curve, _, _ in runs for point in (*curve.held, *(curve.train if len(curve.train) > 1 else ()))}
+        alone = len(points) == 1
+        step, loss = next(iter(points)) if alone else (0, 0.0)
+        self.set_xlimits(*((step - 1, step + 1) if alone else (None, None)))
+        self.set_ylimits(*((loss - 0.5, loss + 0.5) if alone else (None, None)))
 
     def _line(self, points: Sequence[tuple[float, float]], style: str) -> None:
         steps, losses = zip(*points, strict=True)
