@@ -6,6 +6,7 @@ PEFT itself loads an adapter of another base, with a flipped bit, without a tens
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -92,16 +93,20 @@ def _check_entries(folder: Path, name: str) -> None:
             _refuse(f"{name} is not whole: {needed} is missing.")
 
 
-def _check_manifest(folder: Path, info: CheckpointInfo) -> None:
-    """The files are those that the manifest names. A checkpoint of an earlier version names its weights only."""
+def _check_manifest(folder: Path, info: CheckpointInfo, weights: bytes | None) -> None:
+    """The files are those that the manifest names, and `weights`, where given, the bytes that it names. A checkpoint of an earlier version
+    names its weights only."""
     files = info.manifest.files if info.manifest else {WEIGHTS: info.sha256}
     present = {path.name for path in folder.iterdir()} - {INFO}
     for missing in sorted(files.keys() - present):
         _refuse(f"{info.name} is not whole: {missing} is missing.")
     for extra in sorted(present - files.keys() if info.manifest else ()):
         _refuse(f"{info.name} holds {extra}, which was not saved with it.")
+    if files[WEIGHTS] != info.sha256:
+        _refuse(f"{info.name} is damaged: {INFO} names its weights in two ways.")
     for name, digest in sorted(files.items()):
-        if runfiles.file_sha256(folder / name) != digest:
+        read = hashlib.sha256(weights).hexdigest() if name == WEIGHTS and weights is not None else runfiles.file_sha256(folder / name)
+        if read != digest:
             _refuse(f"{info.name} is damaged: {name} is not as it was saved.")
 
 
@@ -119,8 +124,9 @@ def _check_run(folder: Path, info: CheckpointInfo) -> None:
         _refuse(f"{info.name} was trained on other rows than its run.", "foreign")
 
 
-def verify_files(folder: Path) -> CheckpointInfo:
-    """What the checkpoint says it is, after every file in its folder was checked. Raises FlavorError naming what is wrong."""
+def verify_files(folder: Path, weights: bytes | None = None) -> CheckpointInfo:
+    """What the checkpoint says it is, after every file in its folder was checked. `weights` are what was read of its weights and will be
+    used: they are checked instead of the file. Raises FlavorError naming what is wrong."""
     name = title(folder)
     for part in (folder.parent.parent, folder.parent, folder):
         with contextlib.suppress(FileNotFoundError):
@@ -131,13 +137,13 @@ def verify_files(folder: Path) -> CheckpointInfo:
     info = runfiles.read(folder / INFO, CheckpointInfo)
     _check_entries(folder, name)
     _check_run(folder, info)
-    _check_manifest(folder, info)
+    _check_manifest(folder, info, weights)
     return info
 
 
-def verify(folder: Path, place: Place) -> CheckpointInfo:
+def verify(folder: Path, place: Place, weights: bytes | None = None) -> CheckpointInfo:
     """`verify_files`, and that the checkpoint fits where it is to be used."""
-    info = verify_files(folder)
+    info = verify_files(folder, weights)
     if info.fingerprint != place.fingerprint:
         _refuse(
             f"{info.name} was trained on another base ({info.base}, not these weights of {place.base}).",

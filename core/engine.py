@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -113,6 +112,11 @@ def expected_memory(base: Base, trainable: int) -> int:
     return int(step * IN_USE) if base.device == "cpu" else step
 
 
+def _finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether all numbers are finite: by their sums, a tenth of the time of asking each. A sum that overflows is looked at again."""
+    return all(bool(torch.isfinite(tensor.float().sum())) or bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
 class Engine:
     """Holds one base and one adapter. Every method that takes a command yields the events of that command."""
 
@@ -207,15 +211,15 @@ class Engine:
         key = str(folder)
         if key in self._states:
             return self._states[key]
-        info = checkpoints.verify(folder, self._place())
+        data = None
+        with contextlib.suppress(OSError):  # what is wrong with the file, `verify` tells by name
+            data = read_bytes(folder / checkpoints.WEIGHTS, checkpoints.MAX_BYTES)
+        info = checkpoints.verify(folder, self._place(), data)
         try:
-            data = read_bytes(folder / checkpoints.WEIGHTS)
-            state: dict[str, torch.Tensor] = load_tensors(data)
-        except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+            state: dict[str, torch.Tensor] = load_tensors(data or b"")
+        except (SafetensorError, ValueError, RuntimeError) as error:
             raise FlavorError(f"{info.name} is damaged: {short(str(error), 80)}.", checkpoints.CHOOSE, "damaged") from None
-        if hashlib.sha256(data).hexdigest() != info.sha256:
-            raise FlavorError(f"{info.name} was changed while it was read.", checkpoints.CHOOSE, "damaged")
-        if not all(torch.isfinite(tensor).all() for tensor in state.values()):
+        if not _finite(state.values()):
             raise FlavorError(f"{info.name} holds numbers that are not finite.", checkpoints.CHOOSE, "damaged")
         self._remember(key, state)
         return state

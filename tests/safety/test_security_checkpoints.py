@@ -101,6 +101,10 @@ def edit_manifest(folder):
     (folder / INFO).write_bytes((folder / INFO).read_bytes().replace(b'"epoch": 2', b'"epoch": 9'))
 
 
+def rename_weights(folder):
+    runfiles.write(folder / INFO, msgspec.structs.replace(runfiles.read(folder / INFO, CheckpointInfo), sha256="0" * 64))
+
+
 def first(state):
     return next(iter(state))
 
@@ -122,6 +126,7 @@ DAMAGE = {
     "files of another checkpoint": swap,
     "another checkpoint in its place": swap_folders,
     "the manifest edited": edit_manifest,
+    "two names for its weights": rename_weights,
     "a pickle lying there": lambda folder: (folder / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'echo'\ntR."),
     "a link to elsewhere": link_out,
     "an unknown file": lambda folder: (folder / "more.json").write_text("{}"),
