@@ -1,7 +1,8 @@
-"""What Runs costs: `python -m bench.runs screen` (no model) and `python -m bench.runs switch` (the starter); one JSON line each, milliseconds.
+"""What Runs costs: `python -m bench.runs open`, `redraw` (no model) and `switch` (the starter); one JSON line each, milliseconds.
 
-screen: Runs opened with 200 runs of 10 checkpoints, and 20 marked runs drawn anew, both also in processor time, which other programs do not lengthen. switch: the active checkpoint or the strength of its
-adapter changed in a loaded engine, up to the form that samples.
+open: Runs opened with 200 runs of 10 checkpoints; redraw: 20 marked runs drawn anew, as often as the screen is drawn (60 times a second);
+both also in processor time, which other programs do not lengthen. switch: the active checkpoint or the strength of its adapter changed in
+a loaded engine, up to the form that samples.
 """
 
 from __future__ import annotations
@@ -121,19 +122,25 @@ async def _redraw(there: Path, runs: int, times: int = 20) -> list[Took]:
         return [await _painted(app, screen._picture) for _ in range(times)]  # type: ignore[attr-defined]
 
 
-def screen() -> dict[str, float]:
-    """Medians: Runs opened (five times, each in a new app), and curves of 20 runs redrawn."""
+def _with_many(act: Callable[[Path], list[Took]]) -> dict[str, float]:
+    """Medians and the worst of what `act` measures in a workspace of many runs."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.update(FLAVOR_TUI_STATE=scratch, TEXTUAL_ANIMATIONS="none")
         there = workspace(Path(scratch) / "evening", 36)
         many_runs(there)
-        opened = [asyncio.run(_open(there)) for _ in range(6)][1:]
-        drawn = asyncio.run(_redraw(there, 20))
-    found = {}
-    for name, took in (("open", opened), ("redraw", drawn)):
-        for kind, values in zip(("clock", "processor"), zip(*took, strict=True), strict=True):
-            found |= {f"{name}_{kind}": median(values), f"{name}_{kind}_worst": max(values)}
-    return found
+        took = act(there)
+    kinds = zip(("clock", "processor"), zip(*took, strict=True), strict=True)
+    return {name: value for kind, values in kinds for name, value in ((kind, median(values)), (f"{kind}_worst", max(values)))}
+
+
+def opened() -> dict[str, float]:
+    """Runs opened five times, each in a new app, after one that brings the imports."""
+    return _with_many(lambda there: [asyncio.run(_open(there)) for _ in range(6)][1:])
+
+
+def redrawn() -> dict[str, float]:
+    """Curves of 20 runs, drawn 20 times in one app."""
+    return _with_many(lambda there: asyncio.run(_redraw(there, 20)))
 
 
 def switch() -> dict[str, float]:
@@ -180,4 +187,4 @@ def switch() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"screen": screen, "switch": switch}[sys.argv[1]]()))
+    print(json.dumps({"open": opened, "redraw": redrawn, "switch": switch}[sys.argv[1]]()))

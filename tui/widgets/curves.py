@@ -5,15 +5,18 @@ Imported when Runs is first looked at: it brings numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import floor
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from rich.style import Style
 from textual.app import ComposeResult
 from textual.containers import Grid
+from textual.geometry import Size
 from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import PlotWidget
-from textual_plot.plot_widget import Legend
+from textual_plot.plot_widget import Legend, LinePlot, map_coordinate_to_hires_pixel
 
 from runs.curves import Curve, thin
 
@@ -21,31 +24,55 @@ FEW, MANY = 60, 10
 """Points of a training curve, alone and among many."""
 ALONE = 4
 """Runs up to which the training curves are drawn with all their points."""
-DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 """The bits of a braille character's dots, by line and column."""
+BRAILLE = [chr(0x2800 + bits) for bits in range(256)]
+FloatArray = npt.NDArray[np.floating]
 Drawn = tuple[Curve, str, str]
 """A run on the picture: its losses, its sign, its colour."""
 
 
 class Dots(Canvas):
-    """A canvas that draws lines of braille dots several times faster than the library's, the same ones: 20 runs are 2,000 characters."""
+    """A canvas that draws a line of braille dots as arrays, not dot by dot: 20 runs are 40 lines of 2,000 characters."""
 
-    def draw_hires_lines(self, coordinates: Iterable[Any], hires_mode: HiResMode | None = None, style: str = "white") -> None:
-        """Lines from (x, y) to (x, y), four numbers each, in cells."""
-        cells: dict[tuple[int, int], int] = {}
-        for ends in coordinates:
-            clipped = self._clip_line_cohen_sutherland(*map(float, ends))
-            if clipped is None:
-                continue
-            x0, y0, x1, y1 = clipped
-            for across, down in self._get_line_coordinates(floor(x0 * 2), floor(y0 * 4), floor(x1 * 2), floor(y1 * 4)):
-                place = across >> 1, down >> 2
-                cells[place] = cells.get(place, 0) | DOTS[down & 3][across & 1]
+    _own_style: Style | None = None
+
+    def draw_line_of_dots(self, x: FloatArray, y: FloatArray, style: str) -> None:
+        """A line from point to point, in cells; what lies outside the canvas is left out."""
+        across, down = np.floor(x * 2).astype(int), np.floor(y * 4).astype(int)
+        right, below = np.diff(across), np.diff(down)
+        steps = np.maximum(1, np.maximum(abs(right), abs(below)))  # one dot at least, and one for each column or line, whatever is more
+        part = np.repeat(np.arange(len(steps)), steps)
+        step = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)
+        at_x, at_y = (
+            np.append(first[:-1][part] + (2 * way[part] * step + steps[part]) // (2 * steps[part]), first[-1:])
+            for first, way in ((across, right), (down, below))
+        )
         width, height = self._canvas_region.size
-        for (x, y), bits in cells.items():
-            if 0 <= x < width and 0 <= y < height:
-                self._buffer[y][x], self._styles[y][x] = chr(0x2800 + bits), style
+        inside = (at_x >= 0) & (at_x < 2 * width) & (at_y >= 0) & (at_y < 4 * height)
+        at_x, at_y = at_x[inside], at_y[inside]
+        cells, places = np.unique((at_y >> 2) * width + (at_x >> 1), return_inverse=True)
+        bits = np.zeros(len(cells), np.uint8)
+        np.bitwise_or.at(bits, places, DOTS[at_y & 3, at_x & 1])
+        for cell, dots in zip(cells.tolist(), bits.tolist(), strict=True):
+            line, column = divmod(cell, width)
+            self._buffer[line][column], self._styles[line][column] = BRAILLE[dots], style
         self.refresh()
+
+    @property
+    def rich_style(self) -> Style:
+        """Found once for a picture, not for each of its lines."""
+        if self._own_style is None:
+            self._own_style = super().rich_style
+        return self._own_style
+
+    def reset(self, size: Size | None = None, refresh: bool = True) -> None:
+        self._own_style = None
+        super().reset(size, refresh)
+
+    def notify_style_update(self) -> None:
+        self._own_style = None
+        super().notify_style_update()
 
 
 class CurvesPlot(PlotWidget, can_focus=False):
@@ -61,10 +88,10 @@ class CurvesPlot(PlotWidget, can_focus=False):
 
     def compose(self) -> ComposeResult:
         with Grid():
-            yield Canvas(1, 1, id="margin-top")
-            yield Canvas(1, 1, id="margin-left")
+            yield Dots(1, 1, id="margin-top")
+            yield Dots(1, 1, id="margin-left")
             yield Dots(1, 1, id="plot")
-            yield Canvas(1, 1, id="margin-bottom")
+            yield Dots(1, 1, id="margin-bottom")
         yield Legend(id="legend")
 
     def on_mount(self) -> None:
@@ -94,6 +121,11 @@ class CurvesPlot(PlotWidget, can_focus=False):
         step, loss = next(iter(points)) if alone else (0, 0.0)
         self.set_xlimits(*((step - 1, step + 1) if alone else (None, None)))
         self.set_ylimits(*((loss - 0.5, loss + 0.5) if alone else (None, None)))
+
+    def _render_line_plot(self, dataset: LinePlot) -> None:
+        limits: Any = (self._x_min, self._x_max, self._y_min, self._y_max)
+        x, y = map_coordinate_to_hires_pixel(dataset.x, dataset.y, *limits, self._scale_rectangle)  # type: ignore
+        self.query_one("#plot", Dots).draw_line_of_dots(x, y, dataset.line_style)  # type: ignore
 
     def _line(self, points: Sequence[tuple[float, float]], style: str) -> None:
         steps, losses = zip(*points, strict=True)
