@@ -9,13 +9,14 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import App, ScreenStackError
 from textual.content import Content
 from textual.events import Event, InputEvent, Paste
 from textual.filter import LineFilter
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -31,6 +32,7 @@ from tui.recent import remember
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
 from tui.session import Session
+from tui.widgets.notes import Note
 from tui.widgets.plain import ControlFilter, line
 
 if TYPE_CHECKING:
@@ -234,13 +236,21 @@ class FlavorApp(App[int]):
 
     # -- what the screens ask for --------------------------------------------------------------------------------------
 
-    def notify(self, *args: Any, **options: Any) -> None:
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
         """A note, with the few latest beside it: of a key that is held down the older ones go, or drawing them would hold up the keys."""
         for old in list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
-        super().notify(*args, **options)
+        self.post_message(Notify(Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)))
 
-    def say(self, text: str, severity: str = "information") -> None:
+    def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A passing note."""
         self.notify(short(text, 500), severity=severity, markup=False, timeout=6)
 

@@ -1,0 +1,34 @@
+"""Passing notes: one whose time is over before it can be shown does not stop the program."""
+
+import asyncio
+from time import time
+
+from textual.notifications import Notification
+from textual.widgets._toast import Toast, ToastRack
+
+from tests.safety.program import make_workspace
+from tui.app import FlavorApp
+from tui.widgets.notes import SHORTEST, Note
+
+
+def test_some_time_is_always_left():
+    assert Toast(Notification("late", timeout=5, raised_at=time() - 60))._timeout < 0  # of what Textual's own timer never ends
+    late = Note("late", timeout=5, raised_at=time() - 60)
+    assert Toast(late)._timeout == SHORTEST
+    assert late.has_expired
+    fresh = Note("fresh", timeout=5)
+    assert not fresh.has_expired
+    assert 4 < fresh.time_left <= 5
+
+
+async def test_a_note_that_comes_too_late_goes_by_itself(tmp_path):
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    async with app.run_test(notifications=True) as pilot:
+        rack = app.screen.get_child_by_type(ToastRack)
+        await rack.mount(Toast(Note("[b]late", timeout=5, raised_at=time() - 60)))
+        await asyncio.wait_for(pilot.pause(4 * SHORTEST), 20)
+        assert not rack.query(Toast)
+        app.say("in time [b]")
+        await pilot.pause(0.2)
+        assert [toast._notification.message for toast in rack.query(Toast)] == ["in time [b]"]
+        assert isinstance(rack.query_one(Toast)._notification, Note)
