@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import App, ScreenStackError
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.events import Event, InputEvent, Paste
 from textual.filter import LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
+from textual.widgets._toast import ToastRack
 from textual.worker import Worker, WorkerState
 
 from core.config import FILE
@@ -32,7 +34,7 @@ from tui.recent import remember
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
 from tui.session import Session
-from tui.widgets.notes import Note
+from tui.widgets.notes import Note, sweep
 from tui.widgets.plain import ControlFilter, line
 
 if TYPE_CHECKING:
@@ -249,6 +251,11 @@ class FlavorApp(App[int]):
         for old in list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
         self.post_message(Notify(Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)))
+
+    def _refresh_notifications(self) -> None:
+        with contextlib.suppress(ScreenStackError, NoMatches):
+            sweep(self.screen.get_child_by_type(ToastRack), self._notifications)
+        super()._refresh_notifications()
 
     def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A passing note."""

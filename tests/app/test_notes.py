@@ -7,7 +7,7 @@ from textual.notifications import Notification
 from textual.widgets._toast import Toast, ToastRack
 
 from tests.safety.program import make_workspace
-from tui.app import FlavorApp
+from tui.app import MOST_NOTES, FlavorApp
 from tui.widgets.notes import SHORTEST, Note
 
 
@@ -32,3 +32,23 @@ async def test_a_note_that_comes_too_late_goes_by_itself(tmp_path):
         await pilot.pause(0.2)
         assert [toast._notification.message for toast in rack.query(Toast)] == ["in time [b]"]
         assert isinstance(rack.query_one(Toast)._notification, Note)
+
+
+async def test_notes_leave_nothing_behind(tmp_path):
+    """Of hundreds of notes the latest few are there, and no empty holders of those before."""
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    async with app.run_test(notifications=True) as pilot:
+        for number in range(4 * MOST_NOTES):
+            app.say(f"note {number}")
+            await pilot.pause(0.01)
+            if number == 2 * MOST_NOTES:
+                await pilot.press("f2")
+                await pilot.press("f3")
+        await pilot.pause(0.2)
+        app.say("the last")
+        await pilot.pause(0.3)
+        rack = app.screen.get_child_by_type(ToastRack)
+        assert len(rack.query(Toast)) == len(rack.children) == MOST_NOTES
+        app.clear_notifications()
+        await pilot.pause(0.2)
+        assert not rack.children
