@@ -29,6 +29,8 @@ from tui.session import Session
 
 MOST_ROWS = 50
 """No more rows are added from here on; the rounds go on."""
+SECOND = 50
+"""From the seeds of a round's candidates to those of the others that are sampled with them."""
 NEW_HEADING = "began a new heading"
 """A candidate with this flag did not end by itself."""
 
@@ -42,9 +44,10 @@ def announce(name: str, lane: Lane) -> None:
     """One line for a round or a peer, as it ends."""
     parts = ", ".join(f"{criterion} {share:.0%}" for criterion, share in lane.passes().items())
     loss = "" if lane.held_out is None else f", held-out loss {lane.held_out:.3f}"
+    of_all = f", {lane.sampled.accept_rate:.0%} of all sampled" if isinstance(lane, Round) and lane.over else ""
     spent = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in lane.seconds.items())
     print(
-        f"{name}: accepted {lane.accepted} of {len(lane.texts)} ({parts}), ended by itself {lane.stop_rate:.0%}{loss}, "
+        f"{name}: accepted {lane.accepted} of {len(lane.texts)}{of_all} ({parts}), ended by itself {lane.stop_rate:.0%}{loss}, "
         f"longest copy {lane.longest_copy} tokens; {spent}",
         flush=True,
     )
@@ -66,12 +69,12 @@ class Player:
         self.few_shot: Lane | None = None
         self._trained_on = 0
 
-    async def sample(self, number: int, **changes: Any) -> tuple[list[Candidate], float]:
-        """The round's candidates in the order of their seeds, and the seconds they took."""
+    async def sample(self, number: int, count: int = 0, after: int = 0, **changes: Any) -> tuple[list[Candidate], float]:
+        """The round's candidates (as many as a person decides on, or `count`) in the order of their seeds, and the seconds they took."""
         began = time.perf_counter()
-        seed = 10_000 * self.seed + 100 * number
+        seed = 10_000 * self.seed + 100 * number + after
         options = {"max_tokens": self.max_tokens, "seed": seed, **changes}
-        found = [event async for event in self.session.sample(self.count, {}, **options) if isinstance(event, Candidate)]
+        found = [event async for event in self.session.sample(count or self.count, {}, **options) if isinstance(event, Candidate)]
         return sorted(found, key=lambda candidate: candidate.seed), time.perf_counter() - began
 
     def assess(self, candidates: Sequence[Candidate]) -> list[Judged]:
@@ -98,20 +101,33 @@ class Player:
         checkpoint = self.session.registry.current()
         rows = self._trained_on
         candidates, seconds["sample"] = await self.sample(number)
-        judged = self.assess(candidates)
         order = show_order(self.session, candidates)
+        first = among_first(order, candidates, self.assess(candidates))
         loss = epochs[checkpoint] if checkpoint in epochs else await self.loss(checkpoint)
         if number == 1 or last:
             self.sets.append(self.keep(number, candidates))
         if last:
             await self.play_few_shot(number)
-        self.decide(candidates, judged)
+        shown, over, more = await self.choose(number, candidates)
+        seconds["sample"] += more
+        passed, judged = self.assess(over), self.assess(shown)
+        self.skip(over)
+        self.decide(shown, judged)
         self.rounds.append(
-            Round(
-                number=number, checkpoint=checkpoint, rows=rows, texts=judged, held_out=loss, seconds=seconds, epochs=epochs,
-                first=None if order is None else among_first(order, candidates, judged),
-            )
+            Round(number=number, checkpoint=checkpoint, rows=rows, texts=judged, over=passed, held_out=loss, seconds=seconds, epochs=epochs,
+                  first=first)
         )  # fmt: skip
+
+    async def choose(self, number: int, candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate], float]:
+        """What a person would be shown of the round's candidates and of as many more as the program samples once it has learned from
+        decisions; what it passes over; and the seconds for the others."""
+        session = self.session
+        if not session.ranking.predictor.learned:
+            return candidates, [], 0.0
+        more, seconds = await self.sample(number, (session.settings.sampling.oversample - 1) * self.count, SECOND)
+        sampled = [*candidates, *more]
+        gone = {candidate.uid for candidate in session.ranking.surplus(sampled, len(more))}
+        return [c for c in sampled if c.uid not in gone], [c for c in sampled if c.uid in gone], seconds
 
     async def retrain(self, number: int) -> tuple[dict[str, float], dict[str, float]]:
         """What `t` does, where there are new rows, or `T`, where the program advises it. The seconds it took, and the bench's own loss

@@ -19,7 +19,8 @@ Finding = tuple[str, bool | None]
 OPENING = """# A whole evening, without a person
 
 Twelve written rows, then rounds of retrain, sample, decide, add, all through the same functions that the keys call. The judge is a
-rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`); the held-out loss is that of {measured} rows
+rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`). It decides on {count} candidates a round, as a
+person would see them: once the program has learned from decisions, twice as many are sampled and half of them passed over. The held-out loss is that of {measured} rows
 that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
 
 ```
@@ -47,11 +48,15 @@ def accept_gain(evening: Evening) -> Finding:
 
 def natural_stop(evening: Evening) -> Finding:
     found = next((each for each in evening.rounds if each.rows >= 16), None)
-    return (f"{found.stop_rate:.0%} with {found.rows} rows", found.stop_rate >= 0.95) if found else ("no round had 16 rows", None)
+    return (
+        (f"{found.sampled.stop_rate:.0%} with {found.rows} rows", found.sampled.stop_rate >= 0.95)
+        if found
+        else ("no round had 16 rows", None)
+    )
 
 
 def no_copies(evening: Evening) -> Finding:
-    longest = max(each.longest_copy for each in evening.rounds)
+    longest = max(each.sampled.longest_copy for each in evening.rounds)
     return f"the longest has {longest} tokens", longest <= 8
 
 
@@ -120,12 +125,22 @@ def _shares(lane: Lane) -> list[str]:
 
 def rounds(evening: Evening) -> list[str]:
     """A run's rounds, with the share of the candidates that meets each criterion."""
-    head = ["round", "rows", "accepted", *CRITERIA, "held-out loss", "longest copy", "train", "measure", "sample"]
+    head = ["round", "rows", "of all sampled", "accepted", *CRITERIA, "held-out loss", "longest copy", "train", "measure", "sample"]
     lines = []
     for each in evening.rounds:
         spent = [f"{each.seconds[name]:.0f} s" if name in each.seconds else "" for name in ("train", "measure", "sample")]
         rows = str(each.rows or "")
-        lines.append([str(each.number), rows, *_shares(each), number(each.held_out), str(each.longest_copy), *spent])
+        lines.append(
+            [
+                str(each.number),
+                rows,
+                f"{each.sampled.accept_rate:.0%}",
+                *_shares(each),
+                number(each.held_out),
+                str(each.longest_copy),
+                *spent,
+            ]
+        )
     return table(head, lines)
 
 
@@ -158,7 +173,9 @@ def beside(evening: Evening) -> list[str]:
 def page(evenings: Sequence[Evening], measured: int = 16) -> str:
     """The whole page."""
     first = evenings[0]
-    opening = OPENING.format(task=first.task, seed=first.seed, rounds=first.rounds[-1].number, measured=measured)
+    opening = OPENING.format(
+        task=first.task, seed=first.seed, rounds=first.rounds[-1].number, measured=measured, count=len(first.rounds[0].texts)
+    )
     parts = [opening, "## What was to be reached", "", *reached(evenings), ""]
     for evening in evenings:
         seconds = sum(sum(each.seconds.values()) for each in evening.rounds)

@@ -56,8 +56,10 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Round(Lane, frozen=True, kw_only=True):
-    """A round of the evening: retrained, measured, sampled, decided."""
+    """A round of the evening: retrained, measured, sampled, decided. `texts` are those that were shown."""
 
+    over: list[Judged] = []
+    """What was sampled too and passed over by the program before anybody saw it."""
     number: int
     checkpoint: str
     rows: int
@@ -66,6 +68,11 @@ class Round(Lane, frozen=True, kw_only=True):
     """The bench's own held-out loss after each epoch of the last retrain, by checkpoint."""
     first: int | None = None
     """Accepted among the first `FIRST` in the session's own order, where it has one."""
+
+    @property
+    def sampled(self) -> Lane:
+        """Everything that was sampled, shown or not."""
+        return Lane(texts=[*self.texts, *self.over])
 
 
 class Peer(Lane, frozen=True, kw_only=True):

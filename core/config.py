@@ -121,7 +121,8 @@ class Sampling(_Section, frozen=True):
     dry_allowed_length: Positive = 2
     """Tokens that may be repeated freely."""
     end_ramp: Annotated[float, Meta(ge=0, le=5)] = 0.1
-    """What the end token's logit gains with each token beyond the 90th percentile of the examples' lengths, at the ends of sentences."""
+    """What the end's logit gains with each token beyond the 90th percentile of the examples' lengths: within a sentence that of the signs
+    with which the examples' last sentences end, after one that of the end token."""
     max_copied_tokens: Annotated[int, Meta(ge=0, le=1000)] = 8
     """No span longer than this that stands in only one example is ever written; 0: no such limit."""
     guidance: Annotated[float, Meta(ge=0, le=5)] = 0.0

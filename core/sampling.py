@@ -121,6 +121,7 @@ class Sampler:
         self._pieces = piece_bytes(tokenizer, model.get_input_embeddings().weight.shape[0])
         self._originals = Originals(self._pieces, self._encode)
         self._usual_length = 0.0
+        self._closing: list[int] = []
         self._learned: tuple[list[str], int] = ([], 0)
 
     def _encode(self, text: str) -> list[int]:
@@ -128,12 +129,16 @@ class Sampler:
         return ids
 
     def learn_examples(self, texts: list[str], settings: Sampling) -> None:
-        """The examples as they are now: what may not be copied, and how long texts are (their 90th percentile, in tokens)."""
+        """The examples as they are now: what may not be copied, how long texts are (their 90th percentile, in tokens), and with which tokens
+        their last sentences end."""
         if (texts, settings.max_copied_tokens) == self._learned:
             return
         self._learned = (list(texts), settings.max_copied_tokens)
         self._originals.update(texts, settings.max_copied_tokens)
-        lengths = sorted(len(self._encode(text)) for text in texts)
+        encoded = [self._encode(text) for text in texts]
+        lengths = sorted(map(len, encoded))
+        last = {ids[-1] for ids in encoded if ids}
+        self._closing = sorted(token for token in last if self._pieces[token][-1:] in SENTENCE_ENDS)
         self._usual_length = lengths[min(len(lengths) - 1, int(0.9 * len(lengths)))] if len(lengths) >= LEAST else 0.0
 
     @torch.inference_mode()
@@ -210,7 +215,8 @@ class Sampler:
             penalties = dry_penalties(text.tokens, text.breakers, settings)
             if penalties:
                 logits[place, list(penalties)] -= torch.tensor(list(penalties.values()))
-            logits[place, self.end] += end_bonus(step, self._usual_length, text.data[-1:] in SENTENCE_ENDS, settings)
+            if bonus := end_bonus(step, self._usual_length, settings):
+                logits[place, [self.end] if text.data[-1:] in SENTENCE_ENDS else self._closing] += bonus
             forbidden = self._originals.forbidden(text.data, free)
             if forbidden:
                 logits[place, list(forbidden)] = NEVER

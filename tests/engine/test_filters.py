@@ -68,12 +68,11 @@ def test_dry():
     assert dry("abc:xabc:", ":") == {}
 
 
-def test_the_end_becomes_likelier_only_after_sentences():
+def test_the_end_becomes_likelier_beyond_the_usual_length():
     settings = Sampling(end_ramp=0.1)
-    assert end_bonus(150, 100, True, settings) == pytest.approx(5)
-    assert end_bonus(150, 100, False, settings) == 0
-    assert end_bonus(90, 100, True, settings) == 0
-    assert end_bonus(150, 0, True, settings) == 0  # no examples, no usual length
+    assert end_bonus(150, 100, settings) == pytest.approx(5)
+    assert end_bonus(90, 100, settings) == 0
+    assert end_bonus(150, 0, settings) == 0  # no examples, no usual length
 
 
 def test_draw_inverts_the_distribution():

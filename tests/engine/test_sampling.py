@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.config import Sampling
-from core.sampling import Text, Tick
+from core.sampling import Text, Tick, _Writing
 
 PROMPT = [("# Heading\n\n", 0.0)]
 
@@ -46,6 +46,26 @@ def test_a_new_heading_ends_a_text(engine, monkeypatch, written):
     monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
     text = sample(engine, [1])[0]
     assert (text.text, text.finish, text.cut_at_heading) == ("A text.", "stop", True)
+
+
+def test_beyond_the_usual_length_a_sentence_is_finished_and_then_the_text(engine):
+    """In the middle of a sentence what examples' last sentences end with becomes likelier, after its end the end token."""
+    sampler, settings = engine._sampler, Sampling(end_ramp=0.5)
+    tokenizer = engine._base.tokenizer
+    stop, mark = (tokenizer(sign, add_special_tokens=False).input_ids[-1] for sign in ".!")
+    sampler.learn_examples(["one two.", "two three!", "three four.", "four five"], settings)
+    begin = sampler._usual_length
+
+    def gains(data, step):
+        after = sampler._judge(torch.zeros(1, len(sampler._pieces)), [_Writing(0, data=data)], step, settings, ())
+        return {token: after[0, token].item() for token in after[0].nonzero().flatten().tolist()}
+
+    assert gains(b"one two, three", int(begin) + 4) == {stop: 2.0, mark: 2.0}
+    assert gains(b"one two.", int(begin) + 4) == {sampler.end: 2.0}
+    assert gains(b"one two, three", int(begin)) == {}
+    sampler.learn_examples(["one", "two", "three", "four"], settings)  # they end with nothing in particular
+    assert gains(b"one two, three", 40) == {}
+    assert list(gains(b"one two.", 40)) == [sampler.end]
 
 
 def test_hash_inside_a_line_is_no_heading(engine, monkeypatch):
