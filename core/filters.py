@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from core.config import Sampling
 
 NEVER = float("-inf")
+SLACK = 1e-3
+"""By which tokens at min-p's limit are taken along, so that rounding does not decide before `probabilities` does."""
 LEAST_LIKELY = 1e-3
 """Guidance leaves out what is less likely than this share of the likeliest token, where min-p is off."""
 
@@ -67,18 +70,20 @@ def top_n_sigma(logits: torch.Tensor, n: float) -> torch.Tensor:
     return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - n * deviation, NEVER)
 
 
-def xtc(probabilities: torch.Tensor, uniform: torch.Tensor, settings: Sampling, end: int) -> torch.Tensor:
+def xtc(probabilities: torch.Tensor, uniform: torch.Tensor, settings: Sampling, ends: torch.Tensor) -> torch.Tensor:
     """Exclude top choices (p-e-w): in rows whose `uniform` is below the probability, drop all tokens that reach the threshold but the
-    least likely one of them. The end token stays: without it the text would not end where it should."""
+    least likely one of them. The end token, where `ends` is true, stays: without it the text would not end where it should."""
     strong = probabilities >= settings.xtc_threshold
     least = probabilities.where(strong, 2.0).amin(-1, keepdim=True)
-    drop = strong & (probabilities > least) & (uniform < settings.xtc_probability).unsqueeze(-1)
-    drop[:, end] = False
+    drop = strong & (probabilities > least) & (uniform < settings.xtc_probability).unsqueeze(-1) & ~ends
     return probabilities.masked_fill(drop, 0)
 
 
-def probabilities(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor | None = None, end: int = 0) -> torch.Tensor:
-    """From logits (rows x vocabulary) to the probabilities that are drawn from, float32; rows sum to 1. `uniform` (rows) is for XTC."""
+def probabilities(
+    logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor | None = None, ends: torch.Tensor | None = None
+) -> torch.Tensor:
+    """From logits (rows x tokens) to the probabilities that are drawn from, float32; rows sum to 1. `uniform` (rows) and `ends` are for
+    XTC."""
     logits = logits.float()
     if settings.temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
@@ -94,8 +99,8 @@ def probabilities(logits: torch.Tensor, settings: Sampling, uniform: torch.Tenso
     if settings.min_p:
         found = found.where(found >= settings.min_p * found.amax(-1, keepdim=True), 0)
     found = found / found.sum(-1, keepdim=True)
-    if settings.xtc_probability and uniform is not None:
-        found = xtc(found, uniform, settings, end)
+    if settings.xtc_probability and uniform is not None and ends is not None:
+        found = xtc(found, uniform, settings, ends)
     if settings.temperature != 1:
         found = torch.softmax(found.log() / settings.temperature, -1)
     return found / found.sum(-1, keepdim=True)
@@ -106,3 +111,27 @@ def draw(found: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     cumulative = found.cumsum(-1)
     picked = torch.searchsorted(cumulative, (uniform * cumulative[:, -1]).unsqueeze(-1), right=True).squeeze(-1)
     return picked.where(picked < found.shape[-1], found.argmax(-1))  # rounding may point past the last one
+
+
+def likely(logits: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tokens that min-p may keep: their ids, in order, and their logits (both rows x the most that a row has); what fills a row up has
+    a logit of minus infinity. Of 49,152 tokens these are some dozens, and everything after costs nothing."""
+    rows, width = logits.shape
+    least = logits.amax(-1, keepdim=True) + (math.log(share) - SLACK)
+    places = torch.from_numpy(np.flatnonzero((logits >= least).numpy()))  # ten times faster than torch's own
+    row = places // width
+    counts = torch.bincount(row, minlength=rows)
+    column = torch.arange(len(places)) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    tokens = torch.zeros(rows, max(1, int(counts.max())), dtype=torch.long)
+    few = torch.full(tokens.shape, NEVER)
+    tokens[row, column], few[row, column] = places % width, logits.flatten()[places]
+    return tokens, few
+
+
+def pick(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, end: int) -> torch.Tensor:
+    """One token a row, from logits (rows x vocabulary, float32, on the CPU). `uniform` and `exclude` (rows) are numbers in [0, 1): for the
+    draw, and for XTC."""
+    if settings.min_p and settings.temperature and not (settings.top_k or settings.top_p < 1 or settings.top_n_sigma):
+        tokens, few = likely(logits, settings.min_p)
+        return tokens.gather(-1, draw(probabilities(few, settings, exclude, tokens == end), uniform).unsqueeze(-1)).squeeze(-1)
+    return draw(probabilities(logits, settings, exclude, torch.arange(logits.shape[-1]) == end), uniform)

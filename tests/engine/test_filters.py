@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from core.config import Sampling
-from core.filters import draw, dry_penalties, end_bonus, guide, probabilities, top_n_sigma, xtc
+from core.filters import draw, dry_penalties, end_bonus, guide, likely, pick, probabilities, top_n_sigma, xtc
+
+FIRST, LAST = torch.arange(4) == 0, torch.arange(4) == 3
 
 
 def logits(*values):
@@ -43,12 +45,12 @@ def test_top_n_sigma():
 def test_xtc_leaves_the_least_likely_of_the_likely():
     row = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).repeat(2, 1)
     settings = Sampling(xtc_probability=0.5, xtc_threshold=0.15)
-    assert xtc(row, torch.tensor([0.4, 0.6]), settings, end=3)[:, :].tolist() == [
+    assert xtc(row, torch.tensor([0.4, 0.6]), settings, LAST)[:, :].tolist() == [
         pytest.approx([0, 0, 0.2, 0.1]),
         pytest.approx([0.4, 0.3, 0.2, 0.1]),
     ]
-    assert xtc(row, torch.tensor([0.4, 0.4]), settings, end=0)[0].tolist() == pytest.approx([0.4, 0, 0.2, 0.1])
-    alone = xtc(torch.tensor([[0.9, 0.1]]), torch.tensor([0.0]), settings, end=1)
+    assert xtc(row, torch.tensor([0.4, 0.4]), settings, FIRST)[0].tolist() == pytest.approx([0.4, 0, 0.2, 0.1])
+    alone = xtc(torch.tensor([[0.9, 0.1]]), torch.tensor([0.0]), settings, torch.tensor([False, True]))
     assert alone[0].tolist() == pytest.approx([0.9, 0.1])
 
 
@@ -87,3 +89,31 @@ def test_guidance_leans_away_from_what_comes_without_the_attributes():
     assert found == pytest.approx([1.25, 0.45**2 / 0.7, 0], abs=1e-5)
     none = guide(logits(0.5, 0.45, 0.05), logits(0.2, 0.7, 0.1), Sampling(min_p=0, guidance=0.0))[0].exp().tolist()
     assert none == pytest.approx([0.5, 0.45, 0.05], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Sampling(),
+        Sampling(min_p=0.3, temperature=1.4),
+        Sampling(min_p=0.02, xtc_probability=0.5, xtc_threshold=0.05),
+        Sampling(min_p=1.0),
+        Sampling(min_p=0.05, top_k=7),
+    ],
+)
+def test_a_token_is_picked_from_the_likely_ones_as_from_all(settings):
+    torch.manual_seed(1)
+    scores = torch.randn(64, 500) * 3
+    scores[:, 100:] -= torch.rand(64, 1) * 9  # some rows have few likely ones, some many
+    scores[3, 5:] = float("-inf")
+    uniform, exclude = torch.rand(64), torch.rand(64)
+    end = int(scores.sum(0).argmax())
+    wanted = draw(probabilities(scores, settings, exclude, torch.arange(500) == end), uniform)
+    assert pick(scores, settings, uniform, exclude, end).tolist() == wanted.tolist()
+    assert len(set(wanted.tolist())) > 5
+
+
+def test_the_likely_ones_are_those_that_min_p_keeps():
+    tokens, few = likely(torch.tensor([[0.5, 0.1, 0.3, 0.1], [0.04, 0.9, 0.02, 0.04]]).log(), 0.5)
+    assert tokens.tolist() == [[0, 2], [1, 0]]
+    assert few.exp().tolist() == [pytest.approx([0.5, 0.3]), pytest.approx([0.9, 0])]

@@ -43,7 +43,7 @@ def test_a_new_heading_ends_a_text(engine, monkeypatch, written):
     """The rows are fed a fixed text by a stand-in for the drawing of tokens, since an untrained model writes no headings."""
     ids = engine._base.tokenizer(written, add_special_tokens=False).input_ids
     fed = iter(ids)
-    monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
+    monkeypatch.setattr("core.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
     text = sample(engine, [1])[0]
     assert (text.text, text.finish, text.cut_at_heading) == ("A text.", "stop", True)
 
@@ -71,7 +71,7 @@ def test_beyond_the_usual_length_a_sentence_is_finished_and_then_the_text(engine
 def test_hash_inside_a_line_is_no_heading(engine, monkeypatch):
     ids = engine._base.tokenizer("room #4", add_special_tokens=False).input_ids
     fed = iter([*ids, engine._sampler.end])
-    monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(fed)] * len(uniform)))
+    monkeypatch.setattr("core.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
     assert sample(engine, [1])[0].text == "room #4"
 
 
@@ -87,7 +87,7 @@ def test_how_likely_a_text_was_is_the_models_own_view(engine, monkeypatch):
     if len(ids) - 12 == len("# Heading\n\n"):  # the text is the bytes that were drawn, one a token
         assert plain.own == pytest.approx(sum(likely) / 12, abs=0.05)
     forced = itertools.cycle([5, 6])
-    monkeypatch.setattr("core.sampling.draw", lambda found, uniform: torch.tensor([next(forced)] * len(uniform)))
+    monkeypatch.setattr("core.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(forced)] * len(uniform)))
     assert sample(engine, [1], tokens=12)[0].own < plain.own  # what the model did not want
 
 
