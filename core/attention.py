@@ -18,13 +18,16 @@ LONGEST = 640
 """Tokens of a text up to which plain products are the faster ones. Every pair of positions is held at once: for the starter 7 MB, for one
 layer at a time."""
 
+KEPT = 256
+"""Tokens of a text up to which a layer keeps its probabilities for the backward pass: for the starter 3 MB a layer at most."""
+
 
 class ShortAttention(torch.autograd.Function):
-    """softmax(scale q k^T) v over the positions that are seen, rounded as transformers' eager attention rounds it.
+    """softmax(scale q k^T) v over the positions that are seen, its scores and probabilities rounded as transformers' eager attention does.
 
     q is (rows x heads x tokens x size), k and v (rows x shared heads x tokens x size), `seen` bools (rows or 1 x 1 x tokens x tokens), one
-    tensor for all layers. Heads that share keys are taken as more positions, so nothing is repeated; probabilities are made again
-    for the backward pass, so a layer keeps nothing of tokens x tokens.
+    tensor for all layers. Heads that share keys are taken as more positions, so nothing is repeated. Of texts of more than `KEPT` tokens
+    the probabilities are made again for the backward pass, so a layer keeps nothing of tokens x tokens.
     """
 
     @staticmethod
@@ -33,25 +36,26 @@ class ShortAttention(torch.autograd.Function):
         rows, heads, tokens, size = q.shape
         shared = k.shape[1]
         queries = q.reshape(rows * shared, heads // shared * tokens, size)
-        scores = torch.bmm(queries, k.reshape(rows * shared, tokens, size).transpose(1, 2)).mul_(scale)
-        scores.view(rows, heads, tokens, tokens).masked_fill_(~seen, torch.finfo(scores.dtype).min)
-        return torch.softmax(scores, -1)
+        scores = q.new_empty(rows * shared, heads // shared * tokens, tokens)
+        hidden = torch.zeros(seen.shape, dtype=q.dtype).masked_fill_(~seen, torch.finfo(q.dtype).min)
+        scores.view(rows, heads, tokens, tokens).copy_(hidden)  # what the product is added to: it costs less than two passes after it
+        return torch.softmax(scores.baddbmm_(queries, k.reshape(rows * shared, tokens, size).transpose(1, 2), alpha=scale), -1)
 
     @staticmethod
     def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: torch.Tensor, scale: float) -> torch.Tensor:
-        ctx.save_for_backward(q, k, v, seen)
+        shares = ShortAttention._probabilities(q, k, seen, scale)
+        ctx.save_for_backward(q, k, v, seen, *([shares] if len(q[0, 0]) <= KEPT else []))
         ctx.scale = scale
-        values = v.reshape(-1, *v.shape[2:])
-        return torch.bmm(ShortAttention._probabilities(q, k, seen, scale), values).view(q.shape)
+        return torch.bmm(shares, v.reshape(-1, *v.shape[2:])).view(q.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        q, k, v, seen = ctx.saved_tensors
+        q, k, v, seen, *kept = ctx.saved_tensors
         rows, heads, tokens, size = q.shape
         groups = (rows * k.shape[1], heads // k.shape[1] * tokens, size)
         keys, values = k.reshape(-1, tokens, size), v.reshape(-1, tokens, size)
         grad, queries = grads[0].reshape(groups), q.reshape(groups)
-        shares = ShortAttention._probabilities(q, k, seen, ctx.scale)
+        shares = kept[0] if kept else ShortAttention._probabilities(q, k, seen, ctx.scale)
         to_values = torch.bmm(shares.transpose(1, 2), grad)
         to_shares = torch.bmm(grad, values.transpose(1, 2))
         to_scores = torch._softmax_backward_data(to_shares, shares, -1, shares.dtype).mul_(ctx.scale)

@@ -40,12 +40,12 @@ class SmallCard:
         self._forward = training.position_logits
         monkeypatch.setattr(training, "position_logits", self.forward)
 
-    def forward(self, model, rows, weights):
+    def forward(self, model, rows, weights, spare=False):
         limit = self.checkpointed if checkpointed(model) else self.plain
         if model.training and len(rows) * max(len(row.ids) for row in rows) > limit:
             self.raised += 1
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB (planted)")
-        return self._forward(model, rows, weights)
+        return self._forward(model, rows, weights, spare)
 
 
 def ready(engine, seed=3):
