@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -292,7 +293,7 @@ def render(task: Task, base: str) -> str:
 
 def create(workspace: Path, task: Task, base: str = STARTER) -> Settings:
     """Make the folder and its `flavor.toml`. Raises FlavorError where there is a workspace already."""
-    if (workspace / FILE).exists():
+    if os.path.exists(workspace / FILE):
         raise FlavorError(f"{workspace} is a workspace already.", f"Open it: flavor-tui {workspace}", "exists")
     text = render(task, base)
     settings = parse(text, str(workspace / FILE))

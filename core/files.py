@@ -74,6 +74,12 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         os.close(handle)
 
 
+def typed_path(text: str) -> Path:
+    """A path as a person types it, with `~` for a home. Whether it is there ask `os.path`: pathlib raises where no file can have that name,
+    and for the home of nobody."""
+    return Path(os.path.expanduser(text))
+
+
 def sha256(path: Path) -> str:
     """The hash of a regular file's bytes, in hex. Raises OSError."""
     digest = hashlib.sha256()

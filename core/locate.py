@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from core import starter
 from core.basefolder import ALLOWED, check_folder
 from core.config import STARTER
 from core.errors import FlavorError
+from core.files import typed_path
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 Progress = tuple[str, float | None]
@@ -45,15 +47,15 @@ def cached(name: str) -> Path:
 
 def locate(name: str) -> Iterator[Progress | Path]:
     """From a base's name to a folder that `from_pretrained` reads: progress, and last the folder. Raises FlavorError."""
-    path = Path(name).expanduser()
+    path = typed_path(name)
     if name == STARTER or path.suffix.lower() == ".gguf":
         gguf = starter.find() if name == STARTER else path
-        if not gguf.is_file():
+        if not os.path.isfile(gguf):
             raise FlavorError(f"{name} is not there.", "Check the path of the GGUF file.", "missing")
         if not starter.converted_folder(gguf).is_dir():
             yield "converting the GGUF file (once)", None
         yield starter.convert(gguf)
-    elif path.is_dir():
+    elif os.path.isdir(path):
         yield check_folder(path.resolve(), name)
     elif HUB_ID.fullmatch(name) and not name.startswith("."):
         yield check_folder(cached(name), name)

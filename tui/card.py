@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.config import STARTER, STARTER_HUB_ID
 from core.errors import FlavorError
+from core.files import typed_path
 from core.protocol import Candidate as Arrived
 from core.runfiles import CheckpointInfo, is_refit, measured_by
 from core.text import clean, clean_line
@@ -72,7 +73,7 @@ def base_name(session: Session, public: bool = False) -> str:
     base = session.base()
     if base == STARTER:
         return STARTER_HUB_ID
-    path = Path(base).expanduser()
+    path = typed_path(base)
     return path.name if public and path.is_absolute() else base
 
 

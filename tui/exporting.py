@@ -66,7 +66,7 @@ async def carry_out(asked: Order) -> AsyncGenerator[Progress]:
 
 def staging_beside(dest: Path) -> Path:
     """A new name next to `dest`. Raises FlavorError where something is there already."""
-    if dest.exists() or dest.is_symlink():
+    if os.path.lexists(dest):
         raise FlavorError(f"{dest} is there already.", "Choose a new name.", "exists")
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from core import config
 from core.errors import FlavorError
+from core.files import typed_path
 from core.fit import Machine, Need, Shape, need
 from core.shortlist import ADVISED, Advised
 from core.text import clean_line
@@ -66,11 +68,11 @@ def parameters(count: int) -> str:
 
 def places(given: list[Path]) -> list[Path]:
     """Folders to look into: those given, those of recent workspaces' bases, and where other programs keep GGUF files."""
-    found = [path.expanduser().absolute() for path in given]
+    found = [typed_path(str(path)).absolute() for path in given]
     for workspace in recent():
         with contextlib.suppress(FlavorError):
-            base = (workspace / Path(config.load(workspace).model.base).expanduser()).absolute()
-            if base.exists():
+            base = (workspace / typed_path(config.load(workspace).model.base)).absolute()
+            if os.path.exists(base):
                 found.append(base.parent if base.is_file() else base)
     found += [place for name in GGUF_PLACES if (place := Path.home() / name).is_dir()]
     return list(dict.fromkeys(found))

@@ -20,7 +20,7 @@ from core.choices import Choices
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
-from core.files import make_folder, new_uid, now, sweep
+from core.files import make_folder, new_uid, now, sweep, typed_path
 from core.gauges.copying import Copying
 from core.lock import Lock
 from core.place import refuse_links
@@ -330,8 +330,8 @@ class Session:
         """The base as the worker finds it: a path in flavor.toml is meant from the workspace."""
         base = self.settings.model.base
         path = self.workspace / base
-        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or path.is_dir()):
-            return str(path.expanduser() if not base.startswith("~") else Path(base).expanduser())
+        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or os.path.isdir(path)):
+            return str(typed_path(base) if base.startswith("~") else path)
         return base
 
     async def start_worker(self) -> AsyncIterator[AnyEvent]:

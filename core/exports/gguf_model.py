@@ -18,6 +18,7 @@ from core.exports.architecture import Architecture, Array, of_folder
 from core.exports.gguf_adapter import base_folder
 from core.exports.merging import loaded, merged, pairs
 from core.exports.order import GGUF_FILE, Kind, Order
+from core.files import typed_path
 from core.locate import Progress
 from core.model import Base
 
@@ -96,7 +97,7 @@ def stored(shape: tuple[int, ...], kind: Kind) -> Stored:
 
 def describe(writer: gguf.GGUFWriter, order: Order, kind: Architecture, base: Base, folder: Path) -> list[tuple[str, Array]]:
     """Write what is to be known of the model and its tokenizer. Returns tensors that are none of its parameters."""
-    source = starter.find() if order.base == STARTER else Path(order.base).expanduser()
+    source = starter.find() if order.base == STARTER else typed_path(order.base)
     if source.suffix.lower() == ".gguf":
         return vocabulary.copy(writer, source)
     config: Any = base.model.config

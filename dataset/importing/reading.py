@@ -134,7 +134,7 @@ def read(source: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa
 
         folder = fetch(source.removeprefix(HUB))
         _folder(folder, source, task, choice, reading)
-    elif (path := Path(source)).is_dir() and path.suffix.lower() not in ENDINGS:
+    elif os.path.isdir(path := Path(source)) and path.suffix.lower() not in ENDINGS:
         _folder(path, source, task, choice, reading)
     else:
         _file(path, source, task, choice, reading)

@@ -10,6 +10,7 @@ from textual.worker import WorkerFailed
 
 from tui.app import FlavorApp
 from tui.screens.importing import ImportDialog
+from tui.widgets.plain import Plain
 
 
 @contextlib.asynccontextmanager
@@ -155,3 +156,17 @@ async def test_a_dialog_knows_that_it_was_left(workspace):
         await pilot.pause()
         await pilot.press("escape")
         assert dialog.left and app.screen is not dialog
+
+
+@pytest.mark.parametrize("source", ["x" * 5000, "~nobody-of-that-name/rows.jsonl", "a\x00b", "id [b] 'words' " * 40])
+async def test_no_path_ends_the_program(workspace, source):
+    """What is typed or pasted where a path should be may be longer than any name, or name the home of nobody."""
+    async with opened(workspace) as (app, pilot):
+        await pilot.press("f4", "i")
+        await pilot.pause()
+        app.screen.query_one("#import-source", Input).value = source
+        await pilot.pause(1.2)  # it looks by itself where there is such a file
+        await pilot.press("enter")
+        await settled(app, pilot)
+        assert isinstance(app.screen, ImportDialog)
+        assert "! " in " ".join(str(line.render()) for line in app.screen.query(Plain))

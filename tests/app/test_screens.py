@@ -246,6 +246,13 @@ async def test_welcome_makes_a_workspace(tmp_path):
         await pilot.pause()
         assert isinstance(app.screen, WelcomeScreen)
         app.screen.query_one("#heading", Input).value = "Tiny Tavern Menu"
+        named = app.screen.query_one("#folder", Input).value
+        for impossible in ("x" * 5000, "~nobody-of-that-name/tavern\0"):
+            app.screen.query_one("#folder", Input).value = impossible
+            await pilot.press("ctrl+s")
+            await pilot.pause()
+            assert isinstance(app.screen, WelcomeScreen) and shown(app, "#welcome-error").startswith("! ")
+        app.screen.query_one("#folder", Input).value = named
         app.screen.query_one("#fields", Input).value = "Mood=choice:calm,grim; Price=scale"
         await pilot.press("ctrl+s")
         await pilot.pause()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import os
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from textual.events import Paste
 from textual.widgets import Footer, Input, Select
 
 from core.errors import FlavorError
+from core.files import typed_path
 from core.text import clean_line, short
 from dataset.importing import Choice
 from tui.intake import Preview, bring, first_rows, look, look_at_text
@@ -111,7 +112,7 @@ class ImportDialog(Dialog[str | None]):
     def _look_soon(self, number: int) -> None:
         """A path that is there is looked at as soon as the person pauses; a dataset on the hub only when enter is pressed."""
         value = self.query_one(SourceInput).value.strip()
-        if number == self._looked and value and Path(value).expanduser().exists():
+        if number == self._looked and value and os.path.exists(typed_path(value)):
             self._look()
 
     @on(Input.Submitted, "#import-source")
@@ -131,7 +132,7 @@ class ImportDialog(Dialog[str | None]):
         value = self.query_one(SourceInput).value.strip()
         if not value and not self._text:
             return
-        source = value if value.startswith("hf://") else str(Path(value).expanduser())
+        source = value if value.startswith("hf://") else str(typed_path(value))
         fields = {name: column for name, column in self._chosen.items() if name}
         choice = Choice(text=self._chosen.get("", ""), fields=fields)
         self._say("reading…", "$text-muted")

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
+from core.files import typed_path
 from tui.rescue import save_copy
 from tui.screens.dialog import Dialog
 from tui.session import Session
@@ -57,7 +58,7 @@ class RescueDialog(Dialog[str | None]):
         self.dismiss("Writing works again: every acknowledged decision is on the disk.")
 
     def action_copy(self) -> None:
-        folder = Path(self.query_one(Input).value).expanduser()
+        folder = typed_path(self.query_one(Input).value)
         try:
             save_copy(self._session, folder)
         except FlavorError as error:

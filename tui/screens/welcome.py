@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from core import config
 from core.errors import FlavorError
+from core.files import typed_path
 from core.task import Task, parse_field
 from core.text import clean_line
 from tui.commands import make_demo
@@ -90,7 +91,7 @@ class WelcomeScreen(Screen[Path]):
             if not heading:
                 raise FlavorError("The heading is empty.", "Write what the texts are.")
             made = Task(heading, task.attributes_heading, task.text_heading, fields)
-            folder = Path(self._value("folder")).expanduser()
+            folder = typed_path(self._value("folder"))
             config.create(folder, made, self._value("base").strip() or config.STARTER)
         except FlavorError as error:
             self.query_one("#welcome-error", Plain).update(plain(f"! {error}", "$text-error"))
