@@ -69,12 +69,16 @@ class Player:
         self.few_shot: Lane | None = None
         self._trained_on = 0
 
-    async def sample(self, number: int, count: int = 0, after: int = 0, **changes: Any) -> tuple[list[Candidate], float]:
+    async def sample(self, number: int, count: int | None = None, after: int = 0, **changes: Any) -> tuple[list[Candidate], float]:
         """The round's candidates (as many as a person decides on, or `count`) in the order of their seeds, and the seconds they took."""
         began = time.perf_counter()
         seed = 10_000 * self.seed + 100 * number + after
         options = {"max_tokens": self.max_tokens, "seed": seed, **changes}
-        found = [event async for event in self.session.sample(count or self.count, {}, **options) if isinstance(event, Candidate)]
+        found = [
+            event
+            async for event in self.session.sample(self.count if count is None else count, {}, **options)
+            if isinstance(event, Candidate)
+        ]
         return sorted(found, key=lambda candidate: candidate.seed), time.perf_counter() - began
 
     def assess(self, candidates: Sequence[Candidate]) -> list[Judged]:
@@ -110,7 +114,8 @@ class Player:
             await self.play_few_shot(number)
         shown, over, more = await self.choose(number, candidates)
         seconds["sample"] += more
-        passed, judged = self.assess(over), self.assess(shown)
+        both = self.assess([*shown, *over])
+        judged, passed = both[: len(shown)], both[len(shown) :]
         self.skip(over)
         self.decide(shown, judged)
         self.rounds.append(
@@ -122,9 +127,10 @@ class Player:
         """What a person would be shown of the round's candidates and of as many more as the program samples once it has learned from
         decisions; what it passes over; and the seconds for the others."""
         session = self.session
-        if not session.ranking.predictor.learned:
+        count = min(SECOND, (session.settings.sampling.oversample - 1) * self.count)
+        if not count or not session.ranking.predictor.learned:
             return candidates, [], 0.0
-        more, seconds = await self.sample(number, (session.settings.sampling.oversample - 1) * self.count, SECOND)
+        more, seconds = await self.sample(number, count, SECOND)
         sampled = [*candidates, *more]
         gone = {candidate.uid for candidate in session.ranking.surplus(sampled, len(more))}
         return [c for c in sampled if c.uid not in gone], [c for c in sampled if c.uid in gone], seconds
@@ -247,7 +253,7 @@ def main() -> None:
     what.add_argument("--table", nargs="+", type=Path, metavar="FILE")
     what.add_argument("--ceiling", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=24, help="candidates a round")
+    parser.add_argument("--count", type=int, default=24, choices=range(1, SECOND + 1), metavar="N", help="candidates a round")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the workspace of --task stays there")
     parser.add_argument("--out", type=Path, help="the JSON file of --task, or the folder of --table")

@@ -42,8 +42,9 @@ thing that was asked for), *attributes* (words of a list for the value), *new* (
 
 def accept_gain(evening: Evening) -> Finding:
     first, last = evening.rounds[0], evening.rounds[-1]
-    text = f"{last.accept_rate:.0%} after {first.accept_rate:.0%} of the base"
-    return text, last.accept_rate >= 0.6 and last.accept_rate >= 3 * first.accept_rate
+    rate = last.sampled.accept_rate
+    text = f"{rate:.0%} after {first.accept_rate:.0%} of the base; {last.accept_rate:.0%} of what was shown"
+    return text, rate >= 0.6 and rate >= 3 * first.accept_rate
 
 
 def natural_stop(evening: Evening) -> Finding:
@@ -74,14 +75,18 @@ def below_peers(evening: Evening) -> Finding:
         ours = next(each.held_out for each in evening.rounds if each.number == after)
         texts.append(f"{number(ours)} against {number(best.held_out)} ({best.tool}) on {best.rows} rows")
         reached = reached and ours is not None and best.held_out is not None and ours < best.held_out
+    if any(
+        peer.steps < peer.planned and peer.last == peer.held_out for peer in evening.peers
+    ):  # still falling: what it reaches is not known
+        return "; ".join([*texts, "some had no time to end"]), None if reached else False
     return ("; ".join(texts), reached) if texts else ("not run", None)
 
 
 def ranked(evening: Evening) -> Finding:
-    rounds = [each for each in evening.rounds if each.first is not None and each.accepted]
+    rounds = [each for each in evening.rounds if each.first is not None and each.sampled.accepted]
     if not rounds:
         return "no order to compare", None
-    expected = sum(each.accepted * min(FIRST, len(each.texts)) / len(each.texts) for each in rounds)
+    expected = sum(each.sampled.accept_rate * min(FIRST, len(each.texts)) for each in rounds)
     gain = sum(each.first or 0 for each in rounds) / expected
     return f"{gain:.2f} times", gain >= 1.25
 
@@ -124,7 +129,7 @@ def _shares(lane: Lane) -> list[str]:
 
 
 def rounds(evening: Evening) -> list[str]:
-    """A run's rounds, with the share of the candidates that meets each criterion."""
+    """A run's rounds, with the share of the shown candidates that meets each criterion."""
     head = ["round", "rows", "of all sampled", "accepted", *CRITERIA, "held-out loss", "longest copy", "train", "measure", "sample"]
     lines = []
     for each in evening.rounds:
@@ -137,7 +142,7 @@ def rounds(evening: Evening) -> list[str]:
                 f"{each.sampled.accept_rate:.0%}",
                 *_shares(each),
                 number(each.held_out),
-                str(each.longest_copy),
+                str(each.sampled.longest_copy),
                 *spent,
             ]
         )
@@ -154,14 +159,14 @@ def _peer(peer: Peer) -> list[str]:
 
 
 def beside(evening: Evening) -> list[str]:
-    """Ours and the others on the same rows, prompts and seeds."""
+    """Everything that ours sampled, chosen or not, and the others on the same rows, prompts and seeds."""
     lines = []
     for after in sorted({given.after for given in evening.sets}):
         ours = next(each for each in evening.rounds if each.number == after)
         trained = sum(each.seconds.get("train", 0) for each in evening.rounds if each.number <= after)
         lines.append([
-            f"ours, round {after}", str(ours.rows), "", f"{ours.accept_rate:.0%}", f"{ours.stop_rate:.0%}", number(ours.held_out),
-            str(ours.longest_copy), f"{trained:.0f} s",
+            f"ours, round {after}", str(ours.rows), "", f"{ours.sampled.accept_rate:.0%}", f"{ours.sampled.stop_rate:.0%}", number(ours.held_out),
+            str(ours.sampled.longest_copy), f"{trained:.0f} s",
         ])  # fmt: skip
         lines += [_peer(peer) for peer in evening.peers if peer.after == after]
     if lane := evening.few_shot:
@@ -186,7 +191,8 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
             "",
             *rounds(evening),
             "",
-            "Beside it, on the same prompts and seeds as the round named; a peer's held-out loss is the best that it had on its way:",
+            "Beside it, on the prompts and seeds of the round's first half; of ours everything that was sampled counts, shown or not. A peer's held-out "
+            "loss is the best that it had on its way:",
             "",
             *beside(evening),
             "",

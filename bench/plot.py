@@ -36,7 +36,7 @@ def charts(evening: Evening) -> tuple[Chart, Chart]:
     lanes = {**({"few-shot": evening.few_shot} if evening.few_shot else {}), **others}
     rates = Chart(
         f"{evening.task}, seed {evening.seed}: accepted",
-        [(each.number, each.accept_rate) for each in evening.rounds],
+        [(each.number, each.sampled.accept_rate) for each in evening.rounds],
         {name: lane.accept_rate for name, lane in lanes.items()},
         0.0,
         1.0,

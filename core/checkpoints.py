@@ -19,7 +19,7 @@ import msgspec
 from core import runfiles
 from core.config import Lora
 from core.errors import FlavorError
-from core.files import make_folder, publish_folder, remove_tree
+from core.files import make_folder, publish_folder, read_bytes, remove_tree
 from core.runfiles import CheckpointInfo, Manifest, RunSpec
 
 WEIGHTS = "adapter_model.safetensors"
@@ -27,8 +27,6 @@ CONFIG = "adapter_config.json"
 INFO = "checkpoint.json"
 KNOWN = frozenset({WEIGHTS, CONFIG, INFO, "README.md"})
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
-MAX_BYTES = 1 << 33
-"""Of a file of a checkpoint."""
 CHOOSE = "Choose another checkpoint, or retrain with T."
 
 
@@ -93,9 +91,9 @@ def _check_entries(folder: Path, name: str) -> None:
             _refuse(f"{name} is not whole: {needed} is missing.")
 
 
-def _check_manifest(folder: Path, info: CheckpointInfo, weights: bytes | None) -> None:
-    """The files are those that the manifest names, and `weights`, where given, the bytes that it names. A checkpoint of an earlier version
-    names its weights only."""
+def _check_manifest(folder: Path, info: CheckpointInfo, most: int) -> bytes:
+    """The files are those that the manifest names. A checkpoint of an earlier version names its weights only. Returns the weights as they were
+    checked, where they have no more than `most` bytes."""
     files = info.manifest.files if info.manifest else {WEIGHTS: info.sha256}
     present = {path.name for path in folder.iterdir()} - {INFO}
     for missing in sorted(files.keys() - present):
@@ -104,10 +102,12 @@ def _check_manifest(folder: Path, info: CheckpointInfo, weights: bytes | None) -
         _refuse(f"{info.name} holds {extra}, which was not saved with it.")
     if files[WEIGHTS] != info.sha256:
         _refuse(f"{info.name} is damaged: {INFO} names its weights in two ways.")
+    weights = read_bytes(folder / WEIGHTS) if os.path.getsize(folder / WEIGHTS) <= most else b""
     for name, digest in sorted(files.items()):
-        read = hashlib.sha256(weights).hexdigest() if name == WEIGHTS and weights is not None else runfiles.file_sha256(folder / name)
+        read = hashlib.sha256(weights).hexdigest() if name == WEIGHTS and weights else runfiles.file_sha256(folder / name)
         if read != digest:
             _refuse(f"{info.name} is damaged: {name} is not as it was saved.")
+    return weights
 
 
 def _check_run(folder: Path, info: CheckpointInfo) -> None:
@@ -124,9 +124,7 @@ def _check_run(folder: Path, info: CheckpointInfo) -> None:
         _refuse(f"{info.name} was trained on other rows than its run.", "foreign")
 
 
-def verify_files(folder: Path, weights: bytes | None = None) -> CheckpointInfo:
-    """What the checkpoint says it is, after every file in its folder was checked. `weights` are what was read of its weights and will be
-    used: they are checked instead of the file. Raises FlavorError naming what is wrong."""
+def _verified(folder: Path, most: int = 0) -> tuple[CheckpointInfo, bytes]:
     name = title(folder)
     for part in (folder.parent.parent, folder.parent, folder):
         with contextlib.suppress(FileNotFoundError):
@@ -137,13 +135,22 @@ def verify_files(folder: Path, weights: bytes | None = None) -> CheckpointInfo:
     info = runfiles.read(folder / INFO, CheckpointInfo)
     _check_entries(folder, name)
     _check_run(folder, info)
-    _check_manifest(folder, info, weights)
-    return info
+    return info, _check_manifest(folder, info, most)
 
 
-def verify(folder: Path, place: Place, weights: bytes | None = None) -> CheckpointInfo:
+def verify_files(folder: Path) -> CheckpointInfo:
+    """What the checkpoint says it is, after every file in its folder was checked. Raises FlavorError naming what is wrong."""
+    return _verified(folder)[0]
+
+
+def verify(folder: Path, place: Place) -> CheckpointInfo:
     """`verify_files`, and that the checkpoint fits where it is to be used."""
-    info = verify_files(folder, weights)
+    return read(folder, place, 0)[0]
+
+
+def read(folder: Path, place: Place, most: int) -> tuple[CheckpointInfo, bytes]:
+    """`verify`, and the very bytes of its weights that were checked; none where they are more than `most`."""
+    info, weights = _verified(folder, most)
     if info.fingerprint != place.fingerprint:
         _refuse(
             f"{info.name} was trained on another base ({info.base}, not these weights of {place.base}).",
@@ -163,7 +170,7 @@ def verify(folder: Path, place: Place, weights: bytes | None = None) -> Checkpoi
             "foreign",
             "Was [lora] changed in flavor.toml? Put it back, or retrain with T.",
         )
-    return info
+    return info, weights
 
 
 def manifest(place: Place, spec: RunSpec) -> Manifest:

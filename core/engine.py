@@ -30,7 +30,7 @@ from core.decoding import LlamaDecoder
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
-from core.files import now, read_bytes
+from core.files import now
 from core.fit import IN_USE, of_a_step
 from core.forms import ADAPTER, Forms
 from core.memory import give_back_memory
@@ -61,6 +61,8 @@ from core.text import short
 from core.training import EpochDone
 
 log = logging.getLogger(__name__)
+MORE = 1 << 20
+"""Bytes of the names in a file of weights, at most."""
 KEPT_STATES = 4
 """Adapters kept in memory, so that switching back and forth reads no file."""
 
@@ -211,12 +213,11 @@ class Engine:
         key = str(folder)
         if key in self._states:
             return self._states[key]
-        data = None
-        with contextlib.suppress(OSError):  # what is wrong with the file, `verify` tells by name
-            data = read_bytes(folder / checkpoints.WEIGHTS, checkpoints.MAX_BYTES)
-        info = checkpoints.verify(folder, self._place(), data)
+        _, forms, _ = self._ready()
+        own = sum(tensor.numel() for tensor in forms.parameters())
+        info, data = checkpoints.read(folder, self._place(), 8 * own + MORE)  # no adapter of this shape is larger, in any type
         try:
-            state: dict[str, torch.Tensor] = load_tensors(data or b"")
+            state: dict[str, torch.Tensor] = load_tensors(data)
         except (SafetensorError, ValueError, RuntimeError) as error:
             raise FlavorError(f"{info.name} is damaged: {short(str(error), 80)}.", checkpoints.CHOOSE, "damaged") from None
         if not _finite(state.values()):

@@ -57,7 +57,7 @@ def dry_penalties(written: Sequence[int], breakers: Sequence[bool], settings: Sa
 
 def end_bonus(step: int, begin: float, settings: Sampling) -> float:
     """What the logit of an end gains `step` tokens into a text, where examples rarely go beyond `begin`: of the end token where a sentence
-    has just ended, else of the tokens with which the examples' last sentences end, so that no text is cut short in the middle of one."""
+    has just ended, else of the tokens that close one."""
     return settings.end_ramp * max(0.0, step - begin) if begin else 0.0
 
 

@@ -31,6 +31,10 @@ LEAST_SAVED = 64
 """Tokens that reading the beginning of all prompts once must save: the pass of its own costs as much as so many."""
 SENTENCE_ENDS = (b".", b"!", b"?", b'"', b"'", b")", b"\n", b"\x9d", b"\xa6")
 """Last bytes of a finished sentence; the last two of a closing quote and an ellipsis in UTF-8."""
+FULL_STOPS = (b".", b"!", b"?", "…".encode())
+"""What closes a sentence."""
+SURPRISED = 5.0
+"""Nats below the likeliest token from which on another one would come as a surprise."""
 HEADING = re.compile(r"\n[ \t]*#")
 """Where a new heading has begun."""
 BREAKERS = b'\n:"*'
@@ -138,7 +142,7 @@ class Sampler:
         encoded = [self._encode(text) for text in texts]
         lengths = sorted(map(len, encoded))
         last = {ids[-1] for ids in encoded if ids}
-        self._closing = sorted(token for token in last if self._pieces[token][-1:] in SENTENCE_ENDS)
+        self._closing = sorted(token for token in last if any(sign in self._pieces[token] for sign in FULL_STOPS))
         self._usual_length = lengths[min(len(lengths) - 1, int(0.9 * len(lengths)))] if len(lengths) >= LEAST else 0.0
 
     @torch.inference_mode()
@@ -216,11 +220,19 @@ class Sampler:
             if penalties:
                 logits[place, list(penalties)] -= torch.tensor(list(penalties.values()))
             if bonus := end_bonus(step, self._usual_length, settings):
-                logits[place, [self.end] if text.data[-1:] in SENTENCE_ENDS else self._closing] += bonus
+                logits[place, self._ends(logits[place], text)] += bonus
             forbidden = self._originals.forbidden(text.data, free)
             if forbidden:
                 logits[place, list(forbidden)] = NEVER
         return logits
+
+    def _ends(self, logits: torch.Tensor, text: _Writing) -> list[int]:
+        """The tokens that bring a text nearer to its end: the end token after a sentence; after a word the signs that close one, where the
+        model itself would not be surprised by them."""
+        if text.data[-1:] in SENTENCE_ENDS:
+            return [self.end]
+        least = logits.max() - SURPRISED
+        return [token for token in self._closing if text.data[-1:].isalnum() and logits[token] >= least]
 
     def _write(self, text: _Writing, token: int, settings: Sampling) -> Text | None:
         """Append a token; the finished text, where it ends with it."""

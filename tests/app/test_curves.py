@@ -1,7 +1,5 @@
 """The canvas of the curves draws the lines it is given, and the picture chooses its scale."""
 
-import itertools
-
 import numpy as np
 from textual.app import App
 from textual.geometry import Size
@@ -29,25 +27,30 @@ def dots(x, y):
     }
 
 
-def wanted(x, y):
-    """A dot for each column or line between two points, whatever is more, nearest to the line between the points' own dots."""
-    points = [(int(np.floor(2 * a)), int(np.floor(4 * b))) for a, b in zip(x, y, strict=True)]
-    found = set()
-    for (x0, y0), (x1, y1) in itertools.pairwise(points):
-        steps = max(1, abs(x1 - x0), abs(y1 - y0))
-        found |= {tuple(a + (2 * (b - a) * step + steps) // (2 * steps) for a, b in ((x0, x1), (y0, y1))) for step in range(steps + 1)}
-    return {(a, b) for a, b in found if 0 <= a < 2 * WIDTH and 0 <= b < 4 * HEIGHT}
+def apart(dot, one, two):
+    """How far a dot lies from the line between two points' dots, across the direction in which it has more of them."""
+    (x, y), (x0, y0), (x1, y1) = dot, one, two
+    if abs(x1 - x0) >= abs(y1 - y0):
+        return abs(y - y0 - (y1 - y0) * (x - x0) / (x1 - x0)) if min(x0, x1) <= x <= max(x0, x1) and x1 != x0 else np.hypot(x - x0, y - y0)
+    return abs(x - x0 - (x1 - x0) * (y - y0) / (y1 - y0)) if min(y0, y1) <= y <= max(y0, y1) else np.inf
 
 
 def test_lines_are_drawn_dot_by_dot():
-    """Within the picture, across its edges and outside; a single point; upwards, downwards and back."""
+    """Within the picture and across its edges, in all directions: each dot is the nearest to the line, none is missing, none too many."""
     draw = np.random.default_rng(1)
-    for count in range(1, 40):
-        x, y = draw.uniform(-15, WIDTH + 15, count), draw.uniform(-5, HEIGHT + 5, count)
-        if count % 3:
+    for number in range(60):
+        x, y = draw.uniform(-15, WIDTH + 15, 2), draw.uniform(-5, HEIGHT + 5, 2)
+        if number % 3:
             x, y = np.clip(x, 0, WIDTH - 0.1), np.clip(y, 0, HEIGHT - 0.1)
-        assert dots(x, y) == (wanted(x, y) if count > 1 else wanted([*x, *x], [*y, *y]))
+        one, two = ((int(np.floor(2 * a)), int(np.floor(4 * b))) for a, b in zip(x, y, strict=True))
+        found = dots(x, y)
+        assert all(apart(dot, one, two) <= 0.5 for dot in found)
+        if number % 3:  # all of it is inside
+            assert len(found) == 1 + max(abs(two[0] - one[0]), abs(two[1] - one[1]))
+            assert {one, two} <= found
     assert len(dots([0, 39.9], [0, 11.9])) == 2 * WIDTH
+    assert dots([3.2], [1.7]) == {(6, 6)}
+    assert dots([0, 5, 9], [1, 8, 2]) == dots([0, 5], [1, 8]) | dots([5, 9], [8, 2])
 
 
 async def test_a_single_point_has_a_scale_of_its_own():

@@ -28,8 +28,10 @@ def plain(q, k, v, seen):
     return (torch.softmax(scores, -1) @ v.float()).to(q.dtype)
 
 
+@pytest.mark.parametrize("kept", [0, 256])
 @pytest.mark.parametrize(("rows", "tokens", "shared"), [(1, 9, 2), (2, 33, 2), (2, 12, 6)])
-def test_short_attention_has_the_values_and_gradients_of_the_plain_one(rows, tokens, shared):
+def test_short_attention_has_the_values_and_gradients_of_the_plain_one(monkeypatch, rows, tokens, shared, kept):
+    monkeypatch.setattr("core.attention.KEPT", kept)
     seen = torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
     if rows > 1:
         seen = seen.repeat(rows, 1, 1, 1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.config import Sampling
-from core.sampling import Text, Tick, _Writing
+from core.sampling import SURPRISED, Text, Tick, _Writing
 
 PROMPT = [("# Heading\n\n", 0.0)]
 
@@ -63,6 +63,11 @@ def test_beyond_the_usual_length_a_sentence_is_finished_and_then_the_text(engine
     assert gains(b"one two, three", int(begin) + 4) == {stop: 2.0, mark: 2.0}
     assert gains(b"one two.", int(begin) + 4) == {sampler.end: 2.0}
     assert gains(b"one two, three", int(begin)) == {}
+    assert gains(b"one two, ", int(begin) + 4) == {}  # not after a comma
+    scores = torch.zeros(1, len(sampler._pieces))
+    scores[0, mark] = -2 * SURPRISED  # nor with a sign that nobody would expect
+    after = sampler._judge(scores.clone(), [_Writing(0, data=b"one two, three")], int(begin) + 4, settings, ()) - scores
+    assert after[0].nonzero().flatten().tolist() == [stop]
     sampler.learn_examples(["one", "two", "three", "four"], settings)  # they end with nothing in particular
     assert gains(b"one two, three", 40) == {}
     assert list(gains(b"one two.", 40)) == [sampler.end]

@@ -101,6 +101,28 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(engine):
     assert (whole - parts).norm() < 0.02 * whole.norm()
 
 
+def test_positions_that_come_along_change_nothing(engine):
+    """Rows of nearly one length, some positions without weight: the loss and its gradients are those of the weighted positions alone."""
+    base, forms, _ = engine._ready()
+    forms.fresh_adapter(2)
+    forms.train()
+    rows = [encode_row(base.tokenizer, Row(str(at), [("# Heading\n\n", 0.0)], "a" * (40 + at)), 2.0) for at in range(3)]
+    weights = [[weight if at % 9 else 0.0 for at, weight in enumerate(row.weights)] for row in rows]
+
+    def learned(spare):
+        losses, found = token_losses(base.model, rows, weights, spare)
+        (losses * found).sum().backward()
+        gradient = torch.cat([tensor.grad.flatten() for tensor in forms.parameters()])
+        for tensor in forms.parameters():
+            tensor.grad = None
+        return len(found), (losses * found).sum().item(), gradient
+
+    alone, along = learned(False), learned(True)
+    assert alone[0] < along[0]
+    assert alone[1] == pytest.approx(along[1], rel=1e-3)
+    assert (alone[2] - along[2]).norm() < 0.02 * alone[2].norm()
+
+
 def test_token_loss_is_cross_entropy():
     torch.manual_seed(0)
     logits = torch.randn(150, 37, requires_grad=True)
