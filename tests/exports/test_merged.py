@@ -62,13 +62,19 @@ def test_the_merged_folder_at_half_strength(ours, baked, tmp_path):
 
 @pytest.mark.parametrize(("kind", "near"), [("f16", 0.03), ("q8_0", 0.5)])
 def test_llama_cpp_writes_what_we_write_from_the_merged_gguf(ours, llama, tmp_path, kind, near):
+    """The same greedy text, but where two tokens are as near to one another as the two programs' logits are."""
     folder = filled(gguf_model, ours.order(tmp_path / "out", "gguf", kind=kind, name="x"))
     prompts = [ours.prompt(**PROMPT), ours.prompt()]
     found = llama(model=str(folder / GGUF_FILE), prompts=prompts, tokens=32, texts=["A stew; naïve 12"])
     for prompt, tokens, logits in zip(prompts, found["greedy"], found["logits"], strict=True):
         assert (torch.tensor(logits) - ours.logits(prompt)[-1]).abs().max() < near
-        if kind == "f16" or prompt == prompts[0]:
-            assert tokens == ours.greedy(prompt)
+        wanted = ours.greedy(prompt)
+        same = next((at for at, (one, two) in enumerate(zip(tokens, wanted, strict=False)) if one != two), None)
+        if same is None:
+            assert tokens == wanted
+        else:  # where they part, either token could have been ours
+            there = ours.logits(prompt + wanted[:same])[-1]
+            assert there.max() - there[tokens[same]] < 2 * near
     assert ours.base.tokenizer.decode(found["greedy"][0]).startswith("A stew and a spoon.")
     assert found["ids"] == [ours.base.tokenizer("A stew; naïve 12").input_ids]
 
