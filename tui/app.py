@@ -247,7 +247,8 @@ class FlavorApp(App[int]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """A note, with the few latest beside it: of a key that is held down the older ones go, or drawing them would hold up the keys."""
+        """A note, without markup unless asked for, with the few latest beside it: of a key that is held down the older ones go, or drawing
+        them would hold up the keys."""
         for old in list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
         self.post_message(Notify(Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)))
