@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual.app import App, ScreenStackError
+from textual.app import ScreenStackError
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.events import Event, InputEvent, Paste
 from textual.filter import LineFilter
-from textual.notifications import Notify, SeverityLevel
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets._toast import ToastRack
 from textual.worker import Worker, WorkerState
 
 from core.config import FILE
@@ -34,15 +32,11 @@ from tui.recent import remember
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
 from tui.session import Session
-from tui.widgets.notes import Note, sweep
+from tui.widgets.notes import WithNotes
 from tui.widgets.plain import ControlFilter, line
 
 if TYPE_CHECKING:
     from textual.widgets import TextArea
-
-
-MOST_NOTES = 5
-"""Passing notes that are shown at once."""
 
 
 def _write() -> Screen[None]:
@@ -72,7 +66,7 @@ def _report() -> Screen[None]:
 THEMES = {"dark": "textual-dark", "light": "textual-light"}
 
 
-class FlavorApp(App[int]):
+class FlavorApp(WithNotes):
     """One workspace on five screens."""
 
     TITLE = "flavor-tui"
@@ -237,26 +231,6 @@ class FlavorApp(App[int]):
             self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
 
     # -- what the screens ask for --------------------------------------------------------------------------------------
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """A note, without markup unless asked for, with the few latest beside it: of a key that is held down the older ones go, or drawing
-        them would hold up the keys."""
-        for old in list(self._notifications)[: 1 - MOST_NOTES]:
-            self._unnotify(old, refresh=False)
-        self.post_message(Notify(Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)))
-
-    def _refresh_notifications(self) -> None:
-        with contextlib.suppress(ScreenStackError, NoMatches):
-            sweep(self.screen.get_child_by_type(ToastRack), self._notifications)
-        super()._refresh_notifications()
 
     def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A passing note."""

@@ -7,8 +7,8 @@ from textual.notifications import Notification
 from textual.widgets._toast import Toast, ToastRack
 
 from tests.safety.program import make_workspace
-from tui.app import MOST_NOTES, FlavorApp
-from tui.widgets.notes import SHORTEST, Note
+from tui.app import FlavorApp
+from tui.widgets.notes import MOST_NOTES, SHORTEST, Note
 
 
 def test_some_time_is_always_left():
@@ -52,3 +52,18 @@ async def test_notes_leave_nothing_behind(tmp_path):
         app.clear_notifications()
         await pilot.pause(0.2)
         assert not rack.children
+
+
+async def test_a_flood_of_notes_is_drawn_once(tmp_path, monkeypatch):
+    """Thousands in one moment, as a worker that raves makes them: a toast for those that are left, the same one once."""
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    made = []
+    start = Toast.__init__
+    monkeypatch.setattr(Toast, "__init__", lambda self, note: (made.append(note.message), start(self, note))[1])
+    async with app.run_test(notifications=True) as pilot:
+        for number in range(3000):
+            app.say("again")
+            app.say(f"note {number}")
+        await pilot.pause(0.2)
+        assert len(made) == MOST_NOTES
+        assert {"again", "note 2999"} < set(made)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from time import time
 
-from textual.notifications import Notification, Notifications
+from textual.app import App, ScreenStackError
+from textual.css.query import NoMatches
+from textual.notifications import Notification, Notifications, SeverityLevel
 from textual.widgets._toast import Toast, ToastRack
 
 SHORTEST = 0.05
 """Seconds that a note is shown at least."""
+MOST_NOTES = 5
+"""Passing notes that are shown at once."""
 
 
 class Note(Notification):
@@ -34,3 +39,35 @@ def sweep(rack: ToastRack, notes: Notifications) -> None:
         toasts = [child for child in holder.children if isinstance(child, Toast)]
         if not any(toast._notification in notes for toast in toasts):
             holder.remove()
+
+
+class WithNotes(App[int]):
+    """An app whose notes cost little, however many come at once."""
+
+    _notes_due = False
+    """Whether the notes on the screen will be looked at, as it is."""
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A note, without markup unless asked for, with the few latest beside it, each once. Of many in one moment (a key that is held down,
+        a worker that raves) only those are drawn that are still there when the moment is over, or drawing them would hold up the keys."""
+        note = Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)
+        same = [old for old in self._notifications if (old.message, old.title, old.severity) == (message, title, severity)]
+        for old in same or list(self._notifications)[: 1 - MOST_NOTES]:
+            self._unnotify(old, refresh=False)
+        self._notifications.add(note)
+        if not self._notes_due:
+            self._notes_due = self.call_later(self._refresh_notifications)
+
+    def _refresh_notifications(self) -> None:
+        self._notes_due = False
+        with contextlib.suppress(ScreenStackError, NoMatches):
+            sweep(self.screen.get_child_by_type(ToastRack), self._notifications)
+        super()._refresh_notifications()
