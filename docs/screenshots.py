@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Input, TextArea
+from textual.widgets import DataTable, Input, TextArea
 
 from core.text import words
 from dataset.rows import Candidate
@@ -71,6 +71,14 @@ async def until(pilot: Pilot[int], doing: str, seconds: float = 180) -> None:
     while app.jobs.doing != doing and time.monotonic() < end:
         await pilot.pause(0.1)
     await pilot.pause(0.2)
+
+
+async def filled(pilot: Pilot[int], table: DataTable[object], seconds: float = 60) -> None:
+    """Wait for a table's first rows."""
+    end = time.monotonic() + seconds
+    while not table.row_count and time.monotonic() < end:
+        await pilot.pause(0.1)
+    await pilot.pause(0.5)
 
 
 async def pictures(workspace: Path, folder: Path) -> None:
@@ -140,6 +148,8 @@ async def dialogs(app: FlavorApp, pilot: Pilot[int], save: Callable[[str], None]
         await pilot.pause(0.3)
         await pilot.press(key)
         await pilot.pause(1.5)
+        if name == "models":
+            await filled(pilot, app.screen.query_one(DataTable))
         app.clear_notifications()
         await pilot.pause(0.2)
         if len(app.screen_stack) > 1 or name == "help":

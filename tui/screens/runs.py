@@ -357,9 +357,9 @@ way to everything else you ask for, and goes on with the same key.
 
 
 def _course(curve: Curve) -> str:
-    """How a curve went, in numbers."""
+    """How a curve went, in numbers: from its start to the lowest epoch, which may be higher than the start."""
     if curve.held:
-        return f"held-out {curve.held[0][1]:.2f} → {min(loss for _, loss in curve.held):.2f}"
+        return f"held-out {curve.held[0][1]:.2f} → {min(loss for _, loss in curve.held[1:] or curve.held):.2f}"
     return f"loss {curve.train[0][1]:.2f} → {curve.train[-1][1]:.2f}" if curve.train else "nothing measured"
 
 

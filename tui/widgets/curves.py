@@ -24,6 +24,8 @@ FEW, MANY = 60, 10
 """Points of a training curve, alone and among many."""
 ALONE = 4
 """Runs up to which the training curves are drawn with all their points."""
+BESIDE = 0.03
+"""Of the steps' width, the room on either side."""
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 """The bits of a braille character's dots, by line and column."""
 BRAILLE = [chr(0x2800 + bits) for bits in range(256)]
@@ -102,7 +104,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         """Draw these runs; the later ones on top."""
         self.clear()
         most = FEW if len(runs) <= ALONE else MANY
-        self._room_for_one(runs)
+        self._set_limits(runs)
         for curve, _, colour in runs:
             if len(curve.train) > 1:
                 self._line(thin(curve.train, most), f"dim {colour}")
@@ -114,13 +116,15 @@ class CurvesPlot(PlotWidget, can_focus=False):
                 steps, losses = zip(*curve.held, strict=True)
                 self.scatter(steps, losses, marker=sign, marker_style=colour)
 
-    def _room_for_one(self, runs: Sequence[Drawn]) -> None:
-        """Limits of its own around a single point, of which the library would make a scale of millionths."""
+    def _set_limits(self, runs: Sequence[Drawn]) -> None:
+        """A little room beside the first and the last step, whose signs the frame would cover; and limits around a single point, of which
+        the library would make a scale of millionths."""
         points = {point for curve, _, _ in runs for point in (*curve.held, *(curve.train if len(curve.train) > 1 else ()))}
-        alone = len(points) == 1
-        step, loss = next(iter(points)) if alone else (0, 0.0)
-        self.set_xlimits(*((step - 1, step + 1) if alone else (None, None)))
-        self.set_ylimits(*((loss - 0.5, loss + 0.5) if alone else (None, None)))
+        first, last = (choose((step for step, _ in points), default=0) for choose in (min, max))
+        beside = (last - first) * BESIDE or 1
+        self.set_xlimits(*((first - beside, last + beside) if points else (None, None)))
+        loss = next(iter(points))[1] if len(points) == 1 else None
+        self.set_ylimits(*((None, None) if loss is None else (loss - 0.5, loss + 0.5)))
 
     def _render_line_plot(self, dataset: LinePlot) -> None:
         limits: Any = (self._x_min, self._x_max, self._y_min, self._y_max)
