@@ -11,7 +11,6 @@ import ctypes
 import functools
 import gc
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,7 +22,6 @@ from transformers import PreTrainedModel
 
 from core.errors import FlavorError, out_of_memory
 from core.fit import IN_USE, MICRO_TOKENS, of_a_step
-from core.lanes import side_by_side
 
 log = logging.getLogger(__name__)
 REMEDY = "Close other programs, lower max_tokens or r in flavor.toml, or choose a smaller base; the parent is kept."
@@ -31,18 +29,10 @@ REMEDY = "Close other programs, lower max_tokens or r in flavor.toml, or choose 
 
 @dataclass(frozen=True)
 class Way:
-    """How the rows of a step go through the model: at most `tokens` padded ones (or one row) at a time, with checkpointing or without;
-    in so many `lanes` side by side, which have the tokens together, but one row each at least."""
+    """How the rows of a step go through the model: at most `tokens` padded ones (or one row) at a time, with checkpointing or without."""
 
     tokens: int
     checkpointing: bool = False
-    lanes: int = 1
-
-    def part(self, lengths: Sequence[int]) -> int:
-        """Most padded tokens of a micro-batch, so that every lane has one of a batch of rows of these lengths."""
-        if self.lanes == 1:
-            return self.tokens
-        return min(self.tokens // self.lanes, max(lengths) * math.ceil(len(lengths) / self.lanes))
 
     @property
     def words(self) -> str:
@@ -112,9 +102,11 @@ class StepMemory:
         self._longest, self._rows = longest, rows
         self._trained = sum(tensor.numel() for tensor in parameters)
         self._device = model.device
-        lanes = side_by_side(model, rows) if longest <= MICRO_TOKENS else 1
-        first = [CARD] if model.device.type == "cuda" else [Way(MICRO_TOKENS, lanes=lanes)] if lanes > 1 else []
-        ways = [way for way in (*first, *WAYS) if model.supports_gradient_checkpointing or not way.checkpointing]
+        ways = [
+            way
+            for way in (*([CARD] if model.device.type == "cuda" else []), *WAYS)
+            if model.supports_gradient_checkpointing or not way.checkpointing
+        ]
         self._ways = [way for at, way in enumerate(ways) if not at or way.checkpointing or self._tokens(way) < self._tokens(ways[at - 1])]
         """Those that differ on these rows, from the one in force on."""
         self.foreseen = ""
@@ -128,8 +120,8 @@ class StepMemory:
         return self._ways[0]
 
     def _tokens(self, way: Way) -> int:
-        """Most padded tokens that are in the model at once."""
-        return min(self._longest * self._rows, way.lanes * max(self._longest, way.tokens // way.lanes))
+        """Most padded tokens of a forward."""
+        return max(self._longest, min(way.tokens, self._longest * self._rows))
 
     def need(self, way: Way) -> int:
         """Bytes of a step, by estimate. On a card the bare sum: a step that was judged too small there is done again in a smaller way,

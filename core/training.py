@@ -6,7 +6,6 @@ and losses are weighted by position, never by token id (the end token may also b
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from core.config import Training
 from core.encoding import Curriculum, Encoded
 from core.errors import FlavorError
 from core.fit import MICRO_TOKENS
-from core.lanes import Lanes
 from core.memory import StepMemory
 
 CHUNK = 64
@@ -145,20 +143,13 @@ def token_losses(
     return losses, weight
 
 
-def _gradients(
-    model: PreTrainedModel, parameters: Sequence[torch.Tensor], mass: float, part: Sequence[Encoded]
-) -> tuple[float, tuple[torch.Tensor | None, ...]]:
-    """A micro-batch's share of the loss, its weights summing to a part of `mass`, and its gradients. A function of its own, so that
+def _backward(model: PreTrainedModel, part: Sequence[Encoded], mass: float) -> float:
+    """Add the gradients of a micro-batch, its weights summing to a part of `mass`; its share of the loss. A function of its own, so that
     nothing of it is held when memory runs out in it."""
     losses, weights = token_losses(model, part, [[weight * row.share for weight in row.weights] for row in part], spare=True)
     value = (losses * weights).sum() / mass
-    return value.item(), torch.autograd.grad(value, parameters, allow_unused=True)
-
-
-def _add(parameters: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor | None]) -> None:
-    for tensor, gradient in zip(parameters, gradients, strict=True):
-        if gradient is not None:
-            tensor.grad = gradient if tensor.grad is None else tensor.grad.add_(gradient)
+    value.backward()
+    return value.item()
 
 
 def train(
@@ -184,13 +175,11 @@ def train(
     memory = memory or StepMemory(model, parameters, max(len(row.ids) for row in curriculum.epoch(1)), size)
     optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     step = 0
-    lanes = Lanes(memory.way.lanes)
     memory.begin()
     model.train()
     try:
-        lanes.open()
         for epoch in range(1, epochs + 1):
-            total = counted = 0.0
+            total = share = 0.0
             rows = curriculum.epoch(epoch)
             for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
                 # One step: the weighted mean over the whole batch, whatever parts it is computed in.
@@ -201,11 +190,8 @@ def train(
                 while True:
                     loss = 0.0
                     with memory.survive():
-                        parts = list(micro_batches(batch, memory.way.part([len(row.ids) for row in batch])))
-                        each = lanes.each if memory.way.lanes > 1 else map
-                        for share, gradients in each(functools.partial(_gradients, model, parameters, mass), parts):
-                            loss += share
-                            _add(parameters, gradients)
+                        for part in micro_batches(batch, memory.way.tokens):
+                            loss += _backward(model, part, mass)
                             yield None
                         if not math.isfinite(loss):
                             raise FlavorError(
@@ -218,11 +204,10 @@ def train(
                     memory.reduce(optimiser, step + 1)
                 optimiser.zero_grad()
                 step += 1
-                total, counted = total + loss * mass, counted + mass
+                total, share = total + loss * mass, share + mass
                 yield StepDone(step, steps, epoch, loss, rate, sum(len(row.ids) for row in batch))
-            yield EpochDone(epoch, total / counted)
+            yield EpochDone(epoch, total / share)
     finally:
-        lanes.close()
         optimiser.zero_grad()
         memory.close()
         model.eval()

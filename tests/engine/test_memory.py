@@ -27,12 +27,6 @@ LONG = [Row(str(n), PROMPT, "some words " * (5 + 2 * n)) for n in range(4)]
 """Padded to one length of 134 tokens they are more than the fastest way takes at once."""
 
 
-@pytest.fixture(autouse=True)
-def one_after_another(monkeypatch):
-    """The limit of these tests is one on a single forward; `tests/engine/test_lanes.py` has those side by side."""
-    monkeypatch.setattr(memory, "side_by_side", lambda model, parts: 1)
-
-
 def checkpointed(model):
     return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
