@@ -58,7 +58,7 @@ class LlamaDecoder:
         self.heads: int = model.config.num_attention_heads
         self.shared: int = model.config.num_key_value_heads
         """Heads of keys and values, each for several heads of queries."""
-        self.layers = [_LayerParts(layer, forms) for layer in self.model.layers]
+        self.layers = [LayerParts(layer, forms) for layer in self.model.layers]
         self.head = _ordered(model.get_output_embeddings().weight)
 
     def read(self, cache: DynamicCache, mask: torch.Tensor) -> LlamaReading:
@@ -66,7 +66,7 @@ class LlamaDecoder:
         return LlamaReading(self, cache, mask)
 
 
-class _LayerParts:
+class LayerParts:
     """One layer: its norms, and the products that its input, its heads, its second norm and its feed-forward part go through."""
 
     def __init__(self, layer: Any, forms: Forms) -> None:
@@ -131,7 +131,7 @@ class LlamaReading:
         sin = torch.cat((-sin[..., :half], sin[..., half:]), -1)
         bias = self._bias(x.dtype)
         for layer, keys, values in zip(decoder.layers, self._keys, self._values, strict=True):
-            states = layer.heads_in[0](_norm(x, layer.before)).view(rows, heads + 2 * shared, -1)
+            states = layer.heads_in.multiply(_norm(x, layer.before)).view(rows, heads + 2 * shared, -1)
             turned = states[:, : heads + shared]
             turned = turned * cos + torch.roll(turned, half, -1) * sin
             keys[:, :, at] = turned[:, heads:]
@@ -141,10 +141,10 @@ class LlamaReading:
             seen = F.scaled_dot_product_attention(
                 queries, keys[:, :, : at + 1], values[:, :, : at + 1], attn_mask=bias, scale=layer.scaling
             )
-            x = x + layer.heads_out[0](seen.reshape(rows, -1))
-            both = layer.gate_up[0](_norm(x, layer.between))
+            x = x + layer.heads_out.multiply(seen.reshape(rows, -1))
+            both = layer.gate_up.multiply(_norm(x, layer.between))
             gate, up = both.chunk(2, -1)
-            x = x + layer.down[0](F.silu(gate) * up)
+            x = x + layer.down.multiply(F.silu(gate) * up)
         self._position = self._position + 1
         return decoder.head(_norm(x, decoder.model.norm))
 
