@@ -73,10 +73,12 @@ def sampling(rounds: int) -> Iterator[Contender]:
 
 
 def training(rounds: int) -> Iterator[Contender]:
-    """32 rows; our loop and TRL's for four epochs, the others for one."""
-    yield _contender("train", "ours", "nf4")
-    if find_spec("trl"):
-        yield _contender("train", "trl", "nf4")
+    """32 rows, four epochs: ours, TRL's, and what a product of training's shapes allows, by turns; the others for one epoch, once."""
+    for _ in range(rounds):
+        yield _contender("train", "ours", "nf4")
+        if find_spec("trl"):
+            yield _contender("train", "trl", "nf4")
+        yield "limit", lambda: measure("bench.contenders", "limit", "product", "bf16")
     for who, bits in (("plain", "nf4"), ("ours", "bf16"), ("plain", "bf16")):
         yield _contender("train", who, bits, "--epochs", "1")
 
@@ -90,11 +92,6 @@ def scaling(rounds: int) -> Iterator[Contender]:
         yield _contender("sample", "ours-8", "nf4", "--rank", rank)
 
 
-def limit(rounds: int) -> Iterator[Contender]:
-    """What a product of training's shapes allows."""
-    yield "limit", lambda: measure("bench.contenders", "limit", "product", "bf16")
-
-
 def ready(rounds: int) -> Iterator[Contender]:
     yield "ready", lambda: measure("bench.ready")
 
@@ -102,7 +99,6 @@ def ready(rounds: int) -> Iterator[Contender]:
 PARTS: dict[str, Callable[[int], Iterator[Contender]]] = {
     "sampling": sampling,
     "training": training,
-    "limit": limit,
     "scaling": scaling,
     "ready": ready,
 }
