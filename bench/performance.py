@@ -150,7 +150,7 @@ def targets(found: dict[str, list[Found]]) -> str:
     trained = "train ours nf4"
     share = None
     if "limit" in found and trained in found:
-        share = (value(found, trained) or 0) / (value(found, "limit") or 1)
+        share = ratio(found, trained, "limit")
     rows = [
         (
             "16 texts at once with the adapter on, over llama.cpp's single stream",

@@ -47,7 +47,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans, scal
     out, kept = q.new_empty(tokens, heads, size), []
     for start, end in spans:
         length = end - start
-        queries = q[start:end].view(length, shared, -1, size).permute(1, 2, 0, 3).reshape(shared, -1, size)
+        queries = q[start:end].view(length, shared, -1, size).permute(1, 2, 0, 3).reshape(shared, -1, size).contiguous()
         keys, values = (part[start:end].transpose(0, 1).contiguous() for part in (k, v))
         shares = _shares(queries, keys, scale)
         seen = torch.bmm(shares, values).view(shared, -1, length, size)
@@ -93,10 +93,14 @@ class ShortAttention(torch.autograd.Function):
         return *(part.transpose(0, 1)[None] for part in torch.split(found, [heads, shared, shared], 1)), None, None
 
 
-@functools.lru_cache(maxsize=8)
-def _later(tokens: int, kind: torch.dtype) -> torch.Tensor:
-    """What is added to the scores of a text: a number so low that nothing later is seen."""
+@functools.lru_cache(maxsize=2)
+def _all_later(tokens: int, kind: torch.dtype) -> torch.Tensor:
     return torch.full((tokens, tokens), torch.finfo(kind).min, dtype=kind).triu_(1)
+
+
+def _later(tokens: int, kind: torch.dtype) -> torch.Tensor:
+    """What is added to the scores of a text: a number so low that nothing later is seen. A part of that of the longest text."""
+    return _all_later(max(tokens, LONGEST), kind)[:tokens, :tokens]
 
 
 def _forward(

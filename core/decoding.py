@@ -58,7 +58,7 @@ class LlamaDecoder:
         self.heads: int = model.config.num_attention_heads
         self.shared: int = model.config.num_key_value_heads
         """Heads of keys and values, each for several heads of queries."""
-        self.layers = [LayerParts(layer, forms) for layer in self.model.layers]
+        self.layers = [_LayerParts(layer, forms) for layer in self.model.layers]
         self.head = _ordered(model.get_output_embeddings().weight)
 
     def read(self, cache: DynamicCache, mask: torch.Tensor) -> LlamaReading:
@@ -66,7 +66,7 @@ class LlamaDecoder:
         return LlamaReading(self, cache, mask)
 
 
-class LayerParts:
+class _LayerParts:
     """One layer: its norms, and the products that its input, its heads, its second norm and its feed-forward part go through."""
 
     def __init__(self, layer: Any, forms: Forms) -> None:

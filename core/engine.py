@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from core import attention, checkpoints, layers, runfiles, sensors
+from core import attention, checkpoints, runfiles, sensors
 from core.checkpoints import Place
 from core.choices import check_strength
 from core.config import STARTER_HUB_ID, Lora
@@ -110,7 +110,7 @@ def expected_speed(parameters: int, device: str, compute: torch.dtype) -> float:
 def expected_memory(base: Base, trainable: int) -> int:
     """Bytes that a step needs on top of the loaded model."""
     config = base.model.config.get_text_config()
-    step = of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable)
+    step = of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable, parts=attention.takes_spans(base.model))
     return int(step * IN_USE) if base.device == "cpu" else step
 
 
@@ -174,7 +174,6 @@ class Engine:
         decoder = LlamaDecoder.of(base.model, forms)
         if decoder and base.device == "cpu":
             attention.install(base.model)
-            layers.install(decoder, forms)
         self._sampler = Sampler(base.model, base.tokenizer, decoder)
         return forms
 

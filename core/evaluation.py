@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.encoding import Encoded
-from core.positions import read
+from core.positions import forward_positions
 from core.training import micro_batches
 
 RUN = 5
@@ -52,7 +52,7 @@ def measure_rows(model: PreTrainedModel, rows: Sequence[Encoded], end: int) -> I
     """Every row that has a text, some rows at a time. `end` is the end token's id; prompts do not count."""
     for part in micro_batches([row for row in rows if row.end > row.start]):
         inside = [[1.0 if row.start <= place <= row.end else 0.0 for place in range(len(row.ids))] for row in part]
-        looks = [_looks(logits, target, end) for logits, target in read(model, part, inside).logits()]
+        looks = [_looks(logits, target, end) for logits, target in forward_positions(model, part, inside).logits()]
         found = [torch.cat(values) for values in zip(*looks, strict=True)]
         sizes = [row.end - row.start + 1 for row in part]
         yield [_row(row, *values) for row, values in zip(part, zip(*(values.split(sizes) for values in found), strict=True), strict=True)]

@@ -132,13 +132,9 @@ class Group:
         self.layers = list(layers)
         self.multiply: Product = _not_now
         """From (rows x in) to (rows x the sum of the layers' out), as long as the form is the one for sampling."""
-        self.dense: torch.Tensor | None = None
-        """The layers' dequantised weights under one another."""
         self._packed: tuple[torch.Tensor, Any] | None = None
         if all(layer.packed for layer in layers):
             self._pack()
-        if dense := [layer.dense for layer in layers if layer.dense is not None]:
-            self._join(dense)
 
     def _pack(self) -> None:
         """One packed weight under another; the layers go on with views of it, so that it is held once."""
@@ -150,12 +146,6 @@ class Group:
         for layer, (_, own), view in zip(self.layers, parts, weight.split([len(part) for part, _ in parts]), strict=True):
             layer.packed = (view, own)
         self._packed = (weight, state)
-
-    def _join(self, parts: Sequence[torch.Tensor]) -> None:
-        """As with the packed ones, the layers go on with views."""
-        self.dense = parts[0] if len(parts) == 1 else torch.cat(list(parts))
-        for layer, view in zip(self.layers, self.dense.split([len(part) for part in parts]), strict=True):
-            layer.dense = view
 
     def bias(self) -> torch.Tensor | None:
         """The layers' biases, one after another; None where none has one."""
@@ -227,11 +217,6 @@ class Forms:
         self._groups.append(Group([self._by_module[module] for module in modules]))
         self._state = ""
         return self._groups[-1]
-
-    @property
-    def trains(self) -> bool:
-        """Whether the form is the exact one, with the adapter."""
-        return self._state == "train True"
 
     def train(self, with_adapter: bool = True) -> None:
         """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""

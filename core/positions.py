@@ -17,13 +17,12 @@ from transformers import PreTrainedModel
 
 from core.attention import spans_of, takes_spans
 from core.encoding import Encoded
+from core.fit import HEAD_POSITIONS
 
 CHUNK = 64
 """Positions whose float32 probabilities are held at once."""
 CACHED = 8
-"""The same on a CPU in training, where they fit its cache."""
-PART = 320
-"""Positions that go through the output matrix at once: each part reads the whole matrix, so few are faster."""
+"""The same on a CPU, where they fit its cache."""
 MOSTLY = 0.8
 """Share of a micro-batch's positions from which on the loss of all of them is computed: to leave the others out costs more."""
 _NO_MASK = torch.ones(1, 1, 1, 1, dtype=torch.bool)
@@ -69,14 +68,14 @@ class TokenLoss(torch.autograd.Function):
 class HeadLoss(torch.autograd.Function):
     """Cross-entropy of each of `states` (positions x width) behind the frozen output matrix `head` (vocabulary x width), in float32.
 
-    The gradient of the states is made together with the loss, `PART` positions at a time (Hsu et al. 2410.10989), and is all that is kept.
+    The gradient of the states is made together with the loss, `HEAD_POSITIONS` positions at a time (Hsu et al. 2410.10989), and is all that is kept.
     """
 
     @staticmethod
     def forward(ctx: Any, states: torch.Tensor, head: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         wanted, losses = target.unsqueeze(-1), torch.empty(len(states), 1, device=states.device)
         gradients = torch.empty_like(states) if ctx.needs_input_grad[0] else None
-        size = math.ceil(len(states) / math.ceil(len(states) / PART))  # parts of one size
+        size = math.ceil(len(states) / max(1, math.ceil(len(states) / HEAD_POSITIONS))) or 1  # parts of one size
         for start in range(0, len(states), size):
             part = slice(start, start + size)
             logits = F.linear(states[part], head)
@@ -94,14 +93,15 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradients,) = ctx.saved_tensors
-        return gradients * grads[0].unsqueeze(-1).to(gradients.dtype), None, None
+        return (gradients * grads[0].unsqueeze(-1)).to(gradients.dtype), None, None
 
 
 @dataclass(frozen=True)
 class Positions:
-    """Every position of some rows whose weight is not 0, flat, row after row: what the model made of it, the token that follows, its weight."""
+    """Every position of some rows whose weight is not 0 (and with `spare` some others), flat, row after row: what the model made of it, the
+    token that follows, its weight."""
 
-    made: torch.Tensor
+    states_or_logits: torch.Tensor
     """Logits (positions x vocabulary); with a `head` the states (positions x width) that it makes logits of."""
     target: torch.Tensor
     weight: torch.Tensor
@@ -110,19 +110,25 @@ class Positions:
     def losses(self) -> torch.Tensor:
         """Cross-entropy (nats, float32)."""
         found: torch.Tensor = (
-            TokenLoss.apply(self.made, self.target) if self.head is None else HeadLoss.apply(self.made, self.head, self.target)  # type: ignore[no-untyped-call]
+            TokenLoss.apply(self.states_or_logits, self.target)  # type: ignore[no-untyped-call]
+            if self.head is None
+            else HeadLoss.apply(self.states_or_logits, self.head, self.target)  # type: ignore[no-untyped-call]
         )
         return found
 
     def logits(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Logits and targets, some positions at a time."""
-        for made, target in zip(torch.split(self.made, CHUNK), torch.split(self.target, CHUNK), strict=True):
-            yield made if self.head is None else F.linear(made, self.head), target
+        """Logits and targets, `CHUNK` positions at a time."""
+        for made, target in zip(torch.split(self.states_or_logits, HEAD_POSITIONS), torch.split(self.target, HEAD_POSITIONS), strict=True):
+            logits = made if self.head is None else F.linear(made, self.head)
+            yield from zip(torch.split(logits, CHUNK), torch.split(target, CHUNK), strict=True)
 
 
-def read(model: PreTrainedModel, rows: Sequence[Encoded], weights: Sequence[Sequence[float]], spare: bool = False) -> Positions:
+def forward_positions(
+    model: PreTrainedModel, rows: Sequence[Encoded], weights: Sequence[Sequence[float]], spare: bool = False
+) -> Positions:
     """One forward over all rows. With `spare` there are also positions that have no weight, where that is faster."""
-    if takes_spans(model):
+    head = model.get_output_embeddings()
+    if takes_spans(model) and head.weight.is_floating_point() and head.bias is None:
         return _one_after_another(model, rows, weights)
     return _padded(model, rows, weights, spare)
 

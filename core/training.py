@@ -18,7 +18,7 @@ from core.encoding import Curriculum, Encoded
 from core.errors import FlavorError
 from core.fit import MICRO_TOKENS
 from core.memory import StepMemory
-from core.positions import read
+from core.positions import forward_positions
 
 SLOW_END = 0.2
 """The last share of the steps, over which the rate falls linearly to a tenth."""
@@ -73,7 +73,7 @@ def token_losses(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy (nats, float32) and weight of every position whose weight is not 0, over all rows, flat; with `spare` also of some that
     have none, where that is faster."""
-    found = read(model, rows, weights, spare)
+    found = forward_positions(model, rows, weights, spare)
     return found.losses(), found.weight
 
 

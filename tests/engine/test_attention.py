@@ -7,7 +7,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from core import attention
 from core.attention import ShortAttention, spans_of
+from core.encoding import encode_row
 from core.products import LowRank
+from core.protocol import Row
+from core.training import token_losses
 
 
 def close(one, two, share=0.02):
@@ -51,6 +54,35 @@ def test_in_float64_its_gradients_are_exact():
     """By finite differences."""
     parts = [part.detach().double().requires_grad_() for part in heads(5, 2)]
     assert torch.autograd.gradcheck(lambda q, k, v: ShortAttention.apply(q, k, v, [(0, 3), (3, 5)], 0.25), parts)
+
+
+def test_a_model_trains_the_same_way_without_padding(engine):
+    """Texts of several lengths one after another, and padded with torch's own attention: the same losses and gradients."""
+    base, forms, _ = engine._ready()
+    assert base.model.config._attn_implementation == attention.NAME
+    with torch.no_grad():
+        for number, tensor in enumerate(forms.parameters()):
+            tensor.copy_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number)) * 0.05)
+    forms.train()
+    texts = ["a small text", "another one, longer than the first", "x"]
+    rows = [encode_row(base.tokenizer, Row(str(n), [("# Heading\n\n", 0.0)], text), 2.0) for n, text in enumerate(texts)]
+
+    def learned(batch):
+        losses, weights = token_losses(base.model, batch, [row.weights for row in batch])
+        (losses * weights).sum().backward()
+        found = [tensor.grad.clone() for tensor in forms.parameters()]
+        for tensor in forms.parameters():
+            tensor.grad = None
+        return losses.detach(), found
+
+    ours = learned(rows)
+    base.model.set_attn_implementation("sdpa")
+    theirs = learned(rows)
+    assert torch.allclose(ours[0], theirs[0], rtol=0.02, atol=0.02)
+    for one, two in zip(ours[1], theirs[1], strict=True):
+        assert two.abs().sum() > 0 and close(one, two, 0.05)
+    fewer = learned(rows[:2])
+    assert not all(close(one, two, 0.05) for one, two in zip(fewer[1], theirs[1], strict=True))
 
 
 def test_what_it_is_not_for_goes_to_torchs_own(monkeypatch):

@@ -37,8 +37,8 @@ class SmallCard:
 
     def __init__(self, monkeypatch, plain, checkpointed=PLENTY):
         self.plain, self.checkpointed, self.raised = plain, checkpointed, 0
-        self._forward = training.read
-        monkeypatch.setattr(training, "read", self.forward)
+        self._forward = training.forward_positions
+        monkeypatch.setattr(training, "forward_positions", self.forward)
 
     def forward(self, model, rows, weights, spare=False):
         limit = self.checkpointed if checkpointed(model) else self.plain
@@ -103,8 +103,6 @@ def test_every_way_has_the_gradients_of_the_plain_one(engine, way, dense):
     if not dense:  # bitsandbytes' own backward, as on a card
         for layer in forms.layers:
             layer.dense = None
-        for group in forms._groups:
-            group.dense = None
         forms._state = ""
         forms.train()
     plain, other = gradients(base, forms, WAYS[0]), gradients(base, forms, way)
@@ -260,7 +258,7 @@ def test_only_memory_is_survived(engine, monkeypatch):
     def broken(*_):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(training, "read", broken)
+    monkeypatch.setattr(training, "forward_positions", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         learn(engine, memory=with_room(engine))
 

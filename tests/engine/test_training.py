@@ -155,6 +155,17 @@ def test_the_loss_behind_the_output_matrix_is_cross_entropy(count):
         assert torch.allclose(HeadLoss.apply(states, head, target), expected, atol=1e-5)
 
 
+def test_rows_that_count_for_nothing_have_no_loss(engine):
+    """As all of a micro-batch may do where written rows are to have the whole weight."""
+    base, forms, _ = engine._ready()
+    forms.train()
+    row = encode_row(base.tokenizer, make_rows(1)[0], 2.0)
+    losses, weights = token_losses(base.model, [row], [[0.0] * len(row.ids)])
+    assert len(losses) == len(weights) == 0
+    (losses * weights).sum().backward()
+    assert all(tensor.grad is None or not tensor.grad.any() for tensor in forms.parameters())
+
+
 def test_the_rate_warms_up_in_steps_and_ends_slowly():
     rates = [rate_at(step, 40, 1.0, 3) for step in range(40)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]

@@ -45,7 +45,7 @@ class WithNotes(App[int]):
     """An app whose notes cost little, however many come at once."""
 
     _notes_due = False
-    """Whether the notes on the screen will be looked at, as it is."""
+    """Whether a refresh of the toasts is queued already."""
 
     def notify(
         self,
@@ -57,14 +57,16 @@ class WithNotes(App[int]):
         markup: bool = False,
     ) -> None:
         """A note, without markup unless asked for, with the few latest beside it, each once. Of many in one moment (a key that is held down,
-        a worker that raves) only those are drawn that are still there when the moment is over, or drawing them would hold up the keys."""
+        a worker that raves) only those are drawn that are still there when the moment is over, or drawing them would hold up the keys. From the
+        event loop only."""
         note = Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)
         same = [old for old in self._notifications if (old.message, old.title, old.severity) == (message, title, severity)]
         for old in same or list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
         self._notifications.add(note)
         if not self._notes_due:
-            self._notes_due = self.call_later(self._refresh_notifications)
+            self._notes_due = True
+            self.call_later(self._refresh_notifications)
 
     def _refresh_notifications(self) -> None:
         self._notes_due = False
