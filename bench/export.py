@@ -91,20 +91,38 @@ class Ours:
         with torch.no_grad():
             return self.base.model(input_ids=torch.tensor([ids])).logits[0].float()
 
-    def greedy(self, prompt: list[Segment]) -> tuple[list[int], list[float]]:
-        """The likeliest tokens, and by how much each is ahead of the second."""
+    def in_float32(self) -> Any:
+        """A plain model with the weights that the program computes with, the adapter added, in float32: none of our own forward, and
+        none of the exports."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from core import starter
+
+        self.engine._use(self.folder)
+        names = {module: name for name, module in self.base.model.named_modules()}
+        model = AutoModelForCausalLM.from_pretrained(starter.convert(starter.find()), dtype=torch.float32).eval()
+        with torch.no_grad():
+            for layer in self.forms.layers:
+                model.get_submodule(names[layer.wrapped]).weight.copy_(layer.dense.float() + layer.scaling * layer.b @ layer.a)
+        return model
+
+    def greedy(self, prompt: list[Segment], model: Any = None) -> tuple[list[int], list[float]]:
+        """The likeliest tokens, and by how much each is ahead of the second: the program's own, or a plain model's."""
         import torch
 
         from core.encoding import encode_prompt
 
-        self.engine._use(self.folder)
-        self.forms.train()
+        if model is None:
+            self.engine._use(self.folder)
+            self.forms.train()
+            model = self.base.model
         ids, cache = encode_prompt(self.base.tokenizer, prompt)[0], None
         written: list[int] = []
         ahead: list[float] = []
         with torch.no_grad():
             while len(written) < TOKENS and self.base.tokenizer.eos_token_id not in written:
-                out = self.base.model(input_ids=torch.tensor([written[-1:] or ids]), past_key_values=cache, use_cache=True)
+                out = model(input_ids=torch.tensor([written[-1:] or ids]), past_key_values=cache, use_cache=True)
                 cache, best = out.past_key_values, out.logits[0, -1].float().topk(2)
                 written.append(int(best.indices[0]))
                 ahead.append(float(best.values[0] - best.values[1]))
@@ -160,7 +178,10 @@ def on_16_bits(ours: Ours) -> Any:
     return logits
 
 
-def agreement(greedy: list[tuple[list[int], list[float]]], found: list[list[int]]) -> str:
+Greedy = list[tuple[list[int], list[float]]]
+
+
+def agreement(greedy: Greedy, found: list[list[int]]) -> str:
     """How many texts agree, and how sure we were where the others part."""
     parted = []
     same = []
@@ -222,18 +243,27 @@ def main() -> None:
         from core.encoding import encode_prompt
 
         prompts = [encode_prompt(ours.base.tokenizer, prompt)[0] for prompt in ours.prompts()]
-        greedy = [ours.greedy(prompt) for prompt in ours.prompts()]
+        precise = ours.in_float32()
+        greedy = {
+            "in float32": [ours.greedy(prompt, precise) for prompt in ours.prompts()],
+            "in bfloat16": [ours.greedy(prompt) for prompt in ours.prompts()],
+        }
+        print(f"the program's own weights in bfloat16: {agreement(greedy['in float32'], [tokens for tokens, _ in greedy['in bfloat16']])}")
+
+        def tell(what: str, found: dict[str, Any]) -> None:
+            for how, own in greedy.items():
+                print(f"{what}, ours {how}: {agreement(own, found['greedy'])}")
+
         for kind in ("f16", "q8_0"):
             dest = place / f"{kind}.gguf"
             took = export(folder, dest, "gguf", "--kind", kind)
             found = llama(model=str(dest), prompts=prompts, tokens=TOKENS, threads=2)
             speed = found["tokens"] / found["seconds"]
-            print(
-                f"GGUF {kind}: {took:.1f} s, {dest.stat().st_size / 1e6:.0f} MB; {agreement(greedy, found['greedy'])} ({speed:.0f} tokens/s)"
-            )
+            print(f"GGUF {kind}: {took:.1f} s, {dest.stat().st_size / 1e6:.0f} MB, {speed:.0f} tokens/s")
+            tell(f"GGUF {kind}", found)
         export(folder, place / "base.gguf", "gguf", "--strength", "0")
         found = llama(model=str(place / "base.gguf"), lora=str(place / "a0.gguf"), prompts=prompts, tokens=TOKENS, threads=2)
-        print(f"base f16 and GGUF adapter: {agreement(greedy, found['greedy'])}")
+        tell("base f16 and GGUF adapter", found)
         texts = ["".join(text for text, _ in prompt) for prompt in ours.prompts()]
         ids = llama(model=str(place / "base.gguf"), texts=texts)["ids"]
         print(f"tokens of {len(texts)} prompts as in transformers: {ids == [ours.base.tokenizer(text).input_ids for text in texts]}")

@@ -93,8 +93,9 @@ def measured(base: str, calibrate: bool, cache: str = "") -> int:
 
 
 def show(name: str, shape: fit.Shape, true: int, first: bool = False) -> None:
+    """At its `first` use it is held against the larger one of both estimates, as it is said to a person."""
     need = fit.need(shape, models.machine())
-    estimate = need.first if first else need.peak
+    estimate = need.most if first else need.peak
     print(
         f"{name}: {shape.parameters / 1e6:.0f}M, estimated {estimate / 1e9:.2f} GB, true peak {true / 1e9:.2f} GB: {estimate / true:.2f}",
         flush=True,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from bench.contenders import ROWS, engine, noise, prompts_of, rows_of
+from bench.contenders import RANK, ROWS, engine, noise, prompts_of, rows_of
 from core.config import Sampling, Training, template
 from core.encoding import Curriculum
 from core.forms import Group
@@ -21,6 +21,8 @@ from core.training import token_losses
 
 TEXTS, STEPS = 16, 24
 SHOWN = 12
+VOCABULARY = 49152
+"""Words of the starter's."""
 
 
 def sampling() -> Callable[[], None]:
@@ -73,15 +75,26 @@ def training() -> Callable[[], None]:
     return work
 
 
+def kind_of(operation: str, shapes: Sequence[Sequence[int]]) -> str:
+    """An operation's name; of a product, what it multiplies by, as its narrowest and its widest side tell."""
+    name = operation.removeprefix("aten::").rstrip("_")
+    sides = [side for shape in shapes for side in shape if side > 1]
+    if name not in ("mm", "addmm") or not sides:
+        return name
+    if max(sides) == VOCABULARY:
+        return f"{name}, output matrix"
+    return f"{name}, adapter" if min(sides) <= 4 * RANK else f"{name}, frozen weights"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["sampling", "training"])
     work = sampling() if parser.parse_args().what == "sampling" else training()
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as found:
         work()
     spent: Counter[str] = Counter()
-    for event in found.key_averages():
-        spent[event.key.removeprefix("aten::").rstrip("_")] += event.self_cpu_time_total
+    for event in found.key_averages(group_by_input_shape=True):
+        spent[kind_of(event.key, event.input_shapes)] += event.self_cpu_time_total
     whole = sum(spent.values())
     print("| operation | share |\n|---|---|")
     for name, time in spent.most_common(SHOWN):

@@ -131,7 +131,7 @@ class LlamaReading:
         sin = torch.cat((-sin[..., :half], sin[..., half:]), -1)
         bias = self._bias(x.dtype)
         for layer, keys, values in zip(decoder.layers, self._keys, self._values, strict=True):
-            states = layer.heads_in.multiply(_norm(x, layer.before)).view(rows, heads + 2 * shared, -1)
+            states = layer.heads_in[0](_norm(x, layer.before)).view(rows, heads + 2 * shared, -1)
             turned = states[:, : heads + shared]
             turned = turned * cos + torch.roll(turned, half, -1) * sin
             keys[:, :, at] = turned[:, heads:]
@@ -141,10 +141,10 @@ class LlamaReading:
             seen = F.scaled_dot_product_attention(
                 queries, keys[:, :, : at + 1], values[:, :, : at + 1], attn_mask=bias, scale=layer.scaling
             )
-            x = x + layer.heads_out.multiply(seen.reshape(rows, -1))
-            both = layer.gate_up.multiply(_norm(x, layer.between))
+            x = x + layer.heads_out[0](seen.reshape(rows, -1))
+            both = layer.gate_up[0](_norm(x, layer.between))
             gate, up = both.chunk(2, -1)
-            x = x + layer.down.multiply(F.silu(gate) * up)
+            x = x + layer.down[0](F.silu(gate) * up)
         self._position = self._position + 1
         return decoder.head(_norm(x, decoder.model.norm))
 

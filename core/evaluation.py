@@ -11,8 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.encoding import Encoded
-from core.positions import forward_positions
-from core.training import micro_batches
+from core.training import CHUNK, micro_batches, position_logits
 
 RUN = 5
 """Right guesses in a row that count as reciting; fewer are grammar and luck."""
@@ -52,8 +51,10 @@ def measure_rows(model: PreTrainedModel, rows: Sequence[Encoded], end: int) -> I
     """Every row that has a text, some rows at a time. `end` is the end token's id; prompts do not count."""
     for part in micro_batches([row for row in rows if row.end > row.start]):
         inside = [[1.0 if row.start <= place <= row.end else 0.0 for place in range(len(row.ids))] for row in part]
-        looks = [_looks(logits, target, end) for logits, target in forward_positions(model, part, inside).logits()]
-        found = [torch.cat(values) for values in zip(*looks, strict=True)]
+        logits, target, _ = position_logits(model, part, inside)
+        found = [
+            torch.cat(values) for values in zip(*map(_looks, logits.split(CHUNK), target.split(CHUNK), [end] * len(target)), strict=False)
+        ]
         sizes = [row.end - row.start + 1 for row in part]
         yield [_row(row, *values) for row, values in zip(part, zip(*(values.split(sizes) for values in found), strict=True), strict=True)]
 

@@ -18,9 +18,6 @@ DENSE_SHARE = 0.15
 """Of the memory that is free when the model is loaded, the dequantised copy for training may take this share."""
 MICRO_TOKENS = 512
 """Padded tokens in one forward of training; a larger batch is accumulated from several."""
-HEAD_POSITIONS = 320
-"""Positions whose logits are held at once where the loss goes through the output matrix in parts: on a processor, for models of Llama's shape.
-Each part reads the whole matrix, so few parts are faster."""
 CALIBRATED = 1_000_000_000
 """Parameters of the largest base that is calibrated: larger ones lose little by rounding, and 16 bits of them may not fit beside."""
 IN_USE = 1.5
@@ -79,23 +76,19 @@ class Need:
         return max(self.peak, self.first)
 
 
-def of_a_step(
-    layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False, parts: bool = False
-) -> int:
+def of_a_step(layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False) -> int:
     """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
     and word of the vocabulary, 32 a trained number. On the processor `IN_USE` times as much.
 
-    With gradient checkpointing 2 a token, layer and channel, and the 34 of one layer at a time. With the loss in `parts` 2 a word and one
-    of `HEAD_POSITIONS`.
+    With gradient checkpointing 2 a token, layer and channel, and the 34 of one layer at a time.
     """
     kept = 2 * layers + 34 if checkpointing else 34 * layers
-    words = 2 * min(tokens, HEAD_POSITIONS) if parts else 6 * tokens
-    return tokens * kept * width + words * vocabulary + 32 * trained
+    return tokens * (kept * width + 6 * vocabulary) + 32 * trained
 
 
 def need(shape: Shape, machine: Machine, rank: int = 16) -> Need:
     """What 4-bit training of a model takes on a machine."""
-    step = of_a_step(shape.layers, shape.width, shape.vocabulary, shape.adapter(rank), parts=not machine.gpu)
+    step = of_a_step(shape.layers, shape.width, shape.vocabulary, shape.adapter(rank))
     held = shape.linear * NF4 + shape.embeddings * machine.number
     first = 0.0
     if not machine.gpu:

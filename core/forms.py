@@ -120,18 +120,12 @@ class Layer:
         return forward
 
 
-def _not_now(x: torch.Tensor) -> torch.Tensor:
-    raise RuntimeError("The form is not the one for sampling.")
-
-
 class Group:
     """Layers that multiply the same input, as one product and one pair of small ones: for a handful of rows, what a product costs
     beside its arithmetic counts."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
-        self.multiply: Product = _not_now
-        """From (rows x in) to (rows x the sum of the layers' out), as long as the form is the one for sampling."""
         self._packed: tuple[torch.Tensor, Any] | None = None
         if all(layer.packed for layer in layers):
             self._pack()
@@ -147,20 +141,17 @@ class Group:
             layer.packed = (view, own)
         self._packed = (weight, state)
 
-    def bias(self) -> torch.Tensor | None:
-        """The layers' biases, one after another; None where none has one."""
-        if all(layer.base.bias is None for layer in self.layers):
-            return None
-        own = [layer.b.new_zeros(len(layer.b)) if layer.base.bias is None else layer.base.bias for layer in self.layers]
-        return torch.cat([part.detach().to(self.layers[0].compute) for part in own])
-
     def _plain(self) -> Product:
         """The layers' plain products, side by side."""
         if not self._packed:
             each = [layer.plain() for layer in self.layers]
             return each[0] if len(each) == 1 else lambda x: torch.cat([product(x) for product in each], -1)
-        few, bias = packed_product(*self._packed), self.bias()
-        return few if bias is None else lambda x: few(x).add_(bias)
+        few, biases = packed_product(*self._packed), [layer.base.bias for layer in self.layers]
+        if all(bias is None for bias in biases):
+            return few
+        parts = [layer.b.new_zeros(len(layer.b)) if bias is None else bias for layer, bias in zip(self.layers, biases, strict=True)]
+        bias = torch.cat([part.to(self.layers[0].compute) for part in parts])
+        return lambda x: few(x).add_(bias)
 
     def product(self, strength: float | None) -> tuple[Product, list[tuple[torch.Tensor, torch.Tensor] | None]]:
         """From (rows x in) to (rows x the sum of the layers' out), in their order; and each layer's own pair, a view of the group's.
@@ -191,7 +182,7 @@ class Forms:
         self.peft: PeftModel = get_peft_model(base.model, config, adapter_name=ADAPTER)
         self.layers = [Layer(module, base.compute) for module in self.peft.modules() if isinstance(module, LoraLayer)]
         self._by_module = {layer.wrapped: layer for layer in self.layers}
-        self._groups: list[Group] = []
+        self._groups: list[tuple[Group, list[Product]]] = []
         self.form = "16 bits"
         if base.four_bit:
             self.form = "NF4"
@@ -212,11 +203,11 @@ class Forms:
         packed = sum(layer.packed is not None for layer in self.layers)
         self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
 
-    def group(self, modules: Sequence[torch.nn.Module]) -> Group:
-        """Take layers that multiply the same input together."""
-        self._groups.append(Group([self._by_module[module] for module in modules]))
+    def group(self, modules: Sequence[torch.nn.Module]) -> list[Product]:
+        """Take layers that multiply the same input together. The list holds their product as long as the form is the one for sampling."""
+        self._groups.append((Group([self._by_module[module] for module in modules]), []))
         self._state = ""
-        return self._groups[-1]
+        return self._groups[-1][1]
 
     def train(self, with_adapter: bool = True) -> None:
         """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""
@@ -224,8 +215,8 @@ class Forms:
         if self._state != wanted:
             for layer in self.layers:
                 layer.wrapped.forward = layer.training_forward(with_adapter)
-            for group in self._groups:
-                group.multiply = _not_now
+            for _, product in self._groups:
+                product.clear()
             self._state = wanted
 
     def sample(self, with_adapter: bool, version: str, strength: float = 1.0) -> None:
@@ -233,8 +224,9 @@ class Forms:
         wanted = f"sample {strength:g} {version}" if with_adapter else "sample"
         if self._state != wanted:
             made: dict[Layer, tuple[torch.Tensor, torch.Tensor] | None] = {}
-            for group in self._groups:
-                group.multiply, views = group.product(strength if with_adapter else None)
+            for group, product in self._groups:
+                whole, views = group.product(strength if with_adapter else None)
+                product[:] = [whole]
                 made.update(zip(group.layers, views, strict=True))
             for layer in self.layers:
                 pair = made[layer] if layer in made else layer.pair(strength) if with_adapter else None

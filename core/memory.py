@@ -20,7 +20,6 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from core.attention import takes_spans
 from core.errors import FlavorError, out_of_memory
 from core.fit import IN_USE, MICRO_TOKENS, of_a_step
 
@@ -130,8 +129,7 @@ class StepMemory:
         config = self._model.config.get_text_config()
         shape = config.num_hidden_layers, config.hidden_size, config.vocab_size
         size = int(self._model.dtype.itemsize)  # the estimate is for 16 bits
-        parts = takes_spans(self._model)
-        found = of_a_step(*shape, self._trained, self._tokens(way), way.checkpointing, parts) * size // 2
+        found = of_a_step(*shape, self._trained, self._tokens(way), way.checkpointing) * size // 2
         return int(found * IN_USE) if self._device.type == "cpu" else found
 
     def _foresee(self, free: int) -> None:

@@ -42,14 +42,14 @@ def other(tmp_path_factory):
     return make_tiny(tmp_path_factory.mktemp("base") / "other", seed=1)
 
 
-def load_engine(folder, quantization="nf4", **lora):
+def load_engine(folder, quantization="nf4"):
     """An engine with `folder` loaded, and its `Loaded` event."""
     from core.config import Lora
     from core.engine import Engine
     from core.protocol import Load
 
     engine = Engine()
-    *_, loaded = engine.load(Load(id=1, base=str(folder), quantization=quantization, lora=Lora(**{"r": 4, "alpha": 8, **lora})))
+    *_, loaded = engine.load(Load(id=1, base=str(folder), quantization=quantization, lora=Lora(r=4, alpha=8)))
     return engine, loaded
 
 

@@ -6,87 +6,87 @@ import torch.nn.functional as F
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from core import attention
-from core.attention import ShortAttention, spans_of
-from core.encoding import encode_row
+from core.attention import ShortAttention
 from core.products import LowRank
-from core.protocol import Row
-from core.training import token_losses
 
 
 def close(one, two, share=0.02):
     return (one.float() - two.float()).abs().max() <= share * two.float().abs().max()
 
 
-def heads(tokens, shared, kind=torch.bfloat16):
+def heads(rows, tokens, shared, kind=torch.bfloat16):
     torch.manual_seed(tokens)
-    sizes = [(1, 6, tokens, 16), (1, shared, tokens, 16), (1, shared, tokens, 16)]
+    sizes = [(rows, 6, tokens, 16), (rows, shared, tokens, 16), (rows, shared, tokens, 16)]
     return [torch.randn(size).to(kind).requires_grad_() for size in sizes]
 
 
-def plain(q, k, v, lengths):
-    """In float32, every head with keys of its own; every text sees itself alone."""
+def plain(q, k, v, seen):
+    """In float32, every head with keys of its own."""
     k, v = (part.repeat_interleave(6 // part.shape[1], 1) for part in (k, v))
     scores = q.float() @ k.float().transpose(2, 3) * 0.25
-    seen = torch.block_diag(*[torch.ones(length, length) for length in lengths]).tril().bool()
     scores = scores.masked_fill(~seen, float("-inf"))
     return (torch.softmax(scores, -1) @ v.float()).to(q.dtype)
 
 
 @pytest.mark.parametrize("kept", [0, 256])
-@pytest.mark.parametrize(("lengths", "shared"), [([9], 2), ([33, 7], 2), ([1, 12, 5], 6)])
-def test_short_attention_has_the_values_and_gradients_of_the_plain_one(monkeypatch, lengths, shared, kept):
+@pytest.mark.parametrize(("rows", "tokens", "shared"), [(1, 9, 2), (2, 33, 2), (2, 12, 6)])
+def test_short_attention_has_the_values_and_gradients_of_the_plain_one(monkeypatch, rows, tokens, shared, kept):
     monkeypatch.setattr("core.attention.KEPT", kept)
-    spans = spans_of(lengths)
-    parts, others = heads(sum(lengths), shared), heads(sum(lengths), shared)
-    ours = ShortAttention.apply(*parts, spans, 0.25)
-    theirs = plain(*others, lengths)
+    seen = torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
+    if rows > 1:
+        seen = seen.repeat(rows, 1, 1, 1)
+        seen[1, :, 5:, :4] = False  # some positions see less
+    parts, others = heads(rows, tokens, shared), heads(rows, tokens, shared)
+    ours = ShortAttention.apply(*parts, seen, 0.25)
+    theirs = plain(*others, seen)
     assert close(ours, theirs)
     wanted = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
     ours.backward(wanted)
     theirs.backward(wanted)
     for one, two in zip(parts, others, strict=True):
         assert close(one.grad, two.grad)
-    unscaled = ShortAttention.apply(*parts, spans, 0.5)
+    unscaled = ShortAttention.apply(*parts, seen, 0.5)
     assert not close(unscaled, theirs)
 
 
-def test_in_float64_its_gradients_are_exact():
+def test_in_float32_its_gradients_are_exact():
     """By finite differences."""
-    parts = [part.detach().double().requires_grad_() for part in heads(5, 2)]
-    assert torch.autograd.gradcheck(lambda q, k, v: ShortAttention.apply(q, k, v, [(0, 3), (3, 5)], 0.25), parts)
+    parts = [part.detach().double().requires_grad_() for part in heads(1, 5, 2)]
+    seen = torch.ones(1, 1, 5, 5, dtype=torch.bool).tril()
+    assert torch.autograd.gradcheck(lambda q, k, v: ShortAttention.apply(q, k, v, seen, 0.25), parts)
 
 
-def test_a_model_trains_the_same_way_without_padding(engine):
-    """Texts of several lengths one after another, and padded with torch's own attention: the same losses and gradients."""
+@pytest.mark.parametrize("padded", [False, True])
+def test_transformers_masks_reach_it(engine, padded):
+    """A model trains the same way with it as with torch's own attention: one text, or texts of several lengths with padding."""
     base, forms, _ = engine._ready()
     assert base.model.config._attn_implementation == attention.NAME
     with torch.no_grad():
         for number, tensor in enumerate(forms.parameters()):
             tensor.copy_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number)) * 0.05)
     forms.train()
-    texts = ["a small text", "another one, longer than the first", "x"]
-    rows = [encode_row(base.tokenizer, Row(str(n), [("# Heading\n\n", 0.0)], text), 2.0) for n, text in enumerate(texts)]
+    ids = torch.arange(40, 80).view(2, 20)
+    mask = torch.ones_like(ids)
+    if padded:
+        mask[0, 12:] = 0
 
-    def learned(batch):
-        losses, weights = token_losses(base.model, batch, [row.weights for row in batch])
-        (losses * weights).sum().backward()
+    def gradients():
+        logits = base.model(input_ids=ids, attention_mask=mask if padded else None, use_cache=False).logits
+        (F.log_softmax(logits.float(), -1)[..., 3] * mask).sum().backward()
         found = [tensor.grad.clone() for tensor in forms.parameters()]
         for tensor in forms.parameters():
             tensor.grad = None
-        return losses.detach(), found
+        return found
 
-    ours = learned(rows)
+    ours = gradients()
     base.model.set_attn_implementation("sdpa")
-    theirs = learned(rows)
-    assert torch.allclose(ours[0], theirs[0], rtol=0.02, atol=0.02)
-    for one, two in zip(ours[1], theirs[1], strict=True):
-        assert two.abs().sum() > 0 and close(one, two, 0.05)
-    fewer = learned(rows[:2])
-    assert not all(close(one, two, 0.05) for one, two in zip(fewer[1], theirs[1], strict=True))
+    theirs = gradients()
+    for one, two in zip(ours, theirs, strict=True):
+        assert close(one, two, 0.05)
 
 
 def test_what_it_is_not_for_goes_to_torchs_own(monkeypatch):
-    """Sampling and a cache, which tell no spans; dropout, and texts that are too long: each for itself."""
+    """Sampling, a cache, and texts that are too long."""
     asked = []
 
     def own(*args, **options):
@@ -94,20 +94,17 @@ def test_what_it_is_not_for_goes_to_torchs_own(monkeypatch):
         return sdpa_attention_forward(*args, **options)
 
     monkeypatch.setattr(attention, "sdpa_attention_forward", own)
-    monkeypatch.setattr(attention, "LONGEST", 8)
+    monkeypatch.setattr(attention, "LONGEST", 16)
     module = torch.nn.Module()
     module.num_key_value_groups, module.is_causal = 3, True
-    q, k, v = heads(12, 2)
-    short = attention._forward(module, q, k, v, None, spans=[(0, 7), (7, 12)])[0]
-    assert not asked
+    q, k, v = heads(1, 12, 2)
     attention._forward(module, q, k, v, None)
+    assert not asked
+    with torch.no_grad():
+        attention._forward(module, q, k, v, None)
     attention._forward(module, q[:, :, -1:], k, v, None)
-    assert len(asked) == 2
-    monkeypatch.setattr(attention, "LONGEST", 6)
-    long = attention._forward(module, q, k, v, None, spans=[(0, 7), (7, 12)])[0]
-    assert len(asked) == 4
-    assert close(long, short)
-    assert close(long, plain(q, k, v, [7, 5]).transpose(1, 2))
+    attention._forward(module, *heads(1, 17, 2), None)
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -37,8 +37,8 @@ class SmallCard:
 
     def __init__(self, monkeypatch, plain, checkpointed=PLENTY):
         self.plain, self.checkpointed, self.raised = plain, checkpointed, 0
-        self._forward = training.forward_positions
-        monkeypatch.setattr(training, "forward_positions", self.forward)
+        self._forward = training.position_logits
+        monkeypatch.setattr(training, "position_logits", self.forward)
 
     def forward(self, model, rows, weights, spare=False):
         limit = self.checkpointed if checkpointed(model) else self.plain
@@ -258,7 +258,7 @@ def test_only_memory_is_survived(engine, monkeypatch):
     def broken(*_):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(training, "forward_positions", broken)
+    monkeypatch.setattr(training, "position_logits", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         learn(engine, memory=with_room(engine))
 
