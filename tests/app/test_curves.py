@@ -64,4 +64,5 @@ async def test_a_single_point_has_a_scale_of_its_own():
         assert (plot._x_min, plot._x_max, plot._y_min, plot._y_max) == (-1, 1, 4.5, 5.5)
         plot.show([(Curve([], [(0, 5.0), (20, 4.0)]), "●", "green")])
         await pilot.pause()
-        assert plot._x_max > 10
+        assert plot._x_min < 0 and plot._x_max > 20, "the frame would cover the first and the last sign"
+        assert plot._y_min < 4 and plot._y_max > 5

@@ -24,8 +24,8 @@ FEW, MANY = 60, 10
 """Points of a training curve, alone and among many."""
 ALONE = 4
 """Runs up to which the training curves are drawn with all their points."""
-BESIDE = 0.03
-"""Of the steps' width, the room on either side."""
+ROOM = 0.04
+"""Of the width of all points, and of their height, what is left free around them."""
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 """The bits of a braille character's dots, by line and column."""
 BRAILLE = [chr(0x2800 + bits) for bits in range(256)]
@@ -117,14 +117,16 @@ class CurvesPlot(PlotWidget, can_focus=False):
                 self.scatter(steps, losses, marker=sign, marker_style=colour)
 
     def _set_limits(self, runs: Sequence[Drawn]) -> None:
-        """A little room beside the first and the last step, whose signs the frame would cover; and limits around a single point, of which
-        the library would make a scale of millionths."""
-        points = {point for curve, _, _ in runs for point in (*curve.held, *(curve.train if len(curve.train) > 1 else ()))}
-        first, last = (choose((step for step, _ in points), default=0) for choose in (min, max))
-        beside = (last - first) * BESIDE or 1
-        self.set_xlimits(*((first - beside, last + beside) if points else (None, None)))
-        loss = next(iter(points))[1] if len(points) == 1 else None
-        self.set_ylimits(*((None, None) if loss is None else (loss - 0.5, loss + 0.5)))
+        """A little room around all points, whose signs the frame would cover; of a single one the library would make a scale of millionths."""
+        points = [point for curve, _, _ in runs for point in (*curve.held, *(curve.train if len(curve.train) > 1 else ()))]
+        if not points:
+            self.set_xlimits(None, None)
+            self.set_ylimits(None, None)
+            return
+        for set_limits, alone, values in zip((self.set_xlimits, self.set_ylimits), (1, 0.5), zip(*points, strict=True), strict=True):
+            low, high = min(values), max(values)
+            room = (high - low) * ROOM or alone
+            set_limits(low - room, high + room)
 
     def _render_line_plot(self, dataset: LinePlot) -> None:
         limits: Any = (self._x_min, self._x_max, self._y_min, self._y_max)
