@@ -117,6 +117,7 @@ class ImportDialog(Dialog[str | None]):
 
     @on(Input.Submitted, "#import-source")
     def _submitted(self) -> None:
+        self._looked += 1  # not a second time when the pause is over: that would take away what was said meanwhile
         self._look()
 
     def on_pasted(self, event: Pasted) -> None:
