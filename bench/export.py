@@ -27,6 +27,8 @@ ROWS = 30
 ROUNDS = 5
 PROMPTS = 12
 TOKENS = 32
+Greedy = list[tuple[list[int], list[float]]]
+"""Of each prompt the likeliest tokens, and by how much each is ahead of the second."""
 LLAMA = Path(os.environ.get("FLAVOR_TUI_LLAMA") or cache_folder() / "llama-cpp") / "bin/python"
 
 
@@ -176,9 +178,6 @@ def on_16_bits(ours: Ours) -> Any:
             return model(input_ids=torch.tensor([ids])).logits[0]
 
     return logits
-
-
-Greedy = list[tuple[list[int], list[float]]]
 
 
 def agreement(greedy: Greedy, found: list[list[int]]) -> str:

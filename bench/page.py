@@ -75,9 +75,8 @@ def below_peers(evening: Evening) -> Finding:
         ours = next(each.held_out for each in evening.rounds if each.number == after)
         texts.append(f"{number(ours)} against {number(best.held_out)} ({best.tool}) on {best.rows} rows")
         reached = reached and ours is not None and best.held_out is not None and ours < best.held_out
-    if any(
-        peer.steps < peer.planned and peer.last == peer.held_out for peer in evening.peers
-    ):  # still falling: what it reaches is not known
+    falling = any(peer.steps < peer.planned and peer.last == peer.held_out for peer in evening.peers)
+    if falling:  # what it would have reached is not known
         return "; ".join([*texts, "some had no time to end"]), None if reached else False
     return ("; ".join(texts), reached) if texts else ("not run", None)
 
