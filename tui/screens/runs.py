@@ -159,7 +159,7 @@ way to everything else you ask for, and goes on with the same key.
         about = self.query_one("#run-about", Plain)
         self.query_one("#run-votes", Plain).update(self._votes(key))
         if run is None:
-            base = f"The base, {self.session.settings.model.base}, without any adapter."
+            base = f"Weights: {self.session.settings.model.base}."
             foreign = f"runs/{key.rstrip('/')} is no run of this program; it is left alone."
             about.update(line(base if key == BASE else foreign))
         else:
