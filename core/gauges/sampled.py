@@ -57,7 +57,7 @@ def _breakdown(samples: Sequence[Sample], at: Thresholds) -> Reading:
     interval = share_interval(len(bad), len(samples))
     return Reading(
         "breakdown", len(bad) / len(samples), f"{len(bad)} of {len(samples)} texts broke down (loops, headings, links, runaway length).",
-        interval, says="under" if interval[0] > at.breaks else "fine",
+        interval, says="under" if interval[0] > at.breaks else "fine" if interval[1] <= at.breaks else "",
         evidence=tuple(Evidence("; ".join(broken), uid) for uid, broken in bad[:SHOWN]),
     )  # fmt: skip
 
