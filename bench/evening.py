@@ -21,6 +21,7 @@ from bench import cases, page, peers, results
 from bench.cases import Case, Try
 from bench.results import Evening, Given, Judged, Lane, Round
 from core import config
+from core.config import Sampling
 from core.protocol import Evaluated, Row
 from core.runfiles import BASE
 from dataset.rows import Candidate
@@ -72,7 +73,7 @@ class Player:
     async def sample(self, number: int, count: int | None = None, after: int = 0, **changes: Any) -> tuple[list[Candidate], float]:
         """The round's candidates (as many as a person decides on, or `count`) in the order of their seeds, and the seconds they took."""
         began = time.perf_counter()
-        seed = 10_000 * self.seed + 100 * number + after
+        seed = 10_000 * self.seed + 500 * number + after
         options = {"max_tokens": self.max_tokens, "seed": seed, **changes}
         found = [
             event
@@ -124,11 +125,11 @@ class Player:
         )  # fmt: skip
 
     async def choose(self, number: int, candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate], float]:
-        """What a person would be shown of the round's candidates and of as many more as the program samples once it has learned from
-        decisions; what it passes over; and the seconds for the others."""
+        """What a person would be shown of the round's candidates and of as many more as the program samples; what it passes over; and the
+        seconds for the others."""
         session = self.session
-        count = min(SECOND, (session.settings.sampling.oversample - 1) * self.count)
-        if not count or not session.ranking.predictor.learned:
+        count = (session.settings.sampling.oversample - 1) * self.count
+        if not count:
             return candidates, [], 0.0
         more, seconds = await self.sample(number, count, SECOND)
         sampled = [*candidates, *more]
@@ -197,11 +198,13 @@ def among_first(order: Sequence[str], candidates: Sequence[Candidate], judged: S
     return sum(uid in accepted for uid in order[: page.FIRST])
 
 
-async def evening(folder: Path, name: str, rounds: int, seed: int, count: int) -> Evening:
-    """Play one task with one seed in a fresh workspace."""
+async def evening(folder: Path, name: str, rounds: int, seed: int, count: int, changes: dict[str, str]) -> Evening:
+    """Play one task with one seed in a fresh workspace, with these sampling settings changed."""
     case = cases.load(name)
     config.create(folder, case.task)
     with Session(folder) as session:
+        sampling = msgspec.convert(msgspec.to_builtins(session.settings.sampling) | changes, Sampling, strict=False)
+        session.settings = msgspec.structs.replace(session.settings, sampling=sampling)
         session.import_rows(case.written, "written", [f"bench{number:03}" for number in range(1, len(case.written) + 1)])
         async for _ in session.start_worker():
             pass
@@ -255,6 +258,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=24, choices=range(1, SECOND + 1), metavar="N", help="candidates a round")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="sampling settings of --task other than the defaults")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the workspace of --task stays there")
     parser.add_argument("--out", type=Path, help="the JSON file of --task, or the folder of --table")
     parser.add_argument("--tools", nargs="+", choices=peers.RECIPES, default=list(peers.RECIPES))
@@ -271,7 +275,8 @@ def main() -> None:
         out = args.out or Path(f"evening-{args.task}-{args.seed}.json")
         with tempfile.TemporaryDirectory() as scratch:
             at = args.keep or Path(scratch) / "evening"
-            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count)))
+            changes = dict(each.split("=", 1) for each in args.set)
+            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count, changes)))
         print(out)
 
 

@@ -136,8 +136,8 @@ class Sampling(_Section, frozen=True):
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""
-    oversample: Annotated[int, Meta(ge=1, le=8)] = 2
-    """Once the ranking has learned from decisions: so many times more candidates are sampled than shown, and the least likely to be kept are passed over."""
+    oversample: Annotated[int, Meta(ge=1, le=8)] = 4
+    """So many times more candidates are sampled than shown; those least likely to be kept are passed over (docs/ranking.md)."""
     keep_ready: Annotated[int, Meta(ge=0, le=200)] = 12
     """The queue is refilled in the background when fewer than this many candidates wait: so many last a person through a retraining."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from core.gauges.copying import Copying
 from core.protocol import Candidate as Arrived
 from core.ranking.gain import Gain, gain
-from core.ranking.order import Item, Placed, arrange, in_lane
+from core.ranking.order import LANE, Item, Placed, arrange, in_lane
 from core.ranking.predictor import LEAST, MOST, Decided, Predictor
 from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
 from core.text import words
@@ -139,12 +140,14 @@ class Ranking:
                 self._held = Placed(decision.candidate, decision.slot, decision.predicted)
 
     def surplus(self, waiting: Sequence[Candidate], count: int) -> list[Candidate]:
-        """The `count` of them that are least likely to be kept; none of the lane, nor the one that is looked at, nor anything unlearned."""
+        """The `count` of them that need not wait: those of the lane that are more than its share, the latest first, and then what is least
+        likely to be kept (by gauges alone, while nothing is learned). Never the one that is looked at."""
         predictor = self.predictor
-        if not predictor.learned:
-            return []
-        free = [c for c in waiting if not in_lane(c.uid) and c.uid != self.held]
-        return sorted(free, key=lambda c: predictor.chance(self._known(c)))[: max(0, count)]
+        others = [c for c in waiting if c.uid != self.held]
+        lane = [c for c in others if in_lane(c.uid)]
+        share = math.ceil((len(waiting) - max(0, count)) / LANE)
+        free = sorted((c for c in others if not in_lane(c.uid)), key=lambda c: predictor.chance(self._known(c)))
+        return [*lane[share:][::-1], *free][: max(0, count)]
 
     # -- what is said of it --------------------------------------------------------------------------------------------
 

@@ -235,8 +235,7 @@ class Session:
     def pass_over(self, sampled: int) -> int:
         """After so many were sampled: what will not be shown waits no more, as long as enough candidates do. Returns how many.
 
-        That is what older checkpoints and other strengths wrote, and once the ranking has learned, the share of the rest that `oversample` says, the least
-        likely to be kept.
+        That is what older checkpoints and other strengths wrote, and the share of the rest that `oversample` says, the least likely to be kept.
         """
         sampling, newest = self.settings.sampling, self.newest()
         gone: list[Candidate] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Hashable, Iterable, Set
 
 DOUBT = 2.0
 """Decisions that a word is thought to have behind it before any, kept at the usual rate."""
@@ -12,9 +12,9 @@ DOUBT = 2.0
 class Leaning:
     """Counted over decisions: the words of a candidate, whether it was kept, and how much the decision counts."""
 
-    def __init__(self, decided: Iterable[tuple[Set[str], bool, float]]) -> None:
-        self._kept: dict[str, float] = {}
-        self._rejected: dict[str, float] = {}
+    def __init__(self, decided: Iterable[tuple[Set[Hashable], bool, float]]) -> None:
+        self._kept: dict[Hashable, float] = {}
+        self._rejected: dict[Hashable, float] = {}
         self._totals = [0.0, 0.0]
         for found, kept, weight in decided:
             self._totals[kept] += weight
@@ -22,7 +22,7 @@ class Leaning:
             for word in found:
                 counts[word] = counts.get(word, 0.0) + weight
 
-    def score(self, found: Set[str], kept: bool | None = None, weight: float = 0.0) -> float:
+    def score(self, found: Set[Hashable], kept: bool | None = None, weight: float = 0.0) -> float:
         """How much these words speak for keeping: the sum of their log-odds against the usual rate, over the root of their number.
 
         A candidate that was counted itself, with this weight, is left out: else every decision would seem to have been foreseen.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from statistics import fmean
 
 from core.ranking.leaning import Leaning
@@ -22,6 +24,9 @@ GAUGES = {
 """What the gauges say before anything was decided: log-odds for one more of each sign."""
 PULL = 4.0
 """How strongly a weight is held at its guess: the inverse of its variance, for signs of deviation 1."""
+SELDOM, OFTEN = 1 / 8, 0.6
+"""Of the decisions that have a word, from which share on and up to which it is learned together with what was asked for: a word of the form
+that is not always the same (the ability of a skill check, say), of which there are enough to have met each value."""
 FARTHEST = 4.0
 """Deviations from its mean at which a sign is cut off: one odd text must not outweigh the rest."""
 
@@ -46,14 +51,27 @@ class Predictor:
         weighed = [(known, kept, age) for (known, kept), age in zip(decided, ages, strict=True)]
         self._words = Leaning((known.words, kept, age) for known, kept, age in weighed)
         self._asked = Leaning((known.asked, kept, age) for known, kept, age in weighed)
-        rows = [
-            [*known.signs, self._words.score(known.words, kept, age), self._asked.score(known.asked, kept, age)]
-            for known, kept, age in weighed
-        ]
+        counts = Counter(word for known, _ in decided for word in known.words)
+        self._telling = {word for word, count in counts.items() if SELDOM * len(decided) <= count <= OFTEN * len(decided)}
+        self._together = Leaning((self._pairs(known), kept, age) for known, kept, age in weighed)
+        rows = [self._row(known, kept, age) for known, kept, age in weighed]
         self._scale = _scales(rows)
-        guess = [GAUGES.get(name, 0.0) * deviation for name, (_, deviation) in zip((*NAMES, "", ""), self._scale, strict=True)]
+        guess = [GAUGES.get(name, 0.0) * deviation for name, (_, deviation) in zip_longest(NAMES, self._scale)]
         labels = [kept for _, kept in decided]
         self._model = fit(list(map(self._standard, rows)), labels, ages, guess, [PULL] * len(guess))
+
+    def _pairs(self, known: Known) -> set[tuple[str, str]]:
+        """Each attribute value with each telling word of the text: what is right for one value may be wrong for another."""
+        return {(value, word) for word in known.words & self._telling for value in known.asked}
+
+    def _row(self, known: Known, kept: bool | None = None, weight: float = 0.0) -> list[float]:
+        """The signs, and which way the words, the values asked for, and both together lean; as if it had not been decided itself."""
+        return [
+            *known.signs,
+            self._words.score(known.words, kept, weight),
+            self._asked.score(known.asked, kept, weight),
+            self._together.score(self._pairs(known), kept, weight),
+        ]
 
     def _standard(self, row: Sequence[float]) -> list[float]:
         """Mean 0 and deviation 1, as of the decided ones."""
@@ -65,7 +83,7 @@ class Predictor:
         """How likely a candidate is to be kept, 0 to 1; while nothing is learned, good for an order only."""
         if not self.learned:
             return self._model.probability(known.signs)
-        return self._model.probability(self._standard([*known.signs, self._words.score(known.words), self._asked.score(known.asked)]))
+        return self._model.probability(self._standard(self._row(known)))
 
 
 def _scales(rows: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
