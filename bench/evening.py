@@ -57,11 +57,12 @@ def announce(name: str, lane: Lane) -> None:
 class Player:
     """Plays one evening in a session whose worker has started."""
 
-    def __init__(self, session: Session, case: Case, seed: int, count: int) -> None:
+    def __init__(self, session: Session, case: Case, seed: int, count: int, fresh: bool) -> None:
         self.session = session
         self.case = case
         self.seed = seed
         self.count = count
+        self.fresh = fresh
         self.cut = cases.token_ends()
         self.max_tokens = 2 * max(len(self.cut(text)) for text, _ in case.written)
         """About twice the longest row: a text that never ends costs no more."""
@@ -144,7 +145,7 @@ class Player:
         self._trained_on = len(self.session.store.examples)
         began = time.perf_counter()
         plan = self.session.plan(seed=100 * self.seed + number)
-        if plan.advice:
+        if plan.advice or self.fresh:
             plan = self.session.plan(fresh=True, seed=100 * self.seed + number)
         async for _ in self.session.retrain(plan):
             pass
@@ -198,8 +199,8 @@ def among_first(order: Sequence[str], candidates: Sequence[Candidate], judged: S
     return sum(uid in accepted for uid in order[: page.FIRST])
 
 
-async def evening(folder: Path, name: str, rounds: int, seed: int, count: int, changes: dict[str, str]) -> Evening:
-    """Play one task with one seed in a fresh workspace, with these sampling settings changed."""
+async def evening(folder: Path, name: str, rounds: int, seed: int, count: int, changes: dict[str, str], fresh: bool) -> Evening:
+    """Play one task with one seed in a fresh workspace, with these sampling settings changed; every run starts at the base with `fresh`."""
     case = cases.load(name)
     config.create(folder, case.task)
     with Session(folder) as session:
@@ -209,7 +210,7 @@ async def evening(folder: Path, name: str, rounds: int, seed: int, count: int, c
         async for _ in session.start_worker():
             pass
         try:
-            player = Player(session, case, seed, count)
+            player = Player(session, case, seed, count, fresh)
             await player.reference()
             announce("round 0", player.rounds[0])
             for number in range(1, rounds + 1):
@@ -258,6 +259,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=24, choices=range(1, SECOND + 1), metavar="N", help="candidates a round")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fresh", action="store_true", help="every run of --task starts at the base")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="sampling settings of --task other than the defaults")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the workspace of --task stays there")
     parser.add_argument("--out", type=Path, help="the JSON file of --task, or the folder of --table")
@@ -276,7 +278,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             at = args.keep or Path(scratch) / "evening"
             changes = dict(each.split("=", 1) for each in args.set)
-            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count, changes)))
+            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count, changes, args.fresh)))
         print(out)
 
 

@@ -55,6 +55,9 @@ class Lora(_Section, frozen=True):
 class Training(_Section, frozen=True):
     epochs: Annotated[int, Meta(ge=1, le=100)] = 8
     """Most epochs when training afresh. Every one is kept; training stops by itself when it has baked long enough."""
+    topup_from: Annotated[int, Meta(ge=0, le=10_000)] = 64
+    """Rows from which on `t` tops up the active checkpoint with what is new; with fewer it trains afresh, which takes little longer and learns
+    better (`docs/learning.md`). Where nothing is new it always bakes on."""
     topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 2
     """Most epochs of a top-up (warm start from the active checkpoint)."""
     stop_early: bool = True

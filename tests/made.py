@@ -2,6 +2,8 @@
 
 import json
 
+import msgspec
+
 from core import runfiles
 from core.files import new_uid, now
 from core.runfiles import CheckpointInfo, Result
@@ -14,9 +16,16 @@ def write(session, count, start=0):
     session.import_rows(rows, "rows", [f"row{number:02}" for number in range(start, start + count)])
 
 
-def bake(session, losses, base=None, recall=None):
+def top_up(session):
+    """From now on every run goes on from the active checkpoint, as with many rows."""
+    training = msgspec.structs.replace(session.settings.training, topup_from=0)
+    session.settings = msgspec.structs.replace(session.settings, training=training)
+
+
+def bake(session, losses, base=None, recall=None, fresh=False):
     """A run as the worker would leave it, without tensors: the loss at its start, then those of its epochs. Its last is active."""
-    plan = session.plan(seed=1)
+    top_up(session)
+    plan = session.plan(fresh, seed=1)
     name = plan.spec.name
     folder = session.registry.create(plan.spec, plan.rows)
     lines = []

@@ -22,6 +22,7 @@ from core.task import Task
 from dataset.rows import Candidate
 from dataset.store import Store
 from runs.registry import Registry
+from tests.made import top_up
 from tui.intake import import_files
 from tui.session import Session
 
@@ -102,6 +103,8 @@ async def test_one_worker_samples_trains_and_tops_up(tmp_path):
             assert {c.checkpoint for c in made} == {"0001/epoch-01"}
 
             session.write_example("The Odd of Mere sail in teacups and are never late.", {})
+            assert session.plan().spec.parent is None  # so few rows learn better afresh
+            top_up(session)
             plan = session.plan()
             assert (plan.spec.parent, plan.spec.new_rows, plan.steps) == ("0001/epoch-01", 1, 6)
             with contextlib.suppress(asyncio.CancelledError):

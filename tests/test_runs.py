@@ -11,6 +11,7 @@ from core.errors import FlavorError
 from core.runfiles import CheckpointInfo, Result
 from dataset.folds import fold, held_out
 from runs.registry import Registry
+from tests.made import top_up
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=8, max_size=8), max_size=60), st.text("ghij", min_size=8, max_size=8))
@@ -56,6 +57,10 @@ def test_a_plan_says_what_will_happen(session):
     write(session, 2, 12)
     first = next(iter(session.store.examples))
     session.change_example(first, "Changed since.", {})
+    few = session.plan()
+    assert few.spec.parent is None and few.spec.shrink == 1 and few.spec.epochs == 8  # so few rows learn better afresh
+    assert few.line().startswith(f"afresh from the base: {few.learned} rows (3 new), ")
+    top_up(session)
     topup = session.plan()
     assert (topup.spec.name, topup.spec.parent, topup.spec.new_rows, topup.spec.epochs) == ("0002", "0001/epoch-01", 3, 2)
     assert topup.spec.shrink == 0.5 and plan.spec.shrink == 1 and topup.spec.learning_rate == plan.spec.learning_rate

@@ -116,7 +116,7 @@ def test_a_bad_checkpoint(session):
 def test_an_underbaked_checkpoint(session):
     write(session, 12)
     bake(session, [4.0, 3.2])
-    assert next_step(session).sentence == "Top up (t): 0001/epoch-01 is underbaked."
+    assert next_step(session).sentence == "Bake on (t): 0001/epoch-01 is underbaked."
 
 
 def test_a_good_checkpoint(session):
@@ -130,7 +130,7 @@ def test_a_good_checkpoint(session):
     decide(session, good, kept=5, rejected=4)
     assert next_step(session).sentence == "Curate more: 5 of 9 kept, 5 new rows so far; from 6 on a retrain pays."
     write(session, 1, 12)
-    assert next_step(session).sentence == "Top up (t): 6 rows of the dataset are new to 0001/epoch-02."
+    assert next_step(session).sentence == "Retrain (t): 6 rows of the dataset are new to 0001/epoch-02."
 
 
 def test_when_to_stop(session):
@@ -154,4 +154,4 @@ def test_when_not_to_stop(session, kept_before, loss_before):
     better = bake(session, [loss_before, 3.19, 3.18], base=4.4)
     decide(session, better, kept=10, rejected=2)
     assert session.tasting.readings(better).verdict.word == "good"
-    assert next_step(session).action == "top up"
+    assert next_step(session).action == "retrain"

@@ -14,7 +14,7 @@ from dataset.rounds import Round, rounds
 from tui.planning import MOST_SEEN
 from tui.session import Session
 
-Action = Literal["write", "curate", "top up", "retrain afresh", "use another", "stop"]
+Action = Literal["write", "curate", "retrain", "bake on", "retrain afresh", "use another", "stop"]
 
 DECIDED = 8
 """Fewer decisions tell nothing of a checkpoint."""
@@ -63,7 +63,8 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
         return NextStep("use another", f"Use {good[-1]}: it is good, while {current} is {verdict.word}.", reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
-    return NextStep("top up", f"Top up (t): {current} is underbaked.", reasons)
+    new = _new_rows(session, current)
+    return NextStep("retrain" if new else "bake on", f"{'Retrain' if new else 'Bake on'} (t): {current} is underbaked.", reasons)
 
 
 def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:
@@ -93,7 +94,7 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
             "retrain afresh", f"Retrain afresh (T): {_count(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
         )
     if new >= NEW_ROWS:
-        return NextStep("top up", f"Top up (t): {_count(new, 'row')} of the dataset are new to {current}.", reasons)
+        return NextStep("retrain", f"Retrain (t): {_count(new, 'row')} of the dataset are new to {current}.", reasons)
     if now.decided < DECIDED:
         decided = _count(now.decided, "decision")
         return NextStep(
@@ -108,11 +109,19 @@ def _flat(now: Round, earlier: list[Round]) -> bool:
 
 
 def _gain(session: Session, current: str) -> float:
-    """By how much the run of a checkpoint lowered the held-out loss up to it; 0 where that was not measured."""
-    run = session.registry.run(current.split("/")[0])
-    before = (run.spec.parent if run.spec else None) or BASE
-    losses, own = dict(session.tasting.course(current).points), measured_by(current)
-    return 1 - losses[own] / losses[before] if losses.get(own) and losses.get(before) else 0.0
+    """By how much the run of a checkpoint lowered the held-out loss, against its parent or, afresh, against the run before it; 0 where
+    that was not measured."""
+    registry, own = session.registry, measured_by(current)
+    name = own.split("/")[0]
+    run = registry.run(name)
+    losses = dict(session.tasting.course(current).points)
+    if run.spec and run.spec.parent:
+        before = losses.get(run.spec.parent)
+    else:
+        earlier = [registry.run(each) for each in registry.names() if each < name]
+        told = [each.result.checkpoint for each in earlier if each.result and each.result.checkpoint]
+        before = dict(session.tasting.course(told[-1]).points).get(measured_by(told[-1])) if told else losses.get(BASE)
+    return 1 - losses[own] / before if losses.get(own) and before else 0.0
 
 
 def _new_rows(session: Session, current: str) -> int:

@@ -98,8 +98,9 @@ class Planner:
         self._session = session
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:
-        """What a retrain would do. A top-up warm-starts from the active checkpoint; without one it is afresh. From a refit it starts at
-        the epoch that the refit repeats: an adapter that was trained on the held-out rows could not be measured on them.
+        """What a retrain would do. With few rows it is afresh, as `topup_from` says, unless none of them is new; else a top-up, which
+        warm-starts from the active checkpoint. From a refit it starts at the epoch that the refit repeats: an adapter that was trained on
+        the held-out rows could not be measured on them.
 
         Raises FlavorError where there is nothing to train on.
         """
@@ -108,8 +109,10 @@ class Planner:
             raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
         training = self._session.settings.training
         current = self._session.registry.current()
-        parent = None if fresh or current == BASE else measured_by(current)
+        parent = None if current == BASE else measured_by(current)
         rows, new = self._rows(parent)
+        if parent and (fresh or (new and len(rows) < training.topup_from)):
+            parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
         if not learned:
             raise FlavorError("There is no row to train on: all are held out.", "Write or accept an example first.", "empty")
@@ -142,7 +145,7 @@ class Planner:
         )  # fmt: skip
 
     def _rows(self, parent: str | None) -> tuple[list[Row], int]:
-        """The examples as a run trains on them or holds them out, and how many of them its parent did not have."""
+        """The examples as a run from this parent trains on them or holds them out, and how many of them the parent did not have."""
         before: dict[str, Row] = {}
         epoch = 0
         if parent:
