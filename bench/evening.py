@@ -57,12 +57,11 @@ def announce(name: str, lane: Lane) -> None:
 class Player:
     """Plays one evening in a session whose worker has started."""
 
-    def __init__(self, session: Session, case: Case, seed: int, count: int, fresh: bool) -> None:
+    def __init__(self, session: Session, case: Case, seed: int, count: int) -> None:
         self.session = session
         self.case = case
         self.seed = seed
         self.count = count
-        self.fresh = fresh
         self.cut = cases.token_ends()
         self.max_tokens = 2 * max(len(self.cut(text)) for text, _ in case.written)
         """About twice the longest row: a text that never ends costs no more."""
@@ -145,7 +144,7 @@ class Player:
         self._trained_on = len(self.session.store.examples)
         began = time.perf_counter()
         plan = self.session.plan(seed=100 * self.seed + number)
-        if plan.advice or self.fresh:
+        if plan.advice:
             plan = self.session.plan(fresh=True, seed=100 * self.seed + number)
         async for _ in self.session.retrain(plan):
             pass
@@ -199,18 +198,20 @@ def among_first(order: Sequence[str], candidates: Sequence[Candidate], judged: S
     return sum(uid in accepted for uid in order[: page.FIRST])
 
 
-async def evening(folder: Path, name: str, rounds: int, seed: int, count: int, changes: dict[str, str], fresh: bool) -> Evening:
-    """Play one task with one seed in a fresh workspace, with these sampling settings changed; every run starts at the base with `fresh`."""
+async def evening(folder: Path, name: str, rounds: int, seed: int, count: int, changes: dict[str, str], topup: bool) -> Evening:
+    """Play one task with one seed in a fresh workspace, with these sampling settings changed; with `topup`, runs go on from the active
+    checkpoint however few the rows are."""
     case = cases.load(name)
     config.create(folder, case.task)
     with Session(folder) as session:
         sampling = msgspec.convert(msgspec.to_builtins(session.settings.sampling) | changes, Sampling, strict=False)
-        session.settings = msgspec.structs.replace(session.settings, sampling=sampling)
+        training = msgspec.structs.replace(session.settings.training, **({"topup_from": 0} if topup else {}))
+        session.settings = msgspec.structs.replace(session.settings, sampling=sampling, training=training)
         session.import_rows(case.written, "written", [f"bench{number:03}" for number in range(1, len(case.written) + 1)])
         async for _ in session.start_worker():
             pass
         try:
-            player = Player(session, case, seed, count, fresh)
+            player = Player(session, case, seed, count)
             await player.reference()
             announce("round 0", player.rounds[0])
             for number in range(1, rounds + 1):
@@ -259,7 +260,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=24, choices=range(1, SECOND + 1), metavar="N", help="candidates a round")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fresh", action="store_true", help="every run of --task starts at the base")
+    parser.add_argument("--topup", action="store_true", help="runs of --task go on from the active checkpoint, however few the rows are")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="sampling settings of --task other than the defaults")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the workspace of --task stays there")
     parser.add_argument("--out", type=Path, help="the JSON file of --task, or the folder of --table")
@@ -278,7 +279,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             at = args.keep or Path(scratch) / "evening"
             changes = dict(each.split("=", 1) for each in args.set)
-            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count, changes, args.fresh)))
+            results.write(out, asyncio.run(evening(at, args.task, args.rounds, args.seed, args.count, changes, args.topup)))
         print(out)
 
 

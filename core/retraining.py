@@ -4,6 +4,7 @@ the best epoch's training on all rows."""
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from statistics import fmean, median
@@ -19,7 +20,7 @@ from core.memory import StepMemory
 from core.model import Base
 from core.protocol import Epoch, Event, Gauges, Loading, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
-from core.stopping import Baked, Watch
+from core.stopping import REFIT_SLOW_END, REFIT_STEPS, Baked, Watch
 from core.training import EpochDone, StepDone, steps_of, train
 
 PROBED = 8
@@ -175,7 +176,8 @@ class Retraining:
             self._forms.put_back(start)
             done = yield from self._refit(number, began, best, memory)
             gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
-            passes = round(best * self._curriculum.size / sum(row.repeat for row in self._all), 1)
+            size = sum(row.repeat for row in self._all)
+            passes = round(self._refit_steps(best) * min(spec.training.batch_size, size) / size, 1)
             chosen = self._save(done, gauges, self._seen(passes, self._all), True)
             why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(
@@ -184,18 +186,16 @@ class Retraining:
         )  # fmt: skip
 
     def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, EpochDone]:
-        """Train from the same start on all rows, for as many steps as `epochs` epochs had and at their rates.
-
-        As many epochs would be more steps, and bake too long: `docs/learning.md`.
-        """
+        """Train from the same start on all rows: `REFIT_STEPS` times as many steps as `epochs` epochs had, at a falling rate."""
         spec, settings = self._spec, self._spec.training
         curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
-        steps = steps_of(self._curriculum.size, settings.batch_size, epochs)
+        steps = self._refit_steps(epochs)
+        enough = math.ceil(steps / steps_of(curriculum.size, settings.batch_size, 1))
         losses: list[float] = []
         self._forms.train()
         loop = train(
-            self._base.model, self._forms.parameters(), curriculum, settings, epochs=epochs, peak=spec.learning_rate, seed=spec.seed,
-            planned=steps_of(self._curriculum.size, settings.batch_size, spec.epochs), memory=memory,
+            self._base.model, self._forms.parameters(), curriculum, settings, epochs=enough, peak=spec.learning_rate, seed=spec.seed,
+            planned=steps, slow_end=REFIT_SLOW_END, memory=memory,
         )  # fmt: skip
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:
@@ -209,6 +209,9 @@ class Retraining:
                 else:
                     yield None
         return EpochDone(epochs, fmean(losses[-steps_of(curriculum.size, settings.batch_size, 1) :]))
+
+    def _refit_steps(self, epochs: int) -> int:
+        return math.ceil(REFIT_STEPS * steps_of(self._curriculum.size, self._spec.training.batch_size, epochs))
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""

@@ -108,11 +108,11 @@ def parser() -> Parser:
     decide.add_argument("verdict", choices=["accept", "reject", "skip"])
     decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
     add("undo", "take the last decision, edit or import back")
-    retrain = add("retrain", "retrain the LoRA: a top-up of the active checkpoint")
+    retrain = add("retrain", "retrain the LoRA: afresh while the rows are few, else a top-up of the active checkpoint")
     retrain.add_argument(
         "--again", metavar="RUN", help="a run once more, from its own rows and seed, for instance one that was interrupted"
     )
-    retrain.add_argument("--fresh", action="store_true", help="afresh from the base")
+    retrain.add_argument("--fresh", action="store_true", help="afresh from the base, however many rows there are")
     retrain.add_argument("--epochs", type=int, metavar="E")
     retrain.add_argument("--seed", type=int, metavar="S")
     taste = add("taste", "after training: learn from what was edited, accepted and rejected (see [training] taste)")

@@ -16,6 +16,7 @@ from core.errors import FlavorError
 from core.files import now
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec, measured_by
+from core.stopping import REFIT_STEPS
 from core.text import is_clean
 from dataset.folds import held_out
 
@@ -27,7 +28,7 @@ CHARACTERS_PER_TOKEN = 4.2
 MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 REFIT_EPOCHS = 2
-"""Epochs that a repetition on all rows takes as a rule, for estimates: with few rows two are best."""
+"""Best epochs as a rule, for estimates of the repetition on all rows."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Planner:
         seconds, memory = self.estimate(rows, spec.epochs)
         refit = len(learned) < len(rows) <= spec.training.refit_rows
         if refit:
-            seconds += self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]  # as many steps, on all rows
+            seconds += REFIT_STEPS * self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self._session.tasting.readings(parent).verdict.word == "overbaked"
