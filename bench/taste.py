@@ -1,7 +1,7 @@
 """What taste is worth, on the starter: `python -m bench.taste play FOLDER --task checks` plays one task, `... table FOLDER...` prints.
 
 16 written rows are trained on, 48 candidates sampled and decided by the judge of the evening bench. Then, for the prompts of rows that
-nothing was trained on, with the same seeds: that checkpoint (sft), its top-up with the accepted rows (topup), and both after taste.
+nothing was trained on, with the same seeds: that checkpoint (sft), a retrain with the accepted rows (retrain), and both after taste.
 A folder keeps what is done, so that a play may be taken up again, or a lane added with other values.
 """
 
@@ -34,7 +34,7 @@ WRITTEN = 16
 DECIDED = 48
 PROMPTS, LOOKS = 16, 3
 """Lanes are compared on 48 candidates: three for each of 16 prompts."""
-LANES = ("sft", "topup", "sft+taste", "topup+taste")
+LANES = ("sft", "retrain", "sft+taste", "retrain+taste")
 FILE = "taste.json"
 NEW_HEADING = "began a new heading"
 
@@ -137,7 +137,7 @@ class Player:
                 if lane == "sft":
                     yield lambda: self.train("sft", session.plan(seed=seed))
                 else:
-                    session.registry.use(self.play.lanes["topup" if lane.startswith("topup+") else "sft"].checkpoint)
+                    session.registry.use(self.play.lanes["retrain" if lane.startswith("retrain+") else "sft"].checkpoint)
                     plan = plan_taste(session, seed) if lane.endswith("taste") else session.plan(seed=seed)
                     yield functools.partial(self.train, name, plan)
             if not self.play.decided:

@@ -23,8 +23,8 @@ from tui.session import Session
 
 FIRST = 8
 """Rows at the start."""
-ALONE = "refit_rows = 0\n"
-"""What the ways are compared by is the chosen epoch, without the repetition on all rows."""
+ALONE = "refit_rows = 0\ntopup_from = 0\n"
+"""What the ways are compared by is the chosen epoch, without the repetition on all rows, and few rows are topped up too."""
 WAYS: dict[str, str] = {
     "afresh": "",
     "plain": "topup_rate = 1.0\nnew_rows = 1\ntopup_shrink = 1.0\n",
