@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -73,14 +73,14 @@ def beginning(case: Case, rows: Sequence[Parsed], count: int, seed: int) -> list
     return [part for text, fields in chosen for part in (*case.task.segments(fields), (text + "\n\n", 0.0))]
 
 
-def texts(made: Any, case: Case, count: int, shown: int, guidance: float) -> list[Try]:
+def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], shown: int = 0, guidance: float = 0.0) -> list[Try]:
+    """What the adapter in the model writes for these values."""
     cut = cases.token_ends()
     settings = msgspec.structs.replace(Sampling(), guidance=guidance, max_tokens=2 * max(len(cut(text)) for text, _ in case.written))
     made._sampler.learn_examples([text for text, _ in case.written], settings)
     made._forms.sample(True, "bench")
-    asked = [case.held_out[at % len(case.held_out)][1] for at in range(count)]
     found = []
-    for start in range(0, count, BATCH):
+    for start in range(0, len(asked), BATCH):
         some = asked[start : start + BATCH]
         before = beginning(case, case.written, shown, SEED + start)
         prompts = [before + case.task.segments(fields) for fields in some]
@@ -88,7 +88,7 @@ def texts(made: Any, case: Case, count: int, shown: int, guidance: float) -> lis
         free = [value for fields in some for value in fields.values()]
         seeds = list(range(1000 * SEED + start, 1000 * SEED + start + len(some)))
         done = {text.index: text for text in made._sampler.sample(prompts, seeds, settings, free, without) if isinstance(text, Text)}
-        found += [Try(done[at].text, fields, done[at].finish == "stop", free) for at, fields in enumerate(some)]
+        found += [Try(done[at].text, dict(fields), done[at].finish == "stop", free) for at, fields in enumerate(some)]
     return found
 
 
@@ -104,10 +104,9 @@ def main() -> None:
     for name in args.task:
         case = cases.load(name)
         best = min(bake(made, case))
+        asked = [case.held_out[at % len(case.held_out)][1] for at in range(args.count)]
         for shown, guidance in WAYS:
-            judged = cases.assess(
-                case, texts(made, case, args.count, shown, guidance), [text for text, _ in case.written], cases.token_ends()
-            )
+            judged = cases.assess(case, texts(made, case, asked, shown, guidance), [text for text, _ in case.written], cases.token_ends())
             passed = [sum(each not in one.failed for one in judged) for each in ("form", "subject", "attributes")]
             counts = " | ".join(f"{count} of {len(judged)}" for count in (sum(not one.failed for one in judged), *passed))
             print(f"| {name} | {best:.3f} | {shown} | {guidance:g} | {counts} |", flush=True)

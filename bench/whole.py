@@ -1,13 +1,15 @@
 """What the held-out rows are worth to training: `python -m bench.whole [--task checks ...] [--rows 12] [--seed 101 ...] [--count 24]`.
 
-The number of epochs is chosen on the held-out fold, as a run does it. Then the same start is trained again on all rows (refit) for as many
-steps, or as many epochs; or the chosen adapter goes on with the held-out rows and as many of the others (extension), at the rate of that
-moment or half of it. All are measured on rows that nothing is trained on, and with `--count` the evening bench's judge reads so many texts.
+The number of epochs is chosen on the held-out fold, as a run does it. Then the same start is trained again on all rows (refit): as a run
+does it, or at a steady rate for as many steps, or as many epochs; or the chosen adapter goes on with the held-out rows and as many of the
+others (extension), at the rate of that moment or half of it. All are measured on rows that nothing is trained on, and with `--count` the
+evening bench's judge reads so many texts, for values drawn as a session draws them.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,18 +24,22 @@ from core.encoding import Curriculum, encode_row
 from core.engine import Engine
 from core.protocol import Gauges, Load, Row
 from core.retraining import Probe
-from core.stopping import Baked, Watch
-from core.training import EpochDone, StepDone, steps_of, train
+from core.stopping import REFIT_SLOW_END, REFIT_STEPS, Baked, Watch
+from core.training import SLOW_END, EpochDone, StepDone, steps_of, train
 from dataset.folds import held_out
 
 SEEDS = [101, 201]
 """Those of the first round of the evening bench's seeds 1 and 2."""
+DRAWN = 5000
+"""The first seed of the values that are drawn for the judge's texts."""
 
 
-CHOSEN, STEPS, EPOCHS = "epoch chosen", "refit, as many steps", "refit, as many epochs"
+CHOSEN, SHIPPED = "epoch chosen", "refit, as a run does it"
+STEADY = {"refit, as many steps": 1.0, "refit, half as many again": 1.5, "refit, twice as many": 2.0}
+"""At a steady rate, with how many times the steps that were best."""
 EXTENSIONS = {"extension": 1.0, "extension, half the rate": 0.5}
 """With the share of the learning rate."""
-WAYS = (CHOSEN, STEPS, EPOCHS, *EXTENSIONS)
+WAYS = (CHOSEN, SHIPPED, *STEADY, *EXTENSIONS)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Done:
     recall: float
     seconds: float
     passed: str = ""
+    """Texts that the judge accepts, and those of the right form."""
 
 
 class Bench:
@@ -78,15 +85,26 @@ class Bench:
                 return end.value
 
     def _train(
-        self, rows: Sequence[Row], epochs: int, stop: int, rate: float, warmup: int, watch: Watch | None = None, most: int = 0
-    ) -> list[Any]:
+        self, rows: Sequence[Row], epochs: int, stop: int, rate: float, warmup: int, watch: Watch | None = None, most: int = 0,
+        planned: int | None = None, slow_end: float = SLOW_END,
+    ) -> list[Any]:  # fmt: skip
         """Train the adapter in the model; its tensors after each epoch. Stops after `stop` epochs or `most` steps, or where `watch` says so."""
         made, states = self.made, []
         settings = msgspec.structs.replace(self.settings, warmup_steps=warmup)
         curriculum = Curriculum(made._base.tokenizer, rows, settings, self.case.task, self.seed)
         made._forms.train()
         probe = self._probe(rows)
-        loop = train(made._base.model, made._forms.parameters(), curriculum, settings, epochs=epochs, peak=rate, seed=self.seed)
+        loop = train(
+            made._base.model,
+            made._forms.parameters(),
+            curriculum,
+            settings,
+            epochs=epochs,
+            peak=rate,
+            seed=self.seed,
+            planned=planned,
+            slow_end=slow_end,
+        )
         for event in loop:
             if isinstance(event, StepDone) and event.step == most:
                 break
@@ -107,7 +125,9 @@ class Bench:
         recall = self._gauges(self._probe(rows)).recall or 0.0
         if not count:
             return Done(way, loss, recall, seconds)
-        tries = shown.texts(self.made, self.case, count, 0, 0.0)
+        known = [fields for _, fields in self.parsed]
+        batches = [range(DRAWN + start, DRAWN + min(start + shown.BATCH, count)) for start in range(0, count, shown.BATCH)]
+        tries = shown.texts(self.made, self.case, [values for seeds in batches for values in self.case.task.draw({}, known, seeds)])
         self.made._forms._state = ""  # the fast form holds casts of this adapter
         judged = cases.assess(self.case, tries, [text for text, _ in self.parsed], cases.token_ends())
         kept, form = sum(not one.failed for one in judged), sum("form" not in one.failed for one in judged)
@@ -127,9 +147,10 @@ class Bench:
         for way in ways:
             began = time.perf_counter()
             if way.startswith("refit"):
-                most = steps_of(len(self.learned), settings.batch_size, best) if way == STEPS else 0
+                most = math.ceil(STEADY.get(way, REFIT_STEPS) * steps_of(len(self.learned), settings.batch_size, best))
+                rates = {"planned": most, "slow_end": REFIT_SLOW_END} if way == SHIPPED else {}
                 forms.fresh_adapter(self.seed)
-                self._train(self.rows, settings.epochs, best, settings.learning_rate, settings.warmup_steps, most=most)
+                self._train(self.rows, 2 * settings.epochs, 0, settings.learning_rate, settings.warmup_steps, most=most, **rates)
             else:
                 forms.put_back(chosen)
             if way in EXTENSIONS:
