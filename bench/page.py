@@ -20,8 +20,9 @@ OPENING = """# A whole evening, without a person
 
 Twelve written rows, then rounds of retrain, sample, decide, add, all through the same functions that the keys call. The judge is a
 rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`). It decides on {count} candidates a round, as a
-person would see them: once the program has learned from decisions, twice as many are sampled and half of them passed over. The held-out loss is that of {measured} rows
-that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
+person would see them: of {oversample} times as many that are sampled, those least likely to be kept are passed over, as the program does it (by its
+gauges alone until it has learned from decisions). What was passed over is judged all the same, before what was shown, each for itself, which
+flatters "of all sampled" a little. The held-out loss is that of {measured} rows that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
 
 ```
 python -m bench.evening --task {task} --seed {seed} --rounds {rounds} --out run.json
@@ -42,8 +43,8 @@ thing that was asked for), *attributes* (words of a list for the value), *new* (
 
 def accept_gain(evening: Evening) -> Finding:
     first, last = evening.rounds[0], evening.rounds[-1]
-    rate = last.sampled.accept_rate
-    text = f"{rate:.0%} after {first.accept_rate:.0%} of the base; {last.accept_rate:.0%} of what was shown"
+    rate = last.accept_rate
+    text = f"{rate:.0%} of what was shown, after {first.accept_rate:.0%} of the base; {last.sampled.accept_rate:.0%} of all sampled"
     return text, rate >= 0.6 and rate >= 3 * first.accept_rate
 
 
@@ -178,7 +179,12 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
     """The whole page."""
     first = evenings[0]
     opening = OPENING.format(
-        task=first.task, seed=first.seed, rounds=first.rounds[-1].number, measured=measured, count=len(first.rounds[0].texts)
+        task=first.task,
+        seed=first.seed,
+        rounds=first.rounds[-1].number,
+        measured=measured,
+        count=len(first.rounds[0].texts),
+        oversample=first.settings.oversample,
     )
     parts = [opening, "## What was to be reached", "", *reached(evenings), ""]
     for evening in evenings:
@@ -190,7 +196,7 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
             "",
             *rounds(evening),
             "",
-            "Beside it, on the prompts and seeds of the round's first half; of ours everything that was sampled counts, shown or not. A peer's held-out "
+            "Beside it, on the prompts and seeds of the round's first candidates; of ours everything that was sampled counts, shown or not. A peer's held-out "
             "loss is the best that it had on its way:",
             "",
             *beside(evening),
