@@ -141,7 +141,7 @@ class Sampling(_Section, frozen=True):
     """Candidates sampled at once."""
     oversample: Annotated[int, Meta(ge=1, le=8)] = 4
     """So many times more candidates are sampled than shown; those least likely to be kept are passed over (docs/ranking.md)."""
-    keep_ready: Annotated[int, Meta(ge=0, le=200)] = 12
+    keep_ready: Annotated[int, Meta(ge=0, le=200)] = 20
     """The queue is refilled in the background when fewer than this many candidates wait: so many last a person through a retraining."""
 
 

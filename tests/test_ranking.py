@@ -232,7 +232,13 @@ def test_what_is_looked_at_does_not_move(session):
     assert session.queue()[0].uid != bad
 
 
+def settle(session, **changes):
+    """Sampling settings for the rest of the session."""
+    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(session.settings.sampling, **changes))
+
+
 def test_before_something_is_learned_it_goes_by_gauges(session):
+    settle(session, keep_ready=12)
     session.import_rows([(f"{GOOD}, as {number} keepers say", {}) for number in range(3)], "written")
     kept = add(session, 10)
     add(session, 10, good=False)
@@ -247,7 +253,7 @@ def test_the_least_likely_are_passed_over(there, session):
     looked_at = next(uid for uid in bad if not in_lane(uid))
     session.queue()
     session.ranking.hold(looked_at)
-    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(session.settings.sampling, oversample=2))
+    settle(session, keep_ready=12, oversample=2)
     assert session.pass_over(8) == 4
     passed = {uid for uid, candidate in session.store.candidates.items() if candidate.state == "passed"}
     lane = [uid for uid in (*good, *bad) if in_lane(uid)]
@@ -258,7 +264,7 @@ def test_the_least_likely_are_passed_over(there, session):
     assert rest <= set(spare) or rest >= set(spare)
     assert session.store.counts["rejected"] == LEAST
     assert session.decide(passed.pop(), "accept").verdict == "accept"  # it can still be taken
-    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(session.settings.sampling, oversample=1))
+    settle(session, oversample=1)
     assert session.pass_over(8) == 0
 
 
