@@ -24,8 +24,8 @@ from core.encoding import Curriculum, encode_row
 from core.engine import Engine
 from core.protocol import Gauges, Load, Row
 from core.retraining import Probe
-from core.stopping import REFIT_SLOW_END, REFIT_STEPS, Baked, Watch
-from core.training import SLOW_END, EpochDone, StepDone, steps_of, train
+from core.stopping import REFIT_STEPS, Baked, Watch
+from core.training import EpochDone, StepDone, steps_of, train
 from dataset.folds import held_out
 
 SEEDS = [101, 201]
@@ -86,7 +86,7 @@ class Bench:
 
     def _train(
         self, rows: Sequence[Row], epochs: int, stop: int, rate: float, warmup: int, watch: Watch | None = None, most: int = 0,
-        planned: int | None = None, slow_end: float = SLOW_END,
+        planned: int | None = None,
     ) -> list[Any]:  # fmt: skip
         """Train the adapter in the model; its tensors after each epoch. Stops after `stop` epochs or `most` steps, or where `watch` says so."""
         made, states = self.made, []
@@ -103,7 +103,6 @@ class Bench:
             peak=rate,
             seed=self.seed,
             planned=planned,
-            slow_end=slow_end,
         )
         for event in loop:
             if isinstance(event, StepDone) and event.step == most:
@@ -148,9 +147,9 @@ class Bench:
             began = time.perf_counter()
             if way.startswith("refit"):
                 most = math.ceil(STEADY.get(way, REFIT_STEPS) * steps_of(len(self.learned), settings.batch_size, best))
-                rates = {"planned": most, "slow_end": REFIT_SLOW_END} if way == SHIPPED else {}
+                planned = most if way == SHIPPED else None
                 forms.fresh_adapter(self.seed)
-                self._train(self.rows, 2 * settings.epochs, 0, settings.learning_rate, settings.warmup_steps, most=most, **rates)
+                self._train(self.rows, 2 * settings.epochs, 0, settings.learning_rate, settings.warmup_steps, most=most, planned=planned)
             else:
                 forms.put_back(chosen)
             if way in EXTENSIONS:

@@ -20,7 +20,7 @@ from core.memory import StepMemory
 from core.model import Base
 from core.protocol import Epoch, Event, Gauges, Loading, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
-from core.stopping import REFIT_SLOW_END, REFIT_STEPS, Baked, Watch
+from core.stopping import REFIT_STEPS, Baked, Watch
 from core.training import EpochDone, StepDone, steps_of, train
 
 PROBED = 8
@@ -186,7 +186,7 @@ class Retraining:
         )  # fmt: skip
 
     def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, EpochDone]:
-        """Train from the same start on all rows: `REFIT_STEPS` times as many steps as `epochs` epochs had, at a falling rate."""
+        """Train from the same start on all rows: `REFIT_STEPS` times as many steps as `epochs` epochs had, and the rate falls at their end."""
         spec, settings = self._spec, self._spec.training
         curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
         steps = self._refit_steps(epochs)
@@ -195,7 +195,7 @@ class Retraining:
         self._forms.train()
         loop = train(
             self._base.model, self._forms.parameters(), curriculum, settings, epochs=enough, peak=spec.learning_rate, seed=spec.seed,
-            planned=steps, slow_end=REFIT_SLOW_END, memory=memory,
+            planned=steps, memory=memory,
         )  # fmt: skip
         with contextlib.closing(loop):  # type: ignore[type-var]
             for event in loop:

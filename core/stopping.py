@@ -12,9 +12,8 @@ around the lowest loss, and of two epochs that are as good by their loss the lat
 RECITED = 0.5
 """Without held-out rows: the share of the trained texts' places recited from which on it is enough."""
 
-REFIT_STEPS, REFIT_SLOW_END = 1.5, 0.5
-"""A refit makes so many times the steps that were best, and in the last half of them its rate falls: it learns the form of the
-texts better than by as many steps as were best, and is as good on unseen rows (`docs/learning.md`)."""
+REFIT_STEPS = 1.5
+"""A refit makes so many times the steps that were best: the form of the texts is learned a little later than unseen texts are lost (`docs/learning.md`)."""
 
 
 @dataclass(frozen=True)
