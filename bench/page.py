@@ -21,8 +21,9 @@ OPENING = """# A whole evening, without a person
 Twelve written rows, then rounds of retrain, sample, decide, add, all through the same functions that the keys call. The judge is a
 rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`). It decides on {count} candidates a round, as a
 person would see them: of {oversample} times as many that are sampled, those least likely to be kept are passed over, as the program does it (by its
-gauges alone until it has learned from decisions). What was passed over is judged all the same, before what was shown, each for itself, which
-flatters "of all sampled" a little. The held-out loss is that of {measured} rows that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
+gauges alone until it has learned from decisions). The target is read against what is shown, which is what a person accepts or rejects. The
+program passes over only while enough wait, so a person's first cards after a retraining are chosen of fewer than here. What was passed over is
+judged too, after what was shown. The held-out loss is that of {measured} rows that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
 
 ```
 python -m bench.evening --task {task} --seed {seed} --rounds {rounds} --out run.json

@@ -1,7 +1,7 @@
 """What the held-out rows are worth to training: `python -m bench.whole [--task checks ...] [--rows 12] [--seed 101 ...] [--count 24]`.
 
 The number of epochs is chosen on the held-out fold, as a run does it. Then the same start is trained again on all rows (refit): as a run
-does it, or at a steady rate for as many steps, or as many epochs; or the chosen adapter goes on with the held-out rows and as many of the
+does it, or at a steady rate for 1, 1.5 or 2 times the steps that were best; or the chosen adapter goes on with the held-out rows and as many of the
 others (extension), at the rate of that moment or half of it. All are measured on rows that nothing is trained on, and with `--count` the
 evening bench's judge reads so many texts, for values drawn as a session draws them.
 """

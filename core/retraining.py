@@ -177,7 +177,8 @@ class Retraining:
             done = yield from self._refit(number, began, best, memory)
             gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
             size = sum(row.repeat for row in self._all)
-            passes = round(self._refit_steps(best) * min(spec.training.batch_size, size) / size, 1)
+            whole, rest = divmod(self._refit_steps(best), steps_of(size, spec.training.batch_size, 1))
+            passes = round(whole + min(rest * spec.training.batch_size, size) / size, 1)
             chosen = self._save(done, gauges, self._seen(passes, self._all), True)
             why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(

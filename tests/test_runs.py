@@ -60,6 +60,7 @@ def test_a_plan_says_what_will_happen(session):
     few = session.plan()
     assert few.spec.parent is None and few.spec.shrink == 1 and few.spec.epochs == 8  # so few rows learn better afresh
     assert few.line().startswith(f"afresh from the base: {few.learned} rows (3 new), ")
+    assert session.planner.plan(onwards=True).spec.parent == "0001/epoch-01"  # as taste asks for it
     top_up(session)
     topup = session.plan()
     assert (topup.spec.name, topup.spec.parent, topup.spec.new_rows, topup.spec.epochs) == ("0002", "0001/epoch-01", 3, 2)
@@ -69,6 +70,23 @@ def test_a_plan_says_what_will_happen(session):
     assert topup.memory == 7  # what the last run used
     fresh = session.plan(fresh=True)
     assert fresh.spec.parent is None and all(row.repeat == 1 for row in fresh.rows)
+
+
+def test_the_same_rows_are_baked_on_and_others_are_not(session):
+    write(session, 12)
+    plan = session.plan(seed=1)
+    session.registry.create(plan.spec, plan.rows)
+    finish(session, "0001")
+    session.registry.use("0001/epoch-01")
+    assert (session.plan().spec.parent, session.planner.new_rows("0001/epoch-01")) == ("0001/epoch-01", 0)
+    assert session.plan(fresh=True).spec.parent is None
+    first, second, *_ = session.store.examples
+    session.change_example(first, session.store.examples[first].text, {"Mood": "Grim"})
+    assert (session.plan().spec.parent, session.planner.new_rows("0001/epoch-01")) == (None, 1)
+    session.undo()
+    assert session.plan().spec.parent == "0001/epoch-01"
+    session.delete_example(second)
+    assert session.plan().spec.parent is None
 
 
 def test_statuses_are_read_from_files(session):

@@ -145,6 +145,20 @@ def test_when_to_stop(session):
     assert "10 of 12 were kept: 61 % to 95 % of all it writes; the edited ones were changed by 11 %." in step.reasons[1]
 
 
+@pytest.mark.parametrize(
+    ("losses", "base", "action"), [([4.4, 3.52, 3.51], 4.4, "stop"), ([4.4, 3.2, 3.19], 4.4, "retrain"), ([4.4, 3.5], None, "retrain")]
+)
+def test_runs_afresh_are_held_against_the_base(session, losses, base, action):
+    """Of 4.0 the first left 3.19, four fifths. What the second leaves of its own base tells, other rows or not; and nothing where none is known."""
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19], base=4.0)
+    decide(session, good, kept=10, rejected=2)
+    better = bake(session, losses, base=base, fresh=True)
+    assert session.registry.run("0002").spec.parent is None
+    decide(session, better, kept=10, rejected=2)
+    assert next_step(session).action == action
+
+
 @pytest.mark.parametrize(("kept_before", "loss_before"), [(3, 3.19), (10, 3.6)])
 def test_when_not_to_stop(session, kept_before, loss_before):
     """More is kept than in the round before, or the last run lowered the loss: it is still getting better."""

@@ -11,6 +11,7 @@ from core.gauges.verdict import Judgement, Verdict
 from core.runfiles import BASE, measured_by
 from dataset.folds import LEAST
 from dataset.rounds import Round, rounds
+from runs.registry import Run
 from tui.planning import MOST_SEEN
 from tui.session import Session
 
@@ -63,7 +64,7 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
         return NextStep("use another", f"Use {good[-1]}: it is good, while {current} is {verdict.word}.", reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
-    new = _new_rows(session, current)
+    new = session.planner.new_rows(current)
     return NextStep("retrain" if new else "bake on", f"{'Retrain' if new else 'Bake on'} (t): {current} is underbaked.", reasons)
 
 
@@ -76,7 +77,7 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
     curve = session.learning.outlook().forecast
     reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
     reasons += (curve.sentence,) if curve.levels else ()
-    new = _new_rows(session, current)
+    new = session.planner.new_rows(current)
     kept = f"{now.kept} of {now.decided} kept"
     if now.decided >= DECIDED:
         if verdict.word == "good" and _flat(now, earlier):
@@ -85,7 +86,8 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
                 return NextStep("stop", f"Stop here: {flat}, and {MORE} more rows would lower the loss by less than {GAIN:.0%}.", reasons)
             if curve.word == "gains" and new < NEW_ROWS:
                 return NextStep("write", f"Write more: {flat}, but {curve.sentence}", reasons)
-            if curve.word == "cannot tell yet" and _gain(session, current) < GAIN:
+            gain = _gain(session, current)
+            if curve.word == "cannot tell yet" and gain is not None and gain < GAIN:
                 return NextStep("stop", f"Stop here: {flat}, and the last run gained little.", reasons)
         if now.interval()[1] < KEPT_LITTLE:
             return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
@@ -108,26 +110,25 @@ def _flat(now: Round, earlier: list[Round]) -> bool:
     return bool(earlier) and now.share >= KEPT_ENOUGH and earlier[-1].share >= now.interval()[0]
 
 
-def _gain(session: Session, current: str) -> float:
-    """By how much the run of a checkpoint lowered the held-out loss, against its parent or, afresh, against the run before it; 0 where
-    that was not measured."""
+def _gain(session: Session, current: str) -> float | None:
+    """By how much the run of a checkpoint lowered the held-out loss, against its parent or, afresh, against the run before it. None where that
+    was not measured."""
     registry, own = session.registry, measured_by(current)
-    name = own.split("/")[0]
-    run = registry.run(name)
-    losses = dict(session.tasting.course(current).points)
+    run = registry.run(own.split("/")[0])
     if run.spec and run.spec.parent:
-        before = losses.get(run.spec.parent)
-    else:
-        earlier = [registry.run(each) for each in registry.names() if each < name]
-        told = [each.result.checkpoint for each in earlier if each.result and each.result.checkpoint]
-        before = dict(session.tasting.course(told[-1]).points).get(measured_by(told[-1])) if told else losses.get(BASE)
-    return 1 - losses[own] / before if losses.get(own) and before else 0.0
+        losses = dict(session.tasting.course(current).points)
+        before, now = losses.get(run.spec.parent), losses.get(own)
+    else:  # runs afresh may hold other rows out, so each is held against the base on its own
+        earlier = [registry.run(name) for name in registry.names() if name < run.name]
+        ended = [_share_left(each, each.result.checkpoint) for each in earlier if each.result]
+        before, now = next((share for share in reversed(ended) if share), None), _share_left(run, current)
+    return 1 - now / before if now and before else None
 
 
-def _new_rows(session: Session, current: str) -> int:
-    """The examples that the run of a checkpoint did not have, or not as they are now."""
-    known = session.registry.rows(current.split("/")[0])
-    return sum(uid not in known or known[uid].text != example.text for uid, example in session.store.examples.items())
+def _share_left(run: Run, checkpoint: str | None) -> float | None:
+    """A checkpoint's held-out loss, of the base's on the same rows; None where it was not measured."""
+    told, base = run.checkpoint(checkpoint), run.base_loss()
+    return told.held_out_loss / base if told and told.held_out_loss and base else None
 
 
 def _said(told: Round) -> str:

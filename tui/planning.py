@@ -98,10 +98,10 @@ class Planner:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:
-        """What a retrain would do. With few rows it is afresh, as `topup_from` says, unless none of them is new; else a top-up, which
-        warm-starts from the active checkpoint. From a refit it starts at the epoch that the refit repeats: an adapter that was trained on
-        the held-out rows could not be measured on them.
+    def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None, onwards: bool = False) -> Plan:
+        """What a retrain would do. With few rows it is afresh, as `topup_from` says, unless they are those of the active checkpoint; else, and
+        with `onwards` in any case, a top-up, which warm-starts from it. From a refit it starts at the epoch that the refit repeats: an
+        adapter that was trained on the held-out rows could not be measured on them.
 
         Raises FlavorError where there is nothing to train on.
         """
@@ -112,7 +112,8 @@ class Planner:
         current = self._session.registry.current()
         parent = None if current == BASE else measured_by(current)
         rows, new = self._rows(parent)
-        if parent and (fresh or (new and len(rows) < training.topup_from)):
+        few = len(rows) < training.topup_from and not onwards
+        if parent and (fresh or (few and (new or self._gone(parent)))):
             parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
         if not learned:
@@ -160,7 +161,7 @@ class Planner:
             if not all(map(is_clean, (example.text, *example.fields.values()))):
                 continue  # what is trained on is what was seen
             old = before.get(uid)
-            if old and old.text != example.text:
+            if old and (old.text, old.fields) != (example.text, example.fields):
                 old = None
             new += old is None
             seen = old.seen + old.repeat * epoch if old and not old.held_out else 0.0
@@ -172,6 +173,14 @@ class Planner:
                 )
             )  # fmt: skip
         return rows, new
+
+    def new_rows(self, checkpoint: str) -> int:
+        """The rows that the run of a checkpoint did not have, or not as they are now."""
+        return self._rows(measured_by(checkpoint))[1]
+
+    def _gone(self, checkpoint: str) -> int:
+        """The rows of its run that are no examples any more."""
+        return len(self._session.registry.rows(checkpoint.split("/")[0]).keys() - self._session.store.examples.keys())
 
     def train_speed(self) -> tuple[float, int]:
         """Tokens a second and peak bytes of training, from the last run on this base, else from the worker's own measurement."""

@@ -57,7 +57,7 @@ async def test_the_card_stays_when_better_ones_arrive(workspace):
 async def test_what_was_passed_over_is_in_the_library(workspace):
     with Session(workspace) as session:
         teach(session)
-        add(session, 20)
+        add(session, 21)
         assert session.pass_over(8) == 4
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 30)) as pilot:

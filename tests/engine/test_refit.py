@@ -56,6 +56,14 @@ def test_the_best_epoch_is_repeated_on_all_rows(loaded, tiny, tmp_path):
     assert runfiles.read(run / "result.json", Result).checkpoint == told.name
 
 
+def test_a_short_last_batch_is_no_whole_step(loaded, tiny, tmp_path):
+    """Seven rows two by two are four steps an epoch, of which the last has one row."""
+    events, run = bake(tiny, tmp_path, ROWS + HELD[:1], engine=loaded)
+    name = events[-1].checkpoint.split("/")[1]
+    whole, rest = divmod(sum(isinstance(event, Refit) for event in events), 4)
+    assert name.startswith("refit-") and info_of(run, name).seen == pytest.approx(whole + min(2 * rest, 7) / 7, abs=0.05)
+
+
 def test_held_out_rows_are_trained_on_in_the_repetition_alone(loaded, tiny, tmp_path, monkeypatch):
     seen = []
     epoch = Curriculum.epoch

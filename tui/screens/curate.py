@@ -46,7 +46,8 @@ class CurateScreen(Page):
 Each card is a text that the active checkpoint wrote. **a** takes it as an example, **x** throws it away, **e** lets you mend it
 first, **space** decides nothing. **u** takes the last decision back, as far back as you like, also after a restart.
 
-When some new examples have come together, **t** retrains: the adapter goes on from where it is. **T** starts from the base.
+When some new examples have come together, **t** retrains: from the base while the examples are few, else the adapter goes on from
+where it is. **T** always starts from the base.
 You can go on deciding meanwhile; the next candidates come from the new checkpoint.
 """
 
