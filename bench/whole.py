@@ -24,7 +24,7 @@ from core.encoding import Curriculum, encode_row
 from core.engine import Engine
 from core.protocol import Gauges, Load, Row
 from core.retraining import Probe
-from core.stopping import REFIT_STEPS, Baked, Watch
+from core.stopping import Baked, Watch, refit_steps
 from core.training import EpochDone, StepDone, steps_of, train
 from dataset.folds import held_out
 
@@ -146,7 +146,8 @@ class Bench:
         for way in ways:
             began = time.perf_counter()
             if way.startswith("refit"):
-                most = math.ceil(STEADY.get(way, REFIT_STEPS) * steps_of(len(self.learned), settings.batch_size, best))
+                steps = steps_of(len(self.learned), settings.batch_size, best)
+                most = math.ceil(STEADY[way] * steps) if way in STEADY else refit_steps(steps)
                 planned = most if way == SHIPPED else None
                 forms.fresh_adapter(self.seed)
                 self._train(self.rows, 2 * settings.epochs, 0, settings.learning_rate, settings.warmup_steps, most=most, planned=planned)

@@ -20,7 +20,7 @@ from core.memory import StepMemory
 from core.model import Base
 from core.protocol import Epoch, Event, Gauges, Loading, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
-from core.stopping import REFIT_STEPS, Baked, Watch
+from core.stopping import Baked, Watch, refit_steps
 from core.training import EpochDone, StepDone, steps_of, train
 
 PROBED = 8
@@ -187,7 +187,7 @@ class Retraining:
         )  # fmt: skip
 
     def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, EpochDone]:
-        """Train from the same start on all rows: `REFIT_STEPS` times as many steps as `epochs` epochs had, and the rate falls at their end."""
+        """Train from the same start on all rows, for as many steps as `epochs` epochs had or somewhat more; the rate falls at their end."""
         spec, settings = self._spec, self._spec.training
         curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
         steps = self._refit_steps(epochs)
@@ -212,7 +212,7 @@ class Retraining:
         return EpochDone(epochs, fmean(losses[-steps_of(curriculum.size, settings.batch_size, 1) :]))
 
     def _refit_steps(self, epochs: int) -> int:
-        return math.ceil(REFIT_STEPS * steps_of(self._curriculum.size, self._spec.training.batch_size, epochs))
+        return refit_steps(steps_of(self._curriculum.size, self._spec.training.batch_size, epochs))
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 TURNED = 1.005
@@ -12,8 +13,14 @@ around the lowest loss, and of two epochs that are as good by their loss the lat
 RECITED = 0.5
 """Without held-out rows: the share of the trained texts' places recited from which on it is enough."""
 
-REFIT_STEPS = 1.5
-"""A refit makes so many times the steps that were best: the form of the texts is learned a little later than unseen texts are lost (`docs/learning.md`)."""
+REFIT_STEPS, FORM_STEPS = 1.5, 30
+"""A refit makes half as many steps again as were best, as long as they are no more than these: so long the form of the texts is still being learned,
+which comes a little later than unseen texts are lost. More only recite (`docs/learning.md`)."""
+
+
+def refit_steps(best: int) -> int:
+    """The steps of a refit, where so many were best on the held-out rows."""
+    return max(best, min(math.ceil(REFIT_STEPS * best), FORM_STEPS))
 
 
 @dataclass(frozen=True)

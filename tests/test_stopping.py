@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.stopping import Baked, Watch
+from core.stopping import Baked, Watch, refit_steps
 
 
 def follow(losses, recalls, held=None):
@@ -41,3 +41,7 @@ def test_the_reason_is_said():
     watch.add(Baked(1, 2.5, 0.1, 0.1))
     assert watch.add(Baked(2, 2.75, 0.41, 0.12)) == "held-out loss rose from 2.500 to 2.750, and 41% of the rows is recited"
     assert watch.best() == (1, "the lowest held-out loss")
+
+
+def test_a_refit_is_longer_while_its_steps_are_few():
+    assert [refit_steps(best) for best in (1, 16, 19, 20, 24, 30, 45)] == [2, 24, 29, 30, 30, 30, 45]

@@ -16,7 +16,7 @@ from core.errors import FlavorError
 from core.files import now
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec, measured_by
-from core.stopping import REFIT_STEPS
+from core.stopping import refit_steps
 from core.text import is_clean
 from dataset.folds import held_out
 
@@ -137,7 +137,9 @@ class Planner:
         seconds, memory = self.estimate(rows, spec.epochs)
         refit = len(learned) < len(rows) <= spec.training.refit_rows
         if refit:
-            seconds += REFIT_STEPS * self.estimate(learned, min(spec.epochs, REFIT_EPOCHS))[0]
+            best = min(spec.epochs, REFIT_EPOCHS)
+            likely = steps // spec.epochs * best
+            seconds += self.estimate(learned, best)[0] * refit_steps(likely) / likely
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self._session.tasting.readings(parent).verdict.word == "overbaked"

@@ -1,7 +1,6 @@
 """The repetition of the best epoch on all rows: what it is trained on, what is said of it, and that it is nobody's parent."""
 
 import json
-import math
 
 import msgspec
 import pytest
@@ -15,7 +14,7 @@ from core.errors import FlavorError
 from core.protocol import Epoch, Refit, Step, Train, Trained
 from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
-from core.stopping import REFIT_STEPS
+from core.stopping import refit_steps
 from tests.engine.conftest import load_engine
 from tests.engine.test_retraining import HELD, ROWS, bake, make
 
@@ -43,7 +42,7 @@ def test_the_best_epoch_is_repeated_on_all_rows(loaded, tiny, tmp_path):
     assert isinstance(events[-1], Trained) and events[-1].checkpoint == f"0001/refit-{best.epoch:02}"
     assert "all 8 rows" in events[-1].why
     steps = [event for event in events if isinstance(event, Refit)]
-    planned = math.ceil(REFIT_STEPS * 3 * best.epoch)
+    planned = refit_steps(3 * best.epoch)
     assert [event.step for event in steps] == list(range(1, planned + 1)) and {event.steps for event in steps} == {planned}
     told, epoch = info_of(run, f"refit-{best.epoch:02}"), info_of(run, f"epoch-{best.epoch:02}")
     assert told.measured_by == epoch.name and epoch.measured_by is None
