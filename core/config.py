@@ -57,7 +57,7 @@ class Training(_Section, frozen=True):
     """Most epochs when training afresh. Every one is kept; training stops by itself when it has baked long enough."""
     topup_from: Annotated[int, Meta(ge=0, le=10_000)] = 64
     """Rows from which on `t` tops up the active checkpoint with what is new; with fewer it trains afresh, which takes little longer and learns
-    better (`docs/learning.md`). Where nothing is new it always bakes on."""
+    better (`docs/learning.md`). Where no row is new, changed or gone it bakes on."""
     topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 2
     """Most epochs of a top-up (warm start from the active checkpoint)."""
     stop_early: bool = True

@@ -21,7 +21,7 @@ class Thresholds:
     risen: float = 0.02
     """One that stands this much above an earlier one is overbaked. Above the noise between epochs, measured on the same few rows."""
     recited: float = 0.3
-    """So is a checkpoint that recites this much more of its rows' places than of unseen rows'. Where it was a fifth more, the judge of
+    """So is a checkpoint that recites this much more of its rows' places than of unseen rows'. Where it was 0.2 more, the judge of
     the evening bench still accepted more texts than at fewer steps (`docs/learning.md`)."""
     unseen_recall: float = 0.1
     """What is recited of unseen rows where none is held out."""
