@@ -18,6 +18,7 @@ from core.lock import Lock
 from dataset.store import Store
 from docs import json_lines
 from tests.app.chromium import PROGRAM, Chromium
+from tests.app.conftest import TEXTS
 
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
@@ -50,6 +51,15 @@ async def until(what, seconds=40):
     while not what():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
+
+
+async def drawn(there, texts):
+    """Read from a socket until one of the texts was drawn."""
+    seen = b""
+    while not any(text.encode() in seen for text in texts):
+        message = await asyncio.wait_for(there.receive(), 40)
+        assert message.type is not aiohttp.WSMsgType.CLOSED
+        seen += message.data if message.type is aiohttp.WSMsgType.BINARY else b""
 
 
 def decided(workspace):
@@ -120,7 +130,7 @@ async def test_the_last_tab_has_the_session(served, workspace):
         second = await socket(web, url)
         while not first.closed:  # what it was sent before
             await asyncio.wait_for(first.receive(), 20)
-        await asyncio.sleep(1)
+        await drawn(second, TEXTS)  # a key before the card stands there has nothing to decide
         await second.send_json(["stdin", "a"])
         await until(lambda: decided(workspace) == ["accept"])
         server.kill()  # however it goes, nothing is left that holds the workspace
