@@ -44,6 +44,8 @@ STALLED = 120.0
 """Seconds without any progress of a command, while pings are answered."""
 PATIENCE = 1.0
 """Seconds that a worker has to end by itself."""
+GRACE = 0.3
+"""Seconds between the two signs of a death, the end of its pipe and that of the process, after which the one alone is enough."""
 FLOOD = 3000
 """Events in a second that are no answer any more."""
 
@@ -169,9 +171,9 @@ class WorkerClient:
         while process.returncode is None and not reading.done():  # its own `wait` also waits for heirs of its pipes
             await asyncio.wait([reading], timeout=0.2)
         if process.returncode is None and not reading.result():
-            await self._ended(process, PATIENCE / 2)
+            await self._ended(process, GRACE)
         closed = process.returncode is None
-        await asyncio.wait([reading], timeout=PATIENCE / 2)  # what it wrote before it died
+        await asyncio.wait([reading], timeout=GRACE)  # what it wrote before it died
         self._kill(process)
         reason = reading.result() if reading.done() else ""
         reading.cancel()

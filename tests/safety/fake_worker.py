@@ -17,6 +17,8 @@ from core.worker import be_modest
 
 FAULT, _, WHERE = os.environ.get("FAKE_FAULT", "").partition(":")
 TEXTS = os.environ.get("FAKE_TEXTS", "")
+STRUCK = os.environ.get("FAKE_STRUCK", "")
+"""A file for the instant of the fault, by the system's monotonic clock."""
 wire = os.fdopen(os.dup(1), "wb", buffering=0)
 os.dup2(2, 1)
 lock = threading.Lock()
@@ -34,6 +36,9 @@ def raw(data: bytes) -> None:
 
 def strike(number: int) -> None:
     """Break down as asked."""
+    if STRUCK:
+        with open(STRUCK, "w", encoding="ascii") as file:
+            file.write(str(time.monotonic()))
     match FAULT:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)

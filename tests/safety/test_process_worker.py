@@ -50,6 +50,8 @@ class Desk:
         complain = app.complain
         monkeypatch.setattr(app, "complain", lambda error: (self.said.append(str(error)), complain(error)))
         self.workers = []
+        self.struck = workspace.with_name("struck")
+        monkeypatch.setenv("FAKE_STRUCK", str(self.struck))
 
     async def until(self, condition, seconds=30):
         """The seconds it took, or None."""
@@ -70,21 +72,20 @@ class Desk:
         await self.until(lambda: self.app.session.worker and self.app.session.worker.pid)
 
     async def strike(self, fault, command, patience=120):
-        """Provoke a fault; what is wrong with how the app took it, and after how many seconds it named the cause."""
+        """Provoke a fault; what is wrong with how the app took it, and how many seconds after it the cause was named."""
+        self.struck.unlink(missing_ok=True)
         await self.fresh(f"{fault}:{command}")
         wrong = []
-        began = time.monotonic()
         if command != "load":
             if await self.until(lambda: self.app.jobs.doing == "ready") is None:
                 return ["it did not start again"], None
             self.said.clear()
-            began = time.monotonic()
             await self.pilot.press(KEYS[command])
         pid = self.app.session.worker.pid
         self.workers.append(pid)
         took = None
         if await self.until(lambda: NAMED[fault] in self.words(), patience) is not None:
-            took = time.monotonic() - began
+            took = time.monotonic() - float(self.struck.read_text())
         else:
             wrong.append(f"{fault} in {command}: never named ({self.words()})")
         wrong += await self.decides(f"{fault} in {command}")
