@@ -59,7 +59,7 @@ class Desk:
         while not condition():
             if time.monotonic() - began > seconds:
                 return None
-            await self.pilot.pause(0.01)
+            await asyncio.sleep(0.01)  # a pilot's pause also waits for every toast on the screen
         return time.monotonic() - began
 
     def words(self):
