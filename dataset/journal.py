@@ -129,6 +129,10 @@ class Journal:
         if self.read_only or self.broken:
             raise FlavorError(self.broken or "This session is read-only: another one has the workspace open.", RESCUE, "read-only")
         line = encode(op)
+        if parse(line[:-1]) is None:  # a value that its field cannot have: written, it would be damage
+            raise FlavorError(
+                "This cannot be kept: it could not be read again.", "Nothing was changed. It is a fault of the program.", "fault"
+            )
         try:
             self._open()
             self._still_there()

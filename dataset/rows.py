@@ -45,7 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
     """`base`, or run and epoch, e.g. 0007/epoch-03."""
     prompts: list[list[Segment]]
     seeds: list[int]
-    settings: dict[str, int | float | str]
+    settings: dict[str, bool | int | float | str]
     created: str
     base: str = ""
     fingerprint: str = ""
@@ -91,7 +91,7 @@ class Decision(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     checkpoint: str
     seed: int
-    settings: dict[str, int | float | str]
+    settings: dict[str, bool | int | float | str]
     example: str = ""
     slot: Slot = ""
     """Why it was shown when it was."""

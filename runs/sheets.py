@@ -23,7 +23,7 @@ class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
     """The attribute values of each prompt."""
     prompts: list[list[Segment]]
     seeds: list[int]
-    settings: dict[str, int | float | str]
+    settings: dict[str, bool | int | float | str]
     shown: list[Segment] = []
     """What the few-shot lane has before each prompt; empty: there is none."""
 

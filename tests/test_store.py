@@ -229,3 +229,16 @@ def test_sampling_settings_come_back_as_they_were(tmp_path):
     store.close()
     store = Store(tmp_path, read_only=True)
     assert msgspec.convert(store.batches["b"].settings, Sampling) == wanted
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    """A value of a kind that its field cannot have: a fault of the program, which must not become damage on the disk."""
+    store = Store(tmp_path)
+    store.commit("sample", Tables(batches={"b": Batch("b", "base", [], [1], {}, "now")}))
+    before = (tmp_path / "journal.log").read_bytes()
+    with pytest.raises(FlavorError, match="could not be read again"):
+        store.commit("sample", Tables(batches={"c": Batch("c", "base", [], [1], {"min_p": [0.1]}, "now")}))
+    assert (tmp_path / "journal.log").read_bytes() == before and set(store.batches) == {"b"} and not store.read_only
+    store.commit("sample", Tables(batches={"d": Batch("d", "base", [], [1], {"vary": True}, "now")}))
+    store.close()
+    assert set(Store(tmp_path, read_only=True).batches) == {"b", "d"}
