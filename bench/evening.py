@@ -25,8 +25,8 @@ from core.config import Sampling
 from core.protocol import Evaluated, Row
 from core.runfiles import BASE
 from dataset.rows import Candidate
-from tui.candidates import few_shot
 from tui.session import Session
+from tui.shown import few_shot
 
 MOST_ROWS = 50
 """No more rows are added from here on; the rounds go on."""
@@ -174,7 +174,7 @@ class Player:
         return Given(
             number,
             [Row(uid, task.segments(e.fields), e.text, origin=e.origin) for uid, e in self.session.store.examples.items()],
-            [batch.prompts for batch in batches.values()],
+            [[task.segments(c.fields) for c in candidates if c.batch == uid] for uid in batches],  # without what ours is shown
             [batch.seeds for batch in batches.values()],
             [[c.fields for c in candidates if c.batch == uid] for uid in batches],
             [batch.free for batch in batches.values()],

@@ -1,14 +1,15 @@
-"""What guidance and examples in the prompt bring: `python -m bench.shown [--task checks ...] [--count 24]`.
+"""What guidance and examples in the prompt bring: `python -m bench.shown [--task checks ...] [--count 64]`.
 
 An adapter is trained on the twelve written rows of a task; of its epochs the one with the lowest loss on rows that nothing is trained on
-writes texts for prompts of those rows, with and without guidance and shown examples, on the same seeds. The judge of the evening
-bench decides. One seed, so a difference of four texts in 24 is noise.
+writes texts for values as a session draws them: by itself, with guidance, with three examples before the prompt (drawn by chance, or those
+most like what is asked for, as the program does it), on the same seeds. The judge of the evening bench decides. One seed: of 64 texts a
+difference of eight is noise.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,13 +24,14 @@ from core.encoding import Curriculum, encode_row
 from core.evaluation import mean, measure_rows
 from core.protocol import Row
 from core.sampling import Text
-from core.task import Segment
 from core.training import EpochDone, train
-from dataset.rows import Parsed
+from dataset.rows import Example
+from tui.shown import few_shot, nearest
 
 EPOCHS, SEED, BATCH = 6, 1, 8
-WAYS = [(0, 0.0), (0, 1.0), (3, 0.0), (3, 1.0)]
-"""Examples shown, and guidance."""
+BY_CHANCE = "3 shown, by chance"
+WAYS = (("alone", 0, 0.0), ("guidance 1", 0, 1.0), (BY_CHANCE, 3, 0.0), ("3 shown, the nearest", 3, 0.0))
+"""A name, examples shown, and guidance."""
 
 
 def loss(made: Any, rows: Sequence[Row]) -> float:
@@ -67,26 +69,23 @@ def bake(made: Any, case: Case) -> list[float]:
     return losses
 
 
-def beginning(case: Case, rows: Sequence[Parsed], count: int, seed: int) -> list[Segment]:
-    """Examples before a prompt, as a session shows them."""
-    chosen = random.Random(seed).sample(list(rows), min(count, len(rows)))
-    return [part for text, fields in chosen for part in (*case.task.segments(fields), (text + "\n\n", 0.0))]
-
-
-def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], shown: int = 0, guidance: float = 0.0) -> list[Try]:
+def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], way: str, shown: int, guidance: float) -> list[Try]:
     """What the adapter in the model writes for these values."""
     cut = cases.token_ends()
     settings = msgspec.structs.replace(Sampling(), guidance=guidance, max_tokens=2 * max(len(cut(text)) for text, _ in case.written))
     made._sampler.learn_examples([text for text, _ in case.written], settings)
     made._forms.sample(True, "bench")
+    examples = [Example(str(at), text, fields, "written", "") for at, (text, fields) in enumerate(case.written)]
     found = []
     for start in range(0, len(asked), BATCH):
         some = asked[start : start + BATCH]
-        before = beginning(case, case.written, shown, SEED + start)
-        prompts = [before + case.task.segments(fields) for fields in some]
-        without = [before + case.task.segments({}) for _ in some]
-        free = [value for fields in some for value in fields.values()]
         seeds = list(range(1000 * SEED + start, 1000 * SEED + start + len(some)))
+        same = few_shot(case.task, examples, shown, SEED + start)
+        own = [nearest(case.task, examples, shown, seed, fields) if shown else [] for seed, fields in zip(seeds, some, strict=True)]
+        before = [same] * len(some) if way == BY_CHANCE else own
+        prompts = [first + case.task.segments(fields) for first, fields in zip(before, some, strict=True)]
+        without = [case.task.segments({}) for _ in some]
+        free = [value for fields in some for value in fields.values()]
         done = {text.index: text for text in made._sampler.sample(prompts, seeds, settings, free, without) if isinstance(text, Text)}
         found += [Try(done[at].text, dict(fields), done[at].finish == "stop", free) for at, fields in enumerate(some)]
     return found
@@ -95,21 +94,24 @@ def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], shown: int 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", nargs="+", choices=cases.SOURCES, default=list(cases.SOURCES))
-    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--count", type=int, default=64)
     args = parser.parse_args()
     made = engine(four_bit=True)
     print(
-        "| task | loss of the epoch | examples shown | guidance | accepted | form | subject | attributes |\n|---|---|---|---|---|---|---|---|"
+        "| task | loss of the epoch | sampled | accepted | form | subject | attributes | new | seconds |\n|---|---|---|---|---|---|---|---|---|"
     )
     for name in args.task:
         case = cases.load(name)
         best = min(bake(made, case))
-        asked = [case.held_out[at % len(case.held_out)][1] for at in range(args.count)]
-        for shown, guidance in WAYS:
-            judged = cases.assess(case, texts(made, case, asked, shown, guidance), [text for text, _ in case.written], cases.token_ends())
-            passed = [sum(each not in one.failed for one in judged) for each in ("form", "subject", "attributes")]
-            counts = " | ".join(f"{count} of {len(judged)}" for count in (sum(not one.failed for one in judged), *passed))
-            print(f"| {name} | {best:.3f} | {shown} | {guidance:g} | {counts} |", flush=True)
+        asked = case.task.draw({}, [fields for _, fields in case.written], range(args.count))
+        for way, shown, guidance in WAYS:
+            began = time.perf_counter()
+            tries = texts(made, case, asked, way, shown, guidance)
+            spent = time.perf_counter() - began
+            judged = cases.assess(case, tries, [text for text, _ in case.written], cases.token_ends())
+            passed = [sum(each not in one.failed for one in judged) for each in ("form", "subject", "attributes", "new")]
+            counts = " | ".join(str(count) for count in (sum(not one.failed for one in judged), *passed))
+            print(f"| {name} | {best:.3f} | {way} | {counts} | {spent:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

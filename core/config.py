@@ -135,7 +135,10 @@ class Sampling(_Section, frozen=True):
     few_shot: Annotated[int, Meta(ge=0, le=16)] = 4
     """Examples that the prompt shows to the base, while nothing is trained; 0: the heading alone."""
     shown: Annotated[int, Meta(ge=0, le=16)] = 0
-    """Examples that the prompt shows to a checkpoint, which are read before the first token; 0: it stands alone, as in other programs."""
+    """Examples that the prompt shows to a checkpoint, those most like what is asked for; 0: it stands alone, as in other programs."""
+    vary: bool = True
+    """Batches of a checkpoint take turns, by themselves and with three examples shown; the way of which more is kept comes more often. Where
+    `shown` is set, that is the only way."""
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""

@@ -358,7 +358,7 @@ class Measured(Line):
 
 
 class Curve(msgspec.Struct, kw_only=True):
-    """Besides, the levels, the law that was fitted, the rows' losses, and the rounds of decisions."""
+    """Besides, the levels, the law that was fitted, the rows' losses, and the rounds of decisions and the ways of sampling."""
 
     rows: int
     measured: int

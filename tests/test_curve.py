@@ -25,6 +25,7 @@ from tui.advice import next_step
 from tui.plot import plot
 from tui.report import blocks
 from tui.session import Session
+from tui.ways import Tally
 
 UIDS = [f"r{number:03}" for number in range(38)]
 
@@ -184,7 +185,9 @@ def test_the_picture_and_the_words(session):
         number for _, number in sorted((place, number) for number, line in enumerate(drawn) for place, c in enumerate(line) if c == "●")
     ]
     assert lines == sorted(lines) and lines[0] < lines[-1]  # falling
-    words = "\n\n".join(blocks(outlook, dict(session.store.examples), []))
+    words = "\n\n".join(blocks(outlook, dict(session.store.examples), [], {"alone": Tally(3, 9), "shown": Tally(5, 8)}))
+    assert "3 of 9 sampled alone, 5 of 8 with examples shown" in words
+    assert "Kept lately" not in "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}))  # nothing to compare with
     assert "n^-0." in words and "(all but a fold)" in words
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +16,17 @@ from core.gauges.breakdown import flags
 from core.protocol import AnyEvent
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE
-from core.task import Segment, Task
+from core.task import Segment
 from core.text import clean, words
-from dataset.rows import Batch, Candidate, Example, Tables
+from dataset.rows import Batch, Candidate, Tables
+from tui.shown import few_shot, nearest, showable
+from tui.ways import in_turn, tallies
 
 if TYPE_CHECKING:
     from tui.session import Session
 
 COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
-MOST_SHOWN = 1200
-"""Characters of an example that may be shown in a prompt: reading it takes its time."""
 
 
 class Candidates:
@@ -66,22 +65,26 @@ class Candidates:
             seeds = list(range(start, min(start + settings.batch, first + count)))
             examples = list(self._session.store.examples.values())
             drawn = self._session.task.draw(fixed, [example.fields for example in examples], seeds)
-            shown = few_shot(self._session.task, examples, settings.few_shot if name == BASE else settings.shown, start)
-            guided = settings.guidance > 0 and name != BASE and any(drawn)
+            used = settings
+            if name != BASE and settings.vary and not settings.shown and showable(examples):
+                used = in_turn(settings, tallies(self._session.store), start)
+            shown = self._shown(name, used, drawn, seeds)
+            guided = used.guidance > 0 and name != BASE and any(drawn)
+            prompts = [before + self._session.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
             batch = Batch(
-                new_uid(), name, [shown + self._session.task.segments(values) for values in drawn], seeds, msgspec.to_builtins(settings), now(),
+                new_uid(), name, prompts, seeds, msgspec.to_builtins(used), now(),
                 self._session.settings.model.base, loaded.fingerprint, self._session.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}), strength,
-                [shown + self._session.task.segments({}) for _ in drawn] if guided else [],
+                [before + self._session.task.segments({}) for before in shown] if guided else [],
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
             recorded = False
-            async for event in worker.sample(folder, batch.prompts, seeds, settings, texts, batch.free, strength, batch.without):
+            async for event in worker.sample(folder, batch.prompts, seeds, used, texts, batch.free, strength, batch.without):
                 if not isinstance(event, Arrived):
                     yield event
                     continue
-                if shown:  # the next example's heading is how a text of this prompt ends
+                if shown[event.index]:  # the next example's heading is how a text of this prompt ends
                     event = msgspec.structs.replace(event, cut_at_heading=False)
                 candidate = self._candidate(event, batch, drawn[event.index], lengths)
                 self._session.commit(
@@ -89,6 +92,16 @@ class Candidates:
                 )
                 recorded = True
                 yield candidate
+
+    def _shown(self, name: str, settings: Sampling, drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
+        """The examples before each prompt of a batch: for the base the same, which are read once; for a checkpoint those most like what is
+        asked for."""
+        task, examples = self._session.task, list(self._session.store.examples.values())
+        if name == BASE:
+            return [few_shot(task, examples, settings.few_shot, seeds[0])] * len(seeds)
+        if not settings.shown:
+            return [[] for _ in seeds]
+        return [nearest(task, examples, settings.shown, seed, values) for seed, values in zip(seeds, drawn, strict=True)]
 
     def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:
         text = clean(event.text).strip()
@@ -138,10 +151,3 @@ class Candidates:
             if isinstance(event, Arrived) and event.index == candidate.index:
                 return clean(event.text).strip()
         raise FlavorError("The candidate could not be sampled again.", kind="fault")
-
-
-def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
-    """`count` examples drawn by `seed`, as the beginning of a prompt: what a base that was not trained can go by (Lin et al. 2312.01552)."""
-    pool = [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
-    chosen = random.Random(seed).sample(pool, min(count, len(pool)))
-    return [part for example in chosen for part in (*task.segments(example.fields), (example.text + "\n\n", 0.0))]

@@ -13,6 +13,7 @@ from tui.advice import next_step
 from tui.commands import Line, Output, Progress, start
 from tui.planning import duration
 from tui.session import Session
+from tui.ways import tallies
 
 
 async def curve(workspace: Path, seeds: int, budget: float) -> Output:
@@ -57,7 +58,7 @@ def _result(session: Session, seeds: int) -> Line:
     outlook = session.learning.outlook(seeds)
     forecast, law = outlook.forecast, outlook.forecast.law
     examples, decided = session.store.examples, rounds(session.store.decisions.values())
-    step = next_step(session)
+    step, ways = next_step(session), tallies(session.store)
     data: dict[str, Any] = {
         "rows": forecast.rows,
         "measured": outlook.measured,
@@ -77,7 +78,8 @@ def _result(session: Session, seeds: int) -> Line:
             {"checkpoint": told.checkpoint, "kept": told.kept, "decided": told.decided, "interval": told.interval(), "edits": told.edits}
             for told in decided
         ],
+        "ways": {way: {"kept": tally.kept, "decided": tally.decided} for way, tally in ways.items()},
         "next": {"action": step.action, "sentence": step.sentence, "reasons": step.reasons},
     }
     advice = "\n".join([step.sentence, *(f"  {reason}" for reason in step.reasons)])
-    return Line(data, "\n\n".join([*report.blocks(outlook, dict(examples), decided), forecast.sentence, advice]))
+    return Line(data, "\n\n".join([*report.blocks(outlook, dict(examples), decided, ways), forecast.sentence, advice]))

@@ -110,14 +110,17 @@ class Ranking:
         free = [candidate for candidate in candidates if candidate.uid != self.held]
         ranked, rest = free[:MOST_RANKED], free[MOST_RANKED:]
         items = [Item(c.uid, self._known(c), self._content(c)) for c in ranked]
-        store = self._store
-        latest = list(islice(reversed(store.decisions.values()), LATELY))
-        lately = [store.candidates[decision.candidate] for decision in latest if decision.candidate in store.candidates]
-        shown = [self._content(candidate) for candidate in (*lately, *held)]
-        placed = arrange(items, self.predictor, shown, len(store.decisions) + len(held))
+        shown = [*self._lately(), *(self._content(candidate) for candidate in held)]
+        placed = arrange(items, self.predictor, shown, len(self._store.decisions) + len(held))
         self._places = {place.uid: place for place in placed}
         by_uid = {candidate.uid: candidate for candidate in ranked}
         return [*held, *(by_uid[place.uid] for place in placed), *rest]
+
+    def _lately(self) -> list[frozenset[str]]:
+        """The words of what was decided just before."""
+        store = self._store
+        latest = list(islice(reversed(store.decisions.values()), LATELY))
+        return [self._content(store.candidates[one.candidate]) for one in latest if one.candidate in store.candidates]
 
     def hold(self, uid: str) -> None:
         """This one is being looked at: it stays where it is until it is decided."""
@@ -140,14 +143,16 @@ class Ranking:
                 self._held = Placed(decision.candidate, decision.slot, decision.predicted)
 
     def surplus(self, waiting: Sequence[Candidate], count: int) -> list[Candidate]:
-        """The `count` of them that need not wait: those of the lane that are more than its share, the latest first, and then what is least
-        likely to be kept (by gauges alone, while nothing is learned). Never the one that is looked at."""
-        predictor = self.predictor
+        """The `count` of them that need not wait: those of the lane that are more than its share, the latest first, and then what comes last
+        when the likeliest to be kept (by gauges alone, while nothing is learned) go first, and of two alike one. Never the one that is
+        looked at."""
         others = [c for c in waiting if c.uid != self.held]
         lane = [c for c in others if in_lane(c.uid)]
         share = math.ceil((len(waiting) - max(0, count)) / LANE)
-        free = sorted((c for c in others if not in_lane(c.uid)), key=lambda c: predictor.chance(self._known(c)))
-        return [*lane[share:][::-1], *free][: max(0, count)]
+        free = {c.uid: c for c in others if not in_lane(c.uid)}
+        items = [Item(uid, self._known(c), self._content(c)) for uid, c in free.items()]
+        best = arrange(items, self.predictor, self._lately(), 0, ("ranked",))
+        return [*lane[share:][::-1], *(free[place.uid] for place in reversed(best))][: max(0, count)]
 
     # -- what is said of it --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from core.gauges.forecast import Forecast, Level
 from core.gauges.reading import percent
@@ -11,6 +11,7 @@ from dataset.rounds import Round
 from dataset.rows import Example
 from tui.learning import Outlook
 from tui.plot import plot
+from tui.ways import Tally, Way
 
 NAMED = 5
 """Outliers shown, the farthest first."""
@@ -66,7 +67,15 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
     return [f"{'checkpoint':<16}kept, and where the true share lies", *lines] if lines else []
 
 
-def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round]) -> list[str]:
+def ways_line(tallies: Mapping[Way, Tally]) -> str:
+    """What was kept lately of candidates that were sampled in either way; empty where there is only one."""
+    alone, shown = tallies["alone"], tallies["shown"]
+    if not alone.decided or not shown.decided:
+        return ""
+    return f"Kept lately: {alone.kept} of {alone.decided} sampled alone, {shown.kept} of {shown.decided} with examples shown."
+
+
+def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round], tallies: Mapping[Way, Tally]) -> list[str]:
     """Everything that is known, in paragraphs, besides the sentence."""
     told = outlook.forecast
     found = [
@@ -75,5 +84,6 @@ def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round])
         [line for line in (law_line(told), estimate_line(told)) if line],
         outlier_lines(outlook, examples),
         round_lines(decided),
+        [line for line in (ways_line(tallies),) if line],
     ]
     return ["\n".join(block) for block in found if block]

@@ -18,7 +18,7 @@ from core.runfiles import BASE
 from core.text import clean
 from runs.registry import Run
 from runs.sheets import Column, Sheet, Sheets, Text
-from tui.candidates import few_shot
+from tui.shown import few_shot
 
 if TYPE_CHECKING:
     from tui.session import Session
@@ -64,7 +64,7 @@ class ContactSheet:
     @cached_property
     def settings(self) -> Sampling:
         """The person's own, without what looks at the examples: a sheet shows what a checkpoint does by itself, copies included."""
-        return msgspec.structs.replace(self._session.settings.sampling, max_copied_tokens=0, end_ramp=0.0)
+        return msgspec.structs.replace(self._session.settings.sampling, max_copied_tokens=0, end_ramp=0.0, vary=False)
 
     @property
     def key(self) -> str:

@@ -1,0 +1,80 @@
+"""The ways of sampling: whose turn it is, what of the decisions counts, and which examples a prompt shows."""
+
+from collections import Counter
+
+import msgspec
+import pytest
+
+from core import config
+from core.config import Sampling
+from core.files import new_uid, now
+from core.runfiles import BASE
+from core.task import Field, Task
+from dataset.rows import Batch, Candidate, Example, Tables
+from tui.session import Session
+from tui.shown import MOST_SHOWN, few_shot, nearest
+from tui.ways import LATELY, SHOWN, Tally, in_turn, tallies, way_of
+
+TASK = Task("A Toast to a Machine", fields=(Field("Mood", "choice", ("Solemn", "Giddy")), Field("Machine")))
+
+
+@pytest.fixture
+def session(tmp_path):
+    config.create(tmp_path / "toasts", TASK)
+    with Session(tmp_path / "toasts") as opened:
+        yield opened
+
+
+def decided(session, shown, verdicts, checkpoint="0001/epoch-01"):
+    """Candidates of one batch with so many examples shown, decided so."""
+    settings = msgspec.to_builtins(msgspec.structs.replace(Sampling(), shown=shown))
+    batch = Batch(new_uid(), checkpoint, [], [], settings, now())
+    made = {}
+    for number in range(len(verdicts)):
+        uid = new_uid()
+        made[uid] = Candidate(uid, f"To the loom, {uid}", {}, checkpoint, batch.uid, number, number, "stop", 9, [], now())
+    session.commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
+    for uid, verdict in zip(made, verdicts, strict=True):
+        session.decide(uid, verdict)
+
+
+def test_what_was_kept_is_counted_by_way(session):
+    decided(session, SHOWN, ["accept", "reject", "skip"])
+    decided(session, 0, ["reject"])
+    decided(session, SHOWN, ["accept"] * 3, checkpoint=BASE)  # says nothing of a checkpoint
+    assert tallies(session.store) == {"alone": Tally(0, 1), "shown": Tally(1, 2)}
+    decided(session, 0, ["reject"] * LATELY)
+    assert tallies(session.store) == {"alone": Tally(0, LATELY), "shown": Tally()}
+
+
+def test_the_better_way_comes_more_often_and_the_other_is_not_given_up():
+    def turns(kept):
+        return Counter(way_of(msgspec.to_builtins(in_turn(Sampling(), kept, seed))) for seed in range(400))
+
+    told = turns({"alone": Tally(4, 20), "shown": Tally(10, 20)})
+    assert told["shown"] > 340 and told["alone"] > 0
+    fresh = turns({"alone": Tally(), "shown": Tally()})
+    assert min(fresh.values()) > 150  # nothing is known: both alike
+    assert way_of({}) == "alone"  # a batch from before there were ways
+    assert in_turn(Sampling(), {"alone": Tally(), "shown": Tally()}, 7) == in_turn(Sampling(), {"alone": Tally(), "shown": Tally()}, 7)
+
+
+def example(text, origin="written", **fields):
+    return Example(new_uid(), text, fields, origin, now())
+
+
+def test_the_examples_most_like_what_is_asked_are_shown():
+    loom, press = example("To the loom.", Mood="Giddy", Machine="A loom"), example("To the press.", Mood="Solemn", Machine="A steam press")
+    pump, clock = example("To the pump.", Mood="Giddy", Machine="A pump"), example("To the clock.", Mood="Solemn", Machine="A clock")
+    never = [
+        example("To me.", "accepted", Mood="Giddy", Machine="A loom"),
+        example("To " + "x" * MOST_SHOWN, Mood="Giddy", Machine="A loom"),
+    ]
+    asked = {"Mood": "Giddy", "Machine": "A loom"}
+    for seed in range(9):
+        shown = nearest(TASK, [*never, loom, press, clock, pump], 2, seed, asked)
+        assert shown == [*TASK.segments(pump.fields), ("To the pump.\n\n", 0.0), *TASK.segments(loom.fields), ("To the loom.\n\n", 0.0)]
+        (_, *_, (last, _)) = nearest(TASK, [loom, press], 1, seed, {"Machine": "A press that prints"})
+        assert last == "To the press.\n\n"  # a word of the value
+    assert len({str(nearest(TASK, [loom, press, pump, clock], 2, seed, {})) for seed in range(20)}) > 3  # all alike: by chance
+    assert nearest(TASK, never, 3, 1, asked) == few_shot(TASK, never, 3, 1) == []

@@ -1,0 +1,46 @@
+"""Which examples a prompt shows before what is asked for. Knows no Textual."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from core.ranking.signs import STEM, likeness
+from core.task import Segment, Task
+from core.text import words
+from dataset.rows import Example
+
+MOST_SHOWN = 1200
+"""Characters of an example that may be shown: reading it takes its time."""
+
+
+def showable(examples: Iterable[Example]) -> list[Example]:
+    """The examples that a prompt may show: none that a model wrote, none that is long."""
+    return [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
+
+
+def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
+    """`count` examples drawn by `seed`, as the beginning of a prompt: what a base that was not trained can go by (Lin et al. 2312.01552)."""
+    pool = showable(examples)
+    return _beginning(task, random.Random(seed).sample(pool, min(count, len(pool))))
+
+
+def nearest(task: Task, examples: Sequence[Example], count: int, seed: int, asked: Mapping[str, str]) -> list[Segment]:
+    """The `count` examples whose attribute values are most like those `asked` for, the likest last, as the beginning of a prompt (Liu et
+    al. 2101.06804); among those alike drawn by `seed`."""
+    pool = showable(examples)
+    random.Random(seed).shuffle(pool)
+    return _beginning(task, sorted(pool, key=lambda example: _like(example.fields, asked))[-count:])
+
+
+def _beginning(task: Task, chosen: Iterable[Example]) -> list[Segment]:
+    return [part for example in chosen for part in (*task.segments(example.fields), (example.text + "\n\n", 0.0))]
+
+
+def _like(own: Mapping[str, str], asked: Mapping[str, str]) -> float:
+    """How many values are the same; of others half the share of their words."""
+    return sum(1.0 if own.get(name) == value else likeness(_long(own.get(name, "")), _long(value)) / 2 for name, value in asked.items())
+
+
+def _long(value: str) -> set[str]:
+    return {word for word in words(value) if len(word) >= STEM}
