@@ -68,7 +68,7 @@ class Recorder:
 async def test_strength_goes_with_batches_and_candidates_are_sampled_again_with_it(session):
     write(session, 12)
     last = bake(session, [4.0, 3.4])
-    session.worker, session.loaded = worker, _ = (Recorder(), _loaded())
+    session.worker, session.loaded = worker, _ = (Recorder(), loaded())
     made = []
     for strength in (None, 0.6, None):
         if strength:
@@ -86,7 +86,7 @@ async def test_strength_goes_with_batches_and_candidates_are_sampled_again_with_
     assert session.active() == f"{last} ×0.6"
 
 
-def _loaded():
+def loaded():
     return Loaded(id=1, name="x", fingerprint="f", parameters=1, trainable=1, device="cpu", form="none")
 
 

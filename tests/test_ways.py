@@ -8,9 +8,13 @@ import pytest
 from core import config
 from core.config import Sampling
 from core.files import new_uid, now
+from core.protocol import Candidate as Arrived
+from core.protocol import Sampled
 from core.runfiles import BASE
 from core.task import Field, Task
 from dataset.rows import Batch, Candidate, Example, Tables
+from tests.made import bake
+from tests.test_choices import loaded
 from tui.session import Session
 from tui.shown import MOST_SHOWN, few_shot, nearest
 from tui.ways import LATELY, SHOWN, Tally, in_turn, tallies, way_of
@@ -78,3 +82,35 @@ def test_the_examples_most_like_what_is_asked_are_shown():
         assert last == "To the press.\n\n"  # a word of the value
     assert len({str(nearest(TASK, [loom, press, pump, clock], 2, seed, {})) for seed in range(20)}) > 3  # all alike: by chance
     assert nearest(TASK, never, 3, 1, asked) == few_shot(TASK, never, 3, 1) == []
+
+
+class Recorder:
+    """In place of the worker: it writes down what was asked of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def sample(self, folder, prompts, seeds, settings, *others):
+        self.asked.append((prompts, settings))
+        for index, seed in enumerate(seeds):
+            yield Arrived(id=1, index=index, text=f"text {seed}", finish="stop", tokens=3)
+        yield Sampled(id=1, tokens=3, seconds=0.1, first_token=0.1)
+
+
+async def test_a_batch_is_asked_for_in_its_way_and_again_from_its_record(session):
+    for machine in ("A loom", "A pump", "A clock", "A press"):
+        session.write_example(f"To {machine.lower()}: may it never be thirsty.", {"Mood": "Giddy", "Machine": machine})
+    bake(session, [4.0, 3.4])
+    session.worker, session.loaded = worker, _ = (Recorder(), loaded())
+    decided(session, 0, ["reject"] * 90)  # so it will be the other way
+    fixed = {"Mood": "Giddy", "Machine": "A loom"}
+    (candidate,) = [event async for event in session.sample(1, fixed, seed=3) if isinstance(event, Candidate)]
+    prompts, settings = worker.asked[-1]
+    examples = list(session.store.examples.values())
+    assert prompts == [nearest(TASK, examples, SHOWN, 3, fixed) + TASK.segments(fixed)] and "To a loom: may it" in str(prompts)
+    assert settings.shown == SHOWN and way_of(session.store.batches[candidate.batch].settings) == "shown"
+    session.write_example("To another loom.", fixed)
+    assert await session.candidates.reproduce(candidate.uid) == candidate.text and worker.asked[-1] == (prompts, settings)
+    for changes in ({"vary": False}, {"checkpoint": BASE, "few_shot": 0}):
+        [_ async for _ in session.sample(1, fixed, seed=3, **changes)]
+        assert worker.asked[-1][0] == [TASK.segments(fixed)]

@@ -155,6 +155,8 @@ async def generate(
             seconds, sampled = 0.0, 0
             if preset:
                 session.use_preset(preset)
+            if seed is not None:  # who gives one compares: the same seed must ask the same
+                changes = {"vary": False, **changes}
             async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, strength=strength, **changes):
                 if isinstance(event, Candidate):
                     made.append(event)
