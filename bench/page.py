@@ -206,7 +206,15 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(first.versions.items()))
     values = msgspec.to_builtins(first.settings) | {"max_tokens": "twice the longest written row's"}
     settings = ", ".join(f"{name} {value}" for name, value in values.items())
-    return "\n".join([*parts, f"Sampling settings, for all the same: {settings}.", "", f"Versions: {versions}.", ""])
+    return "\n".join(
+        [
+            *parts,
+            f"Sampling settings: {settings}. `vary` is of our checkpoints alone, the others have their prompt and nothing before it.",
+            "",
+            f"Versions: {versions}.",
+            "",
+        ]
+    )
 
 
 def write(evenings: Sequence[Evening], folder: Path) -> None:

@@ -137,7 +137,7 @@ class Sampling(_Section, frozen=True):
     shown: Annotated[int, Meta(ge=0, le=16)] = 0
     """Examples that the prompt shows to a checkpoint, those most like what is asked for; 0: it stands alone, as in other programs."""
     vary: bool = True
-    """Batches of a checkpoint take turns, by themselves and with three examples shown; the way of which more is kept comes more often. Where
+    """A batch of a checkpoint is sampled by itself or with three examples shown; the way of which more is kept comes more often. Where
     `shown` is set, that is the only way."""
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8

@@ -75,6 +75,7 @@ def test_candidates_of_the_same_attributes_take_part(session):
     sample(session, "0001/epoch-01", ["One stew."])
     sample(session, "0001/epoch-02", ["Two stews."])
     sample(session, "0009/epoch-01", ["Of another lane."])
+    sample(session, "0001/epoch-01", ["With examples shown."], shown=3)  # not what the checkpoint writes by itself
     duel = blind.next()
     assert {duel.left.text, duel.right.text} == {"One stew.", "Two stews."} and duel.left.candidate in session.store.candidates
     blind.vote(duel, "bad")

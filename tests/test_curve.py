@@ -187,7 +187,7 @@ def test_the_picture_and_the_words(session):
     assert lines == sorted(lines) and lines[0] < lines[-1]  # falling
     words = "\n\n".join(blocks(outlook, dict(session.store.examples), [], {"alone": Tally(3, 9), "shown": Tally(5, 8)}))
     assert "3 of 9 sampled alone, 5 of 8 with examples shown" in words
-    assert "Kept lately" not in "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}))  # nothing to compare with
+    assert "Kept lately" not in "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}))  # nothing to compare
     assert "n^-0." in words and "(all but a fold)" in words
 
 

@@ -299,3 +299,26 @@ def test_an_old_workspace_opens():
         type=Decision,
     )
     assert candidate.signs == [] and (decision.slot, decision.predicted) == ("", None)
+
+
+def test_of_two_alike_that_wait_one_is_passed_over(session):
+    """As likely to be kept as the twins is a third one, whose words are its own; there is room for two, and no order of arrival counts."""
+    teach(session)
+    (model,) = add(session, 1)
+    signs = session.store.candidates[model].signs
+    twins = ["Old Marrow lights candles along the harbour rail.", "Old Marrow lights candles along the harbour rail again."]
+    lonely = "Winter clocks argue quietly about pudding."
+    for order in ([*twins, lonely], [lonely, *twins], [twins[0], lonely, twins[1]]):
+        batch = Batch(new_uid(), "base", [], [], {}, now())
+        made = {}
+        for number, text in enumerate(order):
+            uid = next(uid for uid in iter(new_uid, "") if not in_lane(uid))
+            made[uid] = Candidate(uid, text, {}, "base", batch.uid, number, number, "stop", 9, [], now(), signs=signs)
+        session.commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
+        (gone,) = session.ranking.surplus(list(made.values()), 1)
+        assert gone.text in twins
+        held = next(uid for uid, candidate in made.items() if candidate.text == twins[0])
+        session.queue()
+        session.ranking.hold(held)
+        assert [c.text for c in session.ranking.surplus(list(made.values()), 1)] == [twins[1]]
+        assert session.ranking.surplus(list(made.values()), 0) == []

@@ -13,11 +13,13 @@ from core.protocol import Sampled
 from core.runfiles import BASE
 from core.task import Field, Task
 from dataset.rows import Batch, Candidate, Example, Tables
-from tests.made import bake
+from tests.made import bake, sample, write
 from tests.test_choices import loaded
+from tui.card import samples
 from tui.session import Session
 from tui.shown import MOST_SHOWN, few_shot, nearest
-from tui.ways import LATELY, SHOWN, Tally, in_turn, tallies, way_of
+from tui.tasting import LEAST_ALONE
+from tui.ways import FARTHEST, LATELY, SHOWN, Tally, in_turn, tallies, way_of
 
 TASK = Task("A Toast to a Machine", fields=(Field("Mood", "choice", ("Solemn", "Giddy")), Field("Machine")))
 
@@ -48,7 +50,11 @@ def test_what_was_kept_is_counted_by_way(session):
     decided(session, SHOWN, ["accept"] * 3, checkpoint=BASE)  # says nothing of a checkpoint
     assert tallies(session.store) == {"alone": Tally(0, 1), "shown": Tally(1, 2)}
     decided(session, 0, ["reject"] * LATELY)
-    assert tallies(session.store) == {"alone": Tally(0, LATELY), "shown": Tally()}
+    assert tallies(session.store) == {"alone": Tally(0, LATELY), "shown": Tally(1, 2)}
+    decided(session, SHOWN, ["reject"] * (FARTHEST - LATELY))  # what is long ago counts no more
+    assert tallies(session.store)["alone"].decided == LATELY and tallies(session.store)["shown"] == Tally(0, LATELY)
+    decided(session, SHOWN, ["reject"] * LATELY)
+    assert tallies(session.store)["alone"] == Tally()
 
 
 def test_the_better_way_comes_more_often_and_the_other_is_not_given_up():
@@ -114,3 +120,15 @@ async def test_a_batch_is_asked_for_in_its_way_and_again_from_its_record(session
     for changes in ({"vary": False}, {"checkpoint": BASE, "few_shot": 0}):
         [_ async for _ in session.sample(1, fixed, seed=3, **changes)]
         assert worker.asked[-1][0] == [TASK.segments(fixed)]
+
+
+async def test_what_is_told_of_a_checkpoint_is_of_what_it_wrote_by_itself(session):
+    """Its gauges, once there are enough of those, and the samples on its card."""
+    write(session, 12)
+    checkpoint = bake(session, [4.0, 3.4])
+    helped = sample(session, checkpoint, [f"With help the {at}th engine hums in tune." for at in range(9)], shown=SHOWN)
+    assert session.tasting._candidates(checkpoint) == helped
+    alone = sample(session, checkpoint, [f"Alone the {at}th engine coughs and stops." for at in range(LEAST_ALONE)])
+    assert session.tasting._candidates(checkpoint) == alone
+    (texts,) = [told async for told in samples(session, checkpoint) if isinstance(told, list)]
+    assert len(texts) == 3 and all(text.startswith("Alone") for text in texts)

@@ -13,6 +13,7 @@ from core.gauges.rating import Game, Ratings
 from core.runfiles import BASE
 from dataset.rows import Candidate, Preferred, Side, Tables, Vote
 from tui.sheet import FEW_SHOT, ContactSheet, lane_name
+from tui.ways import stands_alone
 
 if TYPE_CHECKING:
     from tui.session import Session
@@ -64,7 +65,8 @@ class Blind:
                 for fields, text in zip(sheet.fields, column.texts, strict=True):
                     yield tuple(fields.items()), Side(lane, text.text)
         for candidate in self._session.store.candidates.values():
-            if (lane := lane_of(self._session, candidate)) in self.lanes:
+            lane = lane_of(self._session, candidate)
+            if lane in self.lanes and (candidate.checkpoint == BASE or stands_alone(self._session.store, candidate)):
                 yield tuple(candidate.fields.items()), Side(lane, candidate.text, candidate.uid)
 
     def _asked(self) -> set[frozenset[str]]:

@@ -94,13 +94,13 @@ class Candidates:
                 yield candidate
 
     def _shown(self, name: str, settings: Sampling, drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
-        """The examples before each prompt of a batch: for the base the same, which are read once; for a checkpoint those most like what is
-        asked for."""
+        """The examples before each prompt of a batch: for a checkpoint those most like what is asked for; for the base, or where nothing is
+        asked for, the same for all, which are read once."""
         task, examples = self._session.task, list(self._session.store.examples.values())
         if name == BASE:
             return [few_shot(task, examples, settings.few_shot, seeds[0])] * len(seeds)
-        if not settings.shown:
-            return [[] for _ in seeds]
+        if not settings.shown or not any(drawn):
+            return [few_shot(task, examples, settings.shown, seeds[0])] * len(seeds)
         return [nearest(task, examples, settings.shown, seed, values) for seed, values in zip(seeds, drawn, strict=True)]
 
     def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:

@@ -95,7 +95,9 @@ def parser() -> Parser:
     generate.add_argument("-n", type=int, default=8, metavar="N", dest="count")
     generate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="fix an attribute; the rest are drawn")
     generate.add_argument("--checkpoint", metavar="ID", help="another checkpoint, or base")
-    generate.add_argument("--seed", type=int, metavar="S", help="of the first one; a checkpoint then always stands alone, to be compared")
+    generate.add_argument(
+        "--seed", type=int, metavar="S", help="of the first one; batches then take no turns (docs/sampling.md), to be compared"
+    )
     generate.add_argument("--max-tokens", type=int, metavar="M")
     generate.add_argument("--preset", choices=list(config.PRESETS), help="faithful, balanced or wild")
     generate.add_argument(

@@ -144,15 +144,22 @@ class Ranking:
 
     def surplus(self, waiting: Sequence[Candidate], count: int) -> list[Candidate]:
         """The `count` of them that need not wait: those of the lane that are more than its share, the latest first, and then what comes last
-        when the likeliest to be kept (by gauges alone, while nothing is learned) go first, and of two alike one. Never the one that is
-        looked at."""
+        in an order of the least likely to be kept (by gauges alone, while nothing is learned), in which what is like another waits. Never the
+        one that is looked at."""
+        if count <= 0:
+            return []
+        predictor = self.predictor
         others = [c for c in waiting if c.uid != self.held]
         lane = [c for c in others if in_lane(c.uid)]
-        share = math.ceil((len(waiting) - max(0, count)) / LANE)
-        free = {c.uid: c for c in others if not in_lane(c.uid)}
-        items = [Item(uid, self._known(c), self._content(c)) for uid, c in free.items()]
-        best = arrange(items, self.predictor, self._lately(), 0, ("ranked",))
-        return [*lane[share:][::-1], *(free[place.uid] for place in reversed(best))][: max(0, count)]
+        share = math.ceil((len(waiting) - count) / LANE)
+        free = sorted((c for c in others if not in_lane(c.uid)), key=lambda c: predictor.chance(self._known(c)))
+        doubtful, sure = free[: count + MOST_RANKED], free[count + MOST_RANKED :][-MOST_RANKED:]
+        by_uid = {c.uid: c for c in doubtful}
+        items = [Item(c.uid, self._known(c), self._content(c)) for c in doubtful]
+        staying = [c for c in waiting if c.uid == self.held] + lane[:share] + sure
+        shown = [*self._lately(), *(self._content(c) for c in staying)]
+        placed = arrange(items, predictor, shown, 0, ("ranked",))
+        return [*lane[share:][::-1], *(by_uid[place.uid] for place in reversed(placed))][:count]
 
     # -- what is said of it --------------------------------------------------------------------------------------------
 

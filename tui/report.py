@@ -68,9 +68,9 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
 
 
 def ways_line(tallies: Mapping[Way, Tally]) -> str:
-    """What was kept lately of candidates that were sampled in either way; empty where there is only one."""
+    """What was kept lately of candidates that were sampled in either way; empty where no examples were shown."""
     alone, shown = tallies["alone"], tallies["shown"]
-    if not alone.decided or not shown.decided:
+    if not shown.decided:
         return ""
     return f"Kept lately: {alone.kept} of {alone.decided} sampled alone, {shown.kept} of {shown.decided} with examples shown."
 

@@ -70,9 +70,11 @@ class ContactSheet:
     def key(self) -> str:
         """Of the sheet that fits the task and the settings; examples may grow without beginning another."""
         session = self._session
+        settings = msgspec.to_builtins(self.settings)
+        del settings["vary"]  # a sheet knows no turns, and those from before there were any are still good
         told = [
             msgspec.to_builtins(session.task),
-            msgspec.to_builtins(self.settings),
+            settings,
             session.settings.model.base,
             bool(session.store.examples),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,12 +11,14 @@ from core.task import Segment, Task
 from core.text import words
 from dataset.rows import Example
 
+MOST_SOUGHT = 500
+"""Examples among which the nearest are sought, drawn by chance: it is done before a batch begins."""
 MOST_SHOWN = 1200
 """Characters of an example that may be shown: reading it takes its time."""
 
 
 def showable(examples: Iterable[Example]) -> list[Example]:
-    """The examples that a prompt may show: none that a model wrote, none that is long."""
+    """The examples that a prompt may show: none that was accepted as a model wrote it, none that is long."""
     return [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
 
 
@@ -27,10 +30,10 @@ def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> 
 
 def nearest(task: Task, examples: Sequence[Example], count: int, seed: int, asked: Mapping[str, str]) -> list[Segment]:
     """The `count` examples whose attribute values are most like those `asked` for, the likest last, as the beginning of a prompt (Liu et
-    al. 2101.06804); among those alike drawn by `seed`."""
+    al. 2101.06804); among those alike drawn by `seed`. One with the very same values is shown too: without it the rest brings less."""
     pool = showable(examples)
-    random.Random(seed).shuffle(pool)
-    return _beginning(task, sorted(pool, key=lambda example: _like(example.fields, asked))[-count:])
+    pool = random.Random(seed).sample(pool, min(len(pool), MOST_SOUGHT))
+    return _beginning(task, sorted(pool, key=lambda example: -_like(example.fields, asked))[:count][::-1])
 
 
 def _beginning(task: Task, chosen: Iterable[Example]) -> list[Segment]:
@@ -42,5 +45,6 @@ def _like(own: Mapping[str, str], asked: Mapping[str, str]) -> float:
     return sum(1.0 if own.get(name) == value else likeness(_long(own.get(name, "")), _long(value)) / 2 for name, value in asked.items())
 
 
-def _long(value: str) -> set[str]:
-    return {word for word in words(value) if len(word) >= STEM}
+@functools.lru_cache(4096)
+def _long(value: str) -> frozenset[str]:
+    return frozenset(word for word in words(value) if len(word) >= STEM)

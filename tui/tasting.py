@@ -11,12 +11,15 @@ from core.gauges.verdict import Judgement, Verdict, judge
 from core.runfiles import BASE, CheckpointInfo, is_refit, measured_by
 from dataset.rows import Candidate
 from runs.registry import Run
+from tui.ways import stands_alone
 
 if TYPE_CHECKING:
     from tui.session import Session
 
 MOST_TEXTS = 48
 """The newest candidates of a checkpoint are gauged, at most so many: more tell little more, and cost time."""
+LEAST_ALONE = 8
+"""Texts that a checkpoint wrote by itself from which on those with examples shown are left out of the gauges."""
 SIGNS = {"underbaked": "○ underbaked", "good": "✓ good", "overbaked": "! overbaked", "cannot tell yet": "? cannot tell"}
 """The verdict with a sign, short enough for a table."""
 MARKS = {"": "·", "under": "○", "fine": "✓", "leans over": "!", "over": "!"}
@@ -81,14 +84,16 @@ class Tasting:
         return self._course(checkpoint, {run.name: run for run in self._session.registry.runs()})
 
     def _candidates(self, checkpoint: str) -> list[Candidate]:
-        """The newest candidates of a checkpoint, whatever was decided of them."""
+        """The newest candidates of a checkpoint, whatever was decided of them; those that it wrote by itself, where there are enough."""
         store = self._session.store
         if self._sampled[0] != store.journal.seq:
             found: dict[str, list[Candidate]] = {}
             for candidate in store.candidates.values():
                 found.setdefault(candidate.checkpoint, []).append(candidate)
             self._sampled = (store.journal.seq, found)
-        return self._sampled[1].get(checkpoint, [])[-MOST_TEXTS:]
+        written = self._sampled[1].get(checkpoint, [])
+        alone = [candidate for candidate in written if stands_alone(store, candidate)]
+        return (alone if len(alone) >= LEAST_ALONE else written)[-MOST_TEXTS:]
 
     def _learned(self, run: str) -> tuple[tuple[Source, ...], int]:
         """The frozen rows of a run, and how many held-out ones its lineage was trained on before."""

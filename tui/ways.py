@@ -1,11 +1,11 @@
-"""The two ways in which a checkpoint's candidates are sampled, in turns: by itself, and with examples shown. What the person keeps of
+"""The two ways in which a checkpoint's candidates are sampled, batch by batch: by itself, or with examples shown. What the person keeps of
 each decides how often it comes. Everything is made again from the store. Knows no Textual.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -14,15 +14,17 @@ import msgspec
 
 from core.config import Sampling
 from core.runfiles import BASE
-from dataset.rows import Decision
+from dataset.rows import Candidate
 from dataset.store import Store
 
 Way = Literal["alone", "shown"]
 WAYS: tuple[Way, ...] = ("alone", "shown")
 SHOWN = 3
 """Examples in a prompt of the second way (docs/sampling.md has what they bring)."""
-LATELY = 96
-"""Decisions that count, the latest: what a way brings changes with the examples."""
+LATELY = 48
+"""Decisions that count for each way, the latest: what it brings changes with the examples."""
+FARTHEST = 400
+"""Decisions before the last that are looked at at all."""
 KEPT = ("accept", "edit")
 
 
@@ -43,22 +45,24 @@ def way_of(settings: Mapping[str, Any]) -> Way:
     return "shown" if settings.get("shown") else "alone"
 
 
+def stands_alone(store: Store, candidate: Candidate) -> bool:
+    """Whether a checkpoint wrote a candidate by itself, as it would in another program."""
+    batch = store.batches.get(candidate.batch)
+    return batch is None or way_of(batch.settings) == "alone"
+
+
 def tallies(store: Store) -> dict[Way, Tally]:
-    """What was kept lately of what checkpoints wrote, by the way it was sampled."""
+    """What was kept lately of what checkpoints wrote, by the way it was sampled: of what was shown, that is, not of what was passed over."""
     found = {name: Tally() for name in WAYS}
-    for decision in islice(_told(store), LATELY):
-        tally = found[way_of(store.batches[store.candidates[decision.candidate].batch].settings)]
-        tally.decided += 1
-        tally.kept += decision.verdict in KEPT
-    return found
-
-
-def _told(store: Store) -> Iterator[Decision]:
-    """Decisions that say something of a way, the latest first."""
-    for decision in reversed(store.decisions.values()):
+    for decision in islice(reversed(store.decisions.values()), FARTHEST):
         candidate = store.candidates.get(decision.candidate)
-        if decision.verdict != "skip" and candidate and candidate.checkpoint != BASE and candidate.batch in store.batches:
-            yield decision
+        if decision.verdict == "skip" or candidate is None or candidate.checkpoint == BASE or candidate.batch not in store.batches:
+            continue
+        tally = found[way_of(store.batches[candidate.batch].settings)]
+        if tally.decided < LATELY:
+            tally.decided += 1
+            tally.kept += decision.verdict in KEPT
+    return found
 
 
 def in_turn(settings: Sampling, kept: Mapping[Way, Tally], seed: int) -> Sampling:

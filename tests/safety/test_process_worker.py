@@ -85,7 +85,7 @@ class Desk:
         self.workers.append(pid)
         took = None
         if await self.until(lambda: NAMED[fault] in self.words(), patience) is not None:
-            took = time.monotonic() - float(self.struck.read_text())
+            took = time.monotonic() - float(self.struck.read_text()) if self.struck.exists() else None
         else:
             wrong.append(f"{fault} in {command}: never named ({self.words()})")
         wrong += await self.decides(f"{fault} in {command}")
