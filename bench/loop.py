@@ -27,7 +27,7 @@ def start(rounds: int) -> list[Line]:
     found = measure("bench.screen", "start")
     ratio = median(found["ours"]) / median(found["empty"])
     text = f"{ratio:.2f} ({median(found['ours']):.2f} s against {median(found['empty']):.2f} s)"
-    return [("start to first painted screen, over an empty Textual app", "at most 1.5", text, ratio <= 1.5)]
+    return [("start to first painted screen, over an empty Textual app", "at most 1.3", text, ratio <= 1.3)]
 
 
 def decide(rounds: int) -> list[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 
@@ -21,8 +22,8 @@ OPENING = """# A whole evening, without a person
 Twelve written rows, then rounds of retrain, sample, decide, add, all through the same functions that the keys call. The judge is a
 rule that was written down before anything was run (`bench/judge.py`, `bench/rules.py`). It decides on {count} candidates a round, as a
 person would see them: of {oversample} times as many that are sampled, those least likely to be kept are passed over, as the program does it (by its
-gauges alone until it has learned from decisions). The target is read against what is shown, which is what a person accepts or rejects. The
-program passes over only while enough wait, so a person's first cards after a retraining are chosen of fewer than here. What was passed over is
+gauges alone until it has learned from decisions). The target is read against what is shown, which is what a person accepts or rejects. Our
+candidates are sampled in both ways, alone and with examples shown (`docs/sampling.md`), as the decisions say. The program passes over only while enough wait, so a person's first cards after a retraining are chosen of fewer than here. What was passed over is
 judged too, after what was shown. The held-out loss is that of {measured} rows that nothing is ever trained on. All of it on the starter, with the training defaults and the sampling settings named below. To run one of them again:
 
 ```
@@ -67,7 +68,8 @@ def best_epoch(evening: Evening) -> Finding:
     over = [each.held_out / min(each.epochs.values()) for each in evening.rounds if each.epochs and each.held_out is not None]
     if not over:
         return "nothing was trained", None
-    return f"{100 * (max(over) - 1):.1f} % over it at worst, in {len(over)} retrains", max(over) <= 1.01
+    mean = fmean(over)
+    return f"{100 * (mean - 1):.1f} % over it in the mean of {len(over)} retrains, {100 * (max(over) - 1):.1f} % at worst", max(over) <= 1.01
 
 
 def below_peers(evening: Evening) -> Finding:
