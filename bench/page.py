@@ -69,7 +69,9 @@ def best_epoch(evening: Evening) -> Finding:
     if not over:
         return "nothing was trained", None
     mean = fmean(over)
-    return f"{100 * (mean - 1):.1f} % over it in the mean of {len(over)} retrains, {100 * (max(over) - 1):.1f} % at worst", max(over) <= 1.01
+    return f"{100 * (mean - 1):.1f} % over it in the mean of {len(over)} retrains, {100 * (max(over) - 1):.1f} % at worst", max(
+        over
+    ) <= 1.01
 
 
 def below_peers(evening: Evening) -> Finding:
