@@ -87,6 +87,9 @@ def test_the_examples_most_like_what_is_asked_are_shown():
         (_, *_, (last, _)) = nearest(TASK, [loom, press], 1, seed, {"Machine": "A press that prints"})
         assert last == "To the press.\n\n"  # a word of the value
     assert len({str(nearest(TASK, [loom, press, pump, clock], 2, seed, {})) for seed in range(20)}) > 3  # all alike: by chance
+    long = [example(f"To the {name} " + "x" * (MOST_SHOWN // 2), Mood="Giddy", Machine=name) for name in ("loom", "pump", "clock")]
+    shown = str(nearest(TASK, [*long, press], 3, 1, {"Mood": "Giddy", "Machine": "clock"}))
+    assert "To the clock x" in shown and "To the loom x" not in shown and "To the pump x" not in shown  # two would be too long
     assert nearest(TASK, never, 3, 1, asked) == few_shot(TASK, never, 3, 1) == []
 
 

@@ -14,7 +14,7 @@ from dataset.rows import Example
 MOST_SOUGHT = 500
 """Examples among which the nearest are sought, drawn by chance: it is done before a batch begins."""
 MOST_SHOWN = 1200
-"""Characters of an example that may be shown: reading it takes its time."""
+"""Characters of an example that may be shown, and of all those of one prompt that no other shares: reading takes its time."""
 
 
 def showable(examples: Iterable[Example]) -> list[Example]:
@@ -30,10 +30,17 @@ def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> 
 
 def nearest(task: Task, examples: Sequence[Example], count: int, seed: int, asked: Mapping[str, str]) -> list[Segment]:
     """The `count` examples whose attribute values are most like those `asked` for, the likest last, as the beginning of a prompt (Liu et
-    al. 2101.06804); among those alike drawn by `seed`. One with the very same values is shown too: without it the rest brings less."""
+    al. 2101.06804); among those alike drawn by `seed`. Fewer of long ones, but one. One with the very same values is shown too: without it
+    the rest brings less."""
     pool = showable(examples)
     pool = random.Random(seed).sample(pool, min(len(pool), MOST_SOUGHT))
-    return _beginning(task, sorted(pool, key=lambda example: -_like(example.fields, asked))[:count][::-1])
+    chosen: list[Example] = []
+    room = MOST_SHOWN
+    for example in sorted(pool, key=lambda example: -_like(example.fields, asked))[:count]:
+        room -= len(example.text)
+        if room >= 0:
+            chosen.insert(0, example)
+    return _beginning(task, chosen)
 
 
 def _beginning(task: Task, chosen: Iterable[Example]) -> list[Segment]:
