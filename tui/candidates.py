@@ -66,7 +66,7 @@ class Candidates:
             examples = list(self._session.store.examples.values())
             drawn = self._session.task.draw(fixed, [example.fields for example in examples], seeds)
             used = settings
-            if settings.vary and not settings.shown and showable(examples) and self._known(name):
+            if name != BASE and settings.vary and not settings.shown and showable(examples) and self._enough_wait(settings):
                 used = in_turn(settings, tallies(self._session.store), start)
             shown = self._shown(name, used, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
@@ -93,10 +93,10 @@ class Candidates:
                 recorded = True
                 yield candidate
 
-    def _known(self, name: str) -> bool:
-        """Whether a checkpoint wrote something already: its first batch stands alone, so that the person waits for no long prompt, and
-        there are texts to gauge it by."""
-        return name != BASE and any(candidate.checkpoint == name for candidate in reversed(self._session.store.candidates.values()))
+    def _enough_wait(self, settings: Sampling) -> bool:
+        """Whether there is time to read long prompts: half of what is to be kept ready waits. So a checkpoint's first texts are always its
+        own, come at once, and are there to gauge it by."""
+        return len(self._session.newest()) >= max(1, settings.keep_ready // 2)
 
     def _shown(self, name: str, settings: Sampling, drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
         """The examples before each prompt of a batch: for a checkpoint those most like what is asked for; for the base, or where nothing is
