@@ -68,10 +68,8 @@ def best_epoch(evening: Evening) -> Finding:
     over = [each.held_out / min(each.epochs.values()) for each in evening.rounds if each.epochs and each.held_out is not None]
     if not over:
         return "nothing was trained", None
-    mean = fmean(over)
-    return f"{100 * (mean - 1):.1f} % over it in the mean of {len(over)} retrains, {100 * (max(over) - 1):.1f} % at worst", max(
-        over
-    ) <= 1.01
+    mean, worst = fmean(over), max(over)
+    return f"{100 * (mean - 1):.1f} % over it in the mean of {len(over)} retrains, {100 * (worst - 1):.1f} % at worst", worst <= 1.01
 
 
 def below_peers(evening: Evening) -> Finding:

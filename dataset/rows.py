@@ -13,6 +13,8 @@ Origin = Literal["written", "imported", "accepted", "edited"]
 State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"]
 """`passed`: never decided, since enough better ones waited or a newer checkpoint's did."""
 Verdict = Literal["accept", "edit", "reject", "skip"]
+KEPT = ("accept", "edit")
+"""The verdicts that make an example."""
 
 
 IMPORTED = "imported"

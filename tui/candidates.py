@@ -18,7 +18,7 @@ from core.protocol import Candidate as Arrived
 from core.runfiles import BASE
 from core.task import Segment
 from core.text import clean, words
-from dataset.rows import Batch, Candidate, Tables
+from dataset.rows import Batch, Candidate, Example, Tables
 from tui.shown import few_shot, nearest, showable
 from tui.ways import in_turn, tallies
 
@@ -68,7 +68,7 @@ class Candidates:
             used = settings
             if name != BASE and settings.vary and not settings.shown and showable(examples) and self._enough_wait(settings):
                 used = in_turn(settings, tallies(self._session.store), start)
-            shown = self._shown(name, used, drawn, seeds)
+            shown = self._shown(name, used, examples, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
             prompts = [before + self._session.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
             batch = Batch(
@@ -98,10 +98,12 @@ class Candidates:
         own, come at once, and are there to gauge it by."""
         return len(self._session.newest()) >= max(1, settings.keep_ready // 2)
 
-    def _shown(self, name: str, settings: Sampling, drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
+    def _shown(
+        self, name: str, settings: Sampling, examples: Sequence[Example], drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]
+    ) -> list[list[Segment]]:
         """The examples before each prompt of a batch: for a checkpoint those most like what is asked for; for the base, or where nothing is
         asked for, the same for all, which are read once."""
-        task, examples = self._session.task, list(self._session.store.examples.values())
+        task, examples = self._session.task, showable(examples)
         if name == BASE:
             return [few_shot(task, examples, settings.few_shot, seeds[0])] * len(seeds)
         if not settings.shown or not any(drawn):

@@ -13,14 +13,13 @@ from core.ranking.order import LANE, Item, Placed, arrange, in_lane
 from core.ranking.predictor import LEAST, MOST, Decided, Predictor
 from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
 from core.text import words
-from dataset.rows import Candidate, Op
+from dataset.rows import KEPT, Candidate, Op
 from dataset.store import Store
 
 MOST_RANKED = 48
 """Candidates that are put in order; those behind them wait in the order in which they came."""
 LATELY = 16
 """What was decided so lately counts as shown, for the difference."""
-KEPT = ("accept", "edit")
 
 
 class Ranking:
@@ -152,6 +151,9 @@ class Ranking:
         others = [c for c in waiting if c.uid != self.held]
         lane = [c for c in others if in_lane(c.uid)]
         share = math.ceil((len(waiting) - count) / LANE)
+        over = lane[share:][::-1][:count]
+        if len(over) == count:
+            return over
         free = sorted((c for c in others if not in_lane(c.uid)), key=lambda c: predictor.chance(self._known(c)))
         doubtful, sure = free[: count + MOST_RANKED], free[count + MOST_RANKED :][-MOST_RANKED:]
         by_uid = {c.uid: c for c in doubtful}
@@ -159,7 +161,7 @@ class Ranking:
         staying = [c for c in waiting if c.uid == self.held] + lane[:share] + sure
         shown = [*self._lately(), *(self._content(c) for c in staying)]
         placed = arrange(items, predictor, shown, 0, ("ranked",))
-        return [*lane[share:][::-1], *(by_uid[place.uid] for place in reversed(placed))][:count]
+        return [*over, *(by_uid[place.uid] for place in reversed(placed))][:count]
 
     # -- what is said of it --------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
 from core.task import Task
 from core.text import check_text
 from dataset.journal import RESCUE
-from dataset.rows import Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
+from dataset.rows import KEPT, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
@@ -261,7 +261,7 @@ class Session:
         if candidate.state not in ("pending", "passed"):
             raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
         after = ""
-        if verdict in ("accept", "edit"):
+        if verdict in KEPT:
             after = check_text(candidate.text if text is None else text)
             verdict = "accept" if after == candidate.text else "edit"
         batch = self.store.batches.get(candidate.batch)

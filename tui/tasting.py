@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from core.gauges.reading import Course, Measured, Reading, Sample, Source, shown
@@ -92,8 +93,8 @@ class Tasting:
                 found.setdefault(candidate.checkpoint, []).append(candidate)
             self._sampled = (store.journal.seq, found)
         written = self._sampled[1].get(checkpoint, [])
-        alone = [candidate for candidate in written if stands_alone(store, candidate)]
-        return (alone if len(alone) >= LEAST_ALONE else written)[-MOST_TEXTS:]
+        alone = list(islice((candidate for candidate in reversed(written) if stands_alone(store, candidate)), MOST_TEXTS))
+        return alone[::-1] if len(alone) >= LEAST_ALONE else written[-MOST_TEXTS:]
 
     def _learned(self, run: str) -> tuple[tuple[Source, ...], int]:
         """The frozen rows of a run, and how many held-out ones its lineage was trained on before."""

@@ -14,7 +14,7 @@ import msgspec
 
 from core.config import Sampling
 from core.runfiles import BASE
-from dataset.rows import Candidate
+from dataset.rows import KEPT, Candidate
 from dataset.store import Store
 
 Way = Literal["alone", "shown"]
@@ -25,7 +25,6 @@ LATELY = 48
 """Decisions that count for each way, the latest: what it brings changes with the examples."""
 FARTHEST = 400
 """Decisions before the last that are looked at at all."""
-KEPT = ("accept", "edit")
 
 
 @dataclass
