@@ -103,7 +103,7 @@ class Candidates:
     ) -> list[list[Segment]]:
         """The examples before each prompt of a batch: for a checkpoint those most like what is asked for; for the base, or where nothing is
         asked for, the same for all, which are read once."""
-        task, examples = self._session.task, showable(examples)
+        task = self._session.task
         if name == BASE:
             return [few_shot(task, examples, settings.few_shot, seeds[0])] * len(seeds)
         if not settings.shown or not any(drawn):
