@@ -272,6 +272,18 @@ class Engine:
         give_back_memory()
         yield Sampled(id=command.id, tokens=tokens, seconds=time.perf_counter() - began, first_token=first)
 
+    def between(self, command: Sample) -> Iterator[Event | None]:
+        """The same between two steps of a run, which goes on afterwards as if nothing had been."""
+        base, forms, _ = self._ready()
+        training = base.model.training
+        try:
+            with forms.set_aside():
+                base.model.eval()
+                yield from self.sample(command)
+        finally:
+            base.model.train(training)
+            self._adapter = ""  # the run's own is in the model again
+
     # -- measuring -----------------------------------------------------------------------------------------------------
 
     def evaluate(self, command: Evaluate) -> Iterator[Event | None]:

@@ -258,6 +258,17 @@ class Forms:
                 own.copy_(kept)
         self._state = ""
 
+    @contextlib.contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """The adapter and the form of its layers may be others within the block; after it both are what they were."""
+        kept, state = self.copied(), self._state
+        try:
+            yield
+        finally:
+            self.put_back(kept)
+            if state.startswith("train"):
+                self.train(with_adapter=state == "train True")
+
     def fresh_adapter(self, seed: int) -> None:
         """A new adapter: A random from `seed`, B zero."""
         torch.manual_seed(seed)

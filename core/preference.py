@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -99,7 +99,7 @@ def prefer(
     peak: float,
     seed: int,
     memory: StepMemory | None = None,
-) -> Iterator[StepDone | EpochDone | None]:
+) -> Generator[StepDone | EpochDone | None]:
     """Train `parameters` in place on `epochs` passes over the pairs. Yields after every step and pass, and None between the parts.
     `memory` says how steps are done, of which a pair is the least part; by default it is predicted here.
 

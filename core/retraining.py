@@ -26,6 +26,31 @@ from core.training import EpochDone, StepDone, steps_of, train
 PROBED = 8
 """Trained rows whose reciting is measured after each epoch; more would take as long as the epoch."""
 
+
+Done = StepDone | EpochDone | None
+
+
+class Timed:
+    """A loop of training, and the seconds that were spent in it: what its reader does meanwhile does not count."""
+
+    def __init__(self, loop: Generator[Done]) -> None:
+        self._loop = loop
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Done]:
+        return self
+
+    def __next__(self) -> Done:
+        began = time.perf_counter()
+        try:
+            return next(self._loop)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def close(self) -> None:
+        self._loop.close()
+
+
 Save = Callable[[EpochDone, Gauges, float, bool], str]
 """Publishes the adapter as it is: the epoch, its gauges, the median epochs its rows were seen, whether it is a refit; gives the
 checkpoint's name."""
@@ -142,10 +167,10 @@ class Retraining:
             self._forms.shrink_adapter(spec.shrink)  # only now: epoch 0 is the parent as it is
         start = self._forms.copied() if self._refits else []
         tokens = steps = 0
-        stopped, spent, mark = "", 0.0, time.perf_counter()
+        stopped = ""
         self._forms.train()
-        loop = self._loop(memory)
-        with contextlib.closing(loop):  # type: ignore[type-var]
+        loop = Timed(self._loop(memory))
+        with contextlib.closing(loop):
             for event in loop:
                 match event:
                     case None:
@@ -157,7 +182,6 @@ class Retraining:
                             tokens=event.tokens, seconds=time.perf_counter() - began,
                         )  # fmt: skip
                     case EpochDone():
-                        spent += time.perf_counter() - mark
                         gauges = yield from self._probe.gauges()
                         names[event.epoch] = self._save(event, gauges, self._seen(event.epoch, self._learned), False)
                         yield Epoch(
@@ -169,7 +193,6 @@ class Retraining:
                             stopped = enough
                             break
                         self._base.model.train()
-                        mark = time.perf_counter()
         best, why = watch.best()
         chosen = names[best]
         if best and self._refits:
@@ -182,7 +205,7 @@ class Retraining:
             chosen = self._save(done, gauges, self._seen(passes, self._all), True)
             why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(
-            id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=spent,
+            id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=loop.seconds,
             skipped=self.skipped, why=why, stopped=stopped, note=memory.note,
         )  # fmt: skip
 
@@ -198,7 +221,7 @@ class Retraining:
             self._base.model, self._forms.parameters(), curriculum, settings, epochs=enough, peak=spec.learning_rate, seed=spec.seed,
             planned=steps, memory=memory,
         )  # fmt: skip
-        with contextlib.closing(loop):  # type: ignore[type-var]
+        with contextlib.closing(loop):
             for event in loop:
                 if isinstance(event, StepDone):
                     losses.append(event.loss)
@@ -222,7 +245,7 @@ class Retraining:
         """Tokens of the longest row, and rows of a step: what goes through the model at once."""
         return self._longest, self._spec.training.batch_size
 
-    def _loop(self, memory: StepMemory) -> Iterator[StepDone | EpochDone | None]:
+    def _loop(self, memory: StepMemory) -> Generator[Done]:
         """The training itself."""
         spec = self._spec
         return train(

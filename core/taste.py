@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from core.errors import FlavorError
 from core.forms import Forms
@@ -36,7 +36,7 @@ class TasteRun(Retraining):
     def _widest(self) -> tuple[int, int]:
         return max(pair.width for pair in self._pairs), 1
 
-    def _loop(self, memory: StepMemory) -> Iterator[StepDone | EpochDone | None]:
+    def _loop(self, memory: StepMemory) -> Generator[StepDone | EpochDone | None]:
         spec = self._spec
         return prefer(
             self._base.model, self._forms.parameters(), self._pairs, spec.training,

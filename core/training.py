@@ -7,7 +7,7 @@ and losses are weighted by position, never by token id (the end token may also b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,7 @@ def train(
     seed: int,
     planned: int | None = None,
     memory: StepMemory | None = None,
-) -> Iterator[StepDone | EpochDone | None]:
+) -> Generator[StepDone | EpochDone | None]:
     """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step. `planned` are the
     steps that the rates are laid out for; those of `epochs` by default. `memory` says how steps are done; by default it is predicted here.
 

@@ -1,6 +1,7 @@
 """The worker process: commands on stdin, events on a private copy of stdout, everything that anyone prints in the log.
 
-One thread reads commands and marks cancelled ones; the main thread works. The end of stdin ends the process: no orphans.
+One thread reads commands and marks cancelled ones; the main thread works, at one command after another. Only sampling does not wait for
+a run to end: it takes its turn between two steps. The end of stdin ends the process: no orphans.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import logging
 import os
 import queue
@@ -15,8 +17,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 
 def _private_stdout() -> BinaryIO:
@@ -53,18 +56,23 @@ from core.protocol import (
 )  # fmt: skip
 from core.text import short
 
+if TYPE_CHECKING:
+    from core.engine import Engine
+
 log = logging.getLogger("worker")
 PR_SET_PDEATHSIG = 1
 """From <sys/prctl.h>."""
 
 
 class Worker:
-    """Reads commands in one thread, carries them out in another, one after the other."""
+    """Reads commands in one thread, carries them out in another."""
 
     def __init__(self, commands: BinaryIO, wire: BinaryIO) -> None:
         self._commands = commands
         self._wire = wire
         self._todo: queue.SimpleQueue[AnyCommand] = queue.SimpleQueue()
+        self._later: deque[AnyCommand] = deque()
+        """What was taken from there and does not get a turn within a run."""
         self._cancelled: set[int] = set()
         self._beats = 0
         self._writing = threading.Lock()
@@ -95,8 +103,8 @@ class Worker:
         threading.Thread(target=self._read, daemon=True).start()
         engine = None
         while True:
-            command = self._todo.get()
-            try:
+            command = self._later.popleft() if self._later else self._todo.get()
+            with self._failures_sent(command.id):
                 if engine is None:
                     self._send(Loading(id=command.id, stage="starting torch"))
                     from core.engine import Engine
@@ -108,19 +116,35 @@ class Worker:
                     case Sample():
                         self._carry_out(command.id, engine.sample(command))
                     case Train():
-                        self._carry_out(command.id, engine.train(command))
+                        self._carry_out(command.id, engine.train(command), functools.partial(self._take_turns, engine))
                     case Evaluate():
                         self._carry_out(command.id, engine.evaluate(command))
                     case Curve():
                         self._carry_out(command.id, engine.curve(command))
-            except Exception as error:
-                log.error("command %s failed\n%s", command.id, traceback.format_exc())
-                self._send(_failure(command.id, error))
-            finally:
-                self._cancelled.discard(command.id)
 
-    def _carry_out(self, number: int, events: Iterator[Event | None]) -> None:
-        """Send a command's events until it ends or is cancelled; closing the generator runs its clean-up."""
+    @contextlib.contextmanager
+    def _failures_sent(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            log.error("command %s failed\n%s", number, traceback.format_exc())
+            self._send(_failure(number, error))
+        finally:
+            self._cancelled.discard(number)
+
+    def _take_turns(self, engine: Engine) -> None:
+        """Between two steps of a run: sample what was asked for meanwhile."""
+        while not self._todo.empty():
+            command = self._todo.get()
+            if isinstance(command, Sample):
+                with self._failures_sent(command.id):
+                    self._carry_out(command.id, engine.between(command))
+            else:
+                self._later.append(command)
+
+    def _carry_out(self, number: int, events: Iterator[Event | None], between: Callable[[], None] | None = None) -> None:
+        """Send a command's events until it ends or is cancelled; closing the generator runs its clean-up. `between` is called after each
+        but the last."""
         with contextlib.closing(events):  # type: ignore[type-var]
             if number in self._cancelled:
                 self._send(Cancelled(id=number))
@@ -129,7 +153,11 @@ class Worker:
                 self._beats += 1
                 if event is not None:
                     self._send(event)
-                if number in self._cancelled and not isinstance(event, LAST):
+                if isinstance(event, LAST):
+                    continue
+                if between:
+                    between()
+                if number in self._cancelled:
                     break
             else:
                 return

@@ -249,12 +249,12 @@ class FlavorApp(WithNotes):
         if isinstance(self.screen, Page):
             self.screen.renew_all()
         if self._opened:
-            self.jobs.fill()
+            self.jobs.samples.fill()
 
     def checkpoint_changed(self) -> None:
         """Another checkpoint is active: its candidates come first from now on."""
         self.prefer_new = True
-        self.jobs.stop_sampling()
+        self.jobs.samples.stop()
         self.changed()
 
     def activity_line(self) -> Content:
@@ -280,10 +280,10 @@ class FlavorApp(WithNotes):
         self.jobs.taste()
 
     def sample_more(self) -> None:
-        self.jobs.sample()
+        self.jobs.samples.ask()
 
     def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
-        self.jobs.continue_text(area, fields)
+        self.jobs.samples.continue_text(area, fields)
 
     def measure_examples(self, done: Callable[[dict[str, float]], None]) -> None:
         self.jobs.measure(done)

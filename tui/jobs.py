@@ -1,4 +1,5 @@
-"""The worker's jobs as the screen sees them: loading, sampling, retraining, measuring; one at a time, the person's wish first."""
+"""The worker's jobs as the screen sees them: loading, sampling, retraining, measuring; one at a time, the person's wish first. Only
+sampling takes its turn within a retraining."""
 
 from __future__ import annotations
 
@@ -15,16 +16,14 @@ from textual.worker import Worker
 
 from core.errors import FlavorError
 from core.protocol import Epoch, Loaded, Loading, Refit, Step, Trained
-from dataset.rows import Candidate
 from tui import losses
 from tui.curving import CurveJob
 from tui.planning import Plan, duration
 from tui.runlist import felt
+from tui.sampling import SampleJob
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
-    from textual.widgets import TextArea
-
     from tui.app import FlavorApp
     from tui.sheeting import SheetJob
 
@@ -46,14 +45,12 @@ class Jobs:
         self._plan = ""
         self._task: Worker[None] | None = None
         self._drawn = 0.0
-        self._sampling_failed = False
+        self.samples = SampleJob(app, self._say, self._start, self._ready, self._make_room)
         self.curve = CurveJob(app, self._say, self._start, self._ready, "learning curve")
         self.sweep = CurveJob(app, self._say, self._start, self._ready, "sweep")
         self._sheet: SheetJob | None = None
         self._trouble = ""
         """Why the worker, which lives, does not work."""
-        self._refill = False
-        """Sampling was stopped for other candidates, not given up."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
 
@@ -111,9 +108,7 @@ class Jobs:
         except asyncio.CancelledError:
             if number == self._number:
                 self._ready()
-                if self._refill:
-                    self._refill = self._sampling_failed = False
-                    self.app.call_later(self.fill)
+                self.samples.after_cancel()
             raise
         except Exception as error:
             if number != self._number:
@@ -181,7 +176,7 @@ class Jobs:
 
     async def _restart(self) -> None:
         await self.session.stop_worker()
-        self._sampling_failed = False
+        self.samples.afresh()
         await self._load()
 
     def watch(self) -> None:
@@ -209,14 +204,13 @@ class Jobs:
             if self._sheet:
                 self._sheet.forget()
             if self.doing not in BEHIND:
-                self._sampling_failed = True  # do not start again by itself at once; g or the next decision does
+                self.samples.give_up()
             self.app.say(f"{what} was stopped; everything is as it was.")
 
-    def stop_sampling(self) -> None:
-        """The candidates on their way are not wanted."""
-        if self.doing == "sampling" and self._task:
-            self._refill = True
-            self._task.cancel()
+    def go_on(self) -> None:
+        """Begin what is done while nothing else is to do."""
+        if self.doing == "ready" and not self.curve.go_on() and not self.sweep.go_on() and self._sheet:
+            self._sheet.go_on()
 
     def _make_room(self) -> bool:
         """Stop what gives way to something the person asked for; whether the model is free for it then."""
@@ -224,66 +218,7 @@ class Jobs:
             self._task.cancel()
         return self.doing in ("ready", "sampling", *BEHIND)
 
-    # -- sampling ------------------------------------------------------------------------------------------------------
-
-    def fill(self) -> None:
-        """Sample in the background where too few candidates of the active checkpoint wait."""
-        waiting = len(self.session.newest())
-        if not self._sampling_failed and waiting < self.session.settings.sampling.keep_ready:
-            if self.doing in ("ready", "sheeting") or (self.doing == "curving" and not waiting):
-                self.curve.pause()
-                self.sweep.pause()
-                self.sample(asked=False)
-        elif self.doing == "ready" and not self.curve.go_on() and not self.sweep.go_on() and self._sheet:
-            self._sheet.go_on()
-
-    def sample(self, asked: bool = True) -> None:
-        """Sample a batch now."""
-        if self.doing in ("ready", *BEHIND):
-            self._make_room()
-            self._sampling_failed = False
-            self._say("sampling", "sampling")
-            self._start(self._sample(), "sample")
-        elif asked:
-            self.app.say(
-                {"sampling": "Candidates are on their way.", "training": "They come when the retraining is over."}.get(
-                    self.doing, "The model is not ready yet."
-                )
-            )
-
-    async def _sample(self) -> None:
-        await asyncio.sleep(0)  # a curve that was stopped has its last word first
-        count = self.session.settings.sampling.batch
-        done = 0
-        self._say("sampling", "sampling")
-        self._sampling_failed = True  # until it has worked
-        async for event in self.session.sample(count, self.session.fixed):
-            if isinstance(event, Candidate):
-                done += 1
-                self._say("sampling", f"sampling: {done} of {count} from {event.checkpoint}")
-                self.app.arrived(event)
-        self._sampling_failed = False
-        self.session.pass_over(done)
-        self._ready()
-        self.app.changed()
-
-    def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
-        """Let the model go on from where a text stops."""
-        if not self._make_room():
-            self.app.say("The model is not ready yet.")
-            return
-        self._start(self._continue(area, fields), "continue")
-
-    async def _continue(self, area: TextArea, fields: dict[str, str]) -> None:
-        await asyncio.sleep(0)
-        self._say("sampling", "continuing your text")
-        text = area.text
-        addition = await self.session.candidates.continue_text(text, fields)
-        if area.text == text:  # else the person went on typing: theirs stays
-            area.insert(addition, area.document.end)
-            area.move_cursor(area.document.end)
-        self._ready()
-        self.app.changed()
+    # -- measuring -------------------------------------------------------------------------------------------------------
 
     def measure(self, done: Callable[[dict[str, float]], None]) -> None:
         """Measure the loss of every example with the active checkpoint."""
@@ -355,6 +290,19 @@ class Jobs:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
         plan = make_plan()
         self._say("training", f"retraining {self._plan}")
+        self.samples.afresh()
+        try:
+            await self._follow(plan)
+        finally:
+            self.samples.stop_beside()
+        self.samples.afresh()
+        self.app.prefer_new = True
+        self._ready()
+        self.app.changed()
+        self._compare(plan.spec.name)
+
+    async def _follow(self, plan: Plan) -> None:
+        """Carry a plan out, and say how far it is."""
         held, first = "", 0.0
         async for event in self.session.retrain(plan):
             match event:
@@ -378,11 +326,6 @@ class Jobs:
                     )
                     if event.note:
                         self.app.say(event.note, "warning")
-        self._sampling_failed = False
-        self.app.prefer_new = True
-        self._ready()
-        self.app.changed()
-        self._compare(plan.spec.name)
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""

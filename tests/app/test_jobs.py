@@ -140,3 +140,36 @@ async def test_a_base_that_is_not_there_is_said(workspace):
         assert "is not there" in app.jobs.line().plain
         await pilot.press("a")
         assert Store(workspace, read_only=True).counts["accepted"] == 1
+
+
+async def test_candidates_come_while_it_retrains(quick):
+    """The queue runs dry in the middle of a long run: it is filled from the parent, a text is gone on with, and c stops all of it."""
+    path = quick / FILE
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 60", 1))
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready" and len(app.session.newest()) >= 4)
+        await pilot.press("T")
+        await until(pilot, lambda: "step" in jobs.line().plain)
+        known = set(app.session.store.candidates)
+        while len(app.session.newest()) >= 2:
+            await pilot.press("x")
+        await until(pilot, lambda: len(set(app.session.store.candidates) - known) >= 4)
+        assert jobs.doing == "training"
+        await until(pilot, lambda: not jobs.samples.busy)
+        assert {app.session.store.candidates[uid].checkpoint for uid in set(app.session.store.candidates) - known} == {"base"}
+        await pilot.press("g")
+        assert jobs.doing == "training" and jobs.samples.busy
+
+        await pilot.press("f2")
+        area = app.screen.query_one(TextArea)
+        area.load_text("A tower")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not jobs.samples.busy)
+        assert jobs.doing == "training" and area.text.startswith("A tower")
+
+        await pilot.press("f3", "c")
+        await until(pilot, lambda: Registry(quick).run("0001").status == "cancelled")
+        await until(pilot, lambda: jobs.doing == "ready" and not jobs.samples.busy)
+        assert app.session.registry.current() == "base"

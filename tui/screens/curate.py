@@ -111,7 +111,7 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
     def _next(self, queue: list[Candidate]) -> Candidate | None:
         """The first that says something. A text that ended at once is the first to arrive, and waits for better ones while they are written."""
         told = [candidate for candidate in queue if candidate.text]
-        rest = [] if self.flavor.jobs.doing == "sampling" else queue
+        rest = [] if self.flavor.jobs.samples.busy else queue
         return next(iter(told or rest), None)
 
     def _older(self, card: Candidate, first: Candidate) -> bool:
@@ -149,11 +149,12 @@ You can go on deciding meanwhile; the next candidates come from the new checkpoi
         if not self.session.store.examples:
             hint = "Nothing to decide yet.\n\nF2 opens Write: a few examples of your own come first.\nThe model is tasted from the start: candidates of the untrained base appear here too."
         else:
-            coming = {
-                "loading": "The model is being made ready; the first candidates come by themselves.",
-                "sampling": "Candidates are on their way.",
-            }
-            hint = f"{coming.get(self.flavor.jobs.doing, 'No candidate waits.')}\n\n{self._ways()}"
+            coming = "No candidate waits."
+            if self.flavor.jobs.doing == "loading":
+                coming = "The model is being made ready; the first candidates come by themselves."
+            elif self.flavor.jobs.samples.busy:
+                coming = "Candidates are on their way."
+            hint = f"{coming}\n\n{self._ways()}"
         self.query_one("#text", Plain).update(plain(hint, "$text-muted"))
         self.query_one("#queue", Plain).update("")
 

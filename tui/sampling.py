@@ -1,0 +1,169 @@
+"""Sampling as a job of the app: the queue is filled while nothing else is to do, and within a retraining, whose steps wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from core.errors import FlavorError
+from dataset.rows import Candidate
+
+if TYPE_CHECKING:
+    from textual.widgets import TextArea
+    from textual.worker import Worker
+
+    from tui.app import FlavorApp
+
+
+class SampleJob:
+    """Whatever the person does not ask for gives way to it. Beside a retraining it has a place of its own, and the line stays the retraining's."""
+
+    def __init__(
+        self,
+        app: FlavorApp,
+        say: Callable[..., None],
+        start: Callable[[Coroutine[Any, Any, None], str], None],
+        over: Callable[[], None],
+        make_room: Callable[[], bool],
+    ) -> None:
+        """The functions are those of the jobs."""
+        self._app, self._say, self._start, self._over, self._make_room = app, say, start, over, make_room
+        self._beside: Worker[None] | None = None
+        self._stopped = False
+        """It failed, or was given up: it does not begin by itself."""
+        self._refill = False
+        """It was stopped for other candidates, not given up."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether candidates are on their way."""
+        return self._app.jobs.doing == "sampling" or (self._beside is not None and not self._beside.is_finished)
+
+    def _within_a_run(self) -> bool:
+        return self._app.jobs.doing == "training"
+
+    def fill(self) -> None:
+        """Sample in the background where too few candidates of the active checkpoint wait."""
+        jobs, sampling, waiting = self._app.jobs, self._app.session.settings.sampling, len(self._app.session.newest())
+        if self._within_a_run():  # its end brings other candidates: only as many as are needed until then
+            if not self._stopped and not self.busy and waiting < min(sampling.keep_ready, max(1, sampling.batch // 2)):
+                self._begin()
+        elif not self._stopped and waiting < sampling.keep_ready:
+            if jobs.doing in ("ready", "sheeting") or (jobs.doing == "curving" and not waiting):
+                jobs.curve.pause()
+                jobs.sweep.pause()
+                self._begin()
+        else:
+            jobs.go_on()
+
+    def ask(self) -> None:
+        """Sample a batch now."""
+        if self.busy:
+            self._app.say("Candidates are on their way.")
+        elif not self._begin():
+            self._app.say("The model is not ready yet.")
+
+    def _begin(self) -> bool:
+        if not self._within_a_run() and not self._make_room():
+            return False
+        self._stopped = False
+        self._tell()
+        self._carry_out(self._sample(), "sample")
+        return True
+
+    def _carry_out(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        if self._within_a_run():
+            self.stop_beside()
+            self._beside = self._app.run_worker(self._guarded(work), name=f"{name} beside", group="jobs", exit_on_error=False)
+        else:
+            self._start(work, name)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Beside a retraining, which tells of a worker that died."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            self.after_cancel()
+            raise
+        except FlavorError as error:
+            if error.kind != "worker":
+                self._app.complain(error)
+
+    def _tell(self, text: str = "") -> None:
+        words = "sampling" + (f": {text}" if text else "")
+        if self._within_a_run():
+            self._say("training", f"retraining waits  {words}")
+        else:
+            self._say("sampling", words)
+
+    def _end(self) -> None:
+        if not self._within_a_run():
+            self._over()
+        self._app.changed()
+
+    async def _sample(self) -> None:
+        await asyncio.sleep(0)  # a curve that was stopped has its last word first
+        session = self._app.session
+        count, done = session.settings.sampling.batch, 0
+        self._tell()
+        try:
+            async for event in session.sample(count, session.fixed):
+                if isinstance(event, Candidate):
+                    done += 1
+                    self._tell(f"{done} of {count} from {event.checkpoint}")
+                    self._app.arrived(event)
+        except Exception:
+            self._stopped = True
+            raise
+        session.pass_over(done)
+        self._end()
+
+    def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
+        """Let the model go on from where a text stops."""
+        if self._within_a_run() or self._make_room():
+            self._carry_out(self._continue(area, fields), "continue")
+        else:
+            self._app.say("The model is not ready yet.")
+
+    async def _continue(self, area: TextArea, fields: dict[str, str]) -> None:
+        await asyncio.sleep(0)
+        self._tell("continuing your text")
+        text = area.text
+        addition = await self._app.session.candidates.continue_text(text, fields)
+        if area.text == text:  # else the person went on typing: theirs stays
+            area.insert(addition, area.document.end)
+            area.move_cursor(area.document.end)
+        self._end()
+
+    # -- stopping ------------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """The candidates on their way are not wanted, others are."""
+        if self.busy:
+            self._refill = True
+            if self._within_a_run():
+                self.stop_beside()
+            else:
+                self._make_room()
+
+    def give_up(self) -> None:
+        """Do not begin again by itself: `g`, or a retraining, does."""
+        self._stopped = True
+        self.stop_beside()
+
+    def afresh(self) -> None:
+        """Whatever went wrong before: a retraining, or another worker, is a new beginning."""
+        self._stopped = False
+
+    def stop_beside(self) -> None:
+        """The retraining is over, or what is being sampled beside it is not wanted."""
+        if self._beside:
+            self._beside.cancel()
+            self._beside = None
+
+    def after_cancel(self) -> None:
+        """It has ended: sample what is wanted instead, if anything."""
+        if self._refill:
+            self._refill = self._stopped = False
+            self._app.call_later(self.fill)
