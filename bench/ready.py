@@ -1,8 +1,8 @@
 """How often a person finds the next card ready: `python -m bench.ready [--minutes 5] [--pace 6]`.
 
 The real app and worker, on the starter, with 30 written rows. Every `pace` seconds a key decides the card on the screen, accepting and
-rejecting by turns; after every eighth accepted text `t` retrains, and deciding goes on beside it. A decision whose card was not there yet is
-one that had to wait. Prints one JSON line.
+rejecting by turns; after every eighth accepted text `t` retrains, once something of the last checkpoint was seen, and deciding goes on beside
+it. A decision whose card was not there yet is one that had to wait. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def _evening(there: Path, minutes: float, pace: float) -> dict[str, float]
             beside += app.jobs.doing == "training"
             app.simulate_key("x" if tick % 2 else "a")
             accepted += not tick % 2
-            if accepted >= ROUND and app.jobs.doing != "training":
+            if accepted >= ROUND and not asked and app.jobs.doing != "training":
                 await pilot.pause(0.2)
                 accepted, asked, retrains = 0, time.perf_counter(), retrains + 1
                 app.simulate_key("t")
