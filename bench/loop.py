@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.common import demo_rows, measure, spread, workspace
-from core.protocol import Refit, Sampled, Step, Trained
+from core.protocol import Provisional, Refit, Sampled, Step, Trained
 from dataset.rows import Candidate
 from tui.session import Session
 from tui.ways import SHOWN
@@ -65,7 +65,7 @@ async def _evening(there: Path) -> dict[str, float]:
         async for _ in session.start_worker():
             pass
         try:
-            async for _ in session.retrain(session.plan(epochs=1, seed=1)):
+            async for _ in session.retrain(session.plan(seed=1)):
                 pass
             async for event in session.sample(8, {}, seed=1):
                 if isinstance(event, Candidate):
@@ -77,7 +77,10 @@ async def _evening(there: Path) -> dict[str, float]:
                 match event:
                     case Step() | Refit():
                         last_step = time.perf_counter()
+                    case Provisional():
+                        found["usable"] = event.seconds
                     case Trained():
+                        found.setdefault("usable", event.seconds)
                         found["retrain"], checkpoint = event.seconds, time.perf_counter()
             asked = time.perf_counter()
             for name, shown in (("first token", 0), ("first token, shown", SHOWN)):  # the first batch of a checkpoint stands alone
@@ -96,7 +99,7 @@ async def _evening(there: Path) -> dict[str, float]:
 def evening(rounds: int) -> list[Line]:
     with tempfile.TemporaryDirectory() as scratch:
         runs = [asyncio.run(_evening(workspace(Path(scratch) / str(number), 30))) for number in range(rounds)]
-    wait, retrain, memory = ([run[name] for run in runs] for name in ("wait", "retrain", "memory"))
+    wait, usable, retrain, memory = ([run[name] for run in runs] for name in ("wait", "usable", "retrain", "memory"))
     measuring = median(run["measuring"] for run in runs)
     shown = median(run["first token, shown"] for run in runs)
     gigabytes = [value / 1e9 for value in memory]
@@ -107,7 +110,12 @@ def evening(rounds: int) -> list[Line]:
             f"{spread(wait)} s, and {measuring:.1f} s for the held-out loss and the checkpoint; {shown:.1f} s in a batch with examples shown",
             median(wait) <= 1,
         ),
-        ("retrain after 5 new rows on 30", "at most 45 s", f"{spread(retrain, '{:.0f}')} s", median(retrain) <= 45),
+        (
+            "retrain after 5 new rows on 30, until its checkpoint is active",
+            "at most 45 s",
+            f"{spread(usable, '{:.0f}')} s; measured too after {spread(retrain, '{:.0f}')} s",
+            median(usable) <= 45,
+        ),
         ("the worker's peak memory", "at most 2 GB", f"{spread(gigabytes)} GB ({median(memory) / 2**30:.2f} GiB)", median(gigabytes) <= 2),
     ]
 

@@ -67,6 +67,7 @@ def plant(engine: Any, name: str, seed: int) -> dict[str, Any]:
     encoded = {row.id: encode_row(base.tokenizer, row, 2.0) for row in rows}
     forms.fresh_adapter(seed)
     probe = Probe(base, forms, [encoded[row.id] for row in held], [encoded[row.id] for row in learned])
+    _drain(probe.prose())
     found: dict[str, Any] = {"task": name, "seed": seed, "base_loss": _drain(probe.base()), "planted": []}
     found["rows"] = [{"id": row.id, "text": row.text, "held_out": row in held} for row in rows]
     curriculum = Curriculum(base.tokenizer, learned, Training(), task, seed)

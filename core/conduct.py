@@ -19,6 +19,7 @@ from core.protocol import (
     Load,
     Loaded,
     Loading,
+    Provisional,
     Refit,
     Sample,
     Sampled,
@@ -41,7 +42,7 @@ MAX_STEPS = 10_000_000
 ANSWERS: dict[type[Command], tuple[type, ...]] = {
     Load: (Loading, Loaded),
     Sample: (Loading, Candidate, Sampled),
-    Train: (Loading, Step, Refit, Epoch, Trained),
+    Train: (Loading, Step, Refit, Provisional, Epoch, Trained),
     Evaluate: (Loading, Evaluated),
     Curve: (Loading, Curving, Curved),
 }

@@ -169,7 +169,7 @@ class LearningCurve:
         every = max(1, MEASURED // training.batch_size)
         peak, epochs = training.learning_rate, self._epochs(len(learned), recipe)
         loop = train(model, self._forms.parameters(), curriculum, training, epochs=epochs, peak=peak, seed=seed)
-        with contextlib.closing(loop):  # type: ignore[type-var]
+        with contextlib.closing(loop):
             for event in loop:
                 if not isinstance(event, StepDone) or (event.step % every and event.step < event.steps):
                     yield None

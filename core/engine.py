@@ -344,6 +344,7 @@ class Engine:
                         stopped=event.stopped,
                         base_loss=base_loss,
                         parent_loss=parent_loss,
+                        best_steps=event.best_steps,
                     )
                     runfiles.write(folder / "result.json", result)
                     event = msgspec.structs.replace(event, note=f"{event.note} {sinks.note}".strip())

@@ -219,6 +219,15 @@ class Refit(Event, frozen=True, tag="refit"):
     """Since the run began."""
 
 
+class Provisional(Event, frozen=True, tag="provisional"):
+    """A checkpoint of the run can be used already: trained on all rows, with as many steps as were best in the run before. What comes after
+    says whether they are best now; `Trained` names it again, or a better one."""
+
+    checkpoint: str
+    seconds: float
+    """Since the run began."""
+
+
 class Gauges(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was measured of a checkpoint, teacher-forced. None: not measured, or no row to measure it on."""
 
@@ -265,6 +274,8 @@ class Trained(Event, frozen=True, tag="trained"):
     """Why training ended before its last epoch."""
     note: str = ""
     """What went wrong besides, in a sentence: figures that could not be written elsewhere."""
+    best_steps: int = 0
+    """After so many steps the held-out loss was lowest; 0 where none was measured."""
 
 
 class Evaluated(Event, frozen=True, tag="evaluated"):
@@ -311,7 +322,21 @@ class Pong(Event, frozen=True, tag="pong"):
 
 
 AnyEvent = (
-    Loading | Loaded | Candidate | Sampled | Step | Refit | Epoch | Trained | Evaluated | Curving | Curved | Cancelled | Failed | Pong
+    Loading
+    | Loaded
+    | Candidate
+    | Sampled
+    | Step
+    | Refit
+    | Provisional
+    | Epoch
+    | Trained
+    | Evaluated
+    | Curving
+    | Curved
+    | Cancelled
+    | Failed
+    | Pong
 )
 LAST = (Loaded, Sampled, Trained, Evaluated, Curved, Cancelled, Failed)
 """The events that end a command."""

@@ -1,5 +1,5 @@
 """One run, from its frozen rows to its checkpoints: train, measure after every epoch, stop when it has baked long enough, and repeat
-the best epoch's training on all rows."""
+the best epoch's training on all rows; before all that, where the steps that were best in the run before are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.forms import Forms
 from core.gate import Gate
 from core.memory import StepMemory
 from core.model import Base
-from core.protocol import Epoch, Event, Gauges, Loading, Refit, Row, Step, Trained
+from core.protocol import Epoch, Event, Gauges, Loading, Provisional, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
 from core.stopping import Baked, Watch, refit_steps
 from core.training import EpochDone, StepDone, steps_of, train
@@ -75,17 +75,22 @@ class Probe:
             yield None
         return found
 
-    def base(self) -> Generator[None, None, float | None]:
-        """The base's held-out loss; what drift is measured from is kept on the way."""
+    def prose(self) -> Generator[None, None, None]:
+        """What drift is measured from: the base on neutral prose."""
         self._forms.train(with_adapter=False)
         self._base.model.eval()
         self._neutral = neutral_scores(self._base.model, self._base.tokenizer)
         yield None
+
+    def base(self) -> Generator[None, None, float | None]:
+        """The base's held-out loss."""
+        self._forms.train(with_adapter=False)
+        self._base.model.eval()
         held = yield from self._measure(self._held)
         return mean(held) if held else None
 
     def gauges(self) -> Generator[None, None, Gauges]:
-        """Those of the adapter as it is now; drift only where `base` was asked for before."""
+        """Those of the adapter as it is now; drift only where `prose` was asked for before."""
         self._forms.train()
         self._base.model.eval()
         held = self.held = yield from self._measure(self._held)
@@ -156,8 +161,15 @@ class Retraining:
         memory = StepMemory(self._base.model, self._forms.parameters(), *self._widest())
         if memory.foreseen:
             yield Loading(id=number, stage=memory.foreseen)
-        base_loss = yield from self._probe.base()
+        yield from self._probe.prose()
+        tried, provisional = self._expected(), ""
+        if tried:
+            start = self._forms.copied()
+            provisional = yield from self._on_all_rows(number, began, tried, memory)
+            yield Provisional(id=number, checkpoint=provisional, seconds=time.perf_counter() - began)
+            self._forms.put_back(start)
         gauges = yield from self._probe.gauges()
+        base_loss = gauges.held_out_loss if spec.parent is None else (yield from self._probe.base())  # a fresh adapter is the base
         yield Epoch(
             id=number, epoch=0, checkpoint=spec.parent, held_out_loss=gauges.held_out_loss, loss=None,
             seconds=time.perf_counter() - began, gauges=gauges, base_loss=base_loss,
@@ -195,19 +207,35 @@ class Retraining:
                         self._base.model.train()
         best, why = watch.best()
         chosen = names[best]
-        if best and self._refits:
+        if tried and isinstance(watch, Watch) and watch.as_good(tried):
+            what = f"has {why}" if tried == best else "is within 1 % of the lowest held-out loss"
+            chosen, why = provisional, f"epoch {tried} {what}; all {len(self._all)} rows were trained first"
+        elif best and self._refits:
             self._forms.put_back(start)
-            done = yield from self._refit(number, began, best, memory)
-            gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
-            size = sum(row.repeat for row in self._all)
-            whole, rest = divmod(self._refit_steps(best), steps_of(size, spec.training.batch_size, 1))
-            passes = round(whole + min(rest * spec.training.batch_size, size) / size, 1)
-            chosen = self._save(done, gauges, self._seen(passes, self._all), True)
+            chosen = yield from self._on_all_rows(number, began, best, memory)
             why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
         yield Trained(
             id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=loop.seconds,
             skipped=self.skipped, why=why, stopped=stopped, note=memory.note,
+            best_steps=self._steps(best) if best and self._probe.held else 0,
         )  # fmt: skip
+
+    def _expected(self) -> int:
+        """The epoch that is repeated on all rows before it is measured: the one that comes nearest to what was best in the run before, the
+        later of two. 0: nothing is known, or the run is not afresh, so that other steps are best."""
+        if not self._refits or not self._spec.expected or self._spec.parent:
+            return 0
+        wanted = refit_steps(self._spec.expected)
+        return min(range(1, self._spec.epochs + 1), key=lambda epoch: (abs(self._refit_steps(epoch) - wanted), -epoch))
+
+    def _on_all_rows(self, number: int, began: float, epoch: int, memory: StepMemory) -> Generator[Event | None, None, str]:
+        """Repeat an epoch on all rows, from the adapter as it is; the checkpoint's name."""
+        done = yield from self._refit(number, began, epoch, memory)
+        gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
+        size, batch = sum(row.repeat for row in self._all), self._spec.training.batch_size
+        whole, rest = divmod(self._refit_steps(epoch), steps_of(size, batch, 1))
+        passes = round(whole + min(rest * batch, size) / size, 1)
+        return self._save(done, gauges, self._seen(passes, self._all), True)
 
     def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, EpochDone]:
         """Train from the same start on all rows, for as many steps as `epochs` epochs had or somewhat more; the rate falls at their end."""
@@ -234,8 +262,11 @@ class Retraining:
                     yield None
         return EpochDone(epochs, fmean(losses[-steps_of(curriculum.size, settings.batch_size, 1) :]))
 
+    def _steps(self, epochs: int) -> int:
+        return steps_of(self._curriculum.size, self._spec.training.batch_size, epochs)
+
     def _refit_steps(self, epochs: int) -> int:
-        return refit_steps(steps_of(self._curriculum.size, self._spec.training.batch_size, epochs))
+        return refit_steps(self._steps(epochs))
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""

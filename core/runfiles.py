@@ -97,6 +97,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     """What the parent's B matrices are multiplied by at the start."""
     kind: Literal["train", "taste"] = "train"
     """`taste`: a preference stage after training, on pairs; `epochs` are passes over them."""
+    expected: int = 0
+    """Steps that were best in the run before: with as many a run afresh is trained on all its rows first. 0: they are not known."""
     pairs: int = 0
     pairs_sha256: str = ""
     format: int = FORMAT
@@ -155,6 +157,8 @@ class Result(msgspec.Struct, frozen=True):
     """Held-out loss of the base."""
     parent_loss: float | None = None
     """Held-out loss of the parent, where there is one."""
+    best_steps: int = 0
+    """After so many steps the held-out loss was lowest; 0 where none was measured."""
 
 
 def checkpoint_folder(runs: Path, name: str) -> Path:

@@ -57,6 +57,11 @@ class Watch:
         lowest = good.held_out_loss == min(losses)
         return good.epoch, "the lowest held-out loss" if lowest else "the last within 1 % of the lowest held-out loss"
 
+    def as_good(self, epoch: int) -> bool:
+        """Whether an epoch's held-out loss is the lowest within `EQUAL`."""
+        losses = {b.epoch: b.held_out_loss for b in self.epochs if b.held_out_loss is not None}
+        return epoch in losses and losses[epoch] <= min(losses.values()) * EQUAL
+
     def add(self, baked: Baked) -> str:
         """Take an epoch in; the reason to stop now, or nothing."""
         before = self.epochs[-1] if self.epochs else None

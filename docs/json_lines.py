@@ -115,6 +115,12 @@ class Epoch(msgspec.Struct, kw_only=True):
     checkpoint: str | None
 
 
+class Provisional(Line):
+    provisional: str
+    """A checkpoint that is active already, while the run's epochs are measured."""
+    seconds: float
+
+
 class Stopped(Line):
     stopped: str
 
@@ -498,7 +504,7 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "decide": (Decide,),
     "undo": (Undo,),
     "back": (Moment, Back),
-    "retrain": (Plan, Epoch, Stopped, Note, Retrain),
+    "retrain": (Plan, Provisional, Epoch, Stopped, Note, Retrain),
     "taste": (Plan, Epoch, Stopped, Note, Retrain),
     "evaluate": (Evaluate,),
     "report": (Section, Report),

@@ -203,6 +203,14 @@ class Registry:
         except OSError as error:
             raise FlavorError(f"runs/current could not be written: {error.strerror}.", "Make room, then choose it again.", "disk") from None
 
+    def measure_of(self, checkpoint: str) -> str | None:
+        """The checkpoint whose held-out loss stands for another's; None for the base, and where there is none: a run that was stopped before."""
+        name = measured_by(checkpoint)
+        there = False
+        with contextlib.suppress(FlavorError):
+            there = self.checkpoint_folder(name) is not None
+        return name if there else None
+
     def next_name(self) -> str:
         """The name of the next run."""
         return f"{int((self.names() or ['0'])[-1]) + 1:04}"

@@ -104,6 +104,7 @@ def test_the_verdict_sees_what_is_overbaked(engine):
     base, forms, _ = engine._ready()
     encoded = [encode_row(base.tokenizer, row, 2.0) for row in rows]
     probe = Probe(base, forms, encoded[8:], encoded[:8])
+    drain(probe.prose())
     points = [("base", drain(probe.base()))]
     measured = []
     for event in bake(engine, task, rows[:8], 9):

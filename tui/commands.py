@@ -17,7 +17,7 @@ from core.config import Preset
 from core.errors import FlavorError
 from core.gauges.reading import Reading
 from core.gauges.verdict import Verdict
-from core.protocol import Epoch, Loaded, Loading, Refit, Sampled, Step, Trained
+from core.protocol import Epoch, Loaded, Loading, Provisional, Refit, Sampled, Step, Trained
 from core.runfiles import is_refit, measured_by
 from core.task import Task, parse_field
 from core.text import clean_line
@@ -226,6 +226,9 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                         yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
                     case Refit():
                         yield Progress(f"all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}")
+                    case Provisional():
+                        early = f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now"
+                        yield Line({"provisional": event.checkpoint, "seconds": round(event.seconds, 2)}, early)
                     case Epoch():
                         loss = event.held_out_loss
                         measured.append({"epoch": event.epoch, "held_out_loss": loss, "loss": event.loss, "checkpoint": event.checkpoint})

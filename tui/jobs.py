@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.worker import Worker
 
 from core.errors import FlavorError
-from core.protocol import Epoch, Loaded, Loading, Refit, Step, Trained
+from core.protocol import Epoch, Loaded, Loading, Provisional, Refit, Step, Trained
 from tui import losses
 from tui.curving import CurveJob
 from tui.planning import Plan, duration
@@ -51,6 +51,8 @@ class Jobs:
         self._sheet: SheetJob | None = None
         self._trouble = ""
         """Why the worker, which lives, does not work."""
+        self._provisional = ""
+        """A checkpoint of the run that is going on, which is active already."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
 
@@ -205,7 +207,8 @@ class Jobs:
                 self._sheet.forget()
             if self.doing not in BEHIND:
                 self.samples.give_up()
-            self.app.say(f"{what} was stopped; everything is as it was.")
+            stays = f"{self._provisional} stays active, unmeasured" if self._provisional else "everything is as it was"
+            self.app.say(f"{what} was stopped; {stays}.")
 
     def go_on(self) -> None:
         """Begin what is done while nothing else is to do."""
@@ -294,9 +297,9 @@ class Jobs:
         try:
             await self._follow(plan)
         finally:
+            self._provisional = ""
             self.samples.stop_beside()
         self.samples.afresh()
-        self.app.prefer_new = True
         self._ready()
         self.app.changed()
         self._compare(plan.spec.name)
@@ -314,18 +317,34 @@ class Jobs:
                     self._say("training", f"{text}  {felt(event.celsius, event.device_memory)}".rstrip(), force=False)
                 case Refit():
                     first = event.seconds if event.step == 1 else first
-                    self._say("training", f"retraining  again on all rows  {_steps(event, held, first)}", force=False)
+                    self._say("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
+                case Provisional():
+                    self._provisional = event.checkpoint
+                    self.app.say(
+                        f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now."
+                    )
+                    self._new_candidates()
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
                     left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
-                    self.app.say(
-                        f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
-                        f"{stopped}{left_out}"
-                    )
+                    if event.checkpoint == self._provisional:
+                        said = f"{event.checkpoint} stays active: {event.why}."
+                    else:
+                        said = (
+                            f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
+                        )
+                        self.app.prefer_new = True
+                    self.app.say(f"{said}{stopped}{left_out}")
                     if event.note:
                         self.app.say(event.note, "warning")
+
+    def _new_candidates(self) -> None:
+        """Another checkpoint is active while its run goes on: its candidates come at once."""
+        self.samples.stop_beside()
+        self.app.prefer_new = True
+        self.app.changed()
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""

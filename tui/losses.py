@@ -11,7 +11,7 @@ import msgspec
 from core.errors import FlavorError
 from core.files import now
 from core.protocol import Evaluated, Loading, Row
-from core.runfiles import measured_by
+from core.runfiles import BASE, measured_by
 from dataset.rows import Example
 from runs import measured
 from runs.measured import Losses
@@ -34,7 +34,10 @@ async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
     worker, loaded = session.worker, session.loaded
     if worker is None or loaded is None:
         raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
-    checkpoint = measured_by(session.registry.current())
+    current = session.registry.current()
+    checkpoint = current if current == BASE else session.registry.measure_of(current)
+    if checkpoint is None:
+        raise FlavorError(f"{current} was never measured: its run was stopped before.", "Retrain first.", "missing")
     rows = [Row(example.uid, session.task.segments(example.fields), example.text) for example in examples]
     async for event in worker.evaluate(session.registry.checkpoint_folder(checkpoint), rows):
         if isinstance(event, Loading) and event.share is not None:

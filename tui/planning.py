@@ -12,10 +12,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from core import runfiles
+from core.config import Training
 from core.errors import FlavorError
 from core.files import now
 from core.protocol import Row
-from core.runfiles import BASE, Pair, RunSpec, measured_by
+from core.runfiles import Pair, RunSpec
 from core.stopping import refit_steps
 from core.text import is_clean
 from dataset.folds import held_out
@@ -54,6 +55,8 @@ class Plan:
     """What [metrics] asks for and is not installed, in a sentence."""
     refit: bool = False
     """Whether the best epoch's training will be repeated on all rows."""
+    first: float = 0.0
+    """Seconds until it was repeated on all rows, where that comes first; else 0."""
 
     @property
     def advice(self) -> str:
@@ -75,8 +78,13 @@ class Plan:
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         return (
             f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs_of(self.spec)}, {self.steps} steps, "
-            f"{f'then again on all {len(self.rows)} rows, ' if self.refit else ''}about {duration(self.seconds)}{memory}{hidden}"
+            f"{self._all()}about {duration(self.seconds)}{memory}{hidden}"
         )
+
+    def _all(self) -> str:
+        if self.first:
+            return f"on all {len(self.rows)} rows first, which takes about {duration(self.first)}, in all "
+        return f"then again on all {len(self.rows)} rows, " if self.refit else ""
 
 
 def epochs_of(spec: RunSpec) -> str:
@@ -110,7 +118,7 @@ class Planner:
             raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
         training = self._session.settings.training
         current = self._session.registry.current()
-        parent = None if current == BASE else measured_by(current)
+        parent = self._session.registry.measure_of(current)
         rows, new = self._rows(parent)
         few = len(rows) < training.topup_from and not onwards
         if parent and (fresh or (few and (new or self._gone(parent)))):
@@ -126,8 +134,20 @@ class Planner:
             learning_rate=training.learning_rate * (training.topup_rate if parent else 1.0), parent=parent, rows=len(rows),
             new_rows=new, rows_sha256=hashlib.sha256(runfiles.encode_rows(rows)).hexdigest(),
             versions=versions(), task=self._session.task, shrink=training.topup_shrink if parent else 1.0,
+            expected=0 if parent else self._best_before(training),
         )  # fmt: skip
         return self.of(spec, rows, len(self._session.store.examples) - len(rows))
+
+    def _best_before(self, training: Training) -> int:
+        """The steps that were best in the last run afresh, where its steps were as those to come; else 0."""
+        settings = self._session.settings
+        for name in reversed(self._session.registry.names()):
+            run = self._session.registry.run(name)
+            if run.result and run.result.status == "done" and run.spec and run.spec.kind == "train" and not run.spec.parent:
+                same = [getattr(run.spec.training, key) == getattr(training, key) for key in ("learning_rate", "batch_size")]
+                same += [run.spec.base == settings.model.base, run.spec.lora == settings.lora]
+                return run.result.best_steps if all(same) else 0
+        return 0
 
     def of(self, spec: RunSpec, rows: list[Row], left_out: int = 0) -> Plan:
         """What a run with these rows would take."""
@@ -136,16 +156,18 @@ class Planner:
         steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
         seconds, memory = self.estimate(rows, spec.epochs)
         refit = len(learned) < len(rows) <= spec.training.refit_rows
+        first = 0.0
         if refit:
             best = min(spec.epochs, REFIT_EPOCHS)
             likely = steps // spec.epochs * best
-            seconds += self.estimate(learned, best)[0] * refit_steps(likely) / likely
+            again = self.estimate(learned, best)[0] * refit_steps(spec.expected or likely) / likely
+            seconds, first = seconds + again, again if spec.expected and not spec.parent else 0.0
         seen = median(row.seen for row in learned)
         parent = spec.parent
         overbaked = parent is not None and self._session.tasting.readings(parent).verdict.word == "overbaked"
         return Plan(
             spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
-            absent=self._session.settings.metrics.absent(), refit=refit,
+            absent=self._session.settings.metrics.absent(), refit=refit, first=first,
         )  # fmt: skip
 
     def _rows(self, parent: str | None) -> tuple[list[Row], int]:
@@ -178,7 +200,7 @@ class Planner:
 
     def new_rows(self, checkpoint: str) -> int:
         """The rows that the run of a checkpoint did not have, or not as they are now."""
-        return self._rows(measured_by(checkpoint))[1]
+        return self._rows(self._session.registry.measure_of(checkpoint))[1]
 
     def _gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""

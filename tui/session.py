@@ -24,7 +24,7 @@ from core.files import make_folder, new_uid, now, sweep, typed_path
 from core.gauges.copying import Copying
 from core.lock import Lock
 from core.place import refuse_links
-from core.protocol import AnyEvent, Evaluated, Loaded, Row, Trained
+from core.protocol import AnyEvent, Evaluated, Loaded, Provisional, Row, Trained
 from core.task import Task
 from core.text import check_text
 from dataset.journal import RESCUE
@@ -402,14 +402,16 @@ class Session:
         return self.planner.plan(fresh, epochs, seed)
 
     async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
-        """Carry a plan out. Only when the last event, `Trained`, arrives is the new checkpoint active; else nothing changed."""
+        """Carry a plan out. A checkpoint is active from the moment that `Provisional` or, at the end, `Trained` names it; else nothing changed."""
         worker, _ = self.ready()
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
+        known = plan.spec.parent  # where it is the better one, it stays
         try:
             async for event in worker.train(folder, self.settings.metrics.on()):
-                if isinstance(event, Trained) and event.checkpoint != plan.spec.parent:  # else its parent was better
+                if isinstance(event, (Provisional, Trained)) and event.checkpoint != known:
                     self.use(event.checkpoint)
+                    known = event.checkpoint
                 yield event
         finally:
             self.registry.live = ""

@@ -11,8 +11,10 @@ from core.config import FILE
 from dataset.store import Store
 from runs.registry import Registry
 from tests.engine.conftest import make_tiny
+from tests.made import write
 from tui.app import FlavorApp
 from tui.screens.library import LibraryScreen
+from tui.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +175,39 @@ async def test_candidates_come_while_it_retrains(quick):
         await until(pilot, lambda: Registry(quick).run("0001").status == "cancelled")
         await until(pilot, lambda: jobs.doing == "ready" and not jobs.samples.busy)
         assert app.session.registry.current() == "base"
+
+
+async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
+    """From the second bake on: its candidates come while the epochs are still measured, and c leaves it active."""
+    path = quick / FILE
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 20", 1))
+    with Session(quick) as session:
+        write(session, 12)
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.press("T")
+        await until(pilot, lambda: jobs.doing == "ready" and app.session.registry.current() != "base")
+        first = app.session.registry.run("0001").result
+        assert first.checkpoint.startswith("0001/refit-") and first.best_steps > 0
+        await until(pilot, lambda: jobs.doing == "ready" and len(app.session.newest()) >= 4)
+
+        await pilot.press("T")
+        await until(pilot, lambda: app.session.registry.current().startswith("0002/refit-"))
+        early = app.session.registry.current()
+        await until(pilot, lambda: app.session.newest())
+        assert jobs.doing == "training" and app.session.registry.run("0002").status == "running"
+        assert app.session.store.pending[app.screen.shown].checkpoint == early
+        assert app.session.tasting.readings(early).verdict.word == "cannot tell yet"  # nothing of it is measured
+        await until(pilot, lambda: jobs.doing == "ready")
+        assert app.session.registry.run("0002").result.checkpoint.startswith("0002/refit-")
+
+        await until(pilot, lambda: jobs.doing == "ready" and len(app.session.newest()) >= 4)
+        await pilot.press("T")
+        await until(pilot, lambda: app.session.registry.current().startswith("0003/refit-"))
+        await pilot.press("c")
+        await until(pilot, lambda: Registry(quick).run("0003").status == "cancelled" and jobs.doing == "ready")
+        assert app.session.registry.current().startswith("0003/refit-")
+        assert any("stays active, unmeasured" in str(note.message) for note in app._notifications)
+        assert app.session.plan().spec.parent is None or "epoch" in app.session.plan().spec.parent  # never the refit itself

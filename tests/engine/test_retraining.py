@@ -19,7 +19,7 @@ def make(uid, text, **more):
     return Row(uid, TASK.segments({"Mood": "calm"}), text, fields={"Mood": "calm"}, **more)
 
 
-def bake(tiny, folder, rows, epochs=3, rate=1e-2, engine=None, **settings):
+def bake(tiny, folder, rows, epochs=3, rate=1e-2, engine=None, expected=0, **settings):
     """The events of a run over `rows`, and its folder."""
     engine, loaded = engine or load_engine(tiny)
     data = runfiles.encode_rows(rows)
@@ -28,7 +28,7 @@ def bake(tiny, folder, rows, epochs=3, rate=1e-2, engine=None, **settings):
     (run / "rows.jsonl").write_bytes(data)
     spec = RunSpec(
         run.name, "now", loaded.name, loaded.fingerprint, "nf4", Lora(r=4, alpha=8), Training(**settings), 1, epochs, rate, None,
-        len(rows), len(rows), hashlib.sha256(data).hexdigest(), task=TASK,
+        len(rows), len(rows), hashlib.sha256(data).hexdigest(), task=TASK, expected=expected,
     )  # fmt: skip
     runfiles.write(run / "run.json", spec)
     return [event for event in engine.train(Train(id=1, run=str(run))) if event], run
