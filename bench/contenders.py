@@ -20,8 +20,9 @@ from bench.common import demo_rows
 from core import starter
 from core.config import Lora, Sampling, Training, template
 from core.encoding import Curriculum, Encoded, encode_row
-from core.engine import Engine, give_back_memory, peak_memory
+from core.engine import Engine, peak_memory
 from core.evaluation import mean, measure_rows
+from core.memory import give_back_memory
 from core.protocol import Load, Row
 from core.training import train
 

@@ -106,6 +106,7 @@ class Ours:
         model = AutoModelForCausalLM.from_pretrained(starter.convert(starter.find()), dtype=torch.float32).eval()
         with torch.no_grad():
             for layer in self.forms.layers:
+                assert layer.dense is not None
                 model.get_submodule(names[layer.wrapped]).weight.copy_(layer.dense.float() + layer.scaling * layer.b @ layer.a)
         return model
 

@@ -10,6 +10,7 @@ Without CUDA there is nothing to measure, and the reason is printed.
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import sys
 import time
@@ -212,6 +213,7 @@ def measure(name: str, machine: Machine, rate: float) -> None:
 def too_small(resident: Resident) -> None:
     """Train with less memory than the plain way takes: predicted, met in the middle, and less than any way takes."""
     machine, tried = resident.machine, resident.memory()
+    trials: list[tuple[Callable[[], None], int | None]]
     if machine.card:
         peaks = []
         for how in (resident.memory, resident.checkpointed):
@@ -220,7 +222,7 @@ def too_small(resident: Resident) -> None:
         machine.begin()
         held = torch.cuda.memory_allocated()
         sizes = [(sum(peaks) // 2, False), (sum(peaks) // 2, True), (held + (peaks[1] - held) // 4, True)]
-        trials = [(lambda size=size: machine.limit(size), PLENTY if blind else None) for size, blind in sizes]
+        trials = [(functools.partial(machine.limit, size), PLENTY if blind else None) for size, blind in sizes]
     else:
         needs = [tried.need(way) for way in WAYS]
         trials = [(lambda: None, needs[-1]), (lambda: None, needs[-1] - 1)]

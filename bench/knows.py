@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 
-from bench import cases, rules, shown
+from bench import cases, rules
 from bench.cases import Case
 from bench.contenders import engine
 from core.config import Training
 from core.encoding import Curriculum, encode_prompt
 from core.protocol import Row
 from core.training import EpochDone, train
+from dataset.rows import Example
+from tui.shown import few_shot
 
 EPOCHS, SEED, SHOWN = 5, 1, 4
 
@@ -30,9 +32,10 @@ def abilities(made: Any, case: Case, examples: int = 0) -> torch.Tensor:
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False).input_ids)
 
+    rows = [Example(str(at), text, fields, "written", "") for at, (text, fields) in enumerate(case.written)]
     found = []
     for number, (_, fields) in enumerate(case.held_out):
-        before = shown.beginning(case, case.written, examples, SEED + number) if examples else []
+        before = few_shot(case.task, rows, examples, SEED + number)
         prompt = encode_prompt(tokenizer, before + case.task.segments(fields))[0]
         after = {}
         for words in ("Make", "Make a", "Make an"):

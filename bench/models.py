@@ -48,11 +48,15 @@ def make(folder: Path, shape: dict[str, Any]) -> None:
 def peak(base: str, calibrate: bool) -> int:
     """Bytes at the peak of loading and training. In this process."""
     from core.engine import Engine, peak_memory
-    from core.protocol import Load, Train
+    from core.protocol import Load, Loaded, Train
     from core.runfiles import RunSpec
 
     engine = Engine()
-    *_, loaded = engine.load(Load(id=1, base=base, quantization="nf4", lora=Lora(), calibrate=calibrate))
+    *_, loaded = (
+        event
+        for event in engine.load(Load(id=1, base=base, quantization="nf4", lora=Lora(), calibrate=calibrate))
+        if isinstance(event, Loaded)
+    )
     rows = wire_rows(ROWS)
     data = runfiles.encode_rows(rows)
     with tempfile.TemporaryDirectory() as root:

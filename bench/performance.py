@@ -85,9 +85,10 @@ def training(rounds: int) -> Iterator[Contender]:
 
 def scaling(rounds: int) -> Iterator[Contender]:
     """Training speed by what varies: rows, lengths of texts, ranks; sampling by rank."""
-    for more in (("--rows", "10"), ("--rows", "50"), ("--tokens", "50"), ("--tokens", "500"), ("--tokens", "2000"), ("--rank", "4"), ("--rank", "64"), ("--rank", "128")):  # fmt: skip
-        rows = () if more[0] == "--rows" else ("--rows", "4" if more[1] == "2000" else "10")
-        yield _contender("train", "ours", "nf4", "--epochs", "1", *rows, *more)
+    varied = [("--rows", ("10", "50")), ("--tokens", ("50", "500", "2000")), ("--rank", ("4", "64", "128"))]
+    for name, value in ((name, value) for name, values in varied for value in values):
+        rows = [] if name == "--rows" else ["--rows", "4" if value == "2000" else "10"]
+        yield _contender("train", "ours", "nf4", "--epochs", "1", *rows, name, value)
     for rank in ("4", "64", "128"):
         yield _contender("sample", "ours-8", "nf4", "--rank", rank)
 

@@ -40,7 +40,7 @@ def sampling() -> Callable[[], None]:
 
         return work, views
 
-    Group.product = named  # type: ignore[method-assign]
+    Group.product = named  # type: ignore[assignment, method-assign]
     made._forms.sample(True, "bench")
     sampler, rows = made._sampler, prompts_of(TEXTS)
     sampler.learn_examples([row.text for row in rows_of(ROWS)[0]], Sampling())

@@ -86,7 +86,9 @@ def record(workspace: Path) -> Evening:
 def rounds(evening: Evening) -> Iterator[Round]:
     """Each round ordered by what was decided in those before it."""
     rng = random.Random(0)
-    examples, past, shown = list(evening.written), [], []
+    examples = list(evening.written)
+    past: list[tuple[Known, bool]] = []
+    shown: list[frozenset[str]] = []
     for start in range(0, len(evening.decided) - COUNT + 1, COUNT):
         part = evening.decided[start : start + COUNT]
         habits = Habits(examples)

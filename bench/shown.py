@@ -69,7 +69,7 @@ def bake(made: Any, case: Case) -> list[float]:
     return losses
 
 
-def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], way: str, shown: int, guidance: float) -> list[Try]:
+def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], way: str = "", shown: int = 0, guidance: float = 0.0) -> list[Try]:
     """What the adapter in the model writes for these values."""
     cut = cases.token_ends()
     settings = msgspec.structs.replace(Sampling(), guidance=guidance, max_tokens=2 * max(len(cut(text)) for text, _ in case.written))

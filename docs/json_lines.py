@@ -529,7 +529,8 @@ LINES: dict[str, tuple[type[msgspec.Struct], ...]] = {
 def check(command: str, line: str) -> str:
     """The name of the type that a line has. Raises AssertionError, with every reason, where it has none of its command's."""
     reasons = []
-    for kind in (*LINES[command], Failure):
+    kinds: tuple[type[msgspec.Struct], ...] = (*LINES[command], Failure)
+    for kind in kinds:
         try:
             msgspec.json.decode(line, type=kind)
         except msgspec.ValidationError as error:
@@ -544,10 +545,14 @@ def schema() -> dict[str, Any]:
     kinds = list(dict.fromkeys([Failure, *(kind for lines in LINES.values() for kind in lines)]))
     _, defs = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     ref = "#/$defs/{}".format
+    names: dict[str, list[str]] = {}
+    for name, lines in LINES.items():
+        of: tuple[type[msgspec.Struct], ...] = (*lines, Failure)
+        names[name] = [kind.__name__ for kind in of]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What flavor-tui prints with --json: one object a line, the last one the result, or a Failure",
-        "properties": {name: {"anyOf": [{"$ref": ref(kind.__name__)} for kind in (*lines, Failure)]} for name, lines in LINES.items()},
+        "properties": {name: {"anyOf": [{"$ref": ref(kind)} for kind in kinds]} for name, kinds in names.items()},
         "$defs": defs,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata as metadata
 import re
 import sys
+from typing import Any
 
 STRONG = re.compile(r"(?<!L)\bA?GPL|GNU (Affero )?General Public", re.I)
 SHORT = 60
@@ -38,7 +39,7 @@ def needed(root: str) -> dict[str, metadata.Distribution]:
 
 def licence(package: metadata.Distribution) -> str:
     """What a package says of its licence: the expression, else the classifiers, else the free text's first line."""
-    told = package.metadata
+    told: Any = package.metadata  # an email.message.Message, whatever its protocol says
     if expression := told.get("License-Expression"):
         return expression
     classifiers = [line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or [] if line.startswith("License ::")]

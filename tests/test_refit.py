@@ -1,6 +1,7 @@
 """A checkpoint that was trained on all rows, from the files alone: it is active and sampled, and never measured on rows that it learned."""
 
 import json
+import shutil
 
 import msgspec
 import pytest
@@ -89,7 +90,7 @@ def test_a_top_up_starts_at_its_epoch(refitted):
 
 def test_a_top_up_from_it_would_be_seen(refitted, monkeypatch):
     """Planted: the refit itself as the parent. Its run would measure held-out rows that were learned, as if nobody had seen them."""
-    monkeypatch.setattr("tui.planning.measured_by", lambda name: name)
+    monkeypatch.setattr("runs.registry.measured_by", lambda name: name)
     plan = refitted.plan(seed=1)
     with pytest.raises(FlavorError, match="0001/refit-02 was trained on the held-out rows"):
         refitted.registry.create(plan.spec, plan.rows)
@@ -101,10 +102,30 @@ def test_the_verdict_is_of_its_epoch_and_says_so(refitted):
     assert own.word == epoch.word == "good"
     assert epoch.sentence.startswith("Held-out loss, 3.200, is at its lowest") and "Measured" not in epoch.sentence
     assert own.sentence.startswith("Held-out loss, 3.200, is at its lowest")
-    assert own.sentence.endswith("Measured at 0001/epoch-02, then trained again on all rows.")
+    assert own.sentence.endswith("Measured at 0001/epoch-02; this one repeats it on all rows.")
     readings = {reading.name: reading.sentence for reading in refitted.tasting.readings("0001/refit-02").readings}
-    assert readings["held-out loss"].endswith("Measured at 0001/epoch-02, then trained again on all rows.")
+    assert readings["held-out loss"].endswith("Measured at 0001/epoch-02; this one repeats it on all rows.")
     assert next_step(refitted).action == "curate"
+
+
+def test_one_that_was_never_measured(session):
+    """Planted: a run that was stopped after its repetition on all rows, with no epoch of it yet."""
+    write(session, 12)
+    bake(session, [4.0, 3.4, 3.2])
+    refit(session, "0001/epoch-02")
+    folder = session.registry.folder / "0001"
+    shutil.rmtree(folder / "checkpoints/epoch-02")
+    verdict = session.tasting.readings("0001/refit-02").verdict
+    assert (verdict.word, verdict.sentence) == ("cannot tell yet", "0001/epoch-02, which it repeats on all rows, was never measured.")
+    (folder / "result.json").unlink()
+    session.registry.live = "0001"
+    assert session.tasting.readings("0001/refit-02").verdict.sentence.endswith("0001/epoch-02, which it repeats, is measured next.")
+    assert session.registry.measure_of("0001/refit-02") is None and session.registry.measure_of("base") is None
+    assert session.plan(seed=1).spec.parent is None  # there is no epoch to go on from
+    assert next_step(session).sentence
+    assert "epoch-02, which it repeats, is measured next" in adapter_card(session, "0001/refit-02", [])
+    verdicts = {name: session.tasting.readings(name).verdict for name in ("0001/epoch-01", "0001/refit-02")}
+    assert "0001/refit-02" in _run_line(session.registry.run("0001"), "0001/refit-02", verdicts).text
 
 
 def test_what_it_copies_from_held_out_rows_is_copied(refitted):
@@ -129,7 +150,7 @@ def test_the_report_and_the_card_tell_its_epoch(refitted):
     assert _course(refitted.registry.run("0001")).chosen == 2
     card = adapter_card(refitted, "0001/refit-02", [])
     assert "| all | 12 | 0 |" in card
-    assert "| 2 (this one, which was then trained again on all rows) | 3.200 |" in card
+    assert "| 2 (this one repeats it on all rows) | 3.200 |" in card
     assert "Measured at 0001/epoch-02" in card
     other = adapter_card(refitted, "0001/epoch-02", [])
     assert "| all | 10 | 2 |" in other and "| 2 (this one) | 3.200 |" in other
@@ -151,7 +172,7 @@ def test_the_command_says_what_the_loss_is_of(refitted):
     verdicts = {info.name: refitted.tasting.readings(info.name).verdict for info in run.checkpoints}
     said = _run_line(run, "0001/refit-02", verdicts)
     assert json.loads(json.dumps(said.data))["checkpoints"][2]["measured_by"] == "0001/epoch-02"
-    assert "* 0001/refit-02" in said.text and "held-out loss 3.200 of 0001/epoch-02, then all rows" in said.text
+    assert "* 0001/refit-02" in said.text and "held-out loss 3.200 of 0001/epoch-02, on all rows" in said.text
 
 
 def test_ancestry_counts_all_rows(refitted):

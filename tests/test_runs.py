@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,8 @@ from core.errors import FlavorError
 from core.runfiles import CheckpointInfo, Result
 from dataset.folds import fold, held_out
 from runs.registry import Registry
-from tests.made import top_up
+from tests.made import bake, top_up
+from tui.planning import duration
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=8, max_size=8), max_size=60), st.text("ghij", min_size=8, max_size=8))
@@ -133,3 +135,24 @@ def test_frozen_rows_are_those_of_the_plan(session):
 def test_no_runs_yet(tmp_path):
     registry = Registry(tmp_path)
     assert (registry.runs(), registry.current(), registry.next_name()) == ([], "base", "0001")
+
+
+def test_a_run_afresh_expects_the_steps_that_were_best_before(session):
+    """First what is best as a rule; then what the last run afresh found, where a step was the same; a top-up nothing."""
+    write(session, 12)
+    plan = session.plan(seed=1)
+    assert plan.spec.expected == 16 and plan.first > 0
+    assert f"on all 12 rows first, which takes about {duration(plan.first)}, in all about {duration(plan.seconds)}" in plan.line()
+    session.registry.create(plan.spec, plan.rows)
+    result = session.registry.folder / "0001/result.json"
+    runfiles.write(result, Result("cancelled"))
+    assert session.plan(fresh=True).spec.expected == 16
+    runfiles.write(result, Result("done", best_steps=24))
+    assert session.plan(fresh=True).spec.expected == 24
+    training = session.settings.training
+    session.settings = msgspec.structs.replace(session.settings, training=msgspec.structs.replace(training, learning_rate=1e-3))
+    other = session.plan(fresh=True)
+    assert other.spec.expected == 0 and other.first == 0 and "then again on all 12 rows, about" in other.line()
+    session.settings = msgspec.structs.replace(session.settings, training=training)
+    bake(session, [4.0, 3.0])
+    assert session.plan().spec.parent == "0002/epoch-01" and session.plan().spec.expected == 0

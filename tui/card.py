@@ -91,7 +91,7 @@ def adapter_card(session: Session, checkpoint: str, texts: list[str], strength: 
         _rows(session, checkpoint),
         _settings(run),
         _curve(run, checkpoint),
-        _gauges(session, checkpoint),
+        _gauges(session, run, checkpoint),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -206,7 +206,7 @@ def _curve(run: Run, checkpoint: str) -> str:
         return ""
     known = {info.epoch: info for info in run.checkpoints if not is_refit(info.name)}
     lines = []
-    this = " (this one, which was then trained again on all rows)" if is_refit(checkpoint) else " (this one)"
+    this = " (this one repeats it on all rows)" if is_refit(checkpoint) else " (this one)"
     for epoch, loss in held:
         info = known.get(epoch)
         here = "" if info is None or info.name != measured_by(checkpoint) else this
@@ -218,10 +218,10 @@ def _curve(run: Run, checkpoint: str) -> str:
     return "\n".join(["## Curve", "", "| epoch | held-out loss | training loss | rows recited |", "|---|---|---|---|", *lines, bare])
 
 
-def _gauges(session: Session, checkpoint: str) -> str:
+def _gauges(session: Session, run: Run, checkpoint: str) -> str:
     judgement = session.tasting.readings(checkpoint)
     lines = [f"| {reading.name} | {against(reading)} |" for reading in judgement.readings]
     if not lines:
         return ""
-    told = f" {told_of(checkpoint)}" if is_refit(checkpoint) else ""
+    told = f" {told_of(checkpoint, run)}" if is_refit(checkpoint) else ""
     return "\n".join(["## Gauges", "", f"Verdict: {judgement.verdict.word}.{told}", "", "| gauge | reading |", "|---|---|", *lines, ""])

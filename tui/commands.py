@@ -314,7 +314,7 @@ def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
         text += f"  {run.spec.rows} rows, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
     for info in run.checkpoints:
         loss = f"held-out loss {info.held_out_loss:.3f}" if info.held_out_loss is not None else ""
-        loss += f" of {measured_by(info.name)}, then all rows" if loss and is_refit(info.name) else ""
+        loss += f" of {measured_by(info.name)}, on all rows" if loss and is_refit(info.name) else ""
         text += f"\n  {'*' if info.name == current else ' '} {info.name}  {SIGNS[verdicts[info.name].word]:13}  {loss}"
     return Line(data, text)
 

@@ -31,6 +31,10 @@ MOST_SEEN = 4
 REFIT_EPOCHS = 2
 """Best epochs as a rule, for estimates of the repetition on all rows."""
 
+FIRST_STEPS = 16
+"""Best steps as a rule in a first run with the rate and the batch that are the defaults: 16, 16 and 20 with twelve rows of three tasks, on the
+starter (`docs/evening.md`). Where it is otherwise the run itself finds out, and the next one goes by that."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -139,15 +143,20 @@ class Planner:
         return self.of(spec, rows, len(self._session.store.examples) - len(rows))
 
     def _best_before(self, training: Training) -> int:
-        """The steps that were best in the last run afresh, where its steps were as those to come; else 0."""
-        settings = self._session.settings
+        """The steps that were best in the last run afresh whose steps were as those to come; before the first one what is best as a rule. 0 where
+        nothing is known."""
+        settings, usual = self._session.settings, Training()
         for name in reversed(self._session.registry.names()):
             run = self._session.registry.run(name)
-            if run.result and run.result.status == "done" and run.spec and run.spec.kind == "train" and not run.spec.parent:
-                same = [getattr(run.spec.training, key) == getattr(training, key) for key in ("learning_rate", "batch_size")]
-                same += [run.spec.base == settings.model.base, run.spec.lora == settings.lora]
-                return run.result.best_steps if all(same) else 0
-        return 0
+            if not (run.result and run.result.status == "done" and run.result.best_steps and run.spec):
+                continue
+            before, now = (
+                (base, lora, steps.learning_rate, steps.batch_size)
+                for base, lora, steps in ((run.spec.base, run.spec.lora, run.spec.training), (settings.model.base, settings.lora, training))
+            )
+            if before == now and run.spec.kind == "train" and not run.spec.parent:
+                return run.result.best_steps
+        return FIRST_STEPS if (training.learning_rate, training.batch_size) == (usual.learning_rate, usual.batch_size) else 0
 
     def of(self, spec: RunSpec, rows: list[Row], left_out: int = 0) -> Plan:
         """What a run with these rows would take."""

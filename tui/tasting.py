@@ -56,7 +56,9 @@ class Tasting:
             return Judgement((), Verdict("cannot tell yet", f"The files of {checkpoint} are damaged."))
         candidates = self._candidates(checkpoint)
         course = self._course(info.name, runs) if info else Course()
-        depends = (info, course, [candidate.uid for candidate in candidates], None if info else self._session.store.journal.seq)
+        depends = (
+            info, course, [candidate.uid for candidate in candidates], run.status if info and run else self._session.store.journal.seq
+        )  # fmt: skip
         known = self._judged.get(checkpoint)
         if known and known[0] == depends:
             return known[1]
@@ -76,7 +78,9 @@ class Tasting:
         if not is_refit(info.name):
             return judge(_measured(info), course, samples, rows)
         judgement = judge(_measured(info), course, samples, tuple(replace(row, held_out=False) for row in rows), held_out=held)
-        told = told_of(info.name)
+        told = told_of(info.name, run)
+        if run.checkpoint(measured_by(info.name)) is None and judgement.verdict.word == "cannot tell yet":
+            return Judgement(judgement.readings, replace(judgement.verdict, sentence=told))
         readings = [replace(r, sentence=f"{r.sentence} {told}") if r.name in OF_HELD_OUT else r for r in judgement.readings]
         return Judgement(tuple(readings), replace(judgement.verdict, sentence=f"{judgement.verdict.sentence} {told}"))
 
@@ -153,9 +157,13 @@ def _measured(info: CheckpointInfo) -> Measured:
     return Measured(**{field.name: getattr(info, field.name) for field in fields(Measured)} | {"name": measured_by(info.name)})
 
 
-def told_of(refit: str) -> str:
+def told_of(refit: str, run: Run) -> str:
     """Where the held-out loss of a refit comes from, in a sentence."""
-    return f"Measured at {measured_by(refit)}, then trained again on all rows."
+    if run.checkpoint(measured_by(refit)):
+        return f"Measured at {measured_by(refit)}; this one repeats it on all rows."
+    if run.status == "running":
+        return f"It was trained on all rows first; {measured_by(refit)}, which it repeats, is measured next."
+    return f"{measured_by(refit)}, which it repeats on all rows, was never measured."
 
 
 def against(reading: Reading) -> str:
