@@ -147,7 +147,11 @@ class Bench:
             began = time.perf_counter()
             if way.startswith("refit"):
                 steps = steps_of(len(self.learned), settings.batch_size, best)
-                most = math.ceil(STEADY[way] * steps) if way in STEADY else refit_steps(steps)
+                most = (
+                    math.ceil(STEADY[way] * steps)
+                    if way in STEADY
+                    else refit_steps(steps, steps_of(len(self.rows), settings.batch_size, 1))
+                )
                 planned = most if way == SHIPPED else None
                 forms.fresh_adapter(self.seed)
                 self._train(self.rows, 2 * settings.epochs, 0, settings.learning_rate, settings.warmup_steps, most=most, planned=planned)

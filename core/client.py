@@ -70,7 +70,8 @@ def _open_log(path: Path) -> int:
 
 
 class WorkerClient:
-    """One worker process. Events of a command arrive in order; commands are carried out one after another."""
+    """One worker process. Events of a command arrive in order; commands are carried out one after another, but for a `Sample`, which
+    takes its turn within a `Train`."""
 
     def __init__(self, log: Path, python: list[str] | None = None) -> None:
         self.log = log
@@ -298,7 +299,7 @@ class WorkerClient:
                 self._examples = examples
                 yield event
 
-    def train(self, run: Path, sinks: list[str] | None = None) -> AsyncIterator[AnyEvent]:
+    def train(self, run: Path, sinks: list[str] | None = None) -> AsyncGenerator[AnyEvent]:
         return self._run(Train(id=self._number(), run=str(run), sinks=sinks or []))
 
     def evaluate(self, checkpoint: Path | None, rows: list[Row]) -> AsyncIterator[AnyEvent]:

@@ -320,7 +320,8 @@ class Engine:
     # -- training ------------------------------------------------------------------------------------------------------
 
     def train(self, command: Train) -> Iterator[Event | None]:
-        """Carry out a run. Its `result.json` is written last, whatever happened; a cancelled or failed run leaves no more than that."""
+        """Carry out a run. Its `result.json` is written last, whatever happened; a cancelled or failed run leaves that and the
+        checkpoints that were whole."""
         folder = Path(command.run)
         spec = runfiles.read(folder / "run.json", RunSpec)
         began = time.perf_counter()
@@ -420,7 +421,7 @@ class Engine:
             checkpoints.publish(final, fill)
         except OSError as error:
             raise FlavorError(
-                f"The checkpoint could not be written: {error.strerror}.", "Make room; the old checkpoint still serves.", "disk"
+                f"The checkpoint could not be written: {error.strerror}.", "Make room; the checkpoints that are there still serve.", "disk"
             ) from None
         self._remember(str(final), state)
 

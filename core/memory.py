@@ -24,7 +24,7 @@ from core.errors import FlavorError, out_of_memory
 from core.fit import IN_USE, MICRO_TOKENS, of_a_step
 
 log = logging.getLogger(__name__)
-REMEDY = "Close other programs, lower max_tokens or r in flavor.toml, or choose a smaller base; the parent is kept."
+REMEDY = "Close other programs, lower max_tokens or r in flavor.toml, or choose a smaller base; every whole checkpoint is kept."
 
 
 @dataclass(frozen=True)

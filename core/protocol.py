@@ -209,7 +209,7 @@ class Step(Event, frozen=True, tag="step"):
 
 
 class Refit(Event, frozen=True, tag="refit"):
-    """One optimiser step of the repetition on all rows, the held-out ones among them, after the epochs."""
+    """One optimiser step of the repetition on all rows, the held-out ones among them: after the epochs, or before them."""
 
     step: int
     steps: int
@@ -220,8 +220,8 @@ class Refit(Event, frozen=True, tag="refit"):
 
 
 class Provisional(Event, frozen=True, tag="provisional"):
-    """A checkpoint of the run can be used already: trained on all rows, with as many steps as were best in the run before. What comes after
-    says whether they are best now; `Trained` names it again, or a better one."""
+    """A checkpoint of the run can be used already: trained on all rows, with as many steps as are likely to be best. What comes after says
+    whether they are; `Trained` names it again, or a better one."""
 
     checkpoint: str
     seconds: float
@@ -275,7 +275,7 @@ class Trained(Event, frozen=True, tag="trained"):
     note: str = ""
     """What went wrong besides, in a sentence: figures that could not be written elsewhere."""
     best_steps: int = 0
-    """After so many steps the held-out loss was lowest; 0 where none was measured."""
+    """The steps up to the epoch that was best by its held-out loss; 0 where none was measured."""
 
 
 class Evaluated(Event, frozen=True, tag="evaluated"):

@@ -1,5 +1,5 @@
 """One run, from its frozen rows to its checkpoints: train, measure after every epoch, stop when it has baked long enough, and repeat
-the best epoch's training on all rows; before all that, where the steps that were best in the run before are known."""
+the best epoch's training on all rows; before all that, where it is known how many steps to expect."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import fmean, median
 
 import torch
@@ -129,6 +130,15 @@ def _baked(epoch: int, gauges: Gauges) -> Baked:
     return Baked(epoch, gauges.held_out_loss, gauges.recall or 0.0, gauges.recall_held_out, gauges.p_end)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What training on all rows gave: the adapter's tensors, the mean loss of the last pass, and what needs no unseen rows to be measured."""
+
+    tensors: list[torch.Tensor]
+    loss: float
+    gauges: Gauges
+
+
 class Retraining:
     """Carries a run out. The parent's adapter, or a fresh one, must be in the model already."""
 
@@ -162,10 +172,11 @@ class Retraining:
         if memory.foreseen:
             yield Loading(id=number, stage=memory.foreseen)
         yield from self._probe.prose()
-        tried, provisional = self._expected(), ""
+        tried, provisional, whole = self._expected(), "", None
         if tried:
             start = self._forms.copied()
-            provisional = yield from self._on_all_rows(number, began, tried, memory)
+            whole = yield from self._on_all_rows(number, began, tried, memory)
+            provisional = self._publish(tried, whole)
             yield Provisional(id=number, checkpoint=provisional, seconds=time.perf_counter() - began)
             self._forms.put_back(start)
         gauges = yield from self._probe.gauges()
@@ -211,38 +222,48 @@ class Retraining:
             what = f"has {why}" if tried == best else "is within 1 % of the lowest held-out loss"
             chosen, why = provisional, f"epoch {tried} {what}; all {len(self._all)} rows were trained first"
         elif best and self._refits:
-            self._forms.put_back(start)
-            chosen = yield from self._on_all_rows(number, began, best, memory)
-            why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
+            if whole and self._refit_steps(best) == self._refit_steps(tried):  # the same weights: only what measures them is another epoch
+                why = f"epoch {best} has {why}; all {len(self._all)} rows were trained first"
+            else:
+                self._forms.put_back(start)
+                whole = yield from self._on_all_rows(number, began, best, memory)
+                why = f"epoch {best} has {why}; trained again on all {len(self._all)} rows"
+            chosen = self._publish(best, whole)
         yield Trained(
             id=number, checkpoint=chosen, steps=steps, tokens=tokens, seconds=time.perf_counter() - began, train_seconds=loop.seconds,
             skipped=self.skipped, why=why, stopped=stopped, note=memory.note,
-            best_steps=self._steps(best) if best and self._probe.held else 0,
+            best_steps=self._steps(best) if isinstance(watch, Watch) and self._probe.held else 0,
         )  # fmt: skip
 
     def _expected(self) -> int:
-        """The epoch that is repeated on all rows before it is measured: the one that comes nearest to what was best in the run before, the
-        later of two. 0: nothing is known, or the run is not afresh, so that other steps are best."""
-        if not self._refits or not self._spec.expected or self._spec.parent:
+        """The epoch that is repeated on all rows before it is measured: the one whose steps are nearest to those that are expected, the later
+        of two. 0: none are, or the run is not afresh, so that others are best."""
+        expected = self._spec.expected
+        if not self._refits or not expected or self._spec.parent:
             return 0
-        wanted = refit_steps(self._spec.expected)
-        return min(range(1, self._spec.epochs + 1), key=lambda epoch: (abs(self._refit_steps(epoch) - wanted), -epoch))
+        return min(range(1, self._spec.epochs + 1), key=lambda epoch: (abs(self._steps(epoch) - expected), -epoch))
 
-    def _on_all_rows(self, number: int, began: float, epoch: int, memory: StepMemory) -> Generator[Event | None, None, str]:
-        """Repeat an epoch on all rows, from the adapter as it is; the checkpoint's name."""
-        done = yield from self._refit(number, began, epoch, memory)
+    def _on_all_rows(self, number: int, began: float, epoch: int, memory: StepMemory) -> Generator[Event | None, None, Whole]:
+        """Repeat an epoch on all rows, from the adapter as it is."""
+        loss = yield from self._refit(number, began, epoch, memory)
         gauges = yield from self._probe.of_refit([self._encoded[row.id] for row in self._all])
-        size, batch = sum(row.repeat for row in self._all), self._spec.training.batch_size
-        whole, rest = divmod(self._refit_steps(epoch), steps_of(size, batch, 1))
-        passes = round(whole + min(rest * batch, size) / size, 1)
-        return self._save(done, gauges, self._seen(passes, self._all), True)
+        return Whole(self._forms.copied(), loss, gauges)
 
-    def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, EpochDone]:
-        """Train from the same start on all rows, for as many steps as `epochs` epochs had or somewhat more; the rate falls at their end."""
+    def _publish(self, epoch: int, whole: Whole) -> str:
+        """Save it as the repetition of an epoch; the checkpoint's name."""
+        size, batch = sum(row.repeat for row in self._all), self._spec.training.batch_size
+        passes, rest = divmod(self._refit_steps(epoch), self._of_a_pass())
+        seen = self._seen(round(passes + min(rest * batch, size) / size, 1), self._all)
+        self._forms.put_back(whole.tensors)
+        return self._save(EpochDone(epoch, whole.loss), whole.gauges, seen, True)
+
+    def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, float]:
+        """Train from the same start on all rows, for as many steps as `epochs` epochs had or somewhat more; the rate falls at their end. The
+        mean loss of the last pass."""
         spec, settings = self._spec, self._spec.training
         curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
         steps = self._refit_steps(epochs)
-        enough = math.ceil(steps / steps_of(curriculum.size, settings.batch_size, 1))
+        enough = math.ceil(steps / self._of_a_pass())
         losses: list[float] = []
         self._forms.train()
         loop = train(
@@ -260,13 +281,17 @@ class Retraining:
                         break
                 else:
                     yield None
-        return EpochDone(epochs, fmean(losses[-steps_of(curriculum.size, settings.batch_size, 1) :]))
+        return fmean(losses[-self._of_a_pass() :])
 
     def _steps(self, epochs: int) -> int:
         return steps_of(self._curriculum.size, self._spec.training.batch_size, epochs)
 
     def _refit_steps(self, epochs: int) -> int:
-        return refit_steps(self._steps(epochs))
+        return refit_steps(self._steps(epochs), self._of_a_pass())
+
+    def _of_a_pass(self) -> int:
+        """Steps in which all rows are drawn."""
+        return steps_of(sum(row.repeat for row in self._all), self._spec.training.batch_size, 1)
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""

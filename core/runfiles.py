@@ -98,7 +98,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     kind: Literal["train", "taste"] = "train"
     """`taste`: a preference stage after training, on pairs; `epochs` are passes over them."""
     expected: int = 0
-    """Steps that were best in the run before: with as many a run afresh is trained on all its rows first. 0: they are not known."""
+    """Steps that are likely to be best, by the run before: with as many a run afresh is trained on all its rows first. 0: nobody knows."""
     pairs: int = 0
     pairs_sha256: str = ""
     format: int = FORMAT
@@ -158,7 +158,7 @@ class Result(msgspec.Struct, frozen=True):
     parent_loss: float | None = None
     """Held-out loss of the parent, where there is one."""
     best_steps: int = 0
-    """After so many steps the held-out loss was lowest; 0 where none was measured."""
+    """The steps up to the epoch that was best by its held-out loss; 0 where none was measured."""
 
 
 def checkpoint_folder(runs: Path, name: str) -> Path:

@@ -13,14 +13,17 @@ around the lowest loss, and of two epochs that are as good by their loss the lat
 RECITED = 0.5
 """Without held-out rows: the share of the trained texts' places recited from which on it is enough."""
 
-REFIT_STEPS, FORM_STEPS = 1.5, 30
-"""A refit makes half as many steps again as were best, as long as they are no more than these: so long the form of the texts is still being learned,
-which comes a little later than unseen texts are lost. More only recite (`docs/learning.md`)."""
+FORM_STEPS = 40
+"""So long the form of the texts is still being learned, which comes later than unseen texts are lost. More only recite (`docs/learning.md`)."""
+FORM_PASSES = 3.5
+"""Passes over the rows up to which a refit makes twice as many steps as were best; else half as many again. Both as long as they are no more
+than `FORM_STEPS`."""
 
 
-def refit_steps(best: int) -> int:
-    """The steps of a refit, where so many were best on the held-out rows."""
-    return max(best, min(math.ceil(REFIT_STEPS * best), FORM_STEPS))
+def refit_steps(best: int, of_a_pass: int) -> int:
+    """The steps of a refit, where so many were best on the held-out rows, and a pass over all rows has `of_a_pass`."""
+    twice = min(2 * best, int(FORM_PASSES * of_a_pass))
+    return max(best, min(max(math.ceil(1.5 * best), twice), FORM_STEPS))
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,9 @@ def train(
                             yield None
                         if not math.isfinite(loss):
                             raise FlavorError(
-                                "The loss is no longer a number.", "Lower the learning rate in flavor.toml; the parent is kept.", "nan"
+                                "The loss is no longer a number.",
+                                "Lower the learning rate in flavor.toml; every whole checkpoint is kept.",
+                                "nan",
                             )
                         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                         if torch.isfinite(norm):

@@ -155,7 +155,7 @@ class Worker:
                     self._send(event)
                 if isinstance(event, LAST):
                     continue
-                if between:
+                if number not in self._cancelled and between:
                     between()
                 if number in self._cancelled:
                     break
@@ -171,7 +171,7 @@ def _failure(number: int, error: Exception) -> Failed:
     if out_of_memory(error):
         return Failed(
             id=number,
-            message="The memory ran out; the old checkpoint still serves.",
+            message="The memory ran out; the checkpoints that are there still serve.",
             hint="Lower batch_size or max_tokens in flavor.toml, or choose a smaller base.",
             kind="memory",
         )

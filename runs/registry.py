@@ -204,12 +204,12 @@ class Registry:
             raise FlavorError(f"runs/current could not be written: {error.strerror}.", "Make room, then choose it again.", "disk") from None
 
     def measure_of(self, checkpoint: str) -> str | None:
-        """The checkpoint whose held-out loss stands for another's; None for the base, and where there is none: a run that was stopped before."""
+        """The checkpoint whose held-out loss stands for another's; None where it is not there: its run goes on, or was stopped before."""
         name = measured_by(checkpoint)
-        there = False
         with contextlib.suppress(FlavorError):
-            there = self.checkpoint_folder(name) is not None
-        return name if there else None
+            self.checkpoint_folder(name)
+            return name
+        return None
 
     def next_name(self) -> str:
         """The name of the next run."""

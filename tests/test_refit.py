@@ -18,6 +18,7 @@ from tui.card import adapter_card
 from tui.commands import _run_line
 from tui.evening.contents import _course, _row_losses
 from tui.sheet import telling
+from tui.taste import plan_taste
 
 HELD = {"row04", "row09"}
 
@@ -120,9 +121,15 @@ def test_one_that_was_never_measured(session):
     (folder / "result.json").unlink()
     session.registry.live = "0001"
     assert session.tasting.readings("0001/refit-02").verdict.sentence.endswith("0001/epoch-02, which it repeats, is measured next.")
-    assert session.registry.measure_of("0001/refit-02") is None and session.registry.measure_of("base") is None
-    assert session.plan(seed=1).spec.parent is None  # there is no epoch to go on from
-    assert next_step(session).sentence
+    assert session.registry.measure_of("0001/refit-02") is None and session.registry.measure_of("base") == "base"
+    plan = session.plan(seed=1)
+    assert (plan.spec.parent, plan.spec.new_rows) == (None, 0)  # there is no epoch to go on from
+    assert session.planner.new_rows("0001/refit-02") == 0 and "are new" not in next_step(session).sentence
+    training = msgspec.structs.replace(session.settings.training, taste=True)
+    session.settings = msgspec.structs.replace(session.settings, training=training)
+    with pytest.raises(FlavorError, match="0001/refit-02 was not measured"):
+        plan_taste(session)
+    assert "0001/refit-02 was not measured" in _row_losses(session, session.learning.outlook()).how
     assert "epoch-02, which it repeats, is measured next" in adapter_card(session, "0001/refit-02", [])
     verdicts = {name: session.tasting.readings(name).verdict for name in ("0001/epoch-01", "0001/refit-02")}
     assert "0001/refit-02" in _run_line(session.registry.run("0001"), "0001/refit-02", verdicts).text

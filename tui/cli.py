@@ -346,7 +346,7 @@ def run(args: argparse.Namespace) -> int:
     except FlavorError as error:
         return complain(error, args.json)
     except KeyboardInterrupt:
-        print("flavor-tui: stopped; what was there before is unchanged.", file=sys.stderr)  # noqa: T201
+        print("flavor-tui: stopped; what was whole is kept.", file=sys.stderr)  # noqa: T201
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit

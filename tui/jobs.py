@@ -207,8 +207,7 @@ class Jobs:
                 self._sheet.forget()
             if self.doing not in BEHIND:
                 self.samples.give_up()
-            stays = f"{self._provisional} stays active, unmeasured" if self._provisional else "everything is as it was"
-            self.app.say(f"{what} was stopped; {stays}.")
+            self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
     def go_on(self) -> None:
         """Begin what is done while nothing else is to do."""
@@ -264,7 +263,8 @@ class Jobs:
         self._begin(functools.partial(plan_taste, self.session))
 
     def _begin(self, make_plan: Callable[[], Plan]) -> None:
-        if self.doing == "training":
+        begun = self._task is not None and self._task.name == "retrain" and not self._task.is_finished
+        if self.doing == "training" or begun:
             self.app.say("A retraining is going on; c stops it.")
             return
         if self.doing not in ("ready", "sampling", *BEHIND):
@@ -294,11 +294,15 @@ class Jobs:
         plan = make_plan()
         self._say("training", f"retraining {self._plan}")
         self.samples.afresh()
+        self.samples.fill()
         try:
             await self._follow(plan)
+        except FlavorError:
+            self._say_what_stays()
+            raise
         finally:
             self._provisional = ""
-            self.samples.stop_beside()
+            self.samples.other_checkpoint()
         self.samples.afresh()
         self._ready()
         self.app.changed()
@@ -320,17 +324,18 @@ class Jobs:
                     self._say("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
                 case Provisional():
                     self._provisional = event.checkpoint
-                    self.app.say(
-                        f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now."
-                    )
-                    self._new_candidates()
+                    if self._stays():
+                        self.app.say(
+                            f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now."
+                        )
+                        self._new_candidates()
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
                     left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
                     if event.checkpoint == self._provisional:
-                        said = f"{event.checkpoint} stays active: {event.why}."
+                        said = f"{event.checkpoint} {'stays active' if self._stays() else 'is done'}: {event.why}."
                     else:
                         said = (
                             f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
@@ -342,9 +347,17 @@ class Jobs:
 
     def _new_candidates(self) -> None:
         """Another checkpoint is active while its run goes on: its candidates come at once."""
-        self.samples.stop_beside()
+        self.samples.other_checkpoint()
         self.app.prefer_new = True
         self.app.changed()
+
+    def _stays(self) -> bool:
+        """Whether the provisional checkpoint of the run is there and active: the person may have chosen another one."""
+        return bool(self._provisional) and self.session.registry.current() == self._provisional
+
+    def _say_what_stays(self) -> None:
+        if self._stays():
+            self.app.say(f"{self._provisional} stays active.")
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""

@@ -11,7 +11,7 @@ import msgspec
 from core.errors import FlavorError
 from core.files import now
 from core.protocol import Evaluated, Loading, Row
-from core.runfiles import BASE, measured_by
+from core.runfiles import measured_by
 from dataset.rows import Example
 from runs import measured
 from runs.measured import Losses
@@ -25,6 +25,11 @@ def _hash(session: Session, example: Example) -> str:
     return hashlib.sha256(msgspec.json.encode([session.task.segments(example.fields), example.text])).hexdigest()[:16]
 
 
+def unmeasured(checkpoint: str) -> str:
+    """What is said where the epoch that would tell of a refit is not there."""
+    return f"{checkpoint} was not measured: its run goes on, or was stopped before."
+
+
 async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
     """Measure every example under the active checkpoint (of a refit: under the epoch that it repeats, which never saw the held-out
     rows): the share that is done, again and again, and last the losses (nats a token) by id, which are kept where this session may write."""
@@ -35,9 +40,9 @@ async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
     if worker is None or loaded is None:
         raise FlavorError("The model is not loaded yet.", "Wait a moment, or restart the worker with R.", "order")
     current = session.registry.current()
-    checkpoint = current if current == BASE else session.registry.measure_of(current)
+    checkpoint = session.registry.measure_of(current)
     if checkpoint is None:
-        raise FlavorError(f"{current} was never measured: its run was stopped before.", "Retrain first.", "missing")
+        raise FlavorError(unmeasured(current), "Retrain first: t.", "missing")
     rows = [Row(example.uid, session.task.segments(example.fields), example.text) for example in examples]
     async for event in worker.evaluate(session.registry.checkpoint_folder(checkpoint), rows):
         if isinstance(event, Loading) and event.share is not None:

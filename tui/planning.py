@@ -12,11 +12,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from core import runfiles
-from core.config import Training
+from core.config import STARTER, Training
 from core.errors import FlavorError
 from core.files import now
 from core.protocol import Row
-from core.runfiles import Pair, RunSpec
+from core.runfiles import BASE, Pair, RunSpec
 from core.stopping import refit_steps
 from core.text import is_clean
 from dataset.folds import held_out
@@ -32,8 +32,8 @@ REFIT_EPOCHS = 2
 """Best epochs as a rule, for estimates of the repetition on all rows."""
 
 FIRST_STEPS = 16
-"""Best steps as a rule in a first run with the rate and the batch that are the defaults: 16, 16 and 20 with twelve rows of three tasks, on the
-starter (`docs/evening.md`). Where it is otherwise the run itself finds out, and the next one goes by that."""
+"""Best steps as a rule in a first run of the starter, with the rate and the batch that are the defaults: 16, 16 and 20 with twelve rows of three
+tasks (`docs/evening.md`). Where it is otherwise the run itself finds out, and the next one goes by that."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,11 @@ class Plan:
         return f"then again on all {len(self.rows)} rows, " if self.refit else ""
 
 
+def steps_of(drawn: int, batch_size: int) -> int:
+    """Steps of a pass in which so many rows are drawn."""
+    return math.ceil(drawn / min(batch_size, drawn))
+
+
 def epochs_of(spec: RunSpec) -> str:
     """How many epochs a run has, in words."""
     most = "at most " if spec.training.stop_early and spec.epochs > 1 else ""
@@ -122,10 +127,11 @@ class Planner:
             raise FlavorError("There is no example to train on.", "Write or accept one first.", "empty")
         training = self._session.settings.training
         current = self._session.registry.current()
-        parent = self._session.registry.measure_of(current)
-        rows, new = self._rows(parent)
+        before = None if current == BASE else current
+        parent = self._session.registry.measure_of(before) if before else None
+        rows, new = self._rows(before)
         few = len(rows) < training.topup_from and not onwards
-        if parent and (fresh or (few and (new or self._gone(parent)))):
+        if before and (parent is None or fresh or (few and (new or self._gone(before)))):
             parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
         if not learned:
@@ -156,20 +162,22 @@ class Planner:
             )
             if before == now and run.spec.kind == "train" and not run.spec.parent:
                 return run.result.best_steps
-        return FIRST_STEPS if (training.learning_rate, training.batch_size) == (usual.learning_rate, usual.batch_size) else 0
+        known = (STARTER, usual.learning_rate, usual.batch_size)
+        return FIRST_STEPS if (settings.model.base, training.learning_rate, training.batch_size) == known else 0
 
     def of(self, spec: RunSpec, rows: list[Row], left_out: int = 0) -> Plan:
         """What a run with these rows would take."""
         learned = [row for row in rows if not row.held_out]
         drawn = sum(row.repeat for row in learned)
-        steps = math.ceil(drawn / min(spec.training.batch_size, drawn)) * spec.epochs
+        steps = steps_of(drawn, spec.training.batch_size) * spec.epochs
         seconds, memory = self.estimate(rows, spec.epochs)
         refit = len(learned) < len(rows) <= spec.training.refit_rows
         first = 0.0
         if refit:
             best = min(spec.epochs, REFIT_EPOCHS)
             likely = steps // spec.epochs * best
-            again = self.estimate(learned, best)[0] * refit_steps(spec.expected or likely) / likely
+            of_a_pass = steps_of(sum(row.repeat for row in rows), spec.training.batch_size)
+            again = self.estimate(learned, best)[0] * refit_steps(min(spec.expected or likely, steps), of_a_pass) / likely
             seconds, first = seconds + again, again if spec.expected and not spec.parent else 0.0
         seen = median(row.seen for row in learned)
         parent = spec.parent
@@ -209,7 +217,7 @@ class Planner:
 
     def new_rows(self, checkpoint: str) -> int:
         """The rows that the run of a checkpoint did not have, or not as they are now."""
-        return self._rows(self._session.registry.measure_of(checkpoint))[1]
+        return self._rows(None if checkpoint == BASE else checkpoint)[1]
 
     def _gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""

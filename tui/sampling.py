@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class SampleJob:
         """The functions are those of the jobs."""
         self._app, self._say, self._start, self._over, self._make_room = app, say, start, over, make_room
         self._beside: Worker[None] | None = None
+        self._by_itself = False
+        """Nobody asked for what is sampled beside a retraining: it goes where it is not needed any more."""
         self._stopped = False
         """It failed, or was given up: it does not begin by itself."""
         self._refill = False
@@ -48,12 +51,12 @@ class SampleJob:
         jobs, sampling, waiting = self._app.jobs, self._app.session.settings.sampling, len(self._app.session.newest())
         if self._within_a_run():  # its end brings other candidates: only as many as are needed until then
             if not self._stopped and not self.busy and waiting < min(sampling.keep_ready, max(1, sampling.batch // 2)):
-                self._begin()
+                self._begin(by_itself=True)
         elif not self._stopped and waiting < sampling.keep_ready:
-            if jobs.doing in ("ready", "sheeting") or (jobs.doing == "curving" and not waiting):
+            if not self.busy and (jobs.doing in ("ready", "sheeting") or (jobs.doing == "curving" and not waiting)):
                 jobs.curve.pause()
                 jobs.sweep.pause()
-                self._begin()
+                self._begin(by_itself=True)
         else:
             jobs.go_on()
 
@@ -64,20 +67,23 @@ class SampleJob:
         elif not self._begin():
             self._app.say("The model is not ready yet.")
 
-    def _begin(self) -> bool:
-        if not self._within_a_run() and not self._make_room():
+    def _begin(self, by_itself: bool = False) -> bool:
+        return self._carry_out(self._sample, by_itself)
+
+    def _carry_out(self, work: Callable[[bool], Coroutine[Any, Any, None]], by_itself: bool = False) -> bool:
+        """Begin it, alone or beside a retraining; whether that can be."""
+        beside = self._within_a_run()
+        if not beside and not self._make_room():
             return False
         self._stopped = False
-        self._tell()
-        self._carry_out(self._sample(), "sample")
-        return True
-
-    def _carry_out(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        if self._within_a_run():
-            self.stop_beside()
-            self._beside = self._app.run_worker(self._guarded(work), name=f"{name} beside", group="jobs", exit_on_error=False)
+        self._tell(beside)
+        if beside:
+            self._cancel_beside()
+            self._by_itself = by_itself
+            self._beside = self._app.run_worker(self._guarded(work(beside)), name="beside", group="jobs", exit_on_error=False)
         else:
-            self._start(work, name)
+            self._start(work(beside), "sample")
+        return True
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Beside a retraining, which tells of a worker that died."""
@@ -86,55 +92,58 @@ class SampleJob:
         except asyncio.CancelledError:
             self.after_cancel()
             raise
-        except FlavorError as error:
+        except Exception as error:
+            if not isinstance(error, FlavorError):
+                error = FlavorError(self._app.keep_fault(error), "See logs/screen.log.", "fault")
             if error.kind != "worker":
                 self._app.complain(error)
+                self._end(beside=True)
 
-    def _tell(self, text: str = "") -> None:
+    def _tell(self, beside: bool, text: str = "") -> None:
         words = "sampling" + (f": {text}" if text else "")
-        if self._within_a_run():
-            self._say("training", f"retraining waits  {words}")
-        else:
+        if not beside:
             self._say("sampling", words)
+        elif self._within_a_run():
+            self._say("training", f"retraining waits  {words}")
 
-    def _end(self) -> None:
-        if not self._within_a_run():
+    def _end(self, beside: bool) -> None:
+        if not beside:
             self._over()
+        elif self._within_a_run():
+            self._say("training", "retraining goes on")
         self._app.changed()
 
-    async def _sample(self) -> None:
+    async def _sample(self, beside: bool) -> None:
         await asyncio.sleep(0)  # a curve that was stopped has its last word first
         session = self._app.session
         count, done = session.settings.sampling.batch, 0
-        self._tell()
+        self._tell(beside)
         try:
             async for event in session.sample(count, session.fixed):
                 if isinstance(event, Candidate):
                     done += 1
-                    self._tell(f"{done} of {count} from {event.checkpoint}")
+                    self._tell(beside, f"{done} of {count} from {event.checkpoint}")
                     self._app.arrived(event)
         except Exception:
             self._stopped = True
             raise
         session.pass_over(done)
-        self._end()
+        self._end(beside)
 
     def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
         """Let the model go on from where a text stops."""
-        if self._within_a_run() or self._make_room():
-            self._carry_out(self._continue(area, fields), "continue")
-        else:
+        if not self._carry_out(functools.partial(self._continue, area, fields)):
             self._app.say("The model is not ready yet.")
 
-    async def _continue(self, area: TextArea, fields: dict[str, str]) -> None:
+    async def _continue(self, area: TextArea, fields: dict[str, str], beside: bool) -> None:
         await asyncio.sleep(0)
-        self._tell("continuing your text")
+        self._tell(beside, "going on with your text")
         text = area.text
         addition = await self._app.session.candidates.continue_text(text, fields)
         if area.text == text:  # else the person went on typing: theirs stays
             area.insert(addition, area.document.end)
             area.move_cursor(area.document.end)
-        self._end()
+        self._end(beside)
 
     # -- stopping ------------------------------------------------------------------------------------------------------
 
@@ -142,22 +151,26 @@ class SampleJob:
         """The candidates on their way are not wanted, others are."""
         if self.busy:
             self._refill = True
-            if self._within_a_run():
-                self.stop_beside()
+            if self._beside:
+                self._cancel_beside()
             else:
                 self._make_room()
 
     def give_up(self) -> None:
         """Do not begin again by itself: `g`, or a retraining, does."""
-        self._stopped = True
-        self.stop_beside()
+        self._stopped, self._refill = True, False
+        self._cancel_beside()
 
     def afresh(self) -> None:
         """Whatever went wrong before: a retraining, or another worker, is a new beginning."""
-        self._stopped = False
+        self._stopped = self._refill = False
 
-    def stop_beside(self) -> None:
-        """The retraining is over, or what is being sampled beside it is not wanted."""
+    def other_checkpoint(self) -> None:
+        """The active checkpoint is another: what fills the queue by itself beside a retraining is not wanted any more."""
+        if self._by_itself:
+            self._cancel_beside()
+
+    def _cancel_beside(self) -> None:
         if self._beside:
             self._beside.cancel()
             self._beside = None

@@ -408,11 +408,16 @@ class Session:
         self.registry.live = plan.spec.name
         known = plan.spec.parent  # where it is the better one, it stays
         try:
-            async for event in worker.train(folder, self.settings.metrics.on()):
-                if isinstance(event, (Provisional, Trained)) and event.checkpoint != known:
-                    self.use(event.checkpoint)
-                    known = event.checkpoint
-                yield event
+            async with contextlib.aclosing(worker.train(folder, self.settings.metrics.on())) as events:
+                async for event in events:
+                    match event:
+                        case Provisional():
+                            with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
+                                self.use(event.checkpoint)
+                                known = event.checkpoint
+                        case Trained() if event.checkpoint != known:
+                            self.use(event.checkpoint)
+                    yield event
         finally:
             self.registry.live = ""
 

@@ -16,6 +16,7 @@ from core.errors import FlavorError
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
 from dataset.pairs import find_pairs
+from tui.losses import unmeasured
 from tui.planning import Plan, duration
 from tui.session import Session
 
@@ -61,6 +62,8 @@ def plan_taste(session: Session, seed: int | None = None) -> TastePlan:
         )
     if parent == BASE:
         raise FlavorError("Taste goes on from a checkpoint, and the base is active.", "Retrain first: t.", "order")
+    if session.registry.measure_of(parent) is None:
+        raise FlavorError(unmeasured(parent), "Retrain first: t.", "missing")
     plan = session.planner.plan(seed=seed, onwards=True)
     learned = {row.id for row in plan.rows if not row.held_out}
     pairs = find_pairs(session.store, session.task, session.store.examples.keys() - learned)[: training.taste_steps * training.batch_size]

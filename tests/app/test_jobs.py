@@ -147,7 +147,7 @@ async def test_a_base_that_is_not_there_is_said(workspace):
 async def test_candidates_come_while_it_retrains(quick):
     """The queue runs dry in the middle of a long run: it is filled from the parent, a text is gone on with, and c stops all of it."""
     path = quick / FILE
-    path.write_text(path.read_text().replace("epochs = 3", "epochs = 60", 1))
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
     app = FlavorApp(quick)
     async with app.run_test(size=(100, 30)) as pilot:
         jobs = app.jobs
@@ -163,6 +163,9 @@ async def test_candidates_come_while_it_retrains(quick):
         assert {app.session.store.candidates[uid].checkpoint for uid in set(app.session.store.candidates) - known} == {"base"}
         await pilot.press("g")
         assert jobs.doing == "training" and jobs.samples.busy
+        jobs.samples.other_checkpoint()  # what was asked for is not given up with what comes by itself
+        assert jobs.samples.busy
+        await until(pilot, lambda: not jobs.samples.busy)
 
         await pilot.press("f2")
         area = app.screen.query_one(TextArea)
@@ -177,10 +180,27 @@ async def test_candidates_come_while_it_retrains(quick):
         assert app.session.registry.current() == "base"
 
 
+async def test_an_empty_queue_is_filled_as_soon_as_it_retrains(quick):
+    """The sampling that was under way made room for the run: with no card left nothing but the run itself asks for more."""
+    path = quick / FILE
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready" and len(app.session.newest()) >= 4)
+        while app.session.store.pending:
+            await pilot.press("x")
+        await pilot.press("T", "T")
+        await until(pilot, lambda: app.jobs.doing == "training")
+        await until(pilot, lambda: app.session.store.pending)
+        assert app.jobs.doing == "training" and app.session.registry.names() == ["0001"]
+        await pilot.press("c")
+        await until(pilot, lambda: Registry(quick).run("0001").status == "cancelled")
+
+
 async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
     """From the second bake on: its candidates come while the epochs are still measured, and c leaves it active."""
     path = quick / FILE
-    path.write_text(path.read_text().replace("epochs = 3", "epochs = 20", 1))
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 30", 1))
     with Session(quick) as session:
         write(session, 12)
     app = FlavorApp(quick)
@@ -199,7 +219,6 @@ async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
         await until(pilot, lambda: app.session.newest())
         assert jobs.doing == "training" and app.session.registry.run("0002").status == "running"
         assert app.session.store.pending[app.screen.shown].checkpoint == early
-        assert app.session.tasting.readings(early).verdict.word == "cannot tell yet"  # nothing of it is measured
         await until(pilot, lambda: jobs.doing == "ready")
         assert app.session.registry.run("0002").result.checkpoint.startswith("0002/refit-")
 
@@ -209,5 +228,5 @@ async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
         await pilot.press("c")
         await until(pilot, lambda: Registry(quick).run("0003").status == "cancelled" and jobs.doing == "ready")
         assert app.session.registry.current().startswith("0003/refit-")
-        assert any("stays active, unmeasured" in str(note.message) for note in app._notifications)
-        assert app.session.plan().spec.parent is None or "epoch" in app.session.plan().spec.parent  # never the refit itself
+        assert any("0003/refit-" in str(note.message) and "stays active" in str(note.message) for note in app._notifications)
+        assert not any("is done" in str(note.message) for note in app._notifications)

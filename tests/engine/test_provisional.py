@@ -70,6 +70,19 @@ def test_one_that_is_as_good_stays(loaded, tiny, tmp_path):
     assert early[-1].why.startswith("epoch 1 is within 1 % of the lowest held-out loss")
 
 
+def test_the_same_weights_are_not_trained_twice(loaded, tiny, tmp_path, monkeypatch):
+    """Another epoch is best, but it takes as many steps to repeat: the checkpoint gets its name, and no step is done again."""
+    monkeypatch.setattr("core.retraining.refit_steps", lambda best, of_a_pass: 9)
+    unlike = [make(f"h{n}", "QZX 0123456789 " * 2, held_out=True) for n in range(2)]
+    events, run = bake(tiny, tmp_path, [*ROWS, *unlike], epochs=30, rate=3e-2, engine=loaded, expected=90)
+    assert sum(isinstance(event, Refit) for event in events) == 9
+    name = events[-1].checkpoint.split("/")[1]
+    assert name != "refit-30" and same(state(run, name), state(run, "refit-30"))
+    one, two = info_of(run, name), info_of(run, "refit-30")
+    assert (one.recall, one.drift, one.seen, one.loss) == (two.recall, two.drift, two.seen, two.loss)
+    assert one.measured_by == f"0001/epoch-{name[-2:]}" and "trained first" in events[-1].why
+
+
 def test_without_held_out_rows_nothing_comes_first(loaded, tiny, tmp_path):
     events, _ = bake(tiny, tmp_path, ROWS, engine=loaded, expected=6)
     assert not any(isinstance(event, (Provisional, Refit)) for event in events) and events[-1].best_steps == 0
@@ -77,37 +90,27 @@ def test_without_held_out_rows_nothing_comes_first(loaded, tiny, tmp_path):
 
 def test_a_run_that_is_stopped_leaves_it(loaded, tiny, tmp_path):
     engine, _ = loaded
-    runs = []
-    for count in (1, 10_000):
-        events, run = bake_until(engine, loaded, tiny, tmp_path, count)
-        runs.append((events, run))
-    (stopped, run), (_, whole) = runs
-    assert isinstance(stopped[-1], Provisional)
-    name = stopped[-1].checkpoint.split("/")[1]
-    assert runfiles.read(run / "result.json", Result).status == "cancelled"
-    assert same(state(run, name), state(whole, name))
-    assert torch.isfinite(next(iter(state(run, name).values()))).all()
-
-
-def bake_until(engine, loaded, tiny, folder, most):
-    """A run that is given up after so many `Provisional`."""
     train = engine.train
 
     def given_up(command):
-        left = most
         events = train(command)
         for event in events:
             yield event
-            left -= isinstance(event, Provisional)
-            if not left:
+            if isinstance(event, Provisional):
                 events.close()
                 return
 
     engine.train = given_up
     try:
-        return bake(tiny, folder, ROWS + HELD, engine=loaded, expected=6)
+        stopped, run = bake(tiny, tmp_path, ROWS + HELD, engine=loaded, expected=6)
     finally:
         del engine.train
+    _, whole = bake(tiny, tmp_path, ROWS + HELD, engine=loaded, expected=6)
+    assert isinstance(stopped[-1], Provisional)
+    name = stopped[-1].checkpoint.split("/")[1]
+    assert runfiles.read(run / "result.json", Result).status == "cancelled"
+    assert same(state(run, name), state(whole, name))
+    assert torch.isfinite(next(iter(state(run, name).values()))).all()
 
 
 def test_as_good():

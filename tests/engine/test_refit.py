@@ -42,7 +42,7 @@ def test_the_best_epoch_is_repeated_on_all_rows(loaded, tiny, tmp_path):
     assert isinstance(events[-1], Trained) and events[-1].checkpoint == f"0001/refit-{best.epoch:02}"
     assert "all 8 rows" in events[-1].why
     steps = [event for event in events if isinstance(event, Refit)]
-    planned = refit_steps(3 * best.epoch)
+    planned = refit_steps(3 * best.epoch, 4)
     assert [event.step for event in steps] == list(range(1, planned + 1)) and {event.steps for event in steps} == {planned}
     told, epoch = info_of(run, f"refit-{best.epoch:02}"), info_of(run, f"epoch-{best.epoch:02}")
     assert told.measured_by == epoch.name and epoch.measured_by is None

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -93,6 +94,8 @@ def test_the_worker_samples_within_a_run_and_cancels_either(tiny, tmp_path):
     spec = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(spec | {"epochs": 400, "training": spec["training"] | {"stop_early": False}}))
     worker = subprocess.Popen([sys.executable, "-P", "-m", "core.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    watchdog = threading.Timer(120, worker.kill)  # an event that never comes ends the pipe
+    watchdog.start()
 
     def ask(*commands):
         for command in commands:
@@ -124,5 +127,6 @@ def test_the_worker_samples_within_a_run_and_cancels_either(tiny, tmp_path):
         assert not any(event["id"] == 6 for event in until("cancelled", 2))  # anything else waits for the run's end
         until("failed", 6)
     finally:
+        watchdog.cancel()
         worker.stdin.close()
         worker.wait(30)

@@ -314,6 +314,8 @@ way to everything else you ask for, and goes on with the same key.
     def _chosen_of(self, run: Run) -> str | None:
         if run.result and run.checkpoint(run.result.checkpoint):
             return run.result.checkpoint
+        if run.name == run_of(current := self.session.registry.current()):  # it was stopped, and what it had done by then is in use
+            return current
         return run.checkpoints[-1].name if run.checkpoints else None
 
     @on(DataTable.RowSelected)
