@@ -23,9 +23,9 @@ from core.config import Lora, Training
 from core.encoding import Curriculum, encode_row
 from core.engine import Engine
 from core.protocol import Gauges, Load, Row
-from core.retraining import Probe
+from core.retraining import REFIT_SLOW, Probe
 from core.stopping import Baked, Watch, refit_steps
-from core.training import EpochDone, StepDone, steps_of, train
+from core.training import SLOW_END, EpochDone, StepDone, steps_of, train
 from dataset.folds import held_out
 
 SEEDS = [101, 201]
@@ -86,7 +86,7 @@ class Bench:
 
     def _train(
         self, rows: Sequence[Row], epochs: int, stop: int, rate: float, warmup: int, watch: Watch | None = None, most: int = 0,
-        planned: int | None = None,
+        planned: int | None = None, slow_end: float = SLOW_END,
     ) -> list[Any]:  # fmt: skip
         """Train the adapter in the model; its tensors after each epoch. Stops after `stop` epochs or `most` steps, or where `watch` says so."""
         made, states = self.made, []
@@ -103,6 +103,7 @@ class Bench:
             peak=rate,
             seed=self.seed,
             planned=planned,
+            slow_end=slow_end,
         )
         for event in loop:
             if isinstance(event, StepDone) and event.step == most:
@@ -152,9 +153,18 @@ class Bench:
                     if way in STEADY
                     else refit_steps(steps, steps_of(len(self.rows), settings.batch_size, 1))
                 )
-                planned = most if way == SHIPPED else None
                 forms.fresh_adapter(self.seed)
-                self._train(self.rows, 2 * settings.epochs, 0, settings.learning_rate, settings.warmup_steps, most=most, planned=planned)
+                planned, slow = (most, REFIT_SLOW) if way == SHIPPED else (None, SLOW_END)
+                self._train(
+                    self.rows,
+                    2 * settings.epochs,
+                    0,
+                    settings.learning_rate,
+                    settings.warmup_steps,
+                    most=most,
+                    planned=planned,
+                    slow_end=slow,
+                )
             else:
                 forms.put_back(chosen)
             if way in EXTENSIONS:

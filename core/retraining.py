@@ -24,6 +24,8 @@ from core.runfiles import RunSpec
 from core.stopping import Baked, Watch, refit_steps
 from core.training import EpochDone, StepDone, steps_of, train
 
+REFIT_SLOW = 0.5
+"""The share of a refit's steps in which the rate falls: where it ends hangs less on its last rows, and unseen ones are lost later."""
 PROBED = 8
 """Trained rows whose reciting is measured after each epoch; more would take as long as the epoch."""
 
@@ -268,7 +270,7 @@ class Retraining:
         self._forms.train()
         loop = train(
             self._base.model, self._forms.parameters(), curriculum, settings, epochs=enough, peak=spec.learning_rate, seed=spec.seed,
-            planned=steps, memory=memory,
+            planned=steps, slow_end=REFIT_SLOW, memory=memory,
         )  # fmt: skip
         with contextlib.closing(loop):
             for event in loop:

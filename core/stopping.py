@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 TURNED = 1.005
@@ -13,17 +12,14 @@ around the lowest loss, and of two epochs that are as good by their loss the lat
 RECITED = 0.5
 """Without held-out rows: the share of the trained texts' places recited from which on it is enough."""
 
-FORM_STEPS = 40
-"""So long the form of the texts is still being learned, which comes later than unseen texts are lost. More only recite (`docs/learning.md`)."""
-FORM_PASSES = 3.5
-"""Passes over the rows up to which a refit makes twice as many steps as were best; else half as many again. Both as long as they are no more
-than `FORM_STEPS`."""
+FORM_STEPS, FORM_PASSES = 40, 5
+"""A refit makes twice as many steps as were best, but no more than these, and no more than so many passes over the rows: so long the form of the
+texts is still being learned, which comes later than unseen texts are lost. More only recite (`docs/learning.md`)."""
 
 
 def refit_steps(best: int, of_a_pass: int) -> int:
     """The steps of a refit, where so many were best on the held-out rows, and a pass over all rows has `of_a_pass`."""
-    twice = min(2 * best, int(FORM_PASSES * of_a_pass))
-    return max(best, min(max(math.ceil(1.5 * best), twice), FORM_STEPS))
+    return max(best, min(2 * best, FORM_PASSES * of_a_pass, FORM_STEPS))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ CACHED = 8
 MOSTLY = 0.8
 """Share of a micro-batch's positions from which on the loss of all of them is computed: to leave the others out costs more."""
 SLOW_END = 0.2
-"""The last share of the steps, over which the rate falls linearly to a tenth."""
+"""The last share of the steps, over which the rate falls linearly to a tenth, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def steps_of(rows: int, batch_size: int, epochs: int) -> int:
     return math.ceil(rows / min(batch_size, rows)) * epochs
 
 
-def rate_at(step: int, steps: int, peak: float, warmup: int) -> float:
+def rate_at(step: int, steps: int, peak: float, warmup: int, slow_end: float = SLOW_END) -> float:
     """The learning rate of step 0 to `steps` - 1: linear warm-up in steps, constant, and a slow end."""
     warmup = min(warmup, steps // 4)
-    slow = max(1, round(steps * SLOW_END)) if steps > 4 else 0
+    slow = max(1, round(steps * slow_end)) if steps > 4 else 0
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
     if step >= steps - slow:
@@ -162,10 +162,11 @@ def train(
     peak: float,
     seed: int,
     planned: int | None = None,
+    slow_end: float = SLOW_END,
     memory: StepMemory | None = None,
 ) -> Generator[StepDone | EpochDone | None]:
     """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step. `planned` are the
-    steps that the rates are laid out for; those of `epochs` by default. `memory` says how steps are done; by default it is predicted here.
+    steps that the rates are laid out for, those of `epochs` by default; `slow_end` the share of them in which they fall. `memory` says how steps are done; by default it is predicted here.
 
     To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number, or memory does not suffice.
     """
@@ -184,7 +185,7 @@ def train(
             for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
                 # One step: the weighted mean over the whole batch, whatever parts it is computed in.
                 mass = sum(sum(row.weights[1:]) for row in batch)
-                rate = rate_at(step, steps, peak, settings.warmup_steps)
+                rate = rate_at(step, steps, peak, settings.warmup_steps, slow_end)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 while True:

@@ -1,0 +1,89 @@
+"""How many steps a refit should have: `python -m bench.steps WORKSPACE --task paintings --run 0002 0003 --steps 30 40 --slow 0.2 0.5`.
+
+WORKSPACE is one that `bench.evening --keep` left: real runs, with the rows that its evening had come to. Each is trained on all its rows again, from
+its own start, with each number of steps and each share of them in which the rate falls; then the evening bench's judge reads what the adapter
+writes by itself, for values drawn as a session draws them. One line for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench import cases, shown
+from bench.cases import Case
+from core import runfiles
+from core.config import Lora
+from core.encoding import Curriculum, encode_row
+from core.engine import Engine
+from core.evaluation import measure_rows
+from core.protocol import Load, Row
+from core.retraining import PROBED
+from core.runfiles import RunSpec
+from core.training import StepDone, train
+
+DRAWN = 5000
+"""The first seed of the values that are drawn for the judge's texts."""
+
+
+def refit(made: Any, spec: RunSpec, rows: list[Row], steps: int, slow: float) -> None:
+    """Leave the adapter in the model that a run would have after so many steps on all its rows."""
+    base, forms = made._base, made._forms
+    forms.fresh_adapter(spec.seed)
+    forms.train()
+    curriculum = Curriculum(base.tokenizer, rows, spec.training, spec.task, spec.seed)
+    loop = train(
+        base.model, forms.parameters(), curriculum, spec.training, epochs=steps, peak=spec.learning_rate, seed=spec.seed, planned=steps,
+        slow_end=slow,
+    )  # fmt: skip
+    for event in loop:
+        if isinstance(event, StepDone) and event.step == steps:
+            break
+    loop.close()
+
+
+def line(made: Any, case: Case, rows: list[Row], count: int) -> str:
+    """The loss of unseen rows, what is recited of the trained ones, how many of `count` texts the judge accepts, and why not."""
+    loss = shown.loss(made, [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)])
+    base = made._base
+    learned = [encode_row(base.tokenizer, row, 1.0) for row in rows[:: max(1, len(rows) // PROBED)]]
+    told = [row for part in measure_rows(base.model, learned, base.tokenizer.eos_token_id) for row in part]
+    recited = sum(row.recited * row.tokens for row in told) / sum(row.tokens for row in told)
+    batches = [range(DRAWN + start, DRAWN + min(start + shown.BATCH, count)) for start in range(0, count, shown.BATCH)]
+    asked = [values for seeds in batches for values in case.task.draw({}, [row.fields for row in rows], seeds)]
+    tries = shown.texts(made, case, asked)
+    made._forms._state = ""  # the fast form holds casts of this adapter
+    judged = cases.assess(case, tries, [row.text for row in rows], cases.token_ends())
+    failed = [criterion for one in judged for criterion in one.failed]
+    why = ", ".join(f"{criterion} {failed.count(criterion)}" for criterion in sorted(set(failed), key=failed.count, reverse=True))
+    return f"{loss:.3f} | {recited:.0%} | {sum(not one.failed for one in judged)} of {len(judged)} | {why} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--task", choices=cases.SOURCES, required=True)
+    parser.add_argument("--run", nargs="+", required=True)
+    parser.add_argument("--steps", nargs="+", type=int, required=True)
+    parser.add_argument("--slow", nargs="+", type=float, default=[0.2, 0.5])
+    parser.add_argument("--count", type=int, default=96, help="texts of each to judge")
+    args = parser.parse_args()
+    made: Any = Engine()
+    for _ in made.load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):
+        pass
+    case = cases.load(args.task)
+    print("| task, run | rows | steps | rate falls over | loss of unseen rows | recited | accepted | what fails |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for name in args.run:
+        folder = args.workspace / "runs" / name
+        spec = runfiles.read(folder / "run.json", RunSpec)
+        rows = runfiles.read_rows(folder / "rows.jsonl", spec.rows_sha256)
+        for steps in args.steps:
+            for slow in args.slow:
+                refit(made, spec, rows, steps, slow)
+                print(f"| {args.task}, {name} | {len(rows)} | {steps} | {slow:g} | {line(made, case, rows, args.count)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
