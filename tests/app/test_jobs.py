@@ -230,3 +230,14 @@ async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
         assert app.session.registry.current().startswith("0003/refit-")
         assert any("0003/refit-" in str(note.message) and "stays active" in str(note.message) for note in app._notifications)
         assert not any("is done" in str(note.message) for note in app._notifications)
+
+        await pilot.press("t")  # no row is new, but there is no epoch to bake on from
+        await until(pilot, lambda: app.session.registry.current().startswith("0004/refit-"))
+        assert app.session.registry.run("0004").spec.parent is None
+        os.kill(app.session.worker.pid, signal.SIGKILL)
+        await until(pilot, lambda: jobs.doing == "dead")
+        assert any("0004/refit-" in str(note.message) and "stays active" in str(note.message) for note in app._notifications)
+        await pilot.press("R")
+        await until(pilot, lambda: jobs.doing in ("ready", "sampling"))
+        assert Registry(quick).run("0004").status == "interrupted"
+        await until(pilot, lambda: jobs.doing == "ready" and any(c.checkpoint.startswith("0004/refit-") for c in app.session.newest()))
