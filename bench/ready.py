@@ -33,7 +33,7 @@ async def _evening(there: Path, minutes: float, pace: float) -> dict[str, float]
         await pilot.press("t")
         while app.session.registry.current() == "base" or not app.session.newest():
             await pilot.pause(0.2)  # the evening begins with a first checkpoint and its candidates
-        asked, known = 0.0, app.session.registry.current()
+        asked, known = 0.0, ""
         for tick in range(int(minutes * 60 / pace)):
             until = time.perf_counter() + pace
             while time.perf_counter() < until:
@@ -41,7 +41,7 @@ async def _evening(there: Path, minutes: float, pace: float) -> dict[str, float]
                 current = app.session.registry.current()
                 if asked and current != known and any(c.checkpoint == current for c in app.session.newest()):
                     first.append(time.perf_counter() - asked)
-                    asked, known = 0.0, current
+                    asked = 0.0
             if not app.screen.shown:  # type: ignore[attr-defined]
                 waited += 1
                 continue
@@ -51,7 +51,7 @@ async def _evening(there: Path, minutes: float, pace: float) -> dict[str, float]
             accepted += not tick % 2
             if accepted >= ROUND and not asked and app.jobs.doing != "training":
                 await pilot.pause(0.2)
-                accepted, asked, retrains = 0, time.perf_counter(), retrains + 1
+                accepted, asked, retrains, known = 0, time.perf_counter(), retrains + 1, app.session.registry.current()
                 app.simulate_key("t")
         app.jobs.cancel()
         await pilot.pause(1)
