@@ -1,7 +1,7 @@
 """How many steps a refit should have: `python -m bench.steps WORKSPACE --task paintings --run 0002 0003 --steps 30 40 --slow 0.2 0.5`.
 
-WORKSPACE is one that `bench.evening --keep` left: real runs, with the rows that its evening had come to. Each is trained on all its rows again, from
-its own start, with each number of steps and each share of them in which the rate falls; then the evening bench's judge reads what the adapter
+WORKSPACE is one that `bench.evening --keep` left: real runs, with the rows that its evening had come to. Each is trained on all its rows again, afresh with
+its own seed, with each number of steps and each share of them in which the rate falls; then the evening bench's judge reads what the adapter
 writes by itself, for values drawn as a session draws them. One line for each.
 """
 
@@ -78,6 +78,8 @@ def main() -> None:
     for name in args.run:
         folder = args.workspace / "runs" / name
         spec = runfiles.read(folder / "run.json", RunSpec)
+        if spec.parent:
+            raise SystemExit(f"Run {name} is a top-up; this bench trains afresh.")
         rows = runfiles.read_rows(folder / "rows.jsonl", spec.rows_sha256)
         for steps in args.steps:
             for slow in args.slow:

@@ -63,8 +63,8 @@ class Training(_Section, frozen=True):
     stop_early: bool = True
     """Stop when held-out loss has turned and the rows are being recited; `false`: always all epochs."""
     refit_rows: Annotated[int, Meta(ge=0, le=10_000)] = 64
-    """A run of at most so many rows is repeated on all of them, the held-out ones too, for as many steps as were best without
-    them, and half as many again while they are few; 0: never (`docs/learning.md`)."""
+    """A run of at most so many rows is repeated on all of them, the held-out ones too, for twice as many steps as were best
+    without them, up to 40; 0: never (`docs/learning.md`)."""
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-4
     """Twice as much reaches the same loss in half the epochs, but then the best checkpoint lies between two of them (`docs/learning.md`)."""
     topup_rate: Annotated[float, Meta(gt=0, le=1)] = 1.0

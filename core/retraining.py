@@ -225,7 +225,8 @@ class Retraining:
             chosen, why = provisional, f"epoch {tried} {what}; all {len(self._all)} rows were trained first"
         elif best and self._refits:
             if whole and self._refit_steps(best) == self._refit_steps(tried):  # the same weights: only what measures them is another epoch
-                why = f"epoch {best} has {why}; all {len(self._all)} rows were trained first"
+                why = f"epoch {best} has {why}, and asks for as many steps as were done on all {len(self._all)} rows first"
+                self._forms.put_back(whole.tensors)
             else:
                 self._forms.put_back(start)
                 whole = yield from self._on_all_rows(number, began, best, memory)
@@ -252,16 +253,15 @@ class Retraining:
         return Whole(self._forms.copied(), loss, gauges)
 
     def _publish(self, epoch: int, whole: Whole) -> str:
-        """Save it as the repetition of an epoch; the checkpoint's name."""
+        """Save it, which is in the model, as the repetition of an epoch; the checkpoint's name."""
         size, batch = sum(row.repeat for row in self._all), self._spec.training.batch_size
         passes, rest = divmod(self._refit_steps(epoch), self._of_a_pass())
         seen = self._seen(round(passes + min(rest * batch, size) / size, 1), self._all)
-        self._forms.put_back(whole.tensors)
         return self._save(EpochDone(epoch, whole.loss), whole.gauges, seen, True)
 
     def _refit(self, number: int, began: float, epochs: int, memory: StepMemory) -> Generator[Event | None, None, float]:
-        """Train from the same start on all rows, for as many steps as `epochs` epochs had or somewhat more; the rate falls at their end. The
-        mean loss of the last pass."""
+        """Train from the same start on all rows, for as many steps as `epochs` epochs had or up to twice as many; the rate falls over half of
+        them. The mean loss of the last pass."""
         spec, settings = self._spec, self._spec.training
         curriculum = Curriculum(self._base.tokenizer, self._all, settings, spec.task, spec.seed)
         steps = self._refit_steps(epochs)

@@ -13,7 +13,7 @@ RECITED = 0.5
 """Without held-out rows: the share of the trained texts' places recited from which on it is enough."""
 
 FORM_STEPS, FORM_PASSES = 40, 5
-"""A refit makes twice as many steps as were best, but no more than these, and no more than so many passes over the rows: so long the form of the
+"""A refit makes twice as many steps as were best, but no more than these, no more than so many passes over the rows, and never fewer than were best: so long the form of the
 texts is still being learned, which comes later than unseen texts are lost. More only recite (`docs/learning.md`)."""
 
 

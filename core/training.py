@@ -166,7 +166,8 @@ def train(
     memory: StepMemory | None = None,
 ) -> Generator[StepDone | EpochDone | None]:
     """Train `parameters` in place. Yields after every step and epoch, and None between the parts of a long step. `planned` are the
-    steps that the rates are laid out for, those of `epochs` by default; `slow_end` the share of them in which they fall. `memory` says how steps are done; by default it is predicted here.
+    steps that the rates are laid out for, those of `epochs` by default; `slow_end` the share of them in which they fall. `memory` says how
+    steps are done; by default it is predicted here.
 
     To stop early or to cancel, stop iterating. Raises FlavorError where the loss is no longer a number, or memory does not suffice.
     """

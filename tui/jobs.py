@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.worker import Worker
 
 from core.errors import FlavorError
-from core.protocol import Epoch, Loaded, Loading, Provisional, Refit, Step, Trained
+from core.protocol import AnyEvent, Epoch, Loaded, Loading, Provisional, Refit, Step, Trained
 from tui import losses
 from tui.curving import CurveJob
 from tui.planning import Plan, duration
@@ -53,6 +53,8 @@ class Jobs:
         """Why the worker, which lives, does not work."""
         self._provisional = ""
         """A checkpoint of the run that is going on, which is active already."""
+        self._begun = False
+        """A retraining is about to go on: between the key and its first turn it has not said so yet."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
 
@@ -195,18 +197,22 @@ class Jobs:
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
+        doing = "training" if self._begun else self.doing
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
             "curving": "The measuring", "sheeting": "The contact sheet",
-        }.get(self.doing)  # fmt: skip
+        }.get(doing)  # fmt: skip
         if what and self._task:
             self.curve.forget()
             self.sweep.forget()
             self._task.cancel()
             if self._sheet:
                 self._sheet.forget()
-            if self.doing not in BEHIND:
+            if doing not in BEHIND:
                 self.samples.give_up()
+            if self._begun:  # it has not had its first turn, and will say nothing
+                self._begun = False
+                self._ready()
             self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
     def go_on(self) -> None:
@@ -216,6 +222,8 @@ class Jobs:
 
     def _make_room(self) -> bool:
         """Stop what gives way to something the person asked for; whether the model is free for it then."""
+        if self._begun:
+            return False
         if self.doing in ("sampling", *BEHIND) and self._task:
             self._task.cancel()
         return self.doing in ("ready", "sampling", *BEHIND)
@@ -263,8 +271,7 @@ class Jobs:
         self._begin(functools.partial(plan_taste, self.session))
 
     def _begin(self, make_plan: Callable[[], Plan]) -> None:
-        begun = self._task is not None and self._task.name == "retrain" and not self._task.is_finished
-        if self.doing == "training" or begun:
+        if self.doing == "training" or self._begun:
             self.app.say("A retraining is going on; c stops it.")
             return
         if self.doing not in ("ready", "sampling", *BEHIND):
@@ -280,6 +287,7 @@ class Jobs:
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
+        self._begun = True
         self._start(self._retrain(make_plan), "retrain")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
@@ -291,14 +299,16 @@ class Jobs:
 
     async def _retrain(self, make_plan: Callable[[], Plan]) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
+        self._begun = False
         plan = make_plan()
         self._say("training", f"retraining {self._plan}")
         self.samples.afresh()
         self.samples.fill()
         try:
             await self._follow(plan)
-        except FlavorError:
-            self._say_what_stays()
+        except Exception:
+            if self._stays():
+                self.app.say(f"{self._provisional} stays active.")
             raise
         finally:
             self._provisional = ""
@@ -310,8 +320,12 @@ class Jobs:
 
     async def _follow(self, plan: Plan) -> None:
         """Carry a plan out, and say how far it is."""
+        async with contextlib.aclosing(self.session.retrain(plan)) as events:
+            await self._tell_of(plan, events)
+
+    async def _tell_of(self, plan: Plan, events: AsyncIterator[AnyEvent]) -> None:
         held, first = "", 0.0
-        async for event in self.session.retrain(plan):
+        async for event in events:
             match event:
                 case Loading():
                     self.app.say(event.stage, "warning")
@@ -323,8 +337,8 @@ class Jobs:
                     first = event.seconds if event.step == 1 else first
                     self._say("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
                 case Provisional():
-                    self._provisional = event.checkpoint
-                    if self._stays():
+                    if self.session.registry.current() == event.checkpoint:  # else it could not be written down
+                        self._provisional = event.checkpoint
                         self.app.say(
                             f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now."
                         )
@@ -334,8 +348,10 @@ class Jobs:
                 case Trained():
                     left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
-                    if event.checkpoint == self._provisional:
-                        said = f"{event.checkpoint} {'stays active' if self._stays() else 'is done'}: {event.why}."
+                    if self.session.registry.current() != event.checkpoint:
+                        said = f"{event.checkpoint} is done, {event.why}; what you chose stays active."
+                    elif event.checkpoint == self._provisional:
+                        said = f"{event.checkpoint} stays active: {event.why}."
                     else:
                         said = (
                             f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
@@ -354,10 +370,6 @@ class Jobs:
     def _stays(self) -> bool:
         """Whether the provisional checkpoint of the run is there and active: the person may have chosen another one."""
         return bool(self._provisional) and self.session.registry.current() == self._provisional
-
-    def _say_what_stays(self) -> None:
-        if self._stays():
-            self.app.say(f"{self._provisional} stays active.")
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""

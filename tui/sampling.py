@@ -31,8 +31,8 @@ class SampleJob:
         """The functions are those of the jobs."""
         self._app, self._say, self._start, self._over, self._make_room = app, say, start, over, make_room
         self._beside: Worker[None] | None = None
-        self._by_itself = False
-        """Nobody asked for what is sampled beside a retraining: it goes where it is not needed any more."""
+        self._for_queue = False
+        """What is sampled beside a retraining fills the queue: it goes where other candidates are to come."""
         self._stopped = False
         """It failed, or was given up: it does not begin by itself."""
         self._refill = False
@@ -51,12 +51,12 @@ class SampleJob:
         jobs, sampling, waiting = self._app.jobs, self._app.session.settings.sampling, len(self._app.session.newest())
         if self._within_a_run():  # its end brings other candidates: only as many as are needed until then
             if not self._stopped and not self.busy and waiting < min(sampling.keep_ready, max(1, sampling.batch // 2)):
-                self._begin(by_itself=True)
+                self._begin()
         elif not self._stopped and waiting < sampling.keep_ready:
             if not self.busy and (jobs.doing in ("ready", "sheeting") or (jobs.doing == "curving" and not waiting)):
                 jobs.curve.pause()
                 jobs.sweep.pause()
-                self._begin(by_itself=True)
+                self._begin()
         else:
             jobs.go_on()
 
@@ -67,10 +67,10 @@ class SampleJob:
         elif not self._begin():
             self._app.say("The model is not ready yet.")
 
-    def _begin(self, by_itself: bool = False) -> bool:
-        return self._carry_out(self._sample, by_itself)
+    def _begin(self) -> bool:
+        return self._carry_out(self._sample, for_queue=True)
 
-    def _carry_out(self, work: Callable[[bool], Coroutine[Any, Any, None]], by_itself: bool = False) -> bool:
+    def _carry_out(self, work: Callable[[bool], Coroutine[Any, Any, None]], for_queue: bool = False) -> bool:
         """Begin it, alone or beside a retraining; whether that can be."""
         beside = self._within_a_run()
         if not beside and not self._make_room():
@@ -79,7 +79,7 @@ class SampleJob:
         self._tell(beside)
         if beside:
             self._cancel_beside()
-            self._by_itself = by_itself
+            self._for_queue = for_queue
             self._beside = self._app.run_worker(self._guarded(work(beside)), name="beside", group="jobs", exit_on_error=False)
         else:
             self._start(work(beside), "sample")
@@ -151,10 +151,10 @@ class SampleJob:
         """The candidates on their way are not wanted, others are."""
         if self.busy:
             self._refill = True
-            if self._beside:
-                self._cancel_beside()
-            else:
+            if self._app.jobs.doing == "sampling":
                 self._make_room()
+            else:
+                self._cancel_beside()
 
     def give_up(self) -> None:
         """Do not begin again by itself: `g`, or a retraining, does."""
@@ -166,8 +166,8 @@ class SampleJob:
         self._stopped = self._refill = False
 
     def other_checkpoint(self) -> None:
-        """The active checkpoint is another: what fills the queue by itself beside a retraining is not wanted any more."""
-        if self._by_itself:
+        """The active checkpoint is another, or the retraining is over: other candidates are to fill the queue. A text that is gone on with, is."""
+        if self._for_queue:
             self._cancel_beside()
 
     def _cancel_beside(self) -> None:

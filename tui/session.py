@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -401,12 +401,13 @@ class Session:
         """What a retrain would do: `Planner.plan`."""
         return self.planner.plan(fresh, epochs, seed)
 
-    async def retrain(self, plan: Plan) -> AsyncIterator[AnyEvent]:
-        """Carry a plan out. A checkpoint is active from the moment that `Provisional` or, at the end, `Trained` names it; else nothing changed."""
+    async def retrain(self, plan: Plan) -> AsyncGenerator[AnyEvent]:
+        """Carry a plan out. A checkpoint is active from the moment that `Provisional` or, at the end, `Trained` names it, unless the person has
+        chosen another one between the two; else nothing changed."""
         worker, _ = self.ready()
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
-        known = plan.spec.parent  # where it is the better one, it stays
+        known = plan.spec.parent  # where the parent is the better one, it stays
         try:
             async with contextlib.aclosing(worker.train(folder, self.settings.metrics.on())) as events:
                 async for event in events:
@@ -415,8 +416,10 @@ class Session:
                             with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
                                 self.use(event.checkpoint)
                                 known = event.checkpoint
-                        case Trained() if event.checkpoint != known:
-                            self.use(event.checkpoint)
+                        case Trained():
+                            free = known == plan.spec.parent or self.registry.current() == known
+                            if free and event.checkpoint != known:
+                                self.use(event.checkpoint)
                     yield event
         finally:
             self.registry.live = ""

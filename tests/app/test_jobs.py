@@ -163,14 +163,14 @@ async def test_candidates_come_while_it_retrains(quick):
         assert {app.session.store.candidates[uid].checkpoint for uid in set(app.session.store.candidates) - known} == {"base"}
         await pilot.press("g")
         assert jobs.doing == "training" and jobs.samples.busy
-        jobs.samples.other_checkpoint()  # what was asked for is not given up with what comes by itself
-        assert jobs.samples.busy
         await until(pilot, lambda: not jobs.samples.busy)
 
         await pilot.press("f2")
         area = app.screen.query_one(TextArea)
         area.load_text("A tower")
         await pilot.press("ctrl+g")
+        jobs.samples.other_checkpoint()  # what fills the queue would go; the text is gone on with
+        assert jobs.samples.busy
         await until(pilot, lambda: not jobs.samples.busy)
         assert jobs.doing == "training" and area.text.startswith("A tower")
 
@@ -187,10 +187,10 @@ async def test_an_empty_queue_is_filled_as_soon_as_it_retrains(quick):
     app = FlavorApp(quick)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.jobs.doing == "ready" and len(app.session.newest()) >= 4)
-        while app.session.store.pending:
-            await pilot.press("x")
+        app.jobs.samples.give_up()  # as c does: nothing comes by itself
+        await pilot.press(*["x"] * len(app.session.store.pending))
+        assert not app.session.store.pending
         await pilot.press("T", "T")
-        await until(pilot, lambda: app.jobs.doing == "training")
         await until(pilot, lambda: app.session.store.pending)
         assert app.jobs.doing == "training" and app.session.registry.names() == ["0001"]
         await pilot.press("c")
@@ -233,10 +233,11 @@ async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
 
         await pilot.press("t")  # no row is new, but there is no epoch to bake on from
         await until(pilot, lambda: app.session.registry.current().startswith("0004/refit-"))
+        os.kill(app.session.worker.pid, signal.SIGSTOP)
         assert app.session.registry.run("0004").spec.parent is None
         os.kill(app.session.worker.pid, signal.SIGKILL)
         await until(pilot, lambda: jobs.doing == "dead")
-        assert any("0004/refit-" in str(note.message) and "stays active" in str(note.message) for note in app._notifications)
+        assert f"{app.session.registry.current()} stays active." in [str(note.message) for note in app._notifications]
         await pilot.press("R")
         await until(pilot, lambda: jobs.doing in ("ready", "sampling"))
         assert Registry(quick).run("0004").status == "interrupted"

@@ -243,7 +243,7 @@ def _row_losses(session: Session, outlook: Outlook) -> RowLosses:
         how = "Each row measured by adapters that never saw it (the learning curve)."
         return RowLosses(outlook.losses, how, _odd(outlook.outliers, examples))
     found = losses.known(session)
-    if session.registry.measure_of(session.registry.current()) is None:
+    if not found and session.registry.measure_of(session.registry.current()) is None:
         return RowLosses({}, losses.unmeasured(session.registry.current()))
     if not found:
         return RowLosses({}, "Not measured yet: m on Report, or `flavor-tui report WORKSPACE --measure`.")

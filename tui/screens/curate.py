@@ -48,8 +48,8 @@ first, **space** decides nothing. **u** takes the last decision back, as far bac
 
 When some new examples have come together, **t** retrains: from the base while the examples are few, else the adapter goes on from
 where it is. **T** always starts from the base.
-You can go on deciding meanwhile: where few cards are left, the retraining waits for more. Its first checkpoint is active as soon as all
-rows were trained, and the cards come from it; then its loss is measured, which may bring a better one.
+You can go on deciding meanwhile: where few cards are left, the retraining waits for more. From the base and with few rows its first checkpoint
+is active as soon as all of them were trained, and the cards come from it; then its loss is measured, which may bring a better one.
 """
 
     def __init__(self) -> None:

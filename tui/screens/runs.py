@@ -304,7 +304,7 @@ way to everything else you ask for, and goes on with the same key.
             self.flavor.say("This run left no checkpoint.", "warning")
 
     def _chosen(self) -> str:
-        """The checkpoint under the cursor; of a run its chosen one, else its last."""
+        """The checkpoint under the cursor; of a run its chosen one, else the active one where it is of this run, else its last."""
         key = self._selected()
         run = self._runs.get(run_of(key))
         if not key.endswith("/") or run is None:
@@ -314,7 +314,7 @@ way to everything else you ask for, and goes on with the same key.
     def _chosen_of(self, run: Run) -> str | None:
         if run.result and run.checkpoint(run.result.checkpoint):
             return run.result.checkpoint
-        if run.name == run_of(current := self.session.registry.current()):  # it was stopped, and what it had done by then is in use
+        if run.name == run_of(current := self.session.registry.current()):  # the run is not over, or was stopped
             return current
         return run.checkpoints[-1].name if run.checkpoints else None
 
