@@ -148,6 +148,8 @@ async def test_candidates_come_while_it_retrains(quick):
     """The queue runs dry in the middle of a long run: it is filled from the parent, a text is gone on with, and c stops all of it."""
     path = quick / FILE
     path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
+    with Session(quick) as session:
+        write(session, 24)  # a run that is not over before its test is
     app = FlavorApp(quick)
     async with app.run_test(size=(100, 30)) as pilot:
         jobs = app.jobs
@@ -184,6 +186,8 @@ async def test_an_empty_queue_is_filled_as_soon_as_it_retrains(quick):
     """The sampling that was under way made room for the run: with no card left nothing but the run itself asks for more."""
     path = quick / FILE
     path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
+    with Session(quick) as session:
+        write(session, 24)  # a run that is not over before its test is
     app = FlavorApp(quick)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.jobs.doing == "ready" and len(app.session.newest()) >= 4)
