@@ -19,6 +19,7 @@ import torch
 from bench import cases
 from bench.cases import Case, Try
 from bench.contenders import engine
+from bench.results import Judged
 from core.config import Sampling, Training
 from core.encoding import Curriculum, encode_row
 from core.evaluation import mean, measure_rows
@@ -32,6 +33,8 @@ EPOCHS, SEED, BATCH = 6, 1, 8
 BY_CHANCE = "3 shown, by chance"
 WAYS = (("alone", 0, 0.0), ("guidance 1", 0, 1.0), (BY_CHANCE, 3, 0.0), ("3 shown, the nearest", 3, 0.0))
 """A name, examples shown, and guidance."""
+DRAWN = 5000
+"""The first seed of the values that are drawn for texts to be judged."""
 
 
 def loss(made: Any, rows: Sequence[Row]) -> float:
@@ -89,6 +92,15 @@ def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], way: str = 
         done = {text.index: text for text in made._sampler.sample(prompts, seeds, settings, free, without) if isinstance(text, Text)}
         found += [Try(done[at].text, dict(fields), done[at].finish == "stop", free) for at, fields in enumerate(some)]
     return found
+
+
+def alone(made: Any, case: Case, known: Sequence[Mapping[str, str]], trained: Sequence[str], count: int) -> list[Judged]:
+    """The judge's word on `count` texts that the adapter in the model writes by itself, for values drawn as a session with the fields `known`
+    draws them; `trained` are the texts that it learned."""
+    batches = [range(DRAWN + start, DRAWN + min(start + BATCH, count)) for start in range(0, count, BATCH)]
+    tries = texts(made, case, [values for seeds in batches for values in case.task.draw({}, known, seeds)])
+    made._forms._state = ""  # the fast form holds casts of this adapter
+    return cases.assess(case, tries, trained, cases.token_ends())
 
 
 def main() -> None:

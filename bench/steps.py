@@ -23,9 +23,6 @@ from core.retraining import PROBED
 from core.runfiles import RunSpec
 from core.training import StepDone, train
 
-DRAWN = 5000
-"""The first seed of the values that are drawn for the judge's texts."""
-
 
 def refit(made: Any, spec: RunSpec, rows: list[Row], steps: int, slow: float) -> None:
     """Leave the adapter in the model that a run would have after so many steps on all its rows."""
@@ -50,11 +47,7 @@ def line(made: Any, case: Case, rows: list[Row], count: int) -> str:
     learned = [encode_row(base.tokenizer, row, 1.0) for row in rows[:: max(1, len(rows) // PROBED)]]
     told = [row for part in measure_rows(base.model, learned, base.tokenizer.eos_token_id) for row in part]
     recited = sum(row.recited * row.tokens for row in told) / sum(row.tokens for row in told)
-    batches = [range(DRAWN + start, DRAWN + min(start + shown.BATCH, count)) for start in range(0, count, shown.BATCH)]
-    asked = [values for seeds in batches for values in case.task.draw({}, [row.fields for row in rows], seeds)]
-    tries = shown.texts(made, case, asked)
-    made._forms._state = ""  # the fast form holds casts of this adapter
-    judged = cases.assess(case, tries, [row.text for row in rows], cases.token_ends())
+    judged = shown.alone(made, case, [row.fields for row in rows], [row.text for row in rows], count)
     failed = [criterion for one in judged for criterion in one.failed]
     why = ", ".join(f"{criterion} {failed.count(criterion)}" for criterion in sorted(set(failed), key=failed.count, reverse=True))
     return f"{loss:.3f} | {recited:.0%} | {sum(not one.failed for one in judged)} of {len(judged)} | {why} |"

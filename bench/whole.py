@@ -24,16 +24,12 @@ from core.encoding import Curriculum, encode_row
 from core.engine import Engine
 from core.protocol import Gauges, Load, Row
 from core.retraining import REFIT_SLOW, Probe
-from core.stopping import Baked, Watch, refit_steps
-from core.training import SLOW_END, EpochDone, StepDone, steps_of, train
+from core.stopping import Baked, Watch, refit_steps, steps_of
+from core.training import SLOW_END, EpochDone, StepDone, train
 from dataset.folds import held_out
 
 SEEDS = [101, 201]
 """Those of the first round of the evening bench's seeds 1 and 2."""
-DRAWN = 5000
-"""The first seed of the values that are drawn for the judge's texts."""
-
-
 CHOSEN, SHIPPED = "epoch chosen", "refit, as a run does it"
 STEADY = {"refit, as many steps": 1.0, "refit, half as many again": 1.5, "refit, twice as many": 2.0}
 """At a steady rate, with how many times the steps that were best."""
@@ -125,11 +121,7 @@ class Bench:
         recall = self._gauges(self._probe(rows)).recall or 0.0
         if not count:
             return Done(way, loss, recall, seconds)
-        known = [fields for _, fields in self.parsed]
-        batches = [range(DRAWN + start, DRAWN + min(start + shown.BATCH, count)) for start in range(0, count, shown.BATCH)]
-        tries = shown.texts(self.made, self.case, [values for seeds in batches for values in self.case.task.draw({}, known, seeds)])
-        self.made._forms._state = ""  # the fast form holds casts of this adapter
-        judged = cases.assess(self.case, tries, [text for text, _ in self.parsed], cases.token_ends())
+        judged = shown.alone(self.made, self.case, [fields for _, fields in self.parsed], [text for text, _ in self.parsed], count)
         kept, form = sum(not one.failed for one in judged), sum("form" not in one.failed for one in judged)
         return Done(way, loss, recall, seconds, f"{kept}, {form} of {len(judged)}")
 

@@ -21,7 +21,8 @@ from core.errors import FlavorError
 from core.memory import StepMemory
 from core.protocol import Row
 from core.runfiles import Pair
-from core.training import EpochDone, StepDone, rate_at, steps_of, token_losses
+from core.stopping import steps_of
+from core.training import EpochDone, StepDone, rate_at, token_losses
 
 
 @dataclass(frozen=True)

@@ -322,22 +322,9 @@ class Pong(Event, frozen=True, tag="pong"):
 
 
 AnyEvent = (
-    Loading
-    | Loaded
-    | Candidate
-    | Sampled
-    | Step
-    | Refit
-    | Provisional
-    | Epoch
-    | Trained
-    | Evaluated
-    | Curving
-    | Curved
-    | Cancelled
-    | Failed
-    | Pong
-)
+    Loading | Loaded | Candidate | Sampled | Step | Refit | Provisional | Epoch | Trained | Evaluated | Curving | Curved | Cancelled
+    | Failed | Pong
+)  # fmt: skip
 LAST = (Loaded, Sampled, Trained, Evaluated, Curved, Cancelled, Failed)
 """The events that end a command."""
 

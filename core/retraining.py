@@ -21,14 +21,13 @@ from core.memory import StepMemory
 from core.model import Base
 from core.protocol import Epoch, Event, Gauges, Loading, Provisional, Refit, Row, Step, Trained
 from core.runfiles import RunSpec
-from core.stopping import Baked, Watch, refit_steps
-from core.training import EpochDone, StepDone, steps_of, train
+from core.stopping import Baked, Watch, refit_steps, steps_of
+from core.training import EpochDone, StepDone, train
 
 REFIT_SLOW = 0.5
 """The share of a refit's steps in which the rate falls: where it ends hangs less on its last rows, and unseen ones are lost later."""
 PROBED = 8
 """Trained rows whose reciting is measured after each epoch; more would take as long as the epoch."""
-
 
 Done = StepDone | EpochDone | None
 
@@ -174,9 +173,9 @@ class Retraining:
         if memory.foreseen:
             yield Loading(id=number, stage=memory.foreseen)
         yield from self._probe.prose()
+        start = self._forms.copied() if self._refits else []
         tried, provisional, whole = self._expected(), "", None
         if tried:
-            start = self._forms.copied()
             whole = yield from self._on_all_rows(number, began, tried, memory)
             provisional = self._publish(tried, whole)
             yield Provisional(id=number, checkpoint=provisional, seconds=time.perf_counter() - began)
@@ -190,7 +189,7 @@ class Retraining:
         watch = self._watch(_baked(0, gauges))
         if spec.parent and spec.shrink < 1:
             self._forms.shrink_adapter(spec.shrink)  # only now: epoch 0 is the parent as it is
-        start = self._forms.copied() if self._refits else []
+            start = self._forms.copied() if self._refits else []
         tokens = steps = 0
         stopped = ""
         self._forms.train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 TURNED = 1.005
@@ -15,6 +16,11 @@ RECITED = 0.5
 FORM_STEPS, FORM_PASSES = 40, 5
 """A refit makes twice as many steps as were best, but no more than these, no more than so many passes over the rows, and never fewer than were best: so long the form of the
 texts is still being learned, which comes later than unseen texts are lost. More only recite (`docs/learning.md`)."""
+
+
+def steps_of(rows: int, batch_size: int, epochs: int) -> int:
+    """Optimiser steps of `epochs` over `rows`, repeats counted."""
+    return math.ceil(rows / min(batch_size, rows)) * epochs
 
 
 def refit_steps(best: int, of_a_pass: int) -> int:

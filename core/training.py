@@ -19,6 +19,7 @@ from core.encoding import Curriculum, Encoded
 from core.errors import FlavorError
 from core.fit import MICRO_TOKENS
 from core.memory import StepMemory
+from core.stopping import steps_of
 
 CHUNK = 64
 """Positions whose float32 probabilities are held at once."""
@@ -44,11 +45,6 @@ class StepDone:
 class EpochDone:
     epoch: int
     loss: float
-
-
-def steps_of(rows: int, batch_size: int, epochs: int) -> int:
-    """Optimiser steps of `epochs` over `rows`, repeats counted."""
-    return math.ceil(rows / min(batch_size, rows)) * epochs
 
 
 def rate_at(step: int, steps: int, peak: float, warmup: int, slow_end: float = SLOW_END) -> float:

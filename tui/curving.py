@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Protocol
 
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Curved, Curving
 from tui.planning import duration
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.jobs import Jobs
 
 WORTH = 15.0
 """Seconds of its time below which it does not begin again after a pause."""
@@ -33,16 +33,9 @@ class Measures(Protocol):
 class CurveJob:
     """Holds the time that the person granted. What stops it takes the time away; a pause, to fill the queue, leaves it the rest."""
 
-    def __init__(
-        self,
-        app: FlavorApp,
-        say: Callable[..., None],
-        start: Callable[[Coroutine[Any, Any, None], str], None],
-        over: Callable[[], None],
-        title: str,
-    ) -> None:
-        """`say`, `start` and `over` are those of the jobs; `title` is what is measured, in words."""
-        self._app, self._say, self._start, self._over, self._title = app, say, start, over, title
+    def __init__(self, jobs: Jobs, title: str) -> None:
+        """`title` is what is measured, in words."""
+        self._jobs, self._app, self._title = jobs, jobs.app, title
         self._subject: Measures | None = None
         self._left = 0.0
         self._paused = False
@@ -58,18 +51,18 @@ class CurveJob:
             return
         if self._running or not subject.missing():
             return
-        if self._app.jobs.doing == "curving":
+        if self._jobs.doing == "curving":
             self._app.say("Something else is being measured; c stops it.")
             return
         self._subject, self._left = subject, budget
-        if self._app.jobs.doing not in ("ready", "curving"):
+        if self._jobs.doing not in ("ready", "curving"):
             self._app.say(f"The {self._title} begins when the model is free.")
         self.go_on()
 
     def go_on(self) -> bool:
         """Begin if there is time granted and the worker is free; whether it does."""
-        if self._left > 0 and self._subject and self._app.jobs.doing == "ready":
-            self._start(self._measure(self._subject), "curve")
+        if self._left > 0 and self._subject and self._jobs.doing == "ready":
+            self._jobs.start(self._measure(self._subject), "curve")
             return True
         return False
 
@@ -84,12 +77,14 @@ class CurveJob:
     async def _measure(self, subject: Measures) -> None:
         budget, self._left, self._paused, self._running = self._left, 0.0, False, True
         began = time.monotonic()
-        self._say("curving", f"{self._title}: beginning")
+        self._jobs.tell("curving", f"{self._title}: beginning")
         try:
             async for event in subject.measure(budget=budget):
                 match event:
                     case Curving():
-                        self._say("curving", f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False)
+                        self._jobs.tell(
+                            "curving", f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False
+                        )
                     case Curved(missing=missing) if missing:
                         self._app.say(f"The {self._title} has {event.done} more; {missing} are missing. Ask again to go on.")
         except asyncio.CancelledError:
@@ -100,5 +95,5 @@ class CurveJob:
         finally:
             self._running = False
         self._app.say(await subject.sentence())
-        self._over()
+        self._jobs.rest()
         self._app.changed()

@@ -45,9 +45,9 @@ class Jobs:
         self._plan = ""
         self._task: Worker[None] | None = None
         self._drawn = 0.0
-        self.samples = SampleJob(app, self._say, self._start, self._ready, self._make_room)
-        self.curve = CurveJob(app, self._say, self._start, self._ready, "learning curve")
-        self.sweep = CurveJob(app, self._say, self._start, self._ready, "sweep")
+        self.samples = SampleJob(self)
+        self.curve = CurveJob(self, "learning curve")
+        self.sweep = CurveJob(self, "sweep")
         self._sheet: SheetJob | None = None
         self._trouble = ""
         """Why the worker, which lives, does not work."""
@@ -64,7 +64,7 @@ class Jobs:
         if self._sheet is None:
             from tui.sheeting import SheetJob
 
-            self._sheet = SheetJob(self.app, self._say, self._start, self._ready)
+            self._sheet = SheetJob(self)
         return self._sheet
 
     def line(self) -> Content:
@@ -85,23 +85,26 @@ class Jobs:
         }[self.doing]
         return line((f"{sign} {self._text}", style))
 
-    def _say(self, doing: str, text: str, force: bool = True) -> None:
+    def tell(self, doing: str, text: str, force: bool = True) -> None:
+        """What is done now, and the words for it; without `force` the line is drawn again only now and then."""
         self.doing, self._text = doing, text
         if force or time.monotonic() - self._drawn > REDRAW:
             self._drawn = time.monotonic()
             self.app.redraw_activity()
 
-    def _ready(self) -> None:
+    def rest(self) -> None:
+        """What was done is over."""
         loaded = self.session.loaded
         if loaded is None:
-            self._say("none", "the model is not loaded; R starts the worker")
+            self.tell("none", "the model is not loaded; R starts the worker")
         else:
-            self._say(
+            self.tell(
                 "ready",
                 f"ready: {PurePath(loaded.name).name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form.split(',')[0]} on {loaded.device}",
             )
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do this now, in the place of what was done: from here on it alone may speak."""
         self._number += 1
         self._task = self.app.run_worker(self._guarded(work, self._number), name=name, group="jobs", exit_on_error=False)
 
@@ -111,7 +114,7 @@ class Jobs:
             await work
         except asyncio.CancelledError:
             if number == self._number:
-                self._ready()
+                self.rest()
                 self.samples.after_cancel()
             raise
         except Exception as error:
@@ -125,11 +128,11 @@ class Jobs:
         worker = self.session.worker
         if error.kind == "worker" or worker is None or not worker.alive or self.session.loaded is None:
             if error.kind == "absent":
-                self._say("dead", f"{error.message} D downloads it from the hub; R looks again.")
+                self.tell("dead", f"{error.message} D downloads it from the hub; R looks again.")
                 return
-            self._say("dead", f"{error.message} R starts it again; {self.session.workspace.name}/logs/worker.log says more.")
+            self.tell("dead", f"{error.message} R starts it again; {self.session.workspace.name}/logs/worker.log says more.")
         else:
-            self._ready()
+            self.rest()
         self.app.complain(error)
 
     # -- loading -------------------------------------------------------------------------------------------------------
@@ -137,36 +140,36 @@ class Jobs:
     def load(self) -> None:
         """Start the worker and make the base resident."""
         if self.doing in ("none", "dead"):
-            self._say("loading", "starting the worker")
-            self._start(self._load(), "load")
+            self.tell("loading", "starting the worker")
+            self.start(self._load(), "load")
 
     async def _load(self) -> None:
         began = time.monotonic()
         async for event in self.session.start_worker():
             if isinstance(event, Loading):
                 share = f" {event.share:.0%}" if event.share is not None else ""
-                self._say("loading", f"{event.stage}{share}; writing, library and runs work already", force=False)
+                self.tell("loading", f"{event.stage}{share}; writing, library and runs work already", force=False)
             elif isinstance(event, Loaded):
                 if event.note:
                     self.app.say(event.note, "warning")
                 self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
-        self._ready()
+        self.rest()
         self.app.changed()
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""
         if self.doing in ("dead", "none", "ready") or self._trouble:
             self._trouble = ""
-            self._say("loading", "restarting the worker")
-            self._start(self._restart(), "restart")
+            self.tell("loading", "restarting the worker")
+            self.start(self._restart(), "restart")
         else:
             self.app.say("The worker is at work; c stops what it does.")
 
     def download(self) -> None:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
         if self.doing in ("dead", "none"):
-            self._say("downloading", "asking the hub")
-            self._start(self._download(), "download")
+            self.tell("downloading", "asking the hub")
+            self.start(self._download(), "download")
         else:
             self.app.say("The base is here already, or on its way.")
 
@@ -175,7 +178,7 @@ class Jobs:
 
         async with contextlib.aclosing(fetch(self.session.settings.model.base)) as words:
             async for said in words:
-                self._say("downloading", f"{said}; c stops it", force=False)
+                self.tell("downloading", f"{said}; c stops it", force=False)
         await self._restart()
 
     async def _restart(self) -> None:
@@ -212,7 +215,7 @@ class Jobs:
                 self.samples.give_up()
             if self._begun:  # it has not had its first turn, and will say nothing
                 self._begun = False
-                self._ready()
+                self.rest()
             self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
     def go_on(self) -> None:
@@ -220,7 +223,7 @@ class Jobs:
         if self.doing == "ready" and not self.curve.go_on() and not self.sweep.go_on() and self._sheet:
             self._sheet.go_on()
 
-    def _make_room(self) -> bool:
+    def make_room(self) -> bool:
         """Stop what gives way to something the person asked for; whether the model is free for it then."""
         if self._begun:
             return False
@@ -232,23 +235,23 @@ class Jobs:
 
     def measure(self, done: Callable[[dict[str, float]], None]) -> None:
         """Measure the loss of every example with the active checkpoint."""
-        if not self._make_room():
+        if not self.make_room():
             self.app.say("The model is not ready yet.")
             return
-        self._start(self._measure(done), "measure")
+        self.start(self._measure(done), "measure")
 
     async def _measure(self, done: Callable[[dict[str, float]], None]) -> None:
         await asyncio.sleep(0)
         count = len(self.session.store.examples)
-        self._say("measuring", f"measuring the loss of {count} examples")
+        self.tell("measuring", f"measuring the loss of {count} examples")
         began = time.monotonic()
         async for told in losses.measure(self.session):
             if isinstance(told, dict):
                 done(told)
             else:
                 left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
-                self._say("measuring", f"measuring the loss of {count} examples: {told:.0%}, about {duration(left)} left", force=False)
-        self._ready()
+                self.tell("measuring", f"measuring the loss of {count} examples: {told:.0%}, about {duration(left)} left", force=False)
+        self.rest()
         self.app.changed()
 
     def _beginnings(self, uids: list[str]) -> str:
@@ -282,13 +285,13 @@ class Jobs:
         except FlavorError as error:
             self.app.complain(error)
             return
-        self._make_room()
+        self.make_room()
         self._plan = plan.line()
         self.app.say(f"Retraining, {self._plan}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
         self._begun = True
-        self._start(self._retrain(make_plan), "retrain")
+        self.start(self._retrain(make_plan), "retrain")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:
@@ -301,7 +304,7 @@ class Jobs:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
         self._begun = False
         plan = make_plan()
-        self._say("training", f"retraining {self._plan}")
+        self.tell("training", f"retraining {self._plan}")
         self.samples.afresh()
         self.samples.fill()
         try:
@@ -314,7 +317,7 @@ class Jobs:
             self._provisional = ""
             self.samples.other_checkpoint()
         self.samples.afresh()
-        self._ready()
+        self.rest()
         self.app.changed()
         self._compare(plan.spec.name)
 
@@ -324,6 +327,7 @@ class Jobs:
             await self._tell_of(plan, events)
 
     async def _tell_of(self, plan: Plan, events: AsyncIterator[AnyEvent]) -> None:
+        """Say what the events of a run mean to the person."""
         held, first = "", 0.0
         async for event in events:
             match event:
@@ -332,15 +336,15 @@ class Jobs:
                 case Step():
                     first = event.seconds if event.step == 1 else first
                     text = f"retraining  epoch {event.epoch}/{plan.spec.epochs}  {_steps(event, held, first)}"
-                    self._say("training", f"{text}  {felt(event.celsius, event.device_memory)}".rstrip(), force=False)
+                    self.tell("training", f"{text}  {felt(event.celsius, event.device_memory)}".rstrip(), force=False)
                 case Refit():
                     first = event.seconds if event.step == 1 else first
-                    self._say("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
+                    self.tell("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
                 case Provisional():
                     if self.session.registry.current() == event.checkpoint:  # else it could not be written down
                         self._provisional = event.checkpoint
                         self.app.say(
-                            f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now."
+                            f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it, while its loss is measured."
                         )
                         self._new_candidates()
                 case Epoch() if event.held_out_loss is not None:
@@ -348,8 +352,10 @@ class Jobs:
                 case Trained():
                     left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
-                    if self.session.registry.current() != event.checkpoint:
-                        said = f"{event.checkpoint} is done, {event.why}; what you chose stays active."
+                    current = self.session.registry.current()
+                    if current != event.checkpoint:
+                        done = "" if event.checkpoint == plan.spec.parent else f"{event.checkpoint} is done, and "
+                        said = f"{done}{current} stays active: {event.why}."
                     elif event.checkpoint == self._provisional:
                         said = f"{event.checkpoint} stays active: {event.why}."
                     else:

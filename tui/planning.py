@@ -17,7 +17,7 @@ from core.errors import FlavorError
 from core.files import now
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
-from core.stopping import refit_steps
+from core.stopping import refit_steps, steps_of
 from core.text import is_clean
 from dataset.folds import held_out
 
@@ -89,11 +89,6 @@ class Plan:
         if self.first:
             return f"on all {len(self.rows)} rows first, which takes about {duration(self.first)}, in all "
         return f"then again on all {len(self.rows)} rows, " if self.refit else ""
-
-
-def steps_of(drawn: int, batch_size: int) -> int:
-    """Steps of a pass in which so many rows are drawn."""
-    return math.ceil(drawn / min(batch_size, drawn))
 
 
 def epochs_of(spec: RunSpec) -> str:
@@ -169,14 +164,14 @@ class Planner:
         """What a run with these rows would take."""
         learned = [row for row in rows if not row.held_out]
         drawn = sum(row.repeat for row in learned)
-        steps = steps_of(drawn, spec.training.batch_size) * spec.epochs
+        steps = steps_of(drawn, spec.training.batch_size, spec.epochs)
         seconds, memory = self.estimate(rows, spec.epochs)
         refit = len(learned) < len(rows) <= spec.training.refit_rows
         first = 0.0
         if refit:
             best = min(spec.epochs, REFIT_EPOCHS)
             likely = steps // spec.epochs * best
-            of_a_pass = steps_of(sum(row.repeat for row in rows), spec.training.batch_size)
+            of_a_pass = steps_of(sum(row.repeat for row in rows), spec.training.batch_size, 1)
             again = self.estimate(learned, best)[0] * refit_steps(min(spec.expected or likely, steps), of_a_pass) / likely
             seconds, first = seconds + again, again if spec.expected and not spec.parent else 0.0
         seen = median(row.seen for row in learned)

@@ -14,22 +14,14 @@ if TYPE_CHECKING:
     from textual.widgets import TextArea
     from textual.worker import Worker
 
-    from tui.app import FlavorApp
+    from tui.jobs import Jobs
 
 
 class SampleJob:
     """Whatever the person does not ask for gives way to it. Beside a retraining it has a place of its own, and the line stays the retraining's."""
 
-    def __init__(
-        self,
-        app: FlavorApp,
-        say: Callable[..., None],
-        start: Callable[[Coroutine[Any, Any, None], str], None],
-        over: Callable[[], None],
-        make_room: Callable[[], bool],
-    ) -> None:
-        """The functions are those of the jobs."""
-        self._app, self._say, self._start, self._over, self._make_room = app, say, start, over, make_room
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._app = jobs, jobs.app
         self._beside: Worker[None] | None = None
         self._for_queue = False
         """What is sampled beside a retraining fills the queue: it goes where other candidates are to come."""
@@ -41,14 +33,14 @@ class SampleJob:
     @property
     def busy(self) -> bool:
         """Whether candidates are on their way."""
-        return self._app.jobs.doing == "sampling" or (self._beside is not None and not self._beside.is_finished)
+        return self._jobs.doing == "sampling" or (self._beside is not None and not self._beside.is_finished)
 
     def _within_a_run(self) -> bool:
-        return self._app.jobs.doing == "training"
+        return self._jobs.doing == "training"
 
     def fill(self) -> None:
         """Sample in the background where too few candidates of the active checkpoint wait."""
-        jobs, sampling, waiting = self._app.jobs, self._app.session.settings.sampling, len(self._app.session.newest())
+        jobs, sampling, waiting = self._jobs, self._app.session.settings.sampling, len(self._app.session.newest())
         if self._within_a_run():  # its end brings other candidates: only as many as are needed until then
             if not self._stopped and not self.busy and waiting < min(sampling.keep_ready, max(1, sampling.batch // 2)):
                 self._begin()
@@ -73,7 +65,7 @@ class SampleJob:
     def _carry_out(self, work: Callable[[bool], Coroutine[Any, Any, None]], for_queue: bool = False) -> bool:
         """Begin it, alone or beside a retraining; whether that can be."""
         beside = self._within_a_run()
-        if not beside and not self._make_room():
+        if not beside and not self._jobs.make_room():
             return False
         self._stopped = False
         self._tell(beside)
@@ -82,7 +74,7 @@ class SampleJob:
             self._for_queue = for_queue
             self._beside = self._app.run_worker(self._guarded(work(beside)), name="beside", group="jobs", exit_on_error=False)
         else:
-            self._start(work(beside), "sample")
+            self._jobs.start(work(beside), "sample")
         return True
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
@@ -102,15 +94,15 @@ class SampleJob:
     def _tell(self, beside: bool, text: str = "") -> None:
         words = "sampling" + (f": {text}" if text else "")
         if not beside:
-            self._say("sampling", words)
+            self._jobs.tell("sampling", words)
         elif self._within_a_run():
-            self._say("training", f"retraining waits  {words}")
+            self._jobs.tell("training", f"retraining waits  {words}")
 
     def _end(self, beside: bool) -> None:
         if not beside:
-            self._over()
+            self._jobs.rest()
         elif self._within_a_run():
-            self._say("training", "retraining goes on")
+            self._jobs.tell("training", "retraining goes on")
         self._app.changed()
 
     async def _sample(self, beside: bool) -> None:
@@ -149,12 +141,12 @@ class SampleJob:
 
     def stop(self) -> None:
         """The candidates on their way are not wanted, others are."""
-        if self.busy:
+        if self._jobs.doing == "sampling":
             self._refill = True
-            if self._app.jobs.doing == "sampling":
-                self._make_room()
-            else:
-                self._cancel_beside()
+            self._jobs.make_room()
+        elif self._for_queue and self.busy:
+            self._refill = True
+            self._cancel_beside()
 
     def give_up(self) -> None:
         """Do not begin again by itself: `g`, or a retraining, does."""

@@ -416,9 +416,8 @@ class Session:
                             with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
                                 self.use(event.checkpoint)
                                 known = event.checkpoint
-                        case Trained():
-                            free = known == plan.spec.parent or self.registry.current() == known
-                            if free and event.checkpoint != known:
+                        case Trained() if event.checkpoint != known:
+                            if known == plan.spec.parent or self.registry.current() == known:
                                 self.use(event.checkpoint)
                     yield event
         finally:

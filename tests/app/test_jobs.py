@@ -144,13 +144,18 @@ async def test_a_base_that_is_not_there_is_said(workspace):
         assert Store(workspace, read_only=True).counts["accepted"] == 1
 
 
-async def test_candidates_come_while_it_retrains(quick):
-    """The queue runs dry in the middle of a long run: it is filled from the parent, a text is gone on with, and c stops all of it."""
+def lengthened(quick):
+    """A run in it is not over before its test is."""
     path = quick / FILE
     path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
     with Session(quick) as session:
-        write(session, 24)  # a run that is not over before its test is
-    app = FlavorApp(quick)
+        write(session, 24)
+    return quick
+
+
+async def test_candidates_come_while_it_retrains(quick):
+    """The queue runs dry in the middle of a long run: it is filled from the parent, a text is gone on with, and c stops all of it."""
+    app = FlavorApp(lengthened(quick))
     async with app.run_test(size=(100, 30)) as pilot:
         jobs = app.jobs
         await until(pilot, lambda: jobs.doing == "ready" and len(app.session.newest()) >= 4)
@@ -184,11 +189,7 @@ async def test_candidates_come_while_it_retrains(quick):
 
 async def test_an_empty_queue_is_filled_as_soon_as_it_retrains(quick):
     """The sampling that was under way made room for the run: with no card left nothing but the run itself asks for more."""
-    path = quick / FILE
-    path.write_text(path.read_text().replace("epochs = 3", "epochs = 100", 1))
-    with Session(quick) as session:
-        write(session, 24)  # a run that is not over before its test is
-    app = FlavorApp(quick)
+    app = FlavorApp(lengthened(quick))
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.jobs.doing == "ready" and len(app.session.newest()) >= 4)
         app.jobs.samples.give_up()  # as c does: nothing comes by itself

@@ -107,7 +107,7 @@ def slow(baked):  # noqa: F811
 def load(app):
     app.session.worker = worker = Slow()
     app.session.loaded = Loaded(id=1, name="x", fingerprint="f", parameters=1, trainable=1, device="cpu", form="none")
-    app.jobs._ready()
+    app.jobs.rest()
     return worker
 
 

@@ -80,7 +80,7 @@ def test_the_same_weights_are_not_trained_twice(loaded, tiny, tmp_path, monkeypa
     assert name != "refit-30" and same(state(run, name), state(run, "refit-30"))
     one, two = info_of(run, name), info_of(run, "refit-30")
     assert (one.recall, one.drift, one.seen, one.loss) == (two.recall, two.drift, two.seen, two.loss)
-    assert one.measured_by == f"0001/epoch-{name[-2:]}" and "trained first" in events[-1].why
+    assert one.measured_by == f"0001/epoch-{name[-2:]}" and "rows first" in events[-1].why
 
 
 def test_without_held_out_rows_nothing_comes_first(loaded, tiny, tmp_path):
