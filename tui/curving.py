@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
@@ -62,7 +63,7 @@ class CurveJob:
     def go_on(self) -> bool:
         """Begin if there is time granted and the worker is free; whether it does."""
         if self._left > 0 and self._subject and self._jobs.doing == "ready":
-            self._jobs.start(self._measure(self._subject), "curve")
+            self._jobs.start(functools.partial(self._measure, self._subject), "curve")
             return True
         return False
 

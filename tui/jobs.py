@@ -103,15 +103,16 @@ class Jobs:
                 f"ready: {PurePath(loaded.name).name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form.split(',')[0]} on {loaded.device}",
             )
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Do this now, in the place of what was done: from here on it alone may speak."""
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """Do this now, in the place of what was done: from here on it alone may speak. Given as a function: an app that ends before it
+        begins would leave a coroutine that nobody awaits."""
         self._number += 1
-        self._task = self.app.run_worker(self._guarded(work, self._number), name=name, group="jobs", exit_on_error=False)
+        self._task = self.app.run_worker(functools.partial(self._guarded, work, self._number), name=name, group="jobs", exit_on_error=False)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None], number: int) -> None:
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
         """Run a job; whatever goes wrong is said, and the app goes on."""
         try:
-            await work
+            await work()
         except asyncio.CancelledError:
             if number == self._number:
                 self.rest()
@@ -141,7 +142,7 @@ class Jobs:
         """Start the worker and make the base resident."""
         if self.doing in ("none", "dead"):
             self.tell("loading", "starting the worker")
-            self.start(self._load(), "load")
+            self.start(self._load, "load")
 
     async def _load(self) -> None:
         began = time.monotonic()
@@ -161,7 +162,7 @@ class Jobs:
         if self.doing in ("dead", "none", "ready") or self._trouble:
             self._trouble = ""
             self.tell("loading", "restarting the worker")
-            self.start(self._restart(), "restart")
+            self.start(self._restart, "restart")
         else:
             self.app.say("The worker is at work; c stops what it does.")
 
@@ -169,7 +170,7 @@ class Jobs:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
         if self.doing in ("dead", "none"):
             self.tell("downloading", "asking the hub")
-            self.start(self._download(), "download")
+            self.start(self._download, "download")
         else:
             self.app.say("The base is here already, or on its way.")
 
@@ -238,7 +239,7 @@ class Jobs:
         if not self.make_room():
             self.app.say("The model is not ready yet.")
             return
-        self.start(self._measure(done), "measure")
+        self.start(functools.partial(self._measure, done), "measure")
 
     async def _measure(self, done: Callable[[dict[str, float]], None]) -> None:
         await asyncio.sleep(0)
@@ -291,7 +292,7 @@ class Jobs:
         if plan.advice:
             self.app.say(plan.advice, "warning")
         self._begun = True
-        self.start(self._retrain(make_plan), "retrain")
+        self.start(functools.partial(self._retrain, make_plan), "retrain")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:

@@ -72,15 +72,17 @@ class SampleJob:
         if beside:
             self._cancel_beside()
             self._for_queue = for_queue
-            self._beside = self._app.run_worker(self._guarded(work(beside)), name="beside", group="jobs", exit_on_error=False)
+            self._beside = self._app.run_worker(
+                functools.partial(self._guarded, work, beside), name="beside", group="jobs", exit_on_error=False
+            )
         else:
-            self._jobs.start(work(beside), "sample")
+            self._jobs.start(functools.partial(work, beside), "sample")
         return True
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[bool], Coroutine[Any, Any, None]], beside: bool) -> None:
         """Beside a retraining, which tells of a worker that died."""
         try:
-            await work
+            await work(beside)
         except asyncio.CancelledError:
             self.after_cancel()
             raise

@@ -36,7 +36,7 @@ class SheetJob:
     def go_on(self) -> None:
         """Begin if something is wanted and the worker is free."""
         if self._wanted and self._jobs.doing == "ready":
-            self._jobs.start(self._make(), "sheet")
+            self._jobs.start(self._make, "sheet")
 
     def forget(self) -> None:
         """Do not begin again by itself."""

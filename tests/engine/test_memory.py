@@ -229,7 +229,7 @@ def test_where_nothing_helps_it_is_refused_and_the_parent_is_kept(tiny, tmp_path
     SmallCard(monkeypatch, 1, 1)
     with pytest.raises(FlavorError, match="The memory ran out, even with gradient checkpointing") as refused:
         bake(tiny, tmp_path, ROWS + HELD, engine=engine)
-    assert refused.value.kind == "memory" and "the parent is kept" in refused.value.hint
+    assert refused.value.kind == "memory" and "every whole checkpoint is kept" in refused.value.hint
     failed = tmp_path / "runs" / "0002"
     assert runfiles.read(failed / "result.json", Result).status == "failed" and not (failed / "checkpoints").exists()
     assert {path: path.read_bytes() for path in parent} == parent

@@ -50,7 +50,7 @@ class CurveDialog(Dialog[None]):
         """The line of activity now, the rest when a point has come."""
         self.query_one("#curve-doing", Plain).update(self._flavor.jobs.line())
         if not self._shown or self._flavor.session.learning.stale():
-            self.run_worker(self._look(), group="look", exclusive=True)
+            self.run_worker(self._look, group="look", exclusive=True)
 
     async def _look(self) -> None:
         session = self._flavor.session

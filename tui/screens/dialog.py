@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from textual.await_complete import AwaitComplete
@@ -21,12 +22,12 @@ class Leaving(Whole, Screen[ScreenResultType]):
     """Whether it has ended: what is still at work for it finds its widgets no more."""
 
     def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
-        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program."""
-        return super().run_worker(work if options.get("thread") else self._until_left(work), *args, **options)
+        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. The work is a function."""
+        return super().run_worker(work if options.get("thread") else functools.partial(self._until_left, work), *args, **options)
 
     async def _until_left(self, work: Any) -> Any:
         try:
-            return await (work() if callable(work) else work)
+            return await work()
         except (NoMatches, MountError):
             if not self.left:
                 raise

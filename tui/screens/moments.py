@@ -47,7 +47,7 @@ class MomentsDialog(Dialog[int | None]):
         for label, width in (("when", 17), ("what", 29), ("examples", 9), ("kept", 7), ("checkpoint", 15)):
             table.add_column(label, key=label, width=width)
         table.focus()
-        self.run_worker(self._read())
+        self.run_worker(self._read)
 
     async def _read(self) -> None:
         flavor = cast("FlavorApp", self.app)
