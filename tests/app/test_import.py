@@ -1,6 +1,7 @@
 """The import dialog: nothing is kept before its key, and then all or nothing; columns are asked for; what is pasted are rows."""
 
 import contextlib
+import functools
 import json
 
 import pytest
@@ -140,11 +141,11 @@ async def test_work_for_a_dialog_that_was_left_does_not_end_the_program(workspac
         dialog.left = left
         dialog.query_one("#gone")
 
-    with contextlib.nullcontext() if left else pytest.raises(WorkerFailed):
+    with contextlib.nullcontext() if left else pytest.raises(WorkerFailed, match="gone"):
         async with app.run_test(size=(80, 24)) as pilot:
             await app.push_screen(dialog := ImportDialog(app.session))
             await pilot.pause()
-            dialog.run_worker(look_too_late(dialog))
+            dialog.run_worker(functools.partial(look_too_late, dialog))
             await pilot.pause(0.1)
             assert app.is_running and app._exception is None
 
