@@ -25,9 +25,9 @@ HEAD_ROWS = 16
 
 
 def _ordered(weight: torch.Tensor) -> Product:
-    """x W^T. On a CPU in bfloat16 over a copy in the order that oneDNN multiplies (torch's compiler calls the same two functions): else
-    it is put in order anew for every token."""
-    if weight.device.type == "cpu" and weight.dtype == torch.bfloat16:
+    """x W^T. On a CPU over a copy in the order that oneDNN multiplies (torch's compiler calls the same two functions): else in bfloat16 it is
+    put in order anew for every token, and in float32 MKL takes three times as long for so few rows (`python -m bench.products`)."""
+    if weight.device.type == "cpu" and weight.dtype in (torch.bfloat16, torch.float32):
         try:
             ordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), HEAD_ROWS)
             product = torch.ops.mkldnn._linear_pointwise

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from core import attention, checkpoints, runfiles, sensors
+from core import attention, checkpoints, products, runfiles, sensors
 from core.checkpoints import Place
 from core.choices import check_strength
 from core.config import STARTER_HUB_ID, Lora
@@ -174,6 +174,7 @@ class Engine:
         decoder = LlamaDecoder.of(base.model, forms)
         if decoder and base.device == "cpu":
             attention.install(base.model)
+            products.take_over_output(base.model)
         self._sampler = Sampler(base.model, base.tokenizer, decoder)
         return forms
 

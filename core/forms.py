@@ -23,7 +23,7 @@ from peft.tuners.lora import LoraLayer
 from core.config import Lora
 from core.fit import DENSE_SHARE
 from core.model import Base
-from core.products import LowRank, Product, many, packed_product, with_pair
+from core.products import LowRank, Product, dense_product, many, packed_product, with_pair
 
 ADAPTER = "default"
 
@@ -92,7 +92,7 @@ class Layer:
         """W x without gradients, in the fastest form there is."""
         base, dense, packed = self.base, self.dense, self.packed
         if packed is None:
-            return base if dense is None else lambda x: F.linear(x, dense, base.bias)
+            return base if dense is None else dense_product(dense, base.bias)
         few = packed_product(*packed)
 
         def product(x: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,13 @@
 """Attention and low-rank products as they train: values and gradients of the plain expressions."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from core import attention
+from core import attention, products
 from core.attention import ShortAttention
 from core.products import LowRank
 
@@ -119,6 +121,40 @@ def test_a_low_rank_product_has_the_values_and_gradients_of_the_plain_expression
     found = torch.autograd.grad(ours, (x, a, b), wanted)
     for one, two in zip(found, torch.autograd.grad(plainly, (x, a, b), wanted), strict=True):
         assert torch.allclose(one.double(), two, rtol=1e-5)  # those of A and B are rounded to float32
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rows", [1, 7, 200])
+def test_products_over_plain_weights_are_those_of_the_plain_expression(kind, bias, rows):
+    torch.manual_seed(0)
+    weight, extra = torch.randn(48, 32, dtype=kind), torch.randn(48, dtype=kind) if bias else None
+    x = torch.randn(rows, 32, dtype=kind)
+    wanted = F.linear(x, weight, extra)
+    for found in (products.linear(x, weight, extra), products.dense_product(weight, extra)(x)):
+        assert found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+        assert found.view(1, rows, -1).shape == (1, rows, 48)  # what its caller makes of it
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_frozen_output_matrix_gives_the_gradient_of_its_input(bias):
+    torch.manual_seed(0)
+    output = torch.nn.Linear(32, 100, bias=bias).requires_grad_(False)
+    x = torch.randn(2, 5, 32, requires_grad=True)
+    plainly = output(x)
+    products.take_over_output(SimpleNamespace(get_output_embeddings=lambda: output))
+    ours = output(x)
+    assert ours.grad_fn.name() == "FrozenBackward" and torch.allclose(ours, plainly, atol=1e-5)
+    wanted = torch.randn(ours.shape)
+    one, two = (torch.autograd.grad(found, x, wanted)[0] for found in (ours, plainly))
+    assert torch.allclose(one, two, atol=1e-5)
+
+
+def test_another_output_matrix_is_left_alone():
+    for output in (torch.nn.Linear(8, 16, dtype=torch.bfloat16), torch.nn.Sequential(torch.nn.Linear(8, 16))):
+        own = output.forward
+        products.take_over_output(SimpleNamespace(get_output_embeddings=lambda output=output: output))
+        assert output.forward == own
 
 
 def test_the_first_layers_input_needs_no_gradient():
