@@ -1,7 +1,9 @@
-"""One product of the starter's shapes in the forms that sampling may use, and attention in training: `python -m bench.products`.
+"""Products of the starter's shapes in the forms that sampling may use, and attention in training: `python -m bench.products`.
 
-Prints microseconds, least of five. Columns of the first table: bitsandbytes' packed NF4, torch's own bfloat16, and oneDNN's order of the same
-bfloat16 weights; of the second, one layer forwards and backwards by torch's fused kernel, and by plain products (`core/attention.py`).
+The first table is of what a processor with bfloat16 multiplies: microseconds, least of five, of one product of bitsandbytes' packed NF4, of
+torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do, in float32: milliseconds, median of
+seven by turns, of all layers of the starter, and of its output matrix. The third: one layer of attention forwards and backwards by torch's
+fused kernel, and by plain products (`core/attention.py`).
 """
 
 from __future__ import annotations
@@ -10,15 +12,22 @@ import copy
 import time
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 import torch
 import torch.nn.functional as F
 
 from core.attention import ShortAttention
+from core.model import hardware
+from core.products import dense_product, linear
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536)]
 """Of its linear layers, out x in."""
 ROWS = [1, 8, 16, 32]
+LAYERS = 30
+LAYER = [(576, 576), (192, 576), (192, 576), (576, 576), (1536, 576), (1536, 576), (576, 1536)]
+OUTPUT = (49152, 576)
+TURNS = 7
 TIMES, AGAIN = 50, 5
 
 
@@ -34,11 +43,11 @@ def least(work: Callable[[], object]) -> float:
     return min(means) * 1e6
 
 
-def attention() -> None:
-    """Nine heads of 64, three of keys, over one text."""
+def attention(kind: torch.dtype) -> None:
+    """Nine heads of 64, three of keys, over one text, in the type that the processor multiplies."""
     print("\n| tokens of a text | fused | plain products |\n|---|---|---|")
     for tokens in (50, 170, 500, 1000):
-        q, k, v = (torch.randn(1, heads, tokens, 64, dtype=torch.bfloat16, requires_grad=True) for heads in (9, 3, 3))
+        q, k, v = (torch.randn(1, heads, tokens, 64, dtype=kind, requires_grad=True) for heads in (9, 3, 3))
         seen = torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
 
         def fused() -> None:
@@ -71,9 +80,42 @@ def products() -> None:
             print(f"| {out} x {into} | {rows} | {' | '.join(f'{least(way):.0f}' for way in ways)} |", flush=True)
 
 
+@torch.inference_mode()
+def in_float32() -> None:
+    """All layers one after another, as a token needs them: a product alone would find its weights in the processor's cache."""
+    print(
+        "\n| rows | layers: torch's | ours | oneDNN's | output matrix: torch's | oneDNN's | oneDNN's order |\n|---|---|---|---|---|---|---|"
+    )
+    layers = [torch.randn(shape) for _ in range(LAYERS) for shape in LAYER]
+    output = torch.randn(OUTPUT)
+    ours = [dense_product(weight, None) for weight in layers]
+    ordered = torch.ops.mkldnn._reorder_linear_weight(output, 16)
+    for rows in (1, 2, 8, 16, 32, 128, 256):
+        inputs = {into: torch.randn(rows, into) for _, into in SHAPES}
+        x = inputs[OUTPUT[1]]
+        ways: list[Callable[[], object]] = [
+            lambda: [F.linear(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
+            lambda: [product(inputs[weight.shape[1]]) for product, weight in zip(ours, layers, strict=True)],  # noqa: B023
+            lambda: [linear(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
+            partial(F.linear, x, output),
+            partial(linear, x, output),
+            partial(torch.ops.mkldnn._linear_pointwise, x, ordered, None, "none", [], ""),
+        ]
+        found: list[list[float]] = [[] for _ in ways]
+        for _ in range(TURNS):
+            for way, times in zip(ways, found, strict=True):
+                began = time.perf_counter()
+                way()
+                times.append(time.perf_counter() - began)
+        print(f"| {rows} | {' | '.join(f'{median(times) * 1000:.0f}' for times in found)} |", flush=True)
+
+
 def main() -> None:
-    products()
-    attention()
+    kind = hardware()[1]
+    if kind == torch.bfloat16:
+        products()
+    in_float32()
+    attention(kind)
 
 
 if __name__ == "__main__":

@@ -97,16 +97,19 @@ def test_what_it_is_not_for_goes_to_torchs_own(monkeypatch):
 
     monkeypatch.setattr(attention, "sdpa_attention_forward", own)
     monkeypatch.setattr(attention, "LONGEST", 16)
+    monkeypatch.setattr(attention, "LONGEST_WIDE", 13)
     module = torch.nn.Module()
     module.num_key_value_groups, module.is_causal = 3, True
     q, k, v = heads(1, 12, 2)
     attention._forward(module, q, k, v, None)
+    attention._forward(module, *heads(1, 13, 2, torch.float32), None)
     assert not asked
     with torch.no_grad():
         attention._forward(module, q, k, v, None)
     attention._forward(module, q[:, :, -1:], k, v, None)
     attention._forward(module, *heads(1, 17, 2), None)
-    assert len(asked) == 3
+    attention._forward(module, *heads(1, 14, 2, torch.float32), None)
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("bias", [False, True])
