@@ -335,6 +335,12 @@ class FlavorApp(WithNotes):
         else:
             self.action_show_help_panel()
 
+    def action_show_help_panel(self) -> None:
+        from tui.widgets.keyhelp import OwnHelpPanel
+
+        if not self.screen.query("HelpPanel"):
+            self.screen.mount(OwnHelpPanel())
+
     def action_rescue(self) -> None:
         from tui.offers import rescue
 

@@ -15,6 +15,7 @@ from tui.screens.dialog import Dialog
 from tui.screens.importing import ImportDialog
 from tui.screens.note import NoteDialog
 from tui.screens.sweep import SweepDialog
+from tui.widgets.keyhelp import KeyTable
 
 for module in pkgutil.iter_modules(screens.__path__):
     importlib.import_module(f"tui.screens.{module.name}")
@@ -74,3 +75,16 @@ async def test_the_key_of_ones_own_helps_in_dialogs_too(workspace):
         await until(pilot, lambda: app.screen is dialog and dialog.focused)
         await pilot.press("f9")
         await until(pilot, lambda: dialog.query(HelpPanel))
+
+
+async def test_the_screens_own_keys_come_before_those_that_move_about(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: app.focused)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: app.screen.query(KeyTable))
+        table = app.screen.query_one(KeyTable).render_bindings_table()
+        told = [str(cell) for cell in table.columns[1].cells]
+        moves, own = (next(at for at, words in enumerate(told) if words.startswith(begin)) for begin in ("Cursor up", "blind A/B"))
+        assert own < moves and any(words.startswith("quit") for words in told[:moves])
