@@ -1,7 +1,7 @@
 """Products of the starter's shapes in the forms that sampling may use, and attention in training: `python -m bench.products`.
 
 The first table is of what a processor with bfloat16 multiplies: microseconds, least of five, of one product of bitsandbytes' packed NF4, of
-torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do, in float32: milliseconds, median of
+torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do, float32 by MKL and oneDNN: milliseconds, median of
 seven by turns, of all layers of the starter, and of its output matrix. The third: one layer of attention forwards and backwards by torch's
 fused kernel, and by plain products (`core/attention.py`).
 """
@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from core.attention import ShortAttention
-from core.model import hardware
-from core.products import dense_product, linear
+from core.products import dense_product, plain_product
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536)]
 """Of its linear layers, out x in."""
@@ -96,9 +95,9 @@ def in_float32() -> None:
         ways: list[Callable[[], object]] = [
             lambda: [F.linear(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
             lambda: [product(inputs[weight.shape[1]]) for product, weight in zip(ours, layers, strict=True)],  # noqa: B023
-            lambda: [linear(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
+            lambda: [plain_product(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
             partial(F.linear, x, output),
-            partial(linear, x, output),
+            partial(plain_product, x, output),
             partial(torch.ops.mkldnn._linear_pointwise, x, ordered, None, "none", [], ""),
         ]
         found: list[list[float]] = [[] for _ in ways]
@@ -111,11 +110,12 @@ def in_float32() -> None:
 
 
 def main() -> None:
-    kind = hardware()[1]
-    if kind == torch.bfloat16:
+    from bitsandbytes.functional import has_avx512bf16
+
+    if has_avx512bf16():
         products()
     in_float32()
-    attention(kind)
+    attention(torch.bfloat16 if has_avx512bf16() else torch.float32)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from transformers.masking_utils import sdpa_mask
 NAME = "short-texts"
 LONGEST, LONGEST_WIDE = 640, 200
 """Tokens of a text up to which plain products are the faster ones, in 16 and in 32 bits. Every pair of positions is held at once: for the
-starter 7 MB, for one layer at a time."""
+starter 7 MB in 16 bits, for one layer at a time."""
 KEPT = 256
 """Tokens of a text up to which a layer keeps its probabilities for the backward pass: for the starter 3 MB a layer at most."""
 

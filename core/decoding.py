@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from transformers import DynamicCache, PreTrainedModel
 
 from core.forms import Forms
-from core.products import Product
+from core.products import Product, dense_product
 
 KNOWN = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 """Models whose layers are: norm, attention over rotated heads, norm, a gated feed-forward part."""
@@ -25,9 +25,9 @@ HEAD_ROWS = 16
 
 
 def _ordered(weight: torch.Tensor) -> Product:
-    """x W^T. On a CPU over a copy in the order that oneDNN multiplies (torch's compiler calls the same two functions): else in bfloat16 it is
-    put in order anew for every token, and in float32 MKL takes three times as long for so few rows (`python -m bench.products`)."""
-    if weight.device.type == "cpu" and weight.dtype in (torch.bfloat16, torch.float32):
+    """x W^T. On a CPU in bfloat16 over a copy in the order that oneDNN multiplies (torch's compiler calls the same two functions): else
+    it is put in order anew for every token."""
+    if weight.device.type == "cpu" and weight.dtype == torch.bfloat16:
         try:
             ordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), HEAD_ROWS)
             product = torch.ops.mkldnn._linear_pointwise
@@ -36,7 +36,7 @@ def _ordered(weight: torch.Tensor) -> Product:
             pass
         else:
             return lambda x: product(x, ordered, None, "none", [], "")
-    return lambda x: F.linear(x, weight)
+    return dense_product(weight.detach(), None)
 
 
 class LlamaDecoder:

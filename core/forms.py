@@ -115,7 +115,8 @@ class Layer:
         product = with_pair(self.plain(), *pair) if pair else self.plain()
 
         def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-            return product(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
+            y = product(x.reshape(-1, x.shape[-1])).contiguous()  # else attention leaves torch's fused kernel
+            return y.view(*x.shape[:-1], -1)
 
         return forward
 

@@ -1,4 +1,5 @@
-"""Products of a layer's frozen weight and of its low-rank pair: over packed 4-bit weights, with the pair added, and for training."""
+"""Products of a layer's frozen weight and of its low-rank pair, and of the output matrix: over packed 4-bit weights and over plain ones, with
+the pair added, and for training."""
 
 from __future__ import annotations
 
@@ -13,9 +14,6 @@ from transformers import PreTrainedModel
 DENSE_ROWS = 128
 """Rows of a product from which on the dequantised copy is faster than the packed form: where prompts are read."""
 
-_one_dnn = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
-"""The product that torch's compiler calls; torch itself calls it for bfloat16 only."""
-
 Product = Callable[[torch.Tensor], torch.Tensor]
 """From (rows x in) to (rows x out)."""
 
@@ -25,22 +23,41 @@ def many(x: torch.Tensor) -> bool:
     return len(x) >= DENSE_ROWS
 
 
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """x W^T + bias over plain weights, without gradients; x is (rows x in). On a CPU in float32 by oneDNN: for the starter's output matrix MKL,
-    which torch takes there, needs half as long again."""
-    if _one_dnn is None or weight.device.type != "cpu" or weight.dtype != torch.float32:
-        return F.linear(x, weight, bias)
-    y: torch.Tensor = _one_dnn(x, weight, bias, "none", [], "")
-    return y
+def _find_one_dnn() -> Callable[..., torch.Tensor] | None:
+    """oneDNN's product as torch's compiler calls it, where torch itself would take MKL for float32; None where it takes anything else."""
+    if not (torch._C.has_mkl and torch._C._has_mkldnn):
+        return None
+    try:
+        found: Callable[..., torch.Tensor] = torch.ops.mkldnn._linear_pointwise
+        found(torch.ones(2, 8), torch.ones(4, 8), None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return None
+    return found
+
+
+_one_dnn = _find_one_dnn()
+
+
+def _by_mkl(weight: torch.Tensor) -> bool:
+    """Whether torch would take MKL to multiply it."""
+    return _one_dnn is not None and weight.device.type == "cpu" and weight.dtype == torch.float32
+
+
+def plain_product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """x W^T + bias over plain weights, without a trace for gradients; x is (rows x in). In float32 by oneDNN: there the starter's output matrix
+    takes two thirds of MKL's time, and a step of training a tenth less (`python -m bench.products`)."""
+    return _one_dnn(x, weight, bias, "none", [], "") if _one_dnn and _by_mkl(weight) else F.linear(x, weight, bias)
 
 
 def dense_product(weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
-    """x W^T + bias over plain weights. On a CPU in float32 as (W x^T)^T, which gives the rows of the result side by side: MKL, torch's library
-    for it, is slow where the first matrix has few rows: for 16 of them the starter's layers take 73 ms instead of 115, for 128 255 instead of 356."""
-    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+    """`plain_product` for sampling. A handful of rows is multiplied by MKL as (W x^T)^T, which gives the rows of the result side by side: the
+    other way it is slow where the first matrix has few rows (for 16 of them, the starter's layers take 67 ms instead of 109)."""
+    if not _by_mkl(weight):
         return lambda x: F.linear(x, weight, bias)
 
     def product(x: torch.Tensor) -> torch.Tensor:
+        if len(x) == 1 or many(x):
+            return plain_product(x, weight, bias)
         y = torch.mm(weight, x.t())
         return (y if bias is None else y.add_(bias.unsqueeze(-1))).t()
 
@@ -100,7 +117,7 @@ class LowRank(torch.autograd.Function):
         flat = x.reshape(-1, x.shape[-1])
         down, up = a.to(x.dtype), b.to(x.dtype) * scaling
         inner = flat @ down.t()
-        y = linear(flat, weight, bias).addmm_(inner, up.t())
+        y = plain_product(flat, weight, bias).addmm_(inner, up.t())
         ctx.save_for_backward(flat, weight, down, up, inner)
         ctx.scaling = scaling
         return y.view(*x.shape[:-1], -1)
@@ -114,13 +131,13 @@ class LowRank(torch.autograd.Function):
         return to_x, None, None, (through.t() @ flat).float(), (grad.t() @ inner).float().mul_(ctx.scaling), None
 
 
-class Frozen(torch.autograd.Function):
-    """x W^T + bias over a frozen W, with the gradient of x: for the output matrix."""
+class FrozenLinear(torch.autograd.Function):
+    """x W^T + bias over a frozen W, with the gradient of x, which is (rows x in): for the output matrix."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(weight)
-        return linear(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], -1)
+        return plain_product(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -129,13 +146,13 @@ class Frozen(torch.autograd.Function):
 
 
 def take_over_output(model: PreTrainedModel) -> None:
-    """Let the frozen output matrix of a model on a CPU be multiplied by `linear`, where it is a plain one."""
+    """Let the frozen output matrix of a model be multiplied by `plain_product`, where that makes a difference."""
     output = model.get_output_embeddings()
-    if type(output) is torch.nn.Linear and output.weight.dtype == torch.float32:
-        weight, bias = output.weight, output.bias
+    if type(output) is not torch.nn.Linear or not _by_mkl(output.weight) or output.weight.requires_grad:
+        return
 
-        def forward(input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-            y: torch.Tensor = Frozen.apply(input, weight, bias)  # type: ignore[no-untyped-call]
-            return y
+    def forward(input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        flat: torch.Tensor = FrozenLinear.apply(input.flatten(0, -2), output.weight, output.bias)  # type: ignore[no-untyped-call]
+        return flat.view(*input.shape[:-1], -1)
 
-        output.forward = forward  # type: ignore[method-assign]
+    output.forward = forward  # type: ignore[method-assign]

@@ -86,6 +86,17 @@ def test_both_forms_say_nearly_the_same(engine):
     assert (exact - silent).abs().max() > 0.05 * exact.abs().max()
 
 
+@pytest.mark.parametrize("tokens", [1, 5, 100])
+def test_the_fast_form_leaves_rows_one_after_another(engine, tokens):
+    """Whatever way round they were multiplied: else attention would leave torch's fused kernel."""
+    base, forms, _ = engine._ready()
+    forms.sample(True, "rows")
+    layer = forms.layers[0]
+    with torch.inference_mode():
+        y = layer.wrapped(torch.randn(2, tokens, layer.a.shape[1], dtype=base.compute))
+    assert y.shape == (2, tokens, len(layer.b)) and y.is_contiguous()
+
+
 def test_the_exact_form_is_what_plain_peft_computes(engine):
     base, forms, _ = engine._ready()
     ids = torch.arange(40, 60).unsqueeze(0)

@@ -22,12 +22,15 @@ class Leaving(Whole, Screen[ScreenResultType]):
     """Whether it has ended: what is still at work for it finds its widgets no more."""
 
     def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
-        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. The work is a function."""
+        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. Work that is
+        given as a function is not left unawaited where the screen ends first."""
+        if not args:
+            options.setdefault("name", getattr(work, "__name__", ""))
         return super().run_worker(work if options.get("thread") else functools.partial(self._until_left, work), *args, **options)
 
     async def _until_left(self, work: Any) -> Any:
         try:
-            return await work()
+            return await (work() if callable(work) else work)
         except (NoMatches, MountError):
             if not self.left:
                 raise

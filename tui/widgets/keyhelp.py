@@ -18,19 +18,22 @@ class KeyTable(BindingsTable):
         moving: dict[str, list[Binding]] = {}
         for active in self.screen.active_bindings.values():
             if not active.binding.system:
-                part = own if active.binding.id or active.binding.show else moving  # every key in `tui/keys.py` has an id
+                part = (
+                    own if active.binding.id or active.binding.show else moving
+                )  # every key in `tui/keys.py` has an id; the footer's count too
                 part.setdefault(active.binding.action, []).append(active.binding)
         table = Table(padding=(0, 0), show_header=False, show_edge=False, box=None)
         table.add_column(justify="right")
         key, words = (self.get_component_rich_style(f"bindings-table--{part}") for part in ("key", "description"))
         for part in (own, moving):
+            if table.row_count:
+                table.add_row()
             for bindings in part.values():
                 shown = " ".join(dict.fromkeys(map(self.app.get_key_display, bindings)))
                 told = Text(bindings[0].description, end="", style=words)
                 if bindings[0].tooltip:
                     told.append(f" {bindings[0].tooltip}", "dim")
                 table.add_row(Text(shown, style=key), told)
-            table.add_row()
         return table
 
 
