@@ -2,7 +2,8 @@
 
 The first table is of what a processor with bfloat16 multiplies: microseconds, least of five, of one product of bitsandbytes' packed NF4, of
 torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do, float32 by MKL and oneDNN: milliseconds, median of
-seven by turns, of all layers of the starter, and of its output matrix. The third: one layer of attention forwards and backwards by torch's
+seven by turns, of all layers of the starter, and of its output matrix; and where the processor has no bfloat16 the third of a whole token of the
+starter, by turns in one process. The last, in microseconds: one layer of attention forwards and backwards by torch's
 fused kernel, and by plain products (`core/attention.py`).
 """
 
@@ -17,7 +18,11 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
+import core.products
+from bench.contenders import engine, noise, prompts_of
 from core.attention import ShortAttention
+from core.decoding import _ordered
+from core.encoding import encode_prompt
 from core.products import dense_product, plain_product
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536)]
@@ -27,6 +32,7 @@ LAYERS = 30
 LAYER = [(576, 576), (192, 576), (192, 576), (576, 576), (1536, 576), (1536, 576), (576, 1536)]
 OUTPUT = (49152, 576)
 TURNS = 7
+TEXTS = (1, 8, 16)
 TIMES, AGAIN = 50, 5
 
 
@@ -109,12 +115,37 @@ def in_float32() -> None:
         print(f"| {rows} | {' | '.join(f'{median(times) * 1000:.0f}' for times in found)} |", flush=True)
 
 
+@torch.inference_mode()
+def tokens() -> None:
+    """One more token of the starter itself, with an adapter, by MKL alone and as it is."""
+    made = engine(True)
+    noise(made._forms.parameters())
+    sampler, one_dnn = made._sampler, core.products._one_dnn
+    prompts = [encode_prompt(made._base.tokenizer, row.prompt)[0] for row in prompts_of(max(TEXTS))]
+    print("\n| texts | a token by MKL | ours |\n|---|---|---|")
+    for count in TEXTS:
+        found: tuple[list[float], list[float]] = ([], [])
+        for turn in range(3):
+            for way, times in zip((None, one_dnn), found, strict=True):
+                core.products._one_dnn = way
+                made._forms.sample(True, f"{way} {turn} {count}")
+                sampler.decoder.head = _ordered(made._base.model.get_output_embeddings().weight)
+                reading = sampler._read(prompts[:count])[1]
+                for step in range(12):
+                    began = time.perf_counter()
+                    reading.step(torch.arange(count) + 100 + step)
+                    times.append(time.perf_counter() - began)
+        print(f"| {count} | {' | '.join(f'{median(times) * 1000:.0f}' for times in found)} |", flush=True)
+
+
 def main() -> None:
     from bitsandbytes.functional import has_avx512bf16
 
     if has_avx512bf16():
         products()
     in_float32()
+    if not has_avx512bf16():
+        tokens()
     attention(torch.bfloat16 if has_avx512bf16() else torch.float32)
 
 
