@@ -1,10 +1,10 @@
 """Products of the starter's shapes in the forms that sampling may use, and attention in training: `python -m bench.products`.
 
 The first table is of what a processor with bfloat16 multiplies: microseconds, least of five, of one product of bitsandbytes' packed NF4, of
-torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do, float32 by MKL and oneDNN: milliseconds, median of
-seven by turns, of all layers of the starter, and of its output matrix; and where the processor has no bfloat16 the third of a whole token of the
-starter, by turns in one process. The last, in microseconds: one layer of attention forwards and backwards by torch's
-fused kernel, and by plain products (`core/attention.py`).
+torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do,
+float32 by MKL and oneDNN: milliseconds, median of seven by turns, of all layers of the starter, and of its output matrix. The third, where
+the processor has no bfloat16: milliseconds of a whole token, by turns in one process. The last, in microseconds: one layer of attention
+forwards and backwards by torch's fused kernel, and by plain products (`core/attention.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 import core.products
 from bench.contenders import engine, noise, prompts_of
 from core.attention import ShortAttention
-from core.decoding import _ordered
+from core.decoding import output_product
 from core.encoding import encode_prompt
 from core.products import dense_product, plain_product
 
@@ -129,7 +129,7 @@ def tokens() -> None:
             for way, times in zip((None, one_dnn), found, strict=True):
                 core.products._one_dnn = way
                 made._forms.sample(True, f"{way} {turn} {count}")
-                sampler.decoder.head = _ordered(made._base.model.get_output_embeddings().weight)
+                sampler.decoder.head = output_product(made._base.model.get_output_embeddings().weight)
                 reading = sampler._read(prompts[:count])[1]
                 for step in range(12):
                     began = time.perf_counter()

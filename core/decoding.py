@@ -24,9 +24,9 @@ HEAD_ROWS = 16
 """Rows that the output matrix is put in order for; it serves any number."""
 
 
-def _ordered(weight: torch.Tensor) -> Product:
-    """x W^T. On a CPU in bfloat16 over a copy in the order that oneDNN multiplies (torch's compiler calls the same two functions): else
-    it is put in order anew for every token."""
+def output_product(weight: torch.Tensor) -> Product:
+    """x W^T over the output matrix. On a CPU in bfloat16 over a copy in the order that oneDNN multiplies (torch's compiler calls the same two
+    functions): else it is put in order anew for every token. In float32 such a copy would hold more than it saves."""
     if weight.device.type == "cpu" and weight.dtype == torch.bfloat16:
         try:
             ordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), HEAD_ROWS)
@@ -59,7 +59,7 @@ class LlamaDecoder:
         self.shared: int = model.config.num_key_value_heads
         """Heads of keys and values, each for several heads of queries."""
         self.layers = [_LayerParts(layer, forms) for layer in self.model.layers]
-        self.head = _ordered(model.get_output_embeddings().weight)
+        self.head = output_product(model.get_output_embeddings().weight)
 
     def read(self, cache: DynamicCache, mask: torch.Tensor) -> LlamaReading:
         """Go on from what the model's own forward has read; the cache is emptied on the way."""

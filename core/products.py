@@ -45,7 +45,7 @@ def _by_mkl(weight: torch.Tensor) -> bool:
 
 def plain_product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """x W^T + bias over plain weights, without a trace for gradients; x is (rows x in). In float32 by oneDNN: there the starter's output matrix
-    takes two thirds of MKL's time, and a step of training a tenth less (`python -m bench.products`)."""
+    takes half to three quarters of MKL's time (`python -m bench.products`)."""
     return _one_dnn(x, weight, bias, "none", [], "") if _one_dnn and _by_mkl(weight) else F.linear(x, weight, bias)
 
 

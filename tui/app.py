@@ -336,6 +336,7 @@ class FlavorApp(WithNotes):
             self.action_show_help_panel()
 
     def action_show_help_panel(self) -> None:
+        """What Textual's own panel is replaced by, wherever it is asked for."""
         from tui.widgets.keyhelp import OwnHelpPanel
 
         if not self.screen.query("HelpPanel"):

@@ -18,9 +18,8 @@ class KeyTable(BindingsTable):
         moving: dict[str, list[Binding]] = {}
         for active in self.screen.active_bindings.values():
             if not active.binding.system:
-                part = (
-                    own if active.binding.id or active.binding.show else moving
-                )  # every key in `tui/keys.py` has an id; the footer's count too
+                # Every key in `tui/keys.py` has an id; what the footer shows counts too.
+                part = own if active.binding.id or active.binding.show else moving
                 part.setdefault(active.binding.action, []).append(active.binding)
         table = Table(padding=(0, 0), show_header=False, show_edge=False, box=None)
         table.add_column(justify="right")
