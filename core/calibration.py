@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 
 from core.config import Sampling
 from core.files import cache_folder, write_atomic
+from core.products import quick_linears
 from core.sampling import Sampler, Text
 
 OPENINGS = (
@@ -84,6 +85,27 @@ def _first_inputs(model: PreTrainedModel, layers: nn.ModuleList, texts: list[lis
     return found
 
 
+def _sharing(layer: nn.Module, hidden: torch.Tensor, given: dict[str, Any]) -> list[list[nn.Linear]]:
+    """The linear layers in `layer` that can be calibrated, those that are given the very same input together."""
+    linears = [module for module in layer.modules() if isinstance(module, nn.Linear) and module.in_features % BLOCK == 0]
+    seen: list[tuple[torch.Tensor | None, list[nn.Linear]]] = []
+
+    def note(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        assert isinstance(module, nn.Linear)
+        for known, group in seen:
+            if known is args[0]:
+                group.append(module)
+                return
+        seen.append((args[0], [module]))
+
+    handles = [linear.register_forward_pre_hook(note) for linear in linears]
+    layer(hidden, **given)
+    for handle in handles:
+        handle.remove()
+    met = {linear for _, group in seen for linear in group}
+    return [*(group for _, group in seen), *([linear] for linear in linears if linear not in met)]
+
+
 def _hessian(linear: nn.Linear, device: torch.device) -> tuple[torch.Tensor, Any]:
     """X^T X over all inputs that `linear` will see (in x in), summed by a hook; and the hook's handle."""
     total = torch.zeros(linear.in_features, linear.in_features, device=device)
@@ -95,45 +117,87 @@ def _hessian(linear: nn.Linear, device: torch.device) -> tuple[torch.Tensor, Any
     return total, linear.register_forward_pre_hook(add)
 
 
-def _scales(weights: torch.Tensor, importance: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """The scale of each row of a block (out x 64): of those tried, the one with the least weighted error."""
-    largest = weights.abs().amax(1).clamp(min=1e-8)
+class _Levels:
+    """The sixteen values of NF4, ascending, and which of them is nearest to a number."""
+
+    CELLS = 256
+    """Of the numbers from -1 to 1; none holds two of the middles between levels."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.values = _levels(device)
+        self.middles = (self.values[1:] + self.values[:-1]) / 2
+        cells = self._cell(self.middles)
+        self._below = torch.searchsorted(cells, torch.arange(self.CELLS + 1, device=device, dtype=cells.dtype)).to(torch.uint8)
+        self._middle = torch.full((self.CELLS + 1,), torch.inf, device=device).scatter_(0, cells.long(), self.middles)
+
+    def _cell(self, numbers: torch.Tensor) -> torch.Tensor:
+        return ((numbers.clamp(-1, 1) + 1) * (self.CELLS // 2)).to(torch.int32)
+
+    def nearest(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The index of the nearest level (in the shape of `numbers`); of two as near the lower one."""
+        return torch.bucketize(numbers, self.middles)
+
+    def nearest_of_many(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The same from a table (uint8), which costs more calls and a quarter of the time of so many searches."""
+        flat = numbers.flatten()
+        cells = self._cell(flat)
+        return (self._below.index_select(0, cells) + (flat > self._middle.index_select(0, cells))).view(numbers.shape)
+
+    def value(self, codes: torch.Tensor) -> torch.Tensor:
+        """What codes stand for, in their shape."""
+        flat = codes.flatten()
+        return self.values.index_select(0, flat.int() if flat.dtype == torch.uint8 else flat).view(codes.shape)
+
+
+def _scales(weights: torch.Tensor, importance: torch.Tensor, levels: _Levels) -> torch.Tensor:
+    """The scale of each column of a block (64 x out): of those tried, the one with the least error, weighted by `importance` (64 x 1)."""
+    largest = weights.abs().amax(0).clamp(min=1e-8)
     best = torch.full_like(largest, float("inf"))
     scales = largest
     for shrink in SHRINKS:
-        rounded = _round(weights / (largest * shrink).unsqueeze(1), levels)
-        error = ((levels[rounded] * (largest * shrink).unsqueeze(1) - weights) ** 2 * importance).sum(1)
-        scales = torch.where(error < best, largest * shrink, scales)
+        scale = largest * shrink
+        error = ((levels.value(levels.nearest_of_many(weights / scale)) * scale - weights) ** 2 * importance).sum(0)
+        scales = torch.where(error < best, scale, scales)
         best = torch.minimum(error, best)
     return scales
 
 
-def _round(values: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """The index of the nearest level."""
-    return torch.bucketize(values, (levels[1:] + levels[:-1]) / 2)
+def _upper_root_of_inverse(hessian: torch.Tensor) -> torch.Tensor:
+    """The upper triangular U with U^T U = H^-1: of H with its rows and columns turned round, the inverse of the Cholesky factor, turned back."""
+    lower = torch.linalg.cholesky(hessian.flip(0, 1))
+    unit = torch.eye(len(hessian), device=hessian.device)
+    root: torch.Tensor = torch.linalg.solve_triangular(lower, unit, upper=False)
+    return root.flip(0, 1)
 
 
 def choose_codes(weight: torch.Tensor, hessian: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes (uint8, out x in) and scales (float32, out x in / 64) of one matrix, given X^T X of its inputs (in x in)."""
-    levels = _levels(weight.device)
-    left = weight.float().clone()
-    width = left.shape[1]
+    """Codes (uint8, out x in) and scales (float32, out x in / 64) of one matrix, given X^T X of its inputs (in x in).
+
+    Works on the transposed matrix, where a column lies in one piece. What the roundings of a block change in its next column is added up
+    when its turn comes.
+    """
+    levels = _Levels(weight.device)
+    left = weight.float().t().contiguous()
+    width, out = left.shape
     hessian = hessian + torch.eye(width, device=hessian.device) * (hessian.diagonal().mean() * DAMPING + 1e-6)
-    inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
-    codes = torch.empty(left.shape, dtype=torch.uint8, device=left.device)
-    scales = torch.empty(left.shape[0], width // BLOCK, device=left.device)
+    inverse = _upper_root_of_inverse(hessian)
+    importance = hessian.diagonal().unsqueeze(1)
+    codes = torch.empty(width, out, dtype=torch.uint8, device=left.device)
+    scales = torch.empty(width // BLOCK, out, device=left.device)
     for start in range(0, width, BLOCK):
-        block, part = left[:, start : start + BLOCK], inverse[start : start + BLOCK, start : start + BLOCK]
-        scale = _scales(block, hessian.diagonal()[start : start + BLOCK], levels)
+        inside = slice(start, start + BLOCK)
+        block, scale = left[inside], _scales(left[inside], importance[inside], levels)
+        spread = inverse[inside] / inverse[inside, inside].diagonal().unsqueeze(1)  # of a column's error, over the columns behind it
+        within = spread[:, inside].t().contiguous()
         errors = torch.empty_like(block)
         for place in range(BLOCK):
-            code = _round(block[:, place] / scale, levels)
-            error = (block[:, place] - levels[code] * scale) / part[place, place]
-            block[:, place:] -= error.unsqueeze(1) * part[place, place:]
-            codes[:, start + place], errors[:, place] = code.to(torch.uint8), error
-        left[:, start + BLOCK :] -= errors @ inverse[start : start + BLOCK, start + BLOCK :]
-        scales[:, start // BLOCK] = scale
-    return codes, scales
+            column = torch.addmv(block[place], errors[:place].t(), within[place, :place], alpha=-1)
+            code = levels.nearest(column / scale)
+            torch.addcmul(column, levels.value(code), scale, value=-1, out=errors[place])
+            codes[start + place] = code
+        left[start + BLOCK :].addmm_(spread[:, start + BLOCK :].t(), errors, alpha=-1)
+        scales[start // BLOCK] = scale
+    return codes.t().contiguous(), scales.t().contiguous()
 
 
 def dequantised(codes: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
@@ -151,24 +215,26 @@ def packed(codes: torch.Tensor) -> torch.Tensor:
 def calibrate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[Progress | Codes]:
     """Codes for all linear layers of a 16-bit model: progress, and last the codes. Its weights are rounded in place on the way, layer
     after layer, so that each one is fitted to what the ones before it became."""
-    yield "writing texts for the calibration of the 4 bits (once)", None
-    layers = model.get_decoder().layers
-    names = {module: name for name, module in model.named_modules()}
-    inputs = _first_inputs(model, layers, _own_texts(model, tokenizer))
-    found: Codes = {}
-    for number, layer in enumerate(layers):
-        yield "calibrating the 4 bits (once)", number / len(layers)
-        linears = [module for module in layer.modules() if isinstance(module, nn.Linear) and module.in_features % BLOCK == 0]
-        watched = [(linear, *_hessian(linear, model.device)) for linear in linears]
-        for hidden, given in inputs:
-            layer(hidden, **given)
-        for linear, hessian, handle in watched:
-            handle.remove()
-            codes, scales = choose_codes(linear.weight, hessian)
-            linear.weight.copy_(dequantised(codes, scales))
-            found[f"{names[linear]}.codes"], found[f"{names[linear]}.scales"] = packed(codes).cpu(), scales.cpu()
-        inputs = [(_hidden(layer(hidden, **given)), given) for hidden, given in inputs]
-    yield found
+    with quick_linears(model):
+        yield "writing texts for the calibration of the 4 bits (once)", None
+        layers = model.get_decoder().layers
+        names = {module: name for name, module in model.named_modules()}
+        inputs = _first_inputs(model, layers, _own_texts(model, tokenizer))
+        found: Codes = {}
+        for number, layer in enumerate(layers):
+            yield "calibrating the 4 bits (once)", number / len(layers)
+            watched = [(group, *_hessian(group[0], model.device)) for group in _sharing(layer, *inputs[0])]
+            for hidden, given in inputs:
+                layer(hidden, **given)
+            for group, hessian, handle in watched:
+                handle.remove()
+                chosen = choose_codes(torch.cat([linear.weight for linear in group]), hessian)
+                heights = [linear.out_features for linear in group]
+                for linear, codes, scales in zip(group, *(torch.split(part, heights) for part in chosen), strict=True):
+                    linear.weight.copy_(dequantised(codes, scales))
+                    found[f"{names[linear]}.codes"], found[f"{names[linear]}.scales"] = packed(codes).cpu(), scales.cpu().clone()
+            inputs = [(_hidden(layer(hidden, **given)), given) for hidden, given in inputs]
+        yield found
 
 
 def _hidden(out: Any) -> torch.Tensor:

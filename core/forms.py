@@ -92,7 +92,8 @@ class Layer:
         """W x without gradients, in the fastest form there is."""
         base, dense, packed = self.base, self.dense, self.packed
         if packed is None:
-            return base if dense is None else dense_product(dense, base.bias)
+            weight = base.weight if type(base) is torch.nn.Linear else dense
+            return base if weight is None else dense_product(weight, base.bias)
         few = packed_product(*packed)
 
         def product(x: torch.Tensor) -> torch.Tensor:

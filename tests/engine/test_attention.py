@@ -144,6 +144,20 @@ def test_products_over_plain_weights_are_those_of_the_plain_expression(kind, bia
 
 
 @pytest.mark.parametrize("bias", [False, True])
+def test_quick_linear_layers_give_what_plain_ones_do_and_are_plain_again(bias):
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(32, 48, bias=bias)
+    model = torch.nn.Sequential(layer, torch.nn.Identity())
+    for x in (torch.randn(1, 1, 32), torch.randn(3, 5, 32), torch.randn(2, 100, 32)):
+        with torch.no_grad():
+            wanted = model(x)
+            with products.quick_linears(model):
+                found = model(x)
+        assert found.shape == wanted.shape and found.is_contiguous() and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    assert "forward" not in vars(layer)
+
+
+@pytest.mark.parametrize("bias", [False, True])
 def test_a_frozen_output_matrix_gives_the_gradient_of_its_input(bias):
     torch.manual_seed(0)
     output = torch.nn.Linear(32, 100, bias=bias).requires_grad_(False)

@@ -40,6 +40,39 @@ def test_every_weight_is_one_of_its_blocks_sixteen_levels():
     assert (dequantised(codes, scales).view(64, 2, BLOCK).abs().amax(-1) <= scales * 1.0001).all()
 
 
+def test_the_table_finds_the_level_that_the_search_finds():
+    levels = calibration._Levels(torch.device("cpu"))
+    numbers = torch.cat([torch.linspace(-1.3, 1.3, 200_000), levels.middles, levels.values, torch.linspace(-1, 1, levels.CELLS + 1)])
+    assert torch.equal(levels.nearest_of_many(numbers).long(), levels.nearest(numbers))
+    assert torch.equal(levels.value(levels.nearest(levels.values)), levels.values)
+
+
+def test_the_root_is_upper_and_gives_the_inverse():
+    _, x = make_problem()
+    hessian = x.t() @ x
+    hessian += torch.eye(len(hessian)) * hessian.diagonal().mean() * calibration.DAMPING
+    root = calibration._upper_root_of_inverse(hessian)
+    assert torch.equal(root, root.triu())
+    assert torch.allclose(root.t() @ root @ hessian, torch.eye(x.shape[1]), atol=1e-3)
+
+
+def test_layers_of_one_input_are_calibrated_together_as_they_are_alone(tiny):
+    layer = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).get_decoder().layers[0]
+    unused = torch.nn.Linear(BLOCK, BLOCK)
+    layer.unused = unused
+    hidden = torch.randn(1, 5, layer.self_attn.q_proj.in_features)
+    angles = torch.ones(1, 5, layer.self_attn.head_dim)
+    groups = calibration._sharing(layer, hidden, {"position_embeddings": (angles, angles), "attention_mask": None})
+    attention, mlp = layer.self_attn, layer.mlp
+    together = [attention.q_proj, attention.k_proj, attention.v_proj]
+    assert groups == [together, [attention.o_proj], [mlp.gate_proj, mlp.up_proj], [mlp.down_proj], [unused]]
+    x = torch.randn(500, hidden.shape[-1])
+    whole = choose_codes(torch.cat([linear.weight.detach() for linear in together]), x.t() @ x)
+    alone = [choose_codes(linear.weight.detach(), x.t() @ x) for linear in together]
+    for both, parts in zip(whole, zip(*alone, strict=True), strict=True):
+        assert torch.equal(both, torch.cat(parts))
+
+
 @pytest.fixture
 def four_bits(tiny):
     quantization = BitsAndBytesConfig(
