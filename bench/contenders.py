@@ -23,6 +23,7 @@ from core.encoding import Curriculum, Encoded, encode_row
 from core.engine import Engine, peak_memory
 from core.evaluation import mean, measure_rows
 from core.memory import give_back_memory
+from core.model import hardware
 from core.protocol import Load, Row
 from core.training import train
 
@@ -30,6 +31,8 @@ ROWS, EPOCHS, SEED = 32, 4, 1
 TOKENS = 64
 """Tokens of every sampled text: none ends early, so that all contenders write as much."""
 RANK, ALPHA = 16, 32
+COMPUTE = hardware()[1]
+"""What everything computes in: bfloat16 where the processor multiplies it, else 32 bits, for the others as for ours."""
 
 
 def rows_of(count: int) -> tuple[list[Row], list[Row]]:
@@ -59,9 +62,9 @@ def plain(four_bit: bool, adapter: bool = True) -> tuple[Any, Any]:
     options: dict[str, Any] = {}
     if four_bit:
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=COMPUTE, bnb_4bit_use_double_quant=True
         )
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map={"": "cpu"}, **options)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=COMPUTE, device_map={"": "cpu"}, **options)
     if adapter:
         model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"))
     return model, AutoTokenizer.from_pretrained(folder)
@@ -207,9 +210,9 @@ def bare_product() -> float:
     """Tokens a second of training that products of the starter's shapes allow, were there nothing else: forwards and backwards through
     every linear layer, and twice through the output matrix, for 320 tokens at once."""
     shapes, rows = [(576, 576), (192, 576), (192, 576), (576, 576), (1536, 576), (1536, 576), (576, 1536)], 320
-    inputs = {width: torch.randn(rows, width).bfloat16() for width in (576, 192, 1536, 49152)}
-    layers = [[torch.randn(shape).bfloat16() for shape in shapes] for _ in range(30)]
-    out = torch.randn(49152, 576).bfloat16()
+    inputs = {width: torch.randn(rows, width, dtype=COMPUTE) for width in (576, 192, 1536, 49152)}
+    layers = [[torch.randn(shape, dtype=COMPUTE) for shape in shapes] for _ in range(30)]
+    out = torch.randn(49152, 576, dtype=COMPUTE)
 
     def once() -> float:
         began = time.perf_counter()
