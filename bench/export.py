@@ -88,7 +88,7 @@ class Ours:
     def logits(self, ids: list[int]) -> Any:
         import torch
 
-        self.engine._use(self.folder)
+        self.engine.adapters.use(self.folder)
         self.forms.train()
         with torch.no_grad():
             return self.base.model(input_ids=torch.tensor([ids])).logits[0].float()
@@ -101,7 +101,7 @@ class Ours:
 
         from core import starter
 
-        self.engine._use(self.folder)
+        self.engine.adapters.use(self.folder)
         names = {module: name for name, module in self.base.model.named_modules()}
         model = AutoModelForCausalLM.from_pretrained(starter.convert(starter.find()), dtype=torch.float32).eval()
         with torch.no_grad():
@@ -117,7 +117,7 @@ class Ours:
         from core.encoding import encode_prompt
 
         if model is None:
-            self.engine._use(self.folder)
+            self.engine.adapters.use(self.folder)
             self.forms.train()
             model = self.base.model
         ids, cache = encode_prompt(self.base.tokenizer, prompt)[0], None

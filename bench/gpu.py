@@ -159,12 +159,12 @@ class Resident:
         state = {key: tensor.detach().cpu().clone() for key, tensor in self.engine_state().items()}
         names = [Path("one"), Path("two")]
         for name in names:
-            self.engine._remember(str(name), state)
+            self.engine.adapters.keep(name, state)
         seconds = []
         for at in range(SWITCHES):
             self.machine.wait()
             began = time.perf_counter()
-            self.engine._use(names[at % 2])
+            self.engine.adapters.use(names[at % 2])
             self.forms.sample(True, str(names[at % 2]))
             self.machine.wait()
             seconds.append(time.perf_counter() - began)

@@ -170,7 +170,7 @@ def switch() -> dict[str, float]:
 
         def use(where: Path, strength: float) -> float:
             began = time.perf_counter()
-            engine._use(where)
+            engine.adapters.use(where)
             forms.sample(True, str(where), strength)
             return (time.perf_counter() - began) * 1000
 
@@ -179,7 +179,7 @@ def switch() -> dict[str, float]:
         strength = [use(one, value / 10) for value in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)]
         unread = []
         for _ in range(10):
-            engine._states.clear()
+            engine.adapters.drop_kept()
             unread += [use(where, 1.0) for where in (two,)]
             use(one, 1.0)
         size = sum(path.stat().st_size for path in two.iterdir())

@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import psutil
 import torch
-from peft import get_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
 
-from core import attention, checkpoints, products, runfiles, sensors
-from core.checkpoints import Place
+from core import attention, products, runfiles, sensors
+from core.adapters import Adapters
 from core.choices import check_strength
-from core.config import STARTER_HUB_ID, Lora
+from core.config import Lora
 from core.curve import LearningCurve
 from core.decoding import LlamaDecoder
 from core.encoding import encode_row
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
-from core.files import now
 from core.fit import IN_USE, of_a_step
-from core.forms import ADAPTER, Forms
+from core.forms import Forms
 from core.memory import give_back_memory
 from core.model import Base, load
 from core.protocol import (
@@ -53,18 +47,11 @@ from core.protocol import (
     Trained,
 )
 from core.retraining import Retraining
-from core.runfiles import CheckpointInfo, Result, RunSpec
+from core.runfiles import Result, RunSpec
 from core.sampling import Sampler, Text, Tick
 from core.sinks import Sinks
 from core.taste import TasteRun
-from core.text import short
 from core.training import EpochDone
-
-log = logging.getLogger(__name__)
-MORE = 1 << 20
-"""Bytes of the names in a file of weights, at most."""
-KEPT_STATES = 4
-"""Adapters kept in memory, so that switching back and forth reads no file."""
 
 
 class Metrics:
@@ -114,11 +101,6 @@ def expected_memory(base: Base, trainable: int) -> int:
     return int(step * IN_USE) if base.device == "cpu" else step
 
 
-def _finite(tensors: Iterable[torch.Tensor]) -> bool:
-    """Whether all numbers are finite: by their sums, a tenth of the time of asking each. A sum that overflows is looked at again."""
-    return all(bool(torch.isfinite(tensor.float().sum())) or bool(torch.isfinite(tensor).all()) for tensor in tensors)
-
-
 class Engine:
     """Holds one base and one adapter. Every method that takes a command yields the events of that command."""
 
@@ -127,9 +109,7 @@ class Engine:
         self._forms: Forms | None = None
         self._lora = Lora()
         self._sampler: Sampler | None = None
-        self._adapter = ""
-        """What the adapter in the model holds: a checkpoint's folder, `base` (a silent one), or nothing known."""
-        self._states: dict[str, dict[str, torch.Tensor]] = {}
+        self._adapters: Adapters | None = None
         self._examples: list[str] = []
         self._sensors = sensors.of_this_machine()
 
@@ -138,8 +118,7 @@ class Engine:
     def load(self, command: Load) -> Iterator[Event]:
         """Make the base resident. Again with the same base: at once."""
         began = time.perf_counter()
-        self._base = self._forms = self._sampler = None
-        self._states.clear()
+        self._base = self._forms = self._sampler = self._adapters = None
         for step in load(command.base, command.quantization, command.calibrate):
             if isinstance(step, Base):
                 self._base = step
@@ -169,8 +148,9 @@ class Engine:
 
     def hold(self, base: Base, lora: Lora) -> Forms:
         """Put an adapter into a loaded base, and make ready what trains and samples."""
-        self._base, self._lora, self._adapter = base, lora, ""
+        self._base, self._lora = base, lora
         self._forms = forms = Forms(base, lora)
+        self._adapters = Adapters(base, forms, lora)
         decoder = LlamaDecoder.of(base.model, forms)
         if decoder and base.device == "cpu":
             attention.install(base.model)
@@ -183,59 +163,12 @@ class Engine:
             raise FlavorError("The model is not loaded.", "Load it first.", "order")
         return self._base, self._forms, self._sampler
 
-    # -- adapters ------------------------------------------------------------------------------------------------------
-
-    def _use(self, folder: Path | None) -> None:
-        """Put the adapter of a checkpoint (None: a silent one) into the model."""
-        _, forms, _ = self._ready()
-        wanted = str(folder) if folder else runfiles.BASE
-        if wanted == self._adapter:
-            return
-        self._adapter = ""
-        if folder is None:
-            forms.silence_adapter()
-        else:
-            self._copy_in(self._read_adapter(folder), checkpoints.title(folder))
-        self._adapter = wanted
-
-    def _copy_in(self, state: dict[str, torch.Tensor], name: str) -> None:
-        _, forms, _ = self._ready()
-        own = get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER)
-        if set(own) != set(state) or any(own[key].shape != tensor.shape for key, tensor in state.items()):
-            raise FlavorError(
-                f"{name} has other layers or another rank than this model.", "Was [lora] r changed? Retrain with T.", "foreign"
-            )
-        with torch.no_grad():
-            for key, tensor in state.items():
-                own[key].copy_(tensor, non_blocking=True)
-
-    def _read_adapter(self, folder: Path) -> dict[str, torch.Tensor]:
-        """A checkpoint's tensors, after its hash, its base and its numbers were checked: PEFT itself checks none of them."""
-        key = str(folder)
-        if key in self._states:
-            return self._states[key]
-        _, forms, _ = self._ready()
-        own = sum(tensor.numel() for tensor in forms.parameters())
-        info, data = checkpoints.read(folder, self._place(), 8 * own + MORE)  # no adapter of this shape is larger, in any type
-        try:
-            state: dict[str, torch.Tensor] = load_tensors(data)
-        except (SafetensorError, ValueError, RuntimeError) as error:
-            raise FlavorError(f"{info.name} is damaged: {short(str(error), 80)}.", checkpoints.CHOOSE, "damaged") from None
-        if not _finite(state.values()):
-            raise FlavorError(f"{info.name} holds numbers that are not finite.", checkpoints.CHOOSE, "damaged")
-        self._remember(key, state)
-        return state
-
-    def _place(self) -> Place:
-        base, _, _ = self._ready()
-        return Place(base.name, base.fingerprint, base.tokenizer_hash, self._lora)
-
-    def _remember(self, key: str, state: dict[str, torch.Tensor]) -> None:
-        if self._ready()[0].device == "cuda":  # from pinned memory the card fetches it several times faster
-            state = {name: tensor.pin_memory() for name, tensor in state.items()}
-        self._states[key] = state
-        while len(self._states) > KEPT_STATES:
-            self._states.pop(next(iter(self._states)))
+    @property
+    def adapters(self) -> Adapters:
+        """Those of the loaded base. Raises FlavorError where none is loaded."""
+        self._ready()
+        assert self._adapters
+        return self._adapters
 
     # -- sampling ------------------------------------------------------------------------------------------------------
 
@@ -249,7 +182,7 @@ class Engine:
             self._examples = command.examples
         sampler.learn_examples(self._examples, command.settings)
         if folder:
-            self._use(folder)
+            self.adapters.use(folder)
         forms.sample(folder is not None, str(folder), check_strength(command.strength))
         began = time.perf_counter()
         first, tokens = 0.0, 0
@@ -283,14 +216,14 @@ class Engine:
                 yield from self.sample(command)
         finally:
             base.model.train(training)
-            self._adapter = ""  # the run's own is in the model again
+            self.adapters.changed()  # the run's own is in the model again
 
     # -- measuring -----------------------------------------------------------------------------------------------------
 
     def evaluate(self, command: Evaluate) -> Iterator[Event | None]:
         """Mean loss per token of the rows' texts, with a checkpoint or the base."""
         base, forms, _ = self._ready()
-        self._use(Path(command.checkpoint) if command.checkpoint else None)
+        self.adapters.use(Path(command.checkpoint) if command.checkpoint else None)
         rows = [encode_row(base.tokenizer, row, 1.0) for row in command.rows]
         forms.train()
         base.model.eval()
@@ -312,7 +245,7 @@ class Engine:
     def curve(self, command: Curve) -> Iterator[Event | None]:
         """Points of the learning curve. The adapter in the model is not that of any checkpoint afterwards: the next use puts one in."""
         base, forms, _ = self._ready()
-        self._adapter = ""
+        self.adapters.changed()
         try:
             yield from LearningCurve(base, forms, command).run()
         finally:
@@ -368,7 +301,8 @@ class Engine:
             sinks.close()
             give_back_memory()
             if result.status != "done":
-                self._adapter = ""  # half-trained: the next use puts a whole one in
+                if self._adapters:
+                    self._adapters.changed()  # half-trained: the next use puts a whole one in
                 with contextlib.suppress(OSError):
                     runfiles.write(folder / "result.json", result)
 
@@ -386,45 +320,18 @@ class Engine:
 
         def save(event: EpochDone, gauges: Gauges, seen: float, refit: bool) -> str:
             name = f"{spec.name}/{'refit' if refit else 'epoch'}-{event.epoch:02}"
-            self._save(folder, name, event, spec, gauges, seen)
+            self.adapters.save(folder, name, event, spec, gauges, seen)
             return name
 
         if spec.kind == "taste":
             run: Retraining = TasteRun(base, forms, spec, rows, runfiles.read_pairs(folder / "pairs.jsonl", spec.pairs_sha256), save)
         else:
             run = Retraining(base, forms, spec, rows, save)
-        self._use(runfiles.checkpoint_folder(folder.parent, spec.parent) if spec.parent else None)
-        self._adapter = ""
+        self.adapters.use(runfiles.checkpoint_folder(folder.parent, spec.parent) if spec.parent else None)
+        self.adapters.changed()
         if spec.parent is None:
             forms.fresh_adapter(spec.seed)
         yield from run.run(number, began)
-
-    def _save(self, folder: Path, name: str, event: EpochDone, spec: RunSpec, gauges: Gauges, seen: float) -> None:
-        """Publish a checkpoint: staged, synced, renamed. It is whole or absent."""
-        base, forms, _ = self._ready()
-        state = {key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(forms.peft, adapter_name=ADAPTER).items()}
-
-        def fill(staging: Path) -> CheckpointInfo:
-            save_file(state, staging / checkpoints.WEIGHTS)
-            config = forms.peft.peft_config[ADAPTER]
-            config.base_model_name_or_path = STARTER_HUB_ID if spec.base == "starter" else spec.base
-            config.inference_mode = True
-            config.save_pretrained(str(staging))
-            config.inference_mode = False
-            return CheckpointInfo(
-                name=name, epoch=event.epoch, base=spec.base, fingerprint=base.fingerprint, sha256="", loss=event.loss, created=now(),
-                seen=seen, manifest=checkpoints.manifest(self._place(), spec),
-                measured_by=runfiles.measured_by(name) if runfiles.is_refit(name) else None, **msgspec.structs.asdict(gauges),
-            )  # fmt: skip
-
-        final = runfiles.checkpoint_folder(folder.parent, name)
-        try:
-            checkpoints.publish(final, fill)
-        except OSError as error:
-            raise FlavorError(
-                f"The checkpoint could not be written: {error.strerror}.", "Make room; the checkpoints that are there still serve.", "disk"
-            ) from None
-        self._remember(str(final), state)
 
 
 def _true_parameters(base: Base) -> int:

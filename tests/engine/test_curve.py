@@ -143,7 +143,7 @@ def test_sampling_goes_on_with_the_adapter_that_was_active(loaded, tmp_path):
     assert texts(engine, None) == base
     assert texts(engine, checkpoint) == before
     events_of(engine, command(SMALL))
-    engine._adapter = str(checkpoint)
+    engine.adapters._current = str(checkpoint)
     assert texts(engine, checkpoint) != before
 
 

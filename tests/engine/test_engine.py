@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core import runfiles
+from core.adapters import all_finite
 from core.config import Lora, Sampling, Training
-from core.engine import _finite
 from core.errors import FlavorError
 from core.protocol import Candidate, Epoch, Evaluate, Evaluated, Row, Sample, Step, Train, Trained
 from core.runfiles import Result, RunSpec
@@ -56,9 +56,9 @@ def texts(engine, checkpoint, tokens=12):
 def test_numbers_that_are_none_are_seen():
     none, endless = torch.tensor([1.0, float("nan")]), torch.tensor([float("inf"), float("-inf")])
     large = torch.full((4,), 3e38)  # its sum is no number, all of it are
-    assert _finite([large, torch.ones(3).bfloat16()])
-    assert not _finite([torch.ones(2), none])
-    assert not _finite([endless])
+    assert all_finite([large, torch.ones(3).bfloat16()])
+    assert not all_finite([torch.ones(2), none])
+    assert not all_finite([endless])
 
 
 def test_a_run_gives_a_checkpoint_an_epoch_and_makes_the_best_one_active(trained):

@@ -48,7 +48,7 @@ def test_strength_changes_the_texts_and_comes_back(loud):
 
 def test_strength_is_pefts_rescaling(loud):
     engine, checkpoint = loud
-    engine._use(checkpoint)
+    engine.adapters.use(checkpoint)
     for strength in (0.3, 1.0, 1.2):
         engine._forms.sample(True, "x", strength)
         ours = logits(engine)

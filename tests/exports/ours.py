@@ -31,8 +31,8 @@ class Ours:
         self.use(self.folder)
 
     def use(self, folder, factor=1.0):
-        self.engine._use(folder)
-        self.engine._adapter = ""
+        self.engine.adapters.use(folder)
+        self.engine.adapters.changed()
         self.forms.shrink_adapter(factor)
         self.forms.train()
 

@@ -144,8 +144,8 @@ def make_fit(folder):
 def refusal(loaded, folder):
     """What the engine says of a checkpoint, or an empty text where it uses it."""
     engine, _ = loaded
-    engine._states.clear()
-    engine._adapter = ""
+    engine.adapters.drop_kept()
+    engine.adapters.changed()
     try:
         texts(engine, folder, 2)
     except FlavorError as error:
