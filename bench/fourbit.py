@@ -87,7 +87,9 @@ class Bench:
         for layer, total in zip(self.forms.layers, sums, strict=True):
             layer.wrapped.forward = watch(total, layer.wrapped.forward)
         with torch.no_grad():
-            for ids in calibration._own_texts(self.base.model, self.base.tokenizer):
+            *_, texts = calibration.own_texts(self.base.model, self.base.tokenizer)
+            assert isinstance(texts, list)
+            for ids in texts:
                 self.base.model(input_ids=torch.tensor([ids]), use_cache=False)
         self.forms._state = ""
         return sums

@@ -42,7 +42,7 @@ def calibration() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from core import starter
-    from core.calibration import calibrate
+    from core.calibration import CALIBRATING, calibrate
     from core.model import hardware
 
     folder = starter.convert(starter.find())
@@ -50,7 +50,7 @@ def calibration() -> None:
     began = time.perf_counter()
     written = 0.0
     for step in calibrate(model, AutoTokenizer.from_pretrained(folder)):
-        if isinstance(step, tuple) and step[1] == 0:
+        if isinstance(step, tuple) and step == (CALIBRATING, 0.0):
             written = time.perf_counter() - began
     print(f"calibration: {written:.0f} s of writing texts, {time.perf_counter() - began - written:.0f} s of choosing codes")
 

@@ -30,6 +30,8 @@ OPENINGS = (
 """How the texts begin that the model writes for its own calibration."""
 TOKENS = 160
 """Length of each of them."""
+TOLD = 16
+"""Tokens of each after which it is said how far they are."""
 BLOCK = 64
 """Weights that share a scale."""
 DAMPING = 0.05
@@ -37,6 +39,7 @@ DAMPING = 0.05
 SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8)
 """Scales that are tried for a block, as shares of its largest weight: a smaller one rounds the many better, and cuts the few."""
 VERSION = 1
+WRITING, CALIBRATING = "writing texts for the calibration of the 4 bits (once)", "calibrating the 4 bits (once)"
 
 Codes = dict[str, torch.Tensor]
 """`NAME.codes` (uint8, two codes a byte as bitsandbytes packs them, flat) and `NAME.scales` (float32, out x in / 64) of every layer."""
@@ -51,13 +54,22 @@ def _levels(device: torch.device) -> torch.Tensor:
     return levels
 
 
-def _own_texts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Token ids of texts that the model wrote itself: what it will be used on, in whatever language it was made for."""
+def own_texts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[float | list[list[int]]]:
+    """Texts that the model writes itself: what it will be used on, in whatever language it was made for. The share that is written, and last
+    their token ids."""
     sampler = Sampler(model, tokenizer)
     settings = Sampling(max_tokens=TOKENS, dry_multiplier=0, max_copied_tokens=0)
     prompts = [[(opening, 0.0)] for opening in OPENINGS]
-    texts = [event for event in sampler.sample(prompts, list(range(len(OPENINGS))), settings) if isinstance(event, Text)]
-    return [tokenizer(f"{OPENINGS[text.index]} {text.text}").input_ids for text in texts]
+    texts: list[Text] = []
+    ticks = 0
+    for event in sampler.sample(prompts, list(range(len(OPENINGS))), settings):
+        if isinstance(event, Text):
+            texts.append(event)
+        else:
+            ticks += 1
+            if ticks % TOLD == 0:
+                yield min(1.0, ticks / TOKENS)
+    yield [tokenizer(f"{OPENINGS[text.index]} {text.text}").input_ids for text in texts]
 
 
 class _Stop(Exception):
@@ -216,13 +228,19 @@ def calibrate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Ite
     """Codes for all linear layers of a 16-bit model: progress, and last the codes. Its weights are rounded in place on the way, layer
     after layer, so that each one is fitted to what the ones before it became."""
     with quick_linears(model):
-        yield "writing texts for the calibration of the 4 bits (once)", None
+        texts: list[list[int]] = []
+        yield WRITING, None
+        for part in own_texts(model, tokenizer):
+            if isinstance(part, float):
+                yield WRITING, part
+            else:
+                texts = part
         layers = model.get_decoder().layers
         names = {module: name for name, module in model.named_modules()}
-        inputs = _first_inputs(model, layers, _own_texts(model, tokenizer))
+        inputs = _first_inputs(model, layers, texts)
         found: Codes = {}
         for number, layer in enumerate(layers):
-            yield "calibrating the 4 bits (once)", number / len(layers)
+            yield CALIBRATING, number / len(layers)
             watched = [(group, *_hessian(group[0], model.device)) for group in _sharing(layer, *inputs[0])]
             for hidden, given in inputs:
                 layer(hidden, **given)

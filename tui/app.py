@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import ScreenStackError
 from textual.content import Content
-from textual.events import Event, InputEvent, Paste
+from textual.events import Event, InputEvent, Key, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -37,6 +38,9 @@ from tui.widgets.plain import ControlFilter, line
 
 if TYPE_CHECKING:
     from textual.widgets import TextArea
+
+
+QUITS = ("quit", "app.quit")
 
 
 def _write() -> Screen[None]:
@@ -195,14 +199,27 @@ class FlavorApp(WithNotes):
         loop.call_later(self._LEAVE, os._exit, code)
         self._leave(code)
 
-    def _leave(self, code: int) -> None:
+    def _leave(self, code: int, message: Text | None = None) -> None:
         for screen in self.screen_stack:
             if keep := getattr(screen, "keep", None):  # a page or a dialog in which something is typed
                 keep()
-        self.exit(code)
+        self.exit(code, message=message)
 
     async def action_quit(self) -> None:
-        self._leave(0)
+        self._leave(0, self._way_back() if self._opened else None)
+
+    def _way_back(self) -> Text:
+        """What is said when the screen is gone: where the work is, and how to go on with it."""
+        there = self.session.workspace
+        with contextlib.suppress(ValueError, OSError):
+            there = there.relative_to(Path.cwd())
+        return Text(f"Everything is kept. To go on: flavor-tui {clean_line(shlex.quote(str(there)))}")
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c says, where there is nothing to copy."""
+        shown = [self.get_key_display(active.binding) for active in self.active_bindings.values() if active.binding.action in QUITS]
+        if shown:
+            self.say(f"{shown[0]} leaves the program; everything is on the disk.")
 
     async def on_unmount(self) -> None:
         if self._opened:
@@ -220,6 +237,9 @@ class FlavorApp(WithNotes):
 
     async def on_event(self, event: Event) -> None:
         """A key, a click or a paste that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
+        if isinstance(event, Key) and event.key == "escape" and self.screen_stack and self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()  # and nothing else: elsewhere it may stop a retraining, or leave the page
+            return
         typed = isinstance(event, InputEvent | Paste)
         if typed and not self.screen_stack:
             return  # still on its way when the app ended

@@ -88,3 +88,28 @@ async def test_the_screens_own_keys_come_before_those_that_move_about(workspace)
         told = [str(cell) for cell in table.columns[1].cells]
         moves, own = (next(at for at, words in enumerate(told) if words.startswith(begin)) for begin in ("Cursor up", "blind A/B"))
         assert own < moves and any(words.startswith("quit") for words in told[:moves])
+
+
+async def test_escape_closes_it_and_does_nothing_else(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f2")
+        await until(pilot, lambda: app.current_mode == "write")
+        await pilot.press("f1")
+        await until(pilot, lambda: app.screen.query(HelpPanel))
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.screen.query(HelpPanel))
+        assert app.current_mode == "write"
+        await pilot.press("escape")
+        await until(pilot, lambda: app.current_mode == "curate")
+
+
+async def test_ctrl_c_says_how_to_leave(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    said = []
+    app.say = lambda text, *_: said.append(text)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "curate")
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: said)
+        assert said == ["^q leaves the program; everything is on the disk."]

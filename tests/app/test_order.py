@@ -4,6 +4,7 @@ from tests.app.conftest import TEXTS
 from tests.app.test_screens import on_disk, shown
 from tests.test_ranking import add, teach
 from tui.app import FlavorApp
+from tui.screens import curate
 from tui.session import Session
 
 
@@ -65,3 +66,27 @@ async def test_what_was_passed_over_is_in_the_library(workspace):
         await pilot.press("f4", *"ooooooo")
         assert app.screen.query_one("#library-table").row_count == 4
         assert "4 passed shown" in shown(app, "#library-head")
+
+
+async def test_a_key_meant_for_the_card_that_has_just_gone_decides_nothing(workspace, monkeypatch):
+    """After a retraining the first new card takes the place of an old one by itself: a key pressed in that moment was not meant for it."""
+    app = FlavorApp(workspace, start_worker=False)
+    said = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        old = app.screen.shown
+        monkeypatch.setattr(curate, "GLANCE", 3600)
+        app.say = lambda text, *_: said.append(text)
+        new = add(app.session, 2, checkpoint="0001/epoch-01")
+        monkeypatch.setattr(app.session.registry, "current", lambda: "0001/epoch-01")
+        app.prefer_new = True
+        app.changed()
+        await pilot.pause()
+        card = app.screen.shown
+        assert card in new and card != old
+        await pilot.press("x", "e")
+        assert app.screen.shown == card and not on_disk(workspace).decisions
+        assert len(said) == 2 and "just changed" in said[0]
+        monkeypatch.setattr(curate, "GLANCE", 0)
+        await pilot.press("x")
+        assert [decision.candidate for decision in on_disk(workspace).decisions.values()] == [card]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -11,6 +13,9 @@ from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
 from tui.widgets.plain import Plain, line, plain
+
+GLANCE = 0.8
+"""Seconds after a card has changed without a key, in which a key was still meant for the one before."""
 
 
 def flag_line(candidate: Candidate, copied: int) -> Content:
@@ -55,6 +60,8 @@ is active as soon as all of them were trained, and the cards come from it; then 
     def __init__(self) -> None:
         super().__init__()
         self.shown: str | None = None
+        self._turned = 0.0
+        """When a card that was being looked at gave way to a newer checkpoint's, without a key."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="desk"):
@@ -87,6 +94,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
         stale = self.flavor.prefer_new and card is not None and self._older(card, queue[0])
         if card is None or stale:
             card = self._next(queue)
+            self._turned = monotonic() if stale else 0.0
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
             if card:
@@ -161,7 +169,16 @@ is active as soon as all of them were trained, and the cards come from it; then 
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
+    def _just_turned(self) -> bool:
+        """Whether a key was meant for the card that has just gone, and is let go."""
+        if monotonic() - self._turned > GLANCE:
+            return False
+        self.flavor.say("The card has just changed to the new checkpoint's: nothing was decided.", "warning")
+        return True
+
     def _decide(self, verdict: Verdict, text: str | None = None) -> None:
+        if self._just_turned():
+            return
         card = self.candidate()
         if card is None:
             self.flavor.say("There is no card to decide.", "warning")
@@ -185,7 +202,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
 
     def action_edit(self) -> None:
         card = self.candidate()
-        if card is None:
+        if card is None or self._just_turned():
             return
 
         from tui.screens.edit import dialog_for

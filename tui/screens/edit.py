@@ -23,7 +23,7 @@ from tui.widgets.plain import CleanArea, Plain, line, plain
 class EditDialog(Dialog[bool]):
     """Gives whether the text was saved. It is saved while the dialog is open, so that nothing is lost where it cannot be."""
 
-    HELP = "Change text and attributes, then save. What you type is kept as a draft every second."
+    HELP = "Change the text, and the attributes of an example, then save. What you type is kept as a draft every second."
     BINDINGS = [
         Binding("ctrl+s", "save", "save", priority=True, id="edit_save"),
         Binding("escape", "leave", "leave, unchanged", id="edit_leave"),
@@ -54,6 +54,8 @@ class EditDialog(Dialog[bool]):
             yield Plain(plain(self._title, "bold"), id="dialog-title")
             if self._with_fields:
                 yield FieldInputs(self._session, kept.fields if kept else self._values)
+            elif self._values:
+                yield Plain(plain(" · ".join(f"{name} {value}" for name, value in self._values.items()), "$text-muted"))
             yield CleanArea(kept.text if kept else self._text, id="dialog-text")
             if kept:
                 with VerticalScroll(id="dialog-draft", can_focus=False):

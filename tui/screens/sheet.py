@@ -99,7 +99,7 @@ class SheetScreen(Leaving[None]):
         active = " ▶" if lane.checkpoint == self._flavor.session.registry.current() and lane.name != ALWAYS[1] else ""
         head = (f"{lane.name}{active}\n\n", "bold underline")
         if text is None:
-            return line(head, ("not made" if made else "not made yet", "$text-muted"))
+            return line(head, ("not made" if made else "not made yet: it is written when the model has nothing else to do", "$text-muted"))
         return line(
             head, *((piece, STYLES[kind]) for piece, kind in marked(text or "(an empty text)", beside, self._flavor.session.copying))
         )
