@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BEHIND = ("curving", "sheeting")
 """What is done while nothing else is to do, and gives way to whatever the person asks for."""
+LONG, AGAIN = 60.0, 5.0
+"""Seconds of a retraining from which on `c` asks first, and in which it is pressed again."""
 REDRAW = 0.1
 """Seconds between two redraws of the line of activity."""
 
@@ -55,6 +57,8 @@ class Jobs:
         """A checkpoint of the run that is going on, which is active already."""
         self._begun = False
         """A retraining is about to go on: between the key and its first turn it has not said so yet."""
+        self._training_since = self._asked = 0.0
+        """When the retraining began, and when it was last asked whether to stop it."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
 
@@ -207,6 +211,8 @@ class Jobs:
             "curving": "The measuring", "sheeting": "The contact sheet",
         }.get(doing)  # fmt: skip
         if what and self._task:
+            if doing == "training" and self._asks_first():
+                return
             self.curve.forget()
             self.sweep.forget()
             self._task.cancel()
@@ -218,6 +224,15 @@ class Jobs:
                 self._begun = False
                 self.rest()
             self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
+
+    def _asks_first(self) -> bool:
+        """Whether one key is too little, since a minute of training or more would go with it: then it is to be pressed again."""
+        now = time.monotonic()
+        if now - self._training_since < LONG or now - self._asked < AGAIN:
+            return False
+        self._asked = now
+        self.app.say("Once more stops the retraining; the checkpoints that are whole stay.", "warning")
+        return True
 
     def go_on(self) -> None:
         """Begin what is done while nothing else is to do."""
@@ -305,6 +320,7 @@ class Jobs:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
         self._begun = False
         plan = make_plan()
+        self._training_since = time.monotonic()
         self.tell("training", f"retraining {self._plan}")
         self.samples.afresh()
         self.samples.fill()
