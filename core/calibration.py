@@ -104,6 +104,8 @@ def _sharing(layer: nn.Module, hidden: torch.Tensor, given: dict[str, Any]) -> l
 
     def note(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         assert isinstance(module, nn.Linear)
+        if any(module in group for _, group in seen):  # called twice in one layer
+            return
         for known, group in seen:
             if known is args[0]:
                 group.append(module)
@@ -111,9 +113,11 @@ def _sharing(layer: nn.Module, hidden: torch.Tensor, given: dict[str, Any]) -> l
         seen.append((args[0], [module]))
 
     handles = [linear.register_forward_pre_hook(note) for linear in linears]
-    layer(hidden, **given)
-    for handle in handles:
-        handle.remove()
+    try:
+        layer(hidden, **given)
+    finally:
+        for handle in handles:
+            handle.remove()
     met = {linear for _, group in seen for linear in group}
     return [*(group for _, group in seen), *([linear] for linear in linears if linear not in met)]
 
@@ -143,7 +147,7 @@ class _Levels:
         self._middle = torch.full((self.CELLS + 1,), torch.inf, device=device).scatter_(0, cells.long(), self.middles)
 
     def _cell(self, numbers: torch.Tensor) -> torch.Tensor:
-        return ((numbers.clamp(-1, 1) + 1) * (self.CELLS // 2)).to(torch.int32)
+        return ((numbers.nan_to_num(0.0).clamp(-1, 1) + 1) * (self.CELLS // 2)).to(torch.int32)
 
     def nearest(self, numbers: torch.Tensor) -> torch.Tensor:
         """The index of the nearest level (in the shape of `numbers`); of two as near the lower one."""

@@ -9,16 +9,16 @@ from typing import Any
 def import_bitsandbytes() -> None:
     """Import bitsandbytes without torch's compiler, a quarter of what a worker imports.
 
-    As it is imported it gives four functions to `torch.compile`, two of them 8-bit optimisers' and two for processors without a library of
-    its own; where that raises, it goes on with the functions as they are. Why it cannot be imported, `four_bit_problem` in core/model.py says.
+    As it is imported it gives four functions to `torch.compile`: two of its optimisers, which are not used here, and two for processors that it
+    has no library for, which then run as they are. Why it cannot be imported, `four_bit_problem` in core/model.py says.
     """
     import torch
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise RuntimeError("nothing is compiled here")
+    def as_it_is(function: Any = None, **_: Any) -> Any:
+        return function or (lambda decorated: decorated)
 
     compiler = torch.compile
-    torch.compile = refuse  # type: ignore[assignment]
+    torch.compile = as_it_is  # type: ignore[assignment]
     try:
         with contextlib.suppress(Exception):
             import bitsandbytes  # noqa: F401

@@ -45,7 +45,7 @@ ROWS = (
     ("One writer", "three sessions at once, the writer killed now and then", ("two sessions",)),
     (
         "No one gets in",
-        "malformed files of every kind: one clear error each, nothing imported, bounded in time and memory; the token sought in every "
+        "malformed files of every kind: one clear error each, nothing imported, bounded in memory, its time reported; the token sought in every "
         "process and file",
         ("malformed imports", "tokens"),
     ),

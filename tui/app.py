@@ -23,7 +23,7 @@ from textual.worker import Worker, WorkerState
 
 from core.config import FILE
 from core.errors import FlavorError
-from core.text import clean_line, short
+from core.text import clean, clean_line, short
 from dataset.rows import Candidate, Op
 from tui import keys
 from tui.crash import CrashLog
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 QUITS = ("quit", "app.quit")
+"""The action of the key that leaves, as our table and as Textual names it."""
 
 
 def _write() -> Screen[None]:
@@ -208,18 +209,20 @@ class FlavorApp(WithNotes):
     async def action_quit(self) -> None:
         self._leave(0, self._way_back() if self._opened else None)
 
-    def _way_back(self) -> Text:
-        """What is said when the screen is gone: where the work is, and how to go on with it."""
-        there = self.session.workspace
+    def _way_back(self) -> Text | None:
+        """What is said when the screen is gone: how to go on with the work. Nothing where not all of it could be written."""
+        if self.session.store.journal.broken:
+            return None
+        there = str(self.session.workspace)
         with contextlib.suppress(ValueError, OSError):
-            there = there.relative_to(Path.cwd())
-        return Text(f"Everything is kept. To go on: flavor-tui {clean_line(shlex.quote(str(there)))}")
+            there = f"./{self.session.workspace.relative_to(Path.cwd())}"  # a folder may be called as a command is
+        return Text(f"To go on: flavor-tui {clean(shlex.quote(there))}")
 
     def action_help_quit(self) -> None:
         """What ctrl+c says, where there is nothing to copy."""
         shown = [self.get_key_display(active.binding) for active in self.active_bindings.values() if active.binding.action in QUITS]
         if shown:
-            self.say(f"{shown[0]} leaves the program; everything is on the disk.")
+            self.say(f"{shown[0]} leaves the program.")
 
     async def on_unmount(self) -> None:
         if self._opened:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BEHIND = ("curving", "sheeting")
 """What is done while nothing else is to do, and gives way to whatever the person asks for."""
-LONG, AGAIN = 60.0, 5.0
+LONG, AGAIN = 60.0, 6.0
 """Seconds of a retraining from which on `c` asks first, and in which it is pressed again."""
 REDRAW = 0.1
 """Seconds between two redraws of the line of activity."""
@@ -231,7 +231,7 @@ class Jobs:
         if now - self._training_since < LONG or now - self._asked < AGAIN:
             return False
         self._asked = now
-        self.app.say("Once more stops the retraining; the checkpoints that are whole stay.", "warning")
+        self.app.say("Once more stops the retraining.", "warning")
         return True
 
     def go_on(self) -> None:
@@ -307,6 +307,7 @@ class Jobs:
         if plan.advice:
             self.app.say(plan.advice, "warning")
         self._begun = True
+        self._training_since = time.monotonic()
         self.start(functools.partial(self._retrain, make_plan), "retrain")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
@@ -320,7 +321,6 @@ class Jobs:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
         self._begun = False
         plan = make_plan()
-        self._training_since = time.monotonic()
         self.tell("training", f"retraining {self._plan}")
         self.samples.afresh()
         self.samples.fill()

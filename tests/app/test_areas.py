@@ -2,7 +2,10 @@
 
 from textual.app import App
 
-from tui.widgets.plain import CleanArea
+from tests.app.test_jobs import until
+from tui.app import FlavorApp
+from tui.screens.edit import EditDialog
+from tui.widgets.plain import CleanArea, Plain
 
 
 class OneArea(App):
@@ -25,3 +28,13 @@ async def test_undo_of_more_than_fits_leaves_what_was_there():
         assert area.text == "one two" and area.cursor_location == (0, 7)
         await pilot.press("ctrl+y")
         assert area.text.startswith("one two\nMore.")
+
+
+async def test_a_candidate_is_edited_beside_its_attributes(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        dialog = EditDialog("Edit, then accept", "none", "A text.", {"Mood": "Calm"}, app.session, lambda text, fields: None, fields=False)
+        app.push_screen(dialog)
+        await until(pilot, lambda: app.screen is dialog and dialog.focused)
+        assert any("Mood Calm" in str(each.content) for each in dialog.query(Plain))

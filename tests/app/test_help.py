@@ -112,4 +112,18 @@ async def test_ctrl_c_says_how_to_leave(workspace):
         await until(pilot, lambda: app.current_mode == "curate")
         await pilot.press("ctrl+c")
         await until(pilot, lambda: said)
-        assert said == ["^q leaves the program; everything is on the disk."]
+        assert said == ["^q leaves the program."]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_leaving_says_how_to_go_on(workspace, monkeypatch, broken):
+    """Below the folder it was started in as a path, since a folder may be called as a command is; nothing where writing failed."""
+    monkeypatch.chdir(workspace.parent)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "curate")
+        if broken:
+            monkeypatch.setattr(app.session.store.journal, "broken", "no room")
+        said = app._way_back()
+        assert said is None if broken else said.plain == f"To go on: flavor-tui ./{workspace.name}"
+        monkeypatch.undo()

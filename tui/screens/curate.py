@@ -60,8 +60,10 @@ is active as soon as all of them were trained, and the cards come from it; then 
     def __init__(self) -> None:
         super().__init__()
         self.shown: str | None = None
+        self._looked_at = ""
+        """The card that is on the screen, and not about to go by a key."""
         self._turned = 0.0
-        """When a card that was being looked at gave way to a newer checkpoint's, without a key."""
+        """When a card that was looked at gave way to another without a key: to a newer checkpoint's, as a rule."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="desk"):
@@ -79,6 +81,9 @@ is active as soon as all of them were trained, and the cards come from it; then 
         self.shown = self.shown or self.flavor.desk.card
         self.query_one("#text-scroll").focus()
 
+    def on_screen_suspend(self) -> None:
+        self._looked_at = ""
+
     def on_resize(self) -> None:
         if self.has_class("-wide"):  # the side bar has room only now
             self.renew()
@@ -94,12 +99,14 @@ is active as soon as all of them were trained, and the cards come from it; then 
         stale = self.flavor.prefer_new and card is not None and self._older(card, queue[0])
         if card is None or stale:
             card = self._next(queue)
-            self._turned = monotonic() if stale else 0.0
+            if self._looked_at:
+                self._turned = monotonic()
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
             if card:
                 self.session.ranking.hold(card.uid)
             self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
+        self._looked_at = self.shown or ""
         self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
         fixed = " · ".join(f"{name} fixed" for name in self.session.fixed)
@@ -173,7 +180,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
         """Whether a key was meant for the card that has just gone, and is let go."""
         if monotonic() - self._turned > GLANCE:
             return False
-        self.flavor.say("The card has just changed to the new checkpoint's: nothing was decided.", "warning")
+        self.flavor.say("The card has just changed: nothing was decided.", "warning")
         return True
 
     def _decide(self, verdict: Verdict, text: str | None = None) -> None:
@@ -188,7 +195,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
         except FlavorError as error:
             self.flavor.complain(error)
             return
-        self.shown = None
+        self.shown, self._looked_at = None, ""
         self.flavor.changed()
 
     def action_accept(self) -> None:
@@ -216,6 +223,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
 
     def action_undo(self) -> None:
         op = self.flavor.undo()
+        self._looked_at, self._turned = "", 0.0
         if op:
             back = [uid for uid, candidate in op.was.candidates.items() if candidate]
             self.shown = back[0] if back else self.shown
