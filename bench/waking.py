@@ -1,7 +1,7 @@
 """What comes before a worker's first token: `python -m bench.waking [--calibration]`.
 
 Seconds of its imports, as it does them and plainly, by turns in processes of their own (medians of three), and of loading the starter; with
-`--calibration` those of choosing its 4-bit codes anew, which happens once and is kept. Nothing is written to the cache.
+`--calibration` those of choosing its 4-bit codes anew, which a person waits for once; what the cache holds stays as it is.
 """
 
 from __future__ import annotations

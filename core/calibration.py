@@ -100,7 +100,7 @@ def _first_inputs(model: PreTrainedModel, layers: nn.ModuleList, texts: list[lis
 def _sharing(layer: nn.Module, hidden: torch.Tensor, given: dict[str, Any]) -> list[list[nn.Linear]]:
     """The linear layers in `layer` that can be calibrated, those that are given the very same input together."""
     linears = [module for module in layer.modules() if isinstance(module, nn.Linear) and module.in_features % BLOCK == 0]
-    seen: list[tuple[torch.Tensor | None, list[nn.Linear]]] = []
+    seen: list[tuple[torch.Tensor, list[nn.Linear]]] = []
 
     def note(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         assert isinstance(module, nn.Linear)

@@ -12,6 +12,7 @@ from core.errors import FlavorError
 from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
+from tui.widgets.fields import fields_line
 from tui.widgets.plain import Plain, line, plain
 
 GLANCE = 0.8
@@ -30,14 +31,6 @@ def flag_line(candidate: Candidate, copied: int) -> Content:
     parts: list[str | tuple[str, str]] = [ended, "   ", copying]
     for flag in rest:
         parts += ["   ", (f"! {flag}", "$text-warning")]
-    return line(*parts)
-
-
-def fields_line(fields: dict[str, str], scales: set[str]) -> Content:
-    """The attributes in one line: `Danger Level 4/5 · Disposition Aloof`."""
-    parts: list[str | tuple[str, str]] = []
-    for name, value in fields.items():
-        parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
     return line(*parts)
 
 
@@ -118,8 +111,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
         why = self.session.ranking.why(card.uid)
         origin += f"{why} · " if why else ""
         self.query_one("#place", Plain).update(plain(f"{origin}{place} of {len(queue)} ready", "$text-muted"))
-        scales = {field.name for field in self.session.task.fields if field.kind == "scale"}
-        self.query_one("#fields", Plain).update(fields_line(card.fields, scales) if card.fields else plain(fixed))
+        self.query_one("#fields", Plain).update(fields_line(card.fields, self.session.task) if card.fields else plain(fixed))
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
         self._queue(queue, card)

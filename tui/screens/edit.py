@@ -16,7 +16,7 @@ from core.text import check_text
 from tui.drafts import EVERY, Draft, Typed, difference
 from tui.screens.dialog import Dialog
 from tui.session import Session
-from tui.widgets.fields import FieldInputs
+from tui.widgets.fields import FieldInputs, fields_line
 from tui.widgets.plain import CleanArea, Plain, line, plain
 
 
@@ -55,7 +55,7 @@ class EditDialog(Dialog[bool]):
             if self._with_fields:
                 yield FieldInputs(self._session, kept.fields if kept else self._values)
             elif self._values:
-                yield Plain(plain(" · ".join(f"{name} {value}" for name, value in self._values.items()), "$text-muted"))
+                yield Plain(fields_line(self._values, self._session.task))
             yield CleanArea(kept.text if kept else self._text, id="dialog-text")
             if kept:
                 with VerticalScroll(id="dialog-draft", can_focus=False):

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from core.task import Field
+from core.task import Field, Task
 from tui.session import Session
-from tui.widgets.plain import CleanInput, Plain, plain
+from tui.widgets.plain import CleanInput, Plain, line, plain
 
 
 def hint(field: Field) -> str:
@@ -23,6 +24,15 @@ def hint(field: Field) -> str:
             return ", ".join(field.values)
         case _:
             return "any text"
+
+
+def fields_line(fields: Mapping[str, str], task: Task) -> Content:
+    """The attributes in one line: `Danger Level 4/5 · Disposition Aloof`."""
+    parts: list[str | tuple[str, str]] = []
+    scales = {field.name for field in task.fields if field.kind == "scale"}
+    for name, value in fields.items():
+        parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
+    return line(*parts)
 
 
 class FieldInputs(Vertical):
