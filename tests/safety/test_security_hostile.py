@@ -167,7 +167,7 @@ def walk(reader, texts):
         if not reader.until(lambda: not terminal.shows("leave, unchanged"), "dialog: it did not close"):
             return
         terminal.press("\x1b[A")
-    for key, word in (("\x1b[15~", "held-out"), ("\x1b[B", "Run 0001"), ("\x1bOR", NONE), ("\x1bOQ", "about 0 tokens")):
+    for key, word in (("\x1b[15~", "Run 0001"), ("\x1b[B", "This is the base"), ("\x1bOR", NONE), ("\x1bOQ", "about 0 tokens")):
         terminal.press(key)
         if not reader.come(word, "screens"):
             return
