@@ -202,6 +202,8 @@ class Step(Event, frozen=True, tag="step"):
     tokens: int
     seconds: float
     """Since the run began."""
+    spent: float = 0.0
+    """Seconds in the steps alone: without what is measured, and without the texts that are sampled between them."""
     celsius: float | None = None
     """How warm the GPU is; None where there is none, or it does not say."""
     device_memory: int | None = None
@@ -217,6 +219,8 @@ class Refit(Event, frozen=True, tag="refit"):
     tokens: int
     seconds: float
     """Since the run began."""
+    spent: float = 0.0
+    """Seconds in the steps alone."""
 
 
 class Provisional(Event, frozen=True, tag="provisional"):

@@ -203,7 +203,7 @@ class Retraining:
                         tokens, steps = tokens + event.tokens, event.step
                         yield Step(
                             id=number, step=event.step, steps=event.steps, epoch=event.epoch, loss=event.loss, rate=event.rate,
-                            tokens=event.tokens, seconds=time.perf_counter() - began,
+                            tokens=event.tokens, seconds=time.perf_counter() - began, spent=loop.seconds,
                         )  # fmt: skip
                     case EpochDone():
                         gauges = yield from self._probe.gauges()
@@ -267,17 +267,18 @@ class Retraining:
         enough = math.ceil(steps / self._of_a_pass())
         losses: list[float] = []
         self._forms.train()
-        loop = train(
+        loop = Timed(train(
             self._base.model, self._forms.parameters(), curriculum, settings, epochs=enough, peak=spec.learning_rate, seed=spec.seed,
             planned=steps, slow_end=REFIT_SLOW, memory=memory,
-        )  # fmt: skip
+        ))  # fmt: skip
         with contextlib.closing(loop):
             for event in loop:
                 if isinstance(event, StepDone):
                     losses.append(event.loss)
                     yield Refit(
-                        id=number, step=event.step, steps=steps, loss=event.loss, tokens=event.tokens, seconds=time.perf_counter() - began
-                    )
+                        id=number, step=event.step, steps=steps, loss=event.loss, tokens=event.tokens,
+                        seconds=time.perf_counter() - began, spent=loop.seconds,
+                    )  # fmt: skip
                     if event.step == steps:
                         break
                 else:

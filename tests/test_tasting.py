@@ -101,6 +101,8 @@ def test_the_first_steps(session):
     assert next_step(session).sentence == "Write more: 7 rows of yours so far, and from 8 on some can be held out to measure by."
     write(session, 5, 7)
     assert next_step(session).action == "retrain afresh"
+    session.registry.live = "0001"
+    assert next_step(session).sentence == "Curate or write meanwhile: 0001 is being trained."
 
 
 def test_a_bad_checkpoint(session):

@@ -47,6 +47,8 @@ def next_step(session: Session) -> NextStep:
         return NextStep(
             "write", f"Write more: {_count(human, 'row')} of yours so far, and from {LEAST} on some can be held out to measure by."
         )
+    if live := session.registry.live:
+        return NextStep("curate", f"Curate or write meanwhile: {live} is being trained.")
     if current == BASE:
         return NextStep("retrain afresh", f"Retrain (t): {len(examples)} examples are there, and the base is active.")
     judgement = session.tasting.readings(current)

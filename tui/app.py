@@ -247,11 +247,20 @@ class FlavorApp(WithNotes):
         if typed and not self.screen_stack:
             return  # still on its way when the app ended
         try:
-            await super().on_event(event)
+            if not (isinstance(event, Key) and self._moves_focus(event.key)):
+                await super().on_event(event)
         except Exception as error:
             if not typed:
                 raise
             self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
+
+    def _moves_focus(self, key: str) -> bool:
+        """Move the focus at once, where a key does that. Textual hands the key to the widget first, and what is typed meanwhile goes there."""
+        move = {"app.focus_next": self.action_focus_next, "app.focus_previous": self.action_focus_previous}
+        if key not in ("tab", "shift+tab") or (bound := self.screen.active_bindings.get(key)) is None or bound.binding.action not in move:
+            return False
+        move[bound.binding.action]()
+        return True
 
     # -- what the screens ask for --------------------------------------------------------------------------------------
 

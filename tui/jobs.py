@@ -351,11 +351,11 @@ class Jobs:
                 case Loading():
                     self.app.say(event.stage, "warning")
                 case Step():
-                    first = event.seconds if event.step == 1 else first
+                    first = event.spent if event.step == 1 else first
                     text = f"retraining  epoch {event.epoch}/{plan.spec.epochs}  {_steps(event, held, first)}"
                     self.tell("training", f"{text}  {felt(event.celsius, event.device_memory)}".rstrip(), force=False)
                 case Refit():
-                    first = event.seconds if event.step == 1 else first
+                    first = event.spent if event.step == 1 else first
                     self.tell("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
                 case Provisional():
                     if self.session.registry.current() == event.checkpoint:  # else it could not be written down
@@ -402,8 +402,9 @@ class Jobs:
 
 
 def _steps(event: Step | Refit, held: str, first: float) -> str:
-    """How far a loop of steps is, and the time that it would still take; its first step came `first` seconds after the run began."""
+    """How far a loop of steps is, and the time that its steps would still take; the first one took `first` seconds. Texts that are sampled
+    between them come on top: how many is not known, and counted in they would make the time jump."""
     done = f"step {event.step}/{event.steps}  loss {event.loss:.2f}{held}"
     if event.step == 1:
         return done
-    return f"{done}  {duration((event.seconds - first) / (event.step - 1) * (event.steps - event.step))} left"
+    return f"{done}  {duration((event.spent - first) / (event.step - 1) * (event.steps - event.step))} left"

@@ -38,8 +38,10 @@ async def test_a_model_is_fetched_stopped_and_resumed(workspace, hub):
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("M")
         assert isinstance(app.screen, ModelsDialog)
+        assert "looking for models" in doing(app)
         table = app.screen.query_one(DataTable)
         await until(pilot, lambda: "someone/tiny" in {key.value for key in table.rows})
+        await until(pilot, lambda: not doing(app))
         table.move_cursor(row=[key.value for key in table.rows].index("someone/tiny"))
         await until(pilot, lambda: "MIT · of no use" in str(app.screen.query_one("#models-about", Plain).content))
         await pilot.press("enter")

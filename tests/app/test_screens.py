@@ -1,11 +1,13 @@
 """The screens by their keys, without a worker: what a key acknowledges is on the disk, and undo takes it back."""
 
 import pytest
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.widgets import DataTable, Input, TextArea
 
+from core import config
 from core.config import FILE
 from core.errors import FlavorError
+from core.task import Field, Task
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
 from tui import keys
@@ -173,6 +175,32 @@ async def test_writing(workspace):
         assert len(on_disk(workspace).examples) == 4
 
 
+async def test_what_is_typed_right_after_tab_goes_where_the_focus_goes(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("f2")
+        await pilot.pause()
+        fields = list(app.screen.query(Input))
+        fields[1].focus()
+        for key in ("shift+tab", "3", "tab", "K", "tab", "b"):  # faster than any of them is answered
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert [field.value for field in fields] == ["3", "K", "b"]
+
+
+async def test_a_hint_that_is_too_long_says_so(tmp_path):
+    config.create(tmp_path / "many", Task("A Bird", fields=(Field("Song", "choice", tuple(f"as rain on roof {n}" for n in range(9))),)))
+    app = FlavorApp(tmp_path / "many", start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        field = app.screen.query_one("#field-0", Input)
+        assert str(field.placeholder).endswith("…") and len(str(field.placeholder)) < field.size.width
+        await pilot.resize_terminal(240, 40)
+        await pilot.pause()
+        assert str(field.placeholder).endswith("as rain on roof 8")
+
+
 async def test_a_draft_survives(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -208,6 +236,11 @@ async def test_library(workspace):
         await pilot.press("slash", *"Example 1")
         await pilot.pause(0.4)
         assert table.row_count == 1
+        await pilot.press(*"00")
+        await pilot.pause(0.4)
+        assert table.row_count == 0 and "nothing holds “Example 100”" in str(app.screen.query_one("#library-head", Plain).content)
+        await pilot.press("backspace", "backspace")
+        await pilot.pause(0.4)
         await pilot.press("enter", "enter")
         await pilot.pause()
         assert isinstance(app.screen, EditDialog)

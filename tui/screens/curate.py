@@ -9,6 +9,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
 from core.errors import FlavorError
+from core.text import short
 from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
@@ -48,6 +49,10 @@ When some new examples have come together, **t** retrains: from the base while t
 where it is. **T** always starts from the base.
 You can go on deciding meanwhile: where few cards are left, the retraining waits for more. From the base and with few rows its first checkpoint
 is active as soon as all of them were trained, and the cards come from it; then its loss is measured, which may bring a better one.
+
+Beside the heading stands why a card is where it is. **by gauges**: what can be seen of a text alone, until eight kept and eight rejected ones have
+taught more. **predicted 0.80**: what your decisions say it has for a chance to be kept. **most uncertain**, **most novel** and **at random**: places
+kept for such texts, so that you see more than what pleases already, and so that Report can say what the order gains.
 """
 
     def __init__(self) -> None:
@@ -134,7 +139,7 @@ is active as soon as all of them were trained, and the cards come from it; then 
         parts: list[str | tuple[str, str]] = [(f"{self.session.ranking.state()}\n\n", "$text-muted"), ("Waiting\n\n", "bold")]
         for candidate in queue[:40]:
             sign = "▶ " if candidate.uid == card.uid else "! " if candidate.flags else "  "
-            head = " ".join(candidate.text.split())[:60] or "(an empty text)"
+            head = short(" ".join(candidate.text.split())) or "(an empty text)"
             parts.append((f"{sign}{head}\n", "bold" if candidate.uid == card.uid else "$text-muted"))
             parts.append((f"  {self.session.ranking.why(candidate.uid)}\n\n", "$text-accent"))
         side.update(line(*parts))

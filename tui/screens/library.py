@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
+from core.text import short
 from dataset.rows import Candidate, Example
 from tui import keys, losses
 from tui.screens.edit import dialog_for
@@ -104,6 +105,9 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             if self._filter == "all"
             else f"{len(rows)} {self._filter} shown"
         )
+        needle = self.query_one("#search", Input).value.strip()
+        if needle and not rows:
+            shown = f"nothing holds “{short(needle, 30)}”" + ("" if self._filter == "all" else f" among the {self._filter}; o shows others")
         self.query_one("#library-head", Plain).update(line((f"{total} examples · ", "bold"), (shown, "$text-muted")))
 
     def _selected(self) -> str | None:

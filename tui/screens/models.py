@@ -60,6 +60,7 @@ class ModelsDialog(Dialog[str]):
         """Fill the table as they are found."""
         table = self.query_one(DataTable)
         table.loading = True
+        self._say("◌ looking for models on this machine", "$text-muted")
         try:
             async with contextlib.aclosing(known(self._folders)) as found:
                 async for one in found:
@@ -69,6 +70,8 @@ class ModelsDialog(Dialog[str]):
                     elif one.name not in self._known:
                         self._known[one.name] = one
                         table.add_row(*map(plain, _cells(one)), key=one.name)
+            if not self._fetching:
+                self._say("")
         except FlavorError as error:
             self._say(f"! {error}", "$text-error")
         finally:

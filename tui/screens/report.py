@@ -54,7 +54,8 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         session = self.session
         paths = [session.workspace / name for name in (measured.FILE, points.FILE)]
         when = [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
-        return session.store.journal.seq, session.registry.current(), session.registry.names(), when
+        registry = session.registry
+        return session.store.journal.seq, registry.current(), registry.names(), registry.live, when
 
     def renew(self) -> None:
         if self._signature() != self._seen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Literal
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.color import Color
 from textual.content import Content
@@ -57,6 +58,12 @@ class CleanInput(Input):
 
     def __init__(self, value: str = "", **options: object) -> None:
         super().__init__(clean_line(value), **options)  # type: ignore[arg-type]
+        self._whole = self.placeholder
+
+    def on_resize(self) -> None:
+        """What does not fit of the placeholder is seen to be missing."""
+        whole, width = str(self._whole), max(1, self.size.width)
+        self.placeholder = whole if cell_len(whole) < width else set_cell_size(whole, width - 2).rstrip(" ,") + "…"
 
     def _on_paste(self, event: Paste) -> None:
         event.prevent_default()

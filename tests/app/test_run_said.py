@@ -1,4 +1,4 @@
-"""What a run says of memory reaches the person: before it starts, and after memory ran out in it. The worker's words are written here."""
+"""What a run says reaches the person: of memory before it starts and after it ran out, of the time that is left. The worker's words are written here."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from tests.app.test_jobs import until
 from tui import commands
 from tui.app import FlavorApp
 from tui.commands import Line
+from tui.jobs import _steps
 from tui.session import Session
 
 BEFORE = "Memory is short (1.0 GB free, 1.2 GB wanted): training one row at a time."
@@ -42,3 +43,15 @@ async def test_the_screen_says_it(workspace, short):
         await pilot.pause()
         await app.jobs._retrain(lambda: app.session.plan(True))
         await until(pilot, lambda: {BEFORE, AFTER} <= {str(note.message) for note in app._notifications})
+
+
+def test_the_time_left_is_that_of_the_steps():
+    """Between the second and the third step eight texts were sampled, which took a minute; the first took long, since all was made ready."""
+
+    def told(step, seconds, spent):
+        event = Step(id=1, step=step, steps=12, epoch=1, loss=2.0, rate=1e-4, tokens=9, seconds=seconds, spent=spent)
+        return _steps(event, "", 9.0)
+
+    assert told(1, 29.0, 9.0) == "step 1/12  loss 2.00"
+    assert told(2, 31.0, 11.0).endswith("0:20 left")
+    assert told(3, 93.0, 13.0).endswith("0:18 left")
