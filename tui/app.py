@@ -240,9 +240,6 @@ class FlavorApp(WithNotes):
 
     async def on_event(self, event: Event) -> None:
         """A key, a click or a paste that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
-        if isinstance(event, Key) and event.key == "escape" and self.screen_stack and self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()  # and nothing else: elsewhere it may stop a retraining, or leave the page
-            return
         typed = isinstance(event, InputEvent | Paste)
         if typed and not self.screen_stack:
             return  # still on its way when the app ended
@@ -362,17 +359,12 @@ class FlavorApp(WithNotes):
             self._show_theme()
 
     def action_help(self) -> None:
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
+        from tui.screens.help import HelpDialog
+
+        if isinstance(self.screen, HelpDialog):
+            self.screen.action_leave()
         else:
-            self.action_show_help_panel()
-
-    def action_show_help_panel(self) -> None:
-        """What Textual's own panel is replaced by, wherever it is asked for."""
-        from tui.widgets.keyhelp import OwnHelpPanel
-
-        if not self.screen.query("HelpPanel"):
-            self.screen.mount(OwnHelpPanel())
+            self.push_screen(HelpDialog(self.screen))
 
     def action_rescue(self) -> None:
         from tui.offers import rescue

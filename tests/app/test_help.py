@@ -4,7 +4,8 @@ import importlib
 import pkgutil
 
 import pytest
-from textual.widgets import HelpPanel, Input, Markdown
+from textual.containers import VerticalScroll
+from textual.widgets import Input, Markdown
 
 from core import config
 from tests.app.test_jobs import until
@@ -12,22 +13,21 @@ from tui import screens
 from tui.app import FlavorApp
 from tui.screens.curve import CurveDialog
 from tui.screens.dialog import Dialog
+from tui.screens.help import HelpDialog
 from tui.screens.importing import ImportDialog
 from tui.screens.note import NoteDialog
 from tui.screens.sweep import SweepDialog
-from tui.widgets.keyhelp import KeyTable
 
 for module in pkgutil.iter_modules(screens.__path__):
     importlib.import_module(f"tui.screens.{module.name}")
 
 
 def said(screen):
-    return " ".join(screen.query_one(HelpPanel).query_one(Markdown).source.split())
+    return " ".join(screen.query_one(Markdown).source.split())
 
 
 @pytest.mark.parametrize("dialog", Dialog.__subclasses__(), ids=lambda dialog: dialog.__name__)
 def test_every_dialog_says_what_it_is_for(dialog):
-    """In words that fit beside it on 80 x 24, where a line has 22 characters and the words half the height."""
     words = dialog.__dict__["HELP"]
     assert words.endswith(".") and len(words) < 180
 
@@ -47,11 +47,14 @@ async def test_it_is_shown_and_goes_again(workspace, make, key):
         dialog = make(app)
         app.push_screen(dialog)
         await until(pilot, lambda: app.screen is dialog and dialog.focused)
+        had = dialog.focused
         await pilot.press(key)
-        await until(pilot, lambda: dialog.query(HelpPanel) and said(dialog) == " ".join(dialog.HELP.split()))
-        assert dialog.query_one("#widget-help").region.height > 3
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog) and app.screen.query(Markdown))
+        assert said(app.screen) == " ".join(dialog.HELP.split())
+        words = app.screen.query_one("#help-words").region
+        assert words.height and app.screen.query_one("#help").region.contains_region(words)
         await pilot.press(key)
-        await until(pilot, lambda: not dialog.query(HelpPanel))
+        await until(pilot, lambda: app.screen is dialog and dialog.focused is had)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is not dialog)
 
@@ -62,7 +65,7 @@ async def test_where_something_is_typed_a_question_mark_is_a_character(workspace
         app.push_screen(NoteDialog("0001/epoch-02", ""))
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("o", "k", "question_mark")
-        assert app.focused.value == "ok?" and not app.screen.query(HelpPanel)
+        assert app.focused.value == "ok?" and not isinstance(app.screen, HelpDialog)
 
 
 async def test_the_key_of_ones_own_helps_in_dialogs_too(workspace):
@@ -74,7 +77,9 @@ async def test_the_key_of_ones_own_helps_in_dialogs_too(workspace):
         app.push_screen(dialog)
         await until(pilot, lambda: app.screen is dialog and dialog.focused)
         await pilot.press("f9")
-        await until(pilot, lambda: dialog.query(HelpPanel))
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog))
+        await pilot.press("f9")
+        await until(pilot, lambda: app.screen is dialog)
 
 
 async def test_the_screens_own_keys_come_before_those_that_move_about(workspace):
@@ -83,11 +88,22 @@ async def test_the_screens_own_keys_come_before_those_that_move_about(workspace)
         await pilot.press("f5")
         await until(pilot, lambda: app.focused)
         await pilot.press("question_mark")
-        await until(pilot, lambda: app.screen.query(KeyTable))
-        table = app.screen.query_one(KeyTable).render_bindings_table()
-        told = [str(cell) for cell in table.columns[1].cells]
-        moves, own = (next(at for at, words in enumerate(told) if words.startswith(begin)) for begin in ("Cursor up", "blind A/B"))
-        assert own < moves and any(words.startswith("quit") for words in told[:moves])
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog))
+        told = [{rows[0].description for rows in part.values()} for part in (app.screen.own, app.screen.everywhere, app.screen.moving)]
+        for part, (here, elsewhere) in zip(told, (("blind A/B", "quit"), ("quit", "use"), ("Cursor up", "use")), strict=True):
+            assert here in part and elsewhere not in part
+
+
+async def test_all_of_it_can_be_read_by_keys(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog) and app.focused and app.focused.max_scroll_y > 9)
+        assert "Accept the candidate as an example" in app.export_screenshot().replace("&#160;", " ")
+        await pilot.press("end")
+        await until(pilot, lambda: app.screen.query_one(VerticalScroll).scroll_y == app.screen.query_one(VerticalScroll).max_scroll_y)
+        await pilot.press("x")  # decides nothing below
+        assert not app.session.store.decisions
 
 
 async def test_escape_closes_it_and_does_nothing_else(workspace):
@@ -96,9 +112,9 @@ async def test_escape_closes_it_and_does_nothing_else(workspace):
         await pilot.press("f2")
         await until(pilot, lambda: app.current_mode == "write")
         await pilot.press("f1")
-        await until(pilot, lambda: app.screen.query(HelpPanel))
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog))
         await pilot.press("escape")
-        await until(pilot, lambda: not app.screen.query(HelpPanel))
+        await until(pilot, lambda: not isinstance(app.screen, HelpDialog))
         assert app.current_mode == "write"
         await pilot.press("escape")
         await until(pilot, lambda: app.current_mode == "curate")

@@ -12,6 +12,7 @@ from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
 from tui import keys
 from tui.app import FlavorApp, run_app
+from tui.desk import Desk
 from tui.drafts import Draft, Typed, kept_drafts
 from tui.screens.blind import BlindScreen
 from tui.screens.curate import CurateScreen
@@ -153,6 +154,18 @@ async def test_an_edit_that_is_left_changes_nothing(workspace):
         await pilot.pause()
         assert shown(app) == card in TEXTS
         assert not on_disk(workspace).decisions
+
+
+async def test_a_wide_terminal_shows_the_queue_from_the_first_picture(workspace):
+    """Also where Curate is not the screen that the program begins with: the class of its width comes after its first picture."""
+    with Session(workspace) as session:
+        Desk(session.workspace).keep(mode="write")
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        await pilot.press("f3")
+        await pilot.pause()
+        assert all(text[:20] in shown(app, "#queue") for text in TEXTS)
 
 
 async def test_writing(workspace):

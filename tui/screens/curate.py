@@ -13,6 +13,7 @@ from core.text import short
 from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
+from tui.widgets.chrome import WIDE
 from tui.widgets.fields import fields_line
 from tui.widgets.plain import Plain, line, plain
 
@@ -83,7 +84,7 @@ kept for such texts, so that you see more than what pleases already, and so that
         self._looked_at = ""
 
     def on_resize(self) -> None:
-        if self.has_class("-wide"):  # the side bar has room only now
+        if self.is_mounted and self._has_side():  # it has room only now
             self.renew()
 
     def candidate(self) -> Candidate | None:
@@ -132,9 +133,13 @@ kept for such texts, so that you see more than what pleases already, and so that
         newest = {candidate.uid for candidate in self.session.newest()}
         return card.uid not in newest and first.uid in newest
 
+    def _has_side(self) -> bool:
+        """Whether there is room for the queue. By the size, since the class of a screen's width comes after its first picture."""
+        return self.app.size.width >= WIDE
+
     def _queue(self, queue: list[Candidate], card: Candidate) -> None:
         side = self.query_one("#queue", Plain)
-        if not self.has_class("-wide"):
+        if not self._has_side():
             return
         parts: list[str | tuple[str, str]] = [(f"{self.session.ranking.state()}\n\n", "$text-muted"), ("Waiting\n\n", "bold")]
         for candidate in queue[:40]:

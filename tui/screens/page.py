@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from tui.screens.whole import Whole
 from tui.session import Session
-from tui.widgets.chrome import Activity, KeyLine, TopBar
+from tui.widgets.chrome import WIDE, Activity, KeyLine, TopBar
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
@@ -23,7 +23,7 @@ class Page(Whole, Screen[None]):
     MODE = ""
     _made: tuple[float, tuple[int, str]] = (0.0, (-1, ""))
     """When it was first drawn, and what of."""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
 
     @property
     def flavor(self) -> FlavorApp:

@@ -13,6 +13,8 @@ from textual.widgets import Footer
 from tui.session import Session
 from tui.widgets.plain import Plain, line
 
+WIDE = 110
+"""Cells from which things stand side by side."""
 TABS = (
     ("write", "Write", "F2"),
     ("curate", "Curate", "F3"),

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from tui.runlist import Line
+from tui.widgets.chrome import WIDE
 from tui.widgets.plain import line, plain
 
 COLUMNS = (
@@ -21,7 +22,6 @@ COLUMNS = (
 )
 NOTE, NARROW_NOTE = 36, 15
 """Columns of a note, in a wide terminal and in a narrow one."""
-WIDE = 110
 Mark = tuple[str, str]
 """A run's sign on the picture, and its colour."""
 
