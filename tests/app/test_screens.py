@@ -158,8 +158,7 @@ async def test_an_edit_that_is_left_changes_nothing(workspace):
 
 async def test_a_wide_terminal_shows_the_queue_from_the_first_picture(workspace):
     """Also where Curate is not the screen that the program begins with: the class of its width comes after its first picture."""
-    with Session(workspace) as session:
-        Desk(session.workspace).keep(mode="write")
+    Desk(workspace, False).keep(mode="write")
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
