@@ -1,15 +1,20 @@
-"""What comes before a worker's first token: `python -m bench.waking [--calibration]`.
+"""What comes before a worker's first token: `python -m bench.waking [--calibration | --first]`.
 
 Seconds of its imports, as it does them and plainly, by turns in processes of their own (medians of three), and of loading the starter; with
-`--calibration` those of choosing its 4-bit codes anew, which a person waits for once; what the cache holds stays as it is.
+`--calibration` those of choosing its 4-bit codes anew; what the cache holds stays as it is. With `--first` those of a first start, in an empty
+cache: from the app's start to the first card, and to a base that can be trained.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from statistics import median
 
 TURNS = 3
@@ -55,11 +60,36 @@ def calibration() -> None:
     print(f"calibration: {written:.0f} s of writing texts, {time.perf_counter() - began - written:.0f} s of choosing codes")
 
 
+async def first() -> None:
+    """The app at its first start; nobody decides."""
+    from bench.common import workspace
+    from tui.app import FlavorApp
+
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ.update(FLAVOR_TUI_STATE=f"{scratch}/state", FLAVOR_TUI_CACHE=f"{scratch}/cache")
+        there = workspace(Path(scratch) / "evening", 36)
+        began = time.perf_counter()
+        app, waits = FlavorApp(there), {"a card": 0.0, "a base to train": 0.0}
+        async with app.run_test(size=(80, 24)) as pilot:
+            while not all(waits.values()):
+                await pilot.pause(0.1)
+                loaded = app.jobs.doing in ("ready", "sampling")
+                for what, there_is in (("a card", bool(app.session.store.pending)), ("a base to train", loaded)):
+                    waits[what] = waits[what] or (time.perf_counter() - began if there_is else 0.0)
+    sys.stdout.write("".join(f"first start, to {what}: {waited:.0f} s\n" for what, waited in waits.items()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calibration", action="store_true")
-    if parser.parse_args().calibration:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--calibration", action="store_true")
+    what.add_argument("--first", action="store_true")
+    args = parser.parse_args()
+    if args.calibration:
         calibration()
+        return
+    if args.first:
+        asyncio.run(first())
         return
     seconds(LOADING + END)  # now the starter is converted and calibrated, and the files are in memory
     scripts = {name: BEGIN + script + END for name, script in IMPORTS.items()} | {"loading the starter": LOADING + END}

@@ -286,22 +286,29 @@ def apply_codes(model: PreTrainedModel, found: Codes) -> int:
     return changed
 
 
-def calibrated(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> Iterator[Progress]:
-    """Give a freshly quantised model the codes calibrated for it, made from the 16-bit weights in `folder` at the first time and kept
-    in the cache as `name`."""
-    kept = cache_folder() / "nf4" / f"{name}-{VERSION}.safetensors"
+def kept_codes(mark: str) -> Codes | None:
+    """The codes that were chosen for the base with this fingerprint at its first use; None where there are none, or they cannot be read."""
     with contextlib.suppress(OSError, SafetensorError):
-        apply_codes(base, load_file(kept))
-        return
+        codes: Codes = load_file(_kept(mark))
+        return codes
+    return None
+
+
+def chosen_codes(
+    folder: Path, dtype: torch.dtype, device: torch.device | str, tokenizer: PreTrainedTokenizerBase, mark: str
+) -> Iterator[Progress | Codes]:
+    """Choose codes from the 16-bit weights in `folder`: progress, and last the codes, which are kept in the cache for the next start."""
     plain = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=base.dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True, device_map={"": base.device}
+        folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True, device_map={"": device}
     )
     plain.requires_grad_(False).eval()
     for step in calibrate(plain, tokenizer):
         if isinstance(step, dict):
-            apply_codes(base, step)
             with contextlib.suppress(OSError):  # a full cache costs the next start its time, nothing else
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(kept, save(step))
-        else:
-            yield step
+                _kept(mark).parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(_kept(mark), save(step))
+        yield step
+
+
+def _kept(mark: str) -> Path:
+    return cache_folder() / "nf4" / f"{mark}-{VERSION}.safetensors"

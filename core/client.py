@@ -71,7 +71,7 @@ def _open_log(path: Path) -> int:
 
 class WorkerClient:
     """One worker process. Events of a command arrive in order; commands are carried out one after another, but for a `Sample`, which
-    takes its turn within a `Train`."""
+    takes its turn within a `Train`, and within a `Load` from `Usable` on."""
 
     def __init__(self, log: Path, python: list[str] | None = None) -> None:
         self.log = log
@@ -272,8 +272,9 @@ class WorkerClient:
                 with contextlib.suppress(FlavorError):
                     await self._send(Cancel(id=self._number(), of=command.id))
 
-    def load(self, base: str, quantization: str, lora: Lora, calibrate: bool = False) -> AsyncIterator[AnyEvent]:
-        return self._run(Load(id=self._number(), base=base, quantization=quantization, lora=lora, calibrate=calibrate))
+    def load(self, base: str, quantization: str, lora: Lora, calibrate: bool = False, early: bool = False) -> AsyncIterator[AnyEvent]:
+        number = self._number()
+        return self._run(Load(id=number, base=base, quantization=quantization, lora=lora, calibrate=calibrate, early=early))
 
     async def sample(
         self,

@@ -26,6 +26,7 @@ from core.protocol import (
     Step,
     Train,
     Trained,
+    Usable,
 )
 
 
@@ -40,7 +41,7 @@ MAX_CANDIDATE = 400_000
 MAX_STEPS = 10_000_000
 
 ANSWERS: dict[type[Command], tuple[type, ...]] = {
-    Load: (Loading, Loaded),
+    Load: (Loading, Usable, Loaded),
     Sample: (Loading, Candidate, Sampled),
     Train: (Loading, Step, Refit, Provisional, Epoch, Trained),
     Evaluate: (Loading, Evaluated),
@@ -74,6 +75,8 @@ def check(command: Command, event: AnyEvent, seen: set[int]) -> None:
         case Loading():
             if len(event.stage) > MAX_WORDS or not 0 <= (event.share or 0) <= 2:
                 raise Nonsense("a stage that cannot be")
+        case Usable():
+            check(command, event.loaded, seen)
         case Loaded():
             if max(map(len, (event.name, event.device, event.form, event.note))) > MAX_WORDS or event.parameters < 0:
                 raise Nonsense("a model that cannot be")

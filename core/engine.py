@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ import torch
 
 from core import attention, products, runfiles, sensors
 from core.adapters import Adapters
+from core.calibration import Codes
 from core.choices import check_strength
 from core.config import Lora
 from core.curve import LearningCurve
@@ -28,7 +29,7 @@ from core.evaluation import RowMeasure, mean, measure_rows
 from core.fit import IN_USE, of_a_step
 from core.forms import Forms
 from core.memory import give_back_memory
-from core.model import Base, load
+from core.model import Base, chosen, load, resident
 from core.protocol import (
     Candidate,
     Curve,
@@ -45,6 +46,7 @@ from core.protocol import (
     Step,
     Train,
     Trained,
+    Usable,
 )
 from core.retraining import Retraining
 from core.runfiles import Result, RunSpec
@@ -115,23 +117,50 @@ class Engine:
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
+    @property
+    def usable(self) -> bool:
+        """Whether texts can be sampled."""
+        return self._sampler is not None
+
     def load(self, command: Load) -> Iterator[Event]:
-        """Make the base resident. Again with the same base: at once."""
+        """Make the base resident. Again with the same base: at once. Where its 4-bit codes are still to be chosen, and `early` is asked for,
+        it can be sampled meanwhile, with rounded ones."""
         began = time.perf_counter()
-        self._base = self._forms = self._sampler = self._adapters = None
-        for step in load(command.base, command.quantization, command.calibrate):
-            if isinstance(step, Base):
-                self._base = step
-            else:
-                yield Loading(id=command.id, stage=step[0], share=step[1])
-        assert self._base is not None
-        base = self._base
-        parameters = base.model.num_parameters() if not base.four_bit else _true_parameters(base)
+        if not command.early:
+            base = yield from self._fetch(command, load(command.base, command.quantization, command.calibrate))
+        else:
+            base = yield from self._fetch(command, resident(command.base, command.quantization, command.calibrate))
+            if base.rounded:
+                yield Usable(id=command.id, loaded=self._take(command, base, began))
+                codes = yield from self._codes(command, base)
+                del base
+                base = yield from self._fetch(command, resident(command.base, command.quantization, command.calibrate, codes))
         yield Loading(id=command.id, stage="preparing the adapter")
+        yield self._take(command, base, began)
+
+    def _fetch(self, command: Load, steps: Iterator[tuple[str, float | None] | Base]) -> Generator[Event, None, Base]:
+        """The base that the steps lead to, in the place of the one that was there."""
+        self._base = self._forms = self._sampler = self._adapters = None
+        for step in steps:
+            if isinstance(step, Base):
+                return step
+            yield Loading(id=command.id, stage=step[0], share=step[1])
+        raise AssertionError
+
+    def _codes(self, command: Load, base: Base) -> Generator[Event, None, Codes]:
+        for step in chosen(base):
+            if isinstance(step, dict):
+                return step
+            yield Loading(id=command.id, stage=step[0], share=step[1])
+        raise AssertionError
+
+    def _take(self, command: Load, base: Base, began: float) -> Loaded:
+        """Take a base that was loaded into use."""
+        parameters = base.model.num_parameters() if not base.four_bit else _true_parameters(base)
         forms = self.hold(base, command.lora)
         trainable = sum(tensor.numel() for tensor in forms.parameters())
         give_back_memory()
-        yield Loaded(
+        return Loaded(
             id=command.id,
             name=base.name,
             fingerprint=base.fingerprint,
@@ -174,8 +203,10 @@ class Engine:
 
     def sample(self, command: Sample) -> Iterator[Event | None]:
         """A `Candidate` for each text as it ends. Yields None at every token, so that a cancel is heard at once."""
-        _, forms, sampler = self._ready()
+        base, forms, sampler = self._ready()
         folder = Path(command.checkpoint) if command.checkpoint else None
+        if folder and base.rounded:
+            raise FlavorError("The model is still being prepared: its checkpoints can be sampled after that.", "Wait for it.", "order")
         if not command.prompts or len(command.prompts) != len(command.seeds) or len(command.without) not in (0, len(command.prompts)):
             raise FlavorError("Nothing to sample.", kind="order")
         if command.examples is not None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,10 @@ class Base:
     compute: torch.dtype
     note: str
     tokenizer_hash: str = ""
+    folder: Path = Path()
+    """Where its weights are."""
+    rounded: bool = False
+    """Its 4-bit codes are rounded weights, and better ones are still to be chosen (`core/calibration.py`)."""
 
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -72,7 +76,26 @@ def four_bit_problem(device: str) -> str:
 
 
 def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Progress | Base]:
-    """Make a base resident: progress, and last the `Base`. Raises FlavorError with a remedy."""
+    """Make a base resident as it is trained on: progress, and last the `Base`. Raises FlavorError with a remedy."""
+    for step in resident(name, quantization, calibrate):
+        if isinstance(step, Base) and step.rounded:
+            for part in chosen(step):
+                if isinstance(part, dict):
+                    calibration.apply_codes(step.model, part)
+                else:
+                    yield part
+            step = replace(step, rounded=False)
+        yield step
+
+
+def chosen(base: Base) -> Iterator[Progress | calibration.Codes]:
+    """The codes of a base that is `rounded`: progress, and last the codes."""
+    return calibration.chosen_codes(base.folder, base.compute, base.device, base.tokenizer, base.fingerprint)
+
+
+def resident(name: str, quantization: str, calibrate: bool = False, codes: calibration.Codes | None = None) -> Iterator[Progress | Base]:
+    """Make a base resident with the codes that were chosen for it before, or with `codes`: progress, and last the `Base`, which is `rounded`
+    where there are none yet."""
     folder: Path | None = None
     for step in locate(name):
         if isinstance(step, Path):
@@ -104,6 +127,10 @@ def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Prog
     model.requires_grad_(False)
     model.eval()
     mark = fingerprint(folder)
+    rounded = False
     if four_bit and calibrate and model.num_parameters() <= CALIBRATED:
-        yield from calibration.calibrated(model, tokenizer, folder, mark)
-    yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer))
+        codes = codes or calibration.kept_codes(mark)
+        rounded = codes is None
+        if codes:
+            calibration.apply_codes(model, codes)
+    yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer), folder, rounded)

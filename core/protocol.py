@@ -43,6 +43,8 @@ class Load(Command, frozen=True, tag="load"):
     lora: Lora
     calibrate: bool = False
     """Choose the codes of a small base's 4 bits by what they do to it; once, then they are kept."""
+    early: bool = False
+    """Say `Usable` as soon as texts can be sampled, where that takes its time; what is asked for meanwhile takes its turns."""
 
 
 class Sample(Command, frozen=True, tag="sample"):
@@ -167,6 +169,12 @@ class Loaded(Event, frozen=True, tag="loaded"):
     """Training tokens a second to expect, from a short measurement of this machine."""
     train_memory: int = 0
     """Bytes that training will need on top, by estimate."""
+
+
+class Usable(Event, frozen=True, tag="usable"):
+    """The base can be sampled, with rounded 4-bit codes: better ones are being chosen, once. `Loaded` says when they are there."""
+
+    loaded: Loaded
 
 
 class Candidate(Event, frozen=True, tag="candidate"):
@@ -326,7 +334,7 @@ class Pong(Event, frozen=True, tag="pong"):
 
 
 AnyEvent = (
-    Loading | Loaded | Candidate | Sampled | Step | Refit | Provisional | Epoch | Trained | Evaluated | Curving | Curved | Cancelled
+    Loading | Loaded | Usable | Candidate | Sampled | Step | Refit | Provisional | Epoch | Trained | Evaluated | Curving | Curved | Cancelled
     | Failed | Pong
 )  # fmt: skip
 LAST = (Loaded, Sampled, Trained, Evaluated, Curved, Cancelled, Failed)

@@ -114,7 +114,7 @@ class Worker:
                     engine = Engine()
                 match command:
                     case Load():
-                        self._carry_out(command.id, engine.load(command))
+                        self._carry_out(command.id, engine.load(command), functools.partial(self._take_turns, engine))
                     case Sample():
                         self._carry_out(command.id, engine.sample(command))
                     case Train():
@@ -135,8 +135,8 @@ class Worker:
             self._cancelled.discard(number)
 
     def _take_turns(self, engine: Engine) -> None:
-        """Between two steps of a run: sample what was asked for meanwhile."""
-        while not self._todo.empty():
+        """Between two steps of a run, or of what makes a base ready: sample what was asked for meanwhile."""
+        while engine.usable and not self._todo.empty():
             command = self._todo.get()
             if isinstance(command, Sample):
                 with self._failures_sent(command.id):

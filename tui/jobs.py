@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.worker import Worker
 
 from core.errors import FlavorError
-from core.protocol import AnyEvent, Epoch, Loaded, Loading, Provisional, Refit, Step, Trained
+from core.protocol import AnyEvent, Epoch, Loaded, Loading, Provisional, Refit, Step, Trained, Usable
 from tui import losses
 from tui.curving import CurveJob
 from tui.planning import Plan, duration
@@ -55,6 +55,8 @@ class Jobs:
         """Why the worker, which lives, does not work."""
         self._provisional = ""
         """A checkpoint of the run that is going on, which is active already."""
+        self._early = False
+        """The base, which is being made ready, can be sampled already."""
         self._begun = False
         """A retraining is about to go on: between the key and its first turn it has not said so yet."""
         self._training_since = self._asked = 0.0
@@ -150,16 +152,28 @@ class Jobs:
 
     async def _load(self) -> None:
         began = time.monotonic()
-        async for event in self.session.start_worker():
-            if isinstance(event, Loading):
-                share = f" {event.share:.0%}" if event.share is not None else ""
-                self.tell("loading", f"{event.stage}{share}; writing, library and runs work already", force=False)
-            elif isinstance(event, Loaded):
-                if event.note:
-                    self.app.say(event.note, "warning")
-                self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
+        try:
+            async for event in self.session.start_worker(early=True):
+                if isinstance(event, Loading):
+                    share = f" {event.share:.0%}" if event.share is not None else ""
+                    rest = "candidates come already" if self._early else "writing, library and runs work already"
+                    self.tell("loading", f"{event.stage}{share}; {rest}", force=False)
+                elif isinstance(event, Usable):
+                    self._early = True
+                    self.app.changed()
+                elif isinstance(event, Loaded):
+                    if event.note:
+                        self.app.say(event.note, "warning")
+                    self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
+        finally:
+            self._early = False
         self.rest()
         self.app.changed()
+
+    @property
+    def waits(self) -> str:
+        """What is going on that waits while texts are sampled, in a word; empty where that is nothing."""
+        return "retraining" if self.doing == "training" else "preparing" if self.doing == "loading" and self._early else ""
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""
@@ -294,7 +308,9 @@ class Jobs:
             self.app.say("A retraining is going on; c stops it.")
             return
         if self.doing not in ("ready", "sampling", *BEHIND):
-            self.app.say("The model is not ready yet.")
+            self.app.say(
+                "The model is being prepared, once; it can be trained after that." if self._early else "The model is not ready yet."
+            )
             return
         try:
             plan = make_plan()

@@ -1,4 +1,5 @@
-"""Sampling as a job of the app: the queue is filled while nothing else is to do, and within a retraining, whose steps wait for it."""
+"""Sampling as a job of the app: the queue is filled while nothing else is to do, and within a retraining, or what makes a base ready, whose
+steps wait for it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class SampleJob:
-    """Whatever the person does not ask for gives way to it. Beside a retraining it has a place of its own, and the line stays the retraining's."""
+    """Whatever the person does not ask for gives way to it. Beside what waits for it (`Jobs.waits`) it has a place of its own, and the line stays
+    that one's."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs, self._app = jobs, jobs.app
@@ -35,13 +37,10 @@ class SampleJob:
         """Whether candidates are on their way."""
         return self._jobs.doing == "sampling" or (self._beside is not None and not self._beside.is_finished)
 
-    def _within_a_run(self) -> bool:
-        return self._jobs.doing == "training"
-
     def fill(self) -> None:
         """Sample in the background where too few candidates of the active checkpoint wait."""
         jobs, sampling, waiting = self._jobs, self._app.session.settings.sampling, len(self._app.session.newest())
-        if self._within_a_run():  # its end brings other candidates: only as many as are needed until then
+        if jobs.waits:  # its end brings other candidates: only as many as are needed until then
             if not self._stopped and not self.busy and waiting < min(sampling.keep_ready, max(1, sampling.batch // 2)):
                 self._begin()
         elif not self._stopped and waiting < sampling.keep_ready:
@@ -64,7 +63,7 @@ class SampleJob:
 
     def _carry_out(self, work: Callable[[bool], Coroutine[Any, Any, None]], for_queue: bool = False) -> bool:
         """Begin it, alone or beside a retraining; whether that can be."""
-        beside = self._within_a_run()
+        beside = bool(self._jobs.waits)
         if not beside and not self._jobs.make_room():
             return False
         self._stopped = False
@@ -97,14 +96,14 @@ class SampleJob:
         words = "sampling" + (f": {text}" if text else "")
         if not beside:
             self._jobs.tell("sampling", words)
-        elif self._within_a_run():
-            self._jobs.tell("training", f"retraining waits  {words}")
+        elif waits := self._jobs.waits:
+            self._jobs.tell(self._jobs.doing, f"{waits} waits  {words}")
 
     def _end(self, beside: bool) -> None:
         if not beside:
             self._jobs.rest()
-        elif self._within_a_run():
-            self._jobs.tell("training", "retraining goes on")
+        elif waits := self._jobs.waits:
+            self._jobs.tell(self._jobs.doing, f"{waits} goes on")
         self._app.changed()
 
     async def _sample(self, beside: bool) -> None:

@@ -24,7 +24,8 @@ from core.files import make_folder, new_uid, now, sweep, typed_path
 from core.gauges.copying import Copying
 from core.lock import Lock
 from core.place import refuse_links
-from core.protocol import AnyEvent, Evaluated, Loaded, Provisional, Row, Trained
+from core.protocol import AnyEvent, Evaluated, Loaded, Provisional, Row, Trained, Usable
+from core.runfiles import BASE
 from core.task import Task
 from core.text import check_text
 from dataset.journal import RESCUE
@@ -333,8 +334,9 @@ class Session:
             return str(typed_path(base) if base.startswith("~") else path)
         return base
 
-    async def start_worker(self) -> AsyncIterator[AnyEvent]:
-        """Start the worker and load the base: its progress, up to `Loaded`. Raises FlavorError where it fails."""
+    async def start_worker(self, early: bool = False) -> AsyncIterator[AnyEvent]:
+        """Start the worker and load the base: its progress, up to `Loaded`. With `early`, a base that is used for the first time can be sampled
+        from `Usable` on, unless a checkpoint is active: that was trained on what it will be. Raises FlavorError where it fails."""
         self.loaded = None
         log = self.workspace / "logs" / "worker.log"
         try:
@@ -347,10 +349,15 @@ class Session:
             self.worker = None
             raise FlavorError(f"The worker could not be started: {error.strerror}.", "Make room or mend the folder.", "worker") from None
         model = self.settings.model
-        async for event in self.worker.load(self.base(), model.quantization, self.settings.lora, model.calibrate):
-            if isinstance(event, Loaded):
-                self.loaded = event
-            yield event
+        early = early and self.registry.current() == BASE
+        try:
+            async for event in self.worker.load(self.base(), model.quantization, self.settings.lora, model.calibrate, early):
+                if isinstance(event, Loaded | Usable):
+                    self.loaded = event.loaded if isinstance(event, Usable) else event
+                yield event
+        except FlavorError:
+            self.loaded = None
+            raise
 
     async def stop_worker(self) -> None:
         if self.worker:

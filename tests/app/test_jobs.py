@@ -153,6 +153,29 @@ def lengthened(quick):
     return quick
 
 
+async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_path, monkeypatch):
+    """At its first use, which takes minutes for a real one; training has to wait for it."""
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "cache"))
+    path = quick / FILE
+    path.write_text(path.read_text().replace("calibrate = false", "calibrate = true"))
+    with Session(quick) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "reject")
+    app = FlavorApp(quick)
+    came, said = [], []
+    monkeypatch.setattr(app, "arrived", lambda candidate: came.append((app.jobs.doing, app.jobs.line().plain)))
+    monkeypatch.setattr(app, "say", lambda text, *_: said.append(text))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: came)
+        assert came[0] == ("loading", "◌ preparing waits  sampling: 1 of 4 from base")
+        await pilot.press("t")
+        await until(pilot, lambda: app.jobs.doing in ("ready", "sampling"))
+        assert any("can be trained after that" in text for text in said) and app.session.loaded.fingerprint
+        await until(pilot, lambda: app.jobs.doing == "ready" and len(app.session.newest()) >= 4)
+        await pilot.press("t")
+        await until(pilot, lambda: app.session.registry.current().startswith("0001/"))
+
+
 async def test_candidates_come_while_it_retrains(quick):
     """The queue runs dry in the middle of a long run: it is filled from the parent, a text is gone on with, and c stops all of it."""
     app = FlavorApp(lengthened(quick))

@@ -1,12 +1,17 @@
 """Calibrated 4-bit codes: nearer to what the model computes than rounding is, held by bitsandbytes as chosen, kept for the next start."""
 
+import msgspec
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from core import calibration
-from core.calibration import BLOCK, apply_codes, calibrate, calibrated, choose_codes, dequantised
+from core.calibration import BLOCK, apply_codes, calibrate, choose_codes, dequantised
+from core.config import Lora, Sampling
+from core.engine import Engine
+from core.errors import FlavorError
 from core.model import Base, load
+from core.protocol import Candidate, Load, Loaded, Sample, Usable
 
 
 def rounded(weight):
@@ -109,19 +114,54 @@ def test_bitsandbytes_holds_the_codes_as_chosen(tiny, four_bits):
         assert (weight - meant).abs().max() < 0.02 * meant.abs().max()  # the scales themselves are in eight bits
 
 
-def test_the_second_start_takes_what_the_first_one_kept(tiny, four_bits, tmp_path, monkeypatch):
+def test_the_second_start_takes_what_the_first_one_kept(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path))
-    tokenizer = AutoTokenizer.from_pretrained(tiny)
-    first, second, third = four_bits(), four_bits(), four_bits()
-    assert list(calibrated(first, tokenizer, tiny, "tiny"))
+
+    def start():
+        *steps, base = load(str(tiny), "nf4", calibrate=True)
+        assert not base.rounded
+        return any("calibrating" in stage for stage, _ in steps), weights_of(base.model)
+
+    made, first = start()
+    assert made
     (kept,) = (tmp_path / "nf4").iterdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(calibration, "calibrate", None)
-        assert not list(calibrated(second, tokenizer, tiny, "tiny"))
+    made, second = start()
+    assert not made
     kept.write_bytes(kept.read_bytes()[:1000])  # damaged: made again
-    assert list(calibrated(third, tokenizer, tiny, "tiny"))
-    for one, two, three in zip(weights_of(first), weights_of(second), weights_of(third), strict=True):
+    made, third = start()
+    assert made
+    for one, two, three in zip(first, second, third, strict=True):
         assert torch.equal(one, two) and torch.equal(one, three)
+
+
+def asking(tiny, early):
+    """A load of the base at its first use."""
+    return Load(id=1, base=str(tiny), quantization="nf4", lora=Lora(r=4, alpha=8), calibrate=True, early=early)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_base_can_be_sampled_while_its_codes_are_chosen(tiny, tmp_path, monkeypatch, full):
+    """And is the same afterwards as one that was waited for, also where there is no room to keep the codes."""
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "one"))
+    waited = Engine()
+    assert not any(isinstance(event, Usable) for event in waited.load(asking(tiny, False)))
+    meant = weights_of(waited._base.model)
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "two"))
+    if full:
+        (tmp_path / "two").write_text("no folder")
+    engine, order, texts = Engine(), [], []
+    command = Sample(id=2, checkpoint=None, prompts=[[("# x\n\n", 0.0)]] * 2, seeds=[0, 1], settings=Sampling(max_tokens=8))
+    for event in engine.load(asking(tiny, True)):
+        order.append(type(event))
+        if engine.usable and len(texts) < 4:
+            texts += [each.text for each in engine.between(command) if isinstance(each, Candidate)]
+            assert any(not torch.equal(one, two) for one, two in zip(weights_of(engine._base.model), meant, strict=True))
+            with pytest.raises(FlavorError, match="still being prepared"):
+                list(engine.between(msgspec.structs.replace(command, checkpoint=str(tmp_path))))
+    assert order.count(Usable) == 1 and order[-1] is Loaded and len(texts) == 4 and texts[:2] == texts[2:]
+    assert all(torch.equal(one, two) for one, two in zip(weights_of(engine._base.model), meant, strict=True))
+    again = [type(event) for event in engine.load(asking(tiny, True))]
+    assert (Usable in again) == full
 
 
 def test_a_base_is_calibrated_where_it_is_asked_for(tiny, tmp_path, monkeypatch):

@@ -168,10 +168,10 @@ kept for such texts, so that you see more than what pleases already, and so that
             hint = "Nothing to decide yet.\n\nF2 opens Write: a few examples of your own come first.\nThe model is tasted from the start: candidates of the untrained base appear here too."
         else:
             coming = "No candidate waits."
-            if self.flavor.jobs.doing == "loading":
-                coming = "The model is being made ready; the first candidates come by themselves."
-            elif self.flavor.jobs.samples.busy:
+            if self.flavor.jobs.samples.busy:
                 coming = "Candidates are on their way."
+            elif self.flavor.jobs.doing == "loading":
+                coming = "The model is being made ready; the first candidates come by themselves."
             hint = f"{coming}\n\n{self._ways()}"
         self.query_one("#text", Plain).update(plain(hint, "$text-muted"))
         self.query_one("#queue", Plain).update("")
