@@ -167,6 +167,7 @@ class Jobs:
                     self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
         finally:
             self._early = False
+        self.samples.afresh()  # what could not be sampled from a base that was not ready, can be now
         self.rest()
         self.app.changed()
 
