@@ -57,6 +57,8 @@ class Jobs:
         """A checkpoint of the run that is going on, which is active already."""
         self._early = False
         """The base, which is being made ready, can be sampled already."""
+        self._wish: Callable[[], Plan] | None = None
+        """The retraining that is to begin as soon as the model is ready."""
         self._begun = False
         """A retraining is about to go on: between the key and its first turn it has not said so yet."""
         self._training_since = self._asked = 0.0
@@ -157,6 +159,7 @@ class Jobs:
                 if isinstance(event, Loading) and not (self._early and self.samples.busy):  # else it waits, and the line says so
                     share = f" {event.share:.0%}" if event.share is not None else ""
                     rest = "candidates come already" if self._early else "writing, library and runs work already"
+                    rest = "then it retrains; c takes that back" if self._wish else rest
                     self.tell("loading", f"{event.stage}{share}; {rest}", force=False)
                 elif isinstance(event, Usable):
                     self._early = True
@@ -166,10 +169,12 @@ class Jobs:
                         self.app.say(event.note, "warning")
                     self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
         finally:
-            self._early = False
+            wish, self._wish, self._early = self._wish, None, False
         self.samples.afresh()  # what could not be sampled from a base that was not ready, can be now
         self.rest()
         self.app.changed()
+        if wish:
+            self._begin(wish)
 
     @property
     def waits(self) -> str:
@@ -221,6 +226,10 @@ class Jobs:
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
         doing = "training" if self._begun else self.doing
+        if self._wish:
+            self._wish = None
+            self.app.say("No retraining follows.")
+            return
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
             "curving": "The measuring", "sheeting": "The contact sheet",
@@ -308,15 +317,17 @@ class Jobs:
         if self.doing == "training" or self._begun:
             self.app.say("A retraining is going on; c stops it.")
             return
-        if self.doing not in ("ready", "sampling", *BEHIND):
-            self.app.say(
-                "The model is being prepared, once; it can be trained after that." if self._early else "The model is not ready yet."
-            )
+        if self.doing not in ("loading", "ready", "sampling", *BEHIND):
+            self.app.say("The model is not ready yet.")
             return
         try:
             plan = make_plan()
         except FlavorError as error:
             self.app.complain(error)
+            return
+        if self.doing == "loading":
+            self._wish = make_plan
+            self.app.say("The retraining begins as soon as the model is ready; c takes that back.")
             return
         self.make_room()
         self._plan = plan.line()

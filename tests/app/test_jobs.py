@@ -168,12 +168,15 @@ async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_p
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: came)
         assert came[0] == ("loading", "◌ preparing waits  sampling: 1 of 4 from base")
-        await pilot.press("t")
-        await until(pilot, lambda: app.jobs.doing in ("ready", "sampling"))
-        assert any("can be trained after that" in text for text in said) and app.session.loaded.fingerprint
-        await until(pilot, lambda: app.jobs.doing == "ready" and len(app.session.newest()) >= 4)
-        await pilot.press("t")
+        await pilot.press("t", "c", "t")
+        assert app.jobs.doing == "loading" and not app.session.registry.names()
+        assert [text.split(";")[0].split(" as soon")[0] for text in said] == [
+            "The retraining begins",
+            "No retraining follows.",
+            "The retraining begins",
+        ]
         await until(pilot, lambda: app.session.registry.current().startswith("0001/"))
+        assert app.session.registry.names() == ["0001"]
 
 
 async def test_candidates_come_while_it_retrains(quick):
