@@ -134,13 +134,19 @@ class Engine:
                 yield Usable(id=command.id, loaded=self._take(command, base, began))
                 codes = yield from self._codes(command, base)
                 del base
+                self._let_go()
+                give_back_memory()  # its modules hold each other: without this the old base would stand beside the new one
                 base = yield from self._fetch(command, resident(command.base, command.quantization, command.calibrate, codes))
+                del codes
         yield Loading(id=command.id, stage="preparing the adapter")
         yield self._take(command, base, began)
 
+    def _let_go(self) -> None:
+        self._base = self._forms = self._sampler = self._adapters = None
+
     def _fetch(self, command: Load, steps: Iterator[tuple[str, float | None] | Base]) -> Generator[Event, None, Base]:
         """The base that the steps lead to, in the place of the one that was there."""
-        self._base = self._forms = self._sampler = self._adapters = None
+        self._let_go()
         for step in steps:
             if isinstance(step, Base):
                 return step
@@ -173,6 +179,7 @@ class Engine:
             memory=psutil.Process().memory_info().rss,
             train_speed=expected_speed(parameters, base.device, base.compute),
             train_memory=expected_memory(base, trainable),
+            rounded=base.rounded,
         )
 
     def hold(self, base: Base, lora: Lora) -> Forms:

@@ -169,6 +169,8 @@ class Loaded(Event, frozen=True, tag="loaded"):
     """Training tokens a second to expect, from a short measurement of this machine."""
     train_memory: int = 0
     """Bytes that training will need on top, by estimate."""
+    rounded: bool = False
+    """Its 4-bit codes are still to be chosen."""
 
 
 class Usable(Event, frozen=True, tag="usable"):

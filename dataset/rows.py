@@ -59,6 +59,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Of the adapter, when these were sampled."""
     without: list[list[Segment]] = []
     """The prompts without their attributes, which guidance led away from."""
+    rounded: bool = False
+    """They came from the base at its first use, before its 4-bit codes were chosen: nothing samples them again."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -244,7 +244,7 @@ class FlavorApp(WithNotes):
         if typed and not self.screen_stack:
             return  # still on its way when the app ended
         try:
-            if not (isinstance(event, Key) and self._moves_focus(event.key)):
+            if not (isinstance(event, Key) and not event.is_forwarded and self.app_focus and self._moves_focus(event.key)):
                 await super().on_event(event)
         except Exception as error:
             if not typed:

@@ -75,7 +75,7 @@ class Candidates:
                 new_uid(), name, prompts, seeds, msgspec.to_builtins(used), now(),
                 self._session.settings.model.base, loaded.fingerprint, self._session.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}), strength,
-                [before + self._session.task.segments({}) for before in shown] if guided else [],
+                [before + self._session.task.segments({}) for before in shown] if guided else [], loaded.rounded,
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
@@ -151,6 +151,8 @@ class Candidates:
         batch = self._session.store.batches.get(candidate.batch) if candidate else None
         if candidate is None or batch is None:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
+        if batch.rounded:
+            raise FlavorError("It was sampled before the base's 4-bit codes were chosen, and cannot be sampled again.", kind="rounded")
         folder = self._session.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
         texts = self._session.store.texts_at(batch.examples_at)

@@ -16,6 +16,7 @@ from textual.worker import Worker
 
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Epoch, Loaded, Loading, Provisional, Refit, Step, Trained, Usable
+from core.runfiles import BASE
 from tui import losses
 from tui.curving import CurveJob
 from tui.planning import Plan, duration
@@ -168,8 +169,13 @@ class Jobs:
                     if event.note:
                         self.app.say(event.note, "warning")
                     self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
+        except FlavorError:
+            if self._wish:
+                self.app.say("No retraining follows.", "warning")
+            raise
         finally:
             wish, self._wish, self._early = self._wish, None, False
+        self.samples.other_checkpoint()  # what was asked of the base before comes from it as it is now
         self.samples.afresh()  # what could not be sampled from a base that was not ready, can be now
         self.rest()
         self.app.changed()
@@ -179,7 +185,9 @@ class Jobs:
     @property
     def waits(self) -> str:
         """What is going on that waits while texts are sampled, in a word; empty where that is nothing."""
-        return "retraining" if self.doing == "training" else "preparing" if self.doing == "loading" and self._early else ""
+        if self.doing == "loading" and self._early and self.session.registry.current() == BASE:
+            return "preparing"
+        return "retraining" if self.doing == "training" else ""
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""
@@ -188,7 +196,7 @@ class Jobs:
             self.tell("loading", "restarting the worker")
             self.start(self._restart, "restart")
         else:
-            self.app.say("The worker is at work; c stops what it does.")
+            self.app.say("The model is being made ready." if self.doing == "loading" else "The worker is at work; c stops what it does.")
 
     def download(self) -> None:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
@@ -229,6 +237,10 @@ class Jobs:
         if self._wish:
             self._wish = None
             self.app.say("No retraining follows.")
+            return
+        if doing == "loading" and self.samples.busy:
+            self.samples.give_up()
+            self.app.say("The sampling was stopped; the model is still being made ready.")
             return
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",

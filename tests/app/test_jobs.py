@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import TextArea
 
 from core.config import FILE
+from core.errors import FlavorError
 from dataset.store import Store
 from runs.registry import Registry
 from tests.engine.conftest import make_tiny
@@ -157,7 +158,9 @@ async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_p
     """At its first use, which takes minutes for a real one; training has to wait for it."""
     monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "cache"))
     path = quick / FILE
-    path.write_text(path.read_text().replace("calibrate = false", "calibrate = true"))
+    slow = make_tiny(tmp_path / "slow", layers=24)  # so that there is time for three keys
+    text = path.read_text().replace("calibrate = false", "calibrate = true")
+    path.write_text(re.sub(r'base = ".*"', f'base = "{slow}"', text))
     with Session(quick) as session:
         for uid in list(session.store.pending):
             session.decide(uid, "reject")
@@ -177,6 +180,11 @@ async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_p
         ]
         await until(pilot, lambda: app.session.registry.current().startswith("0001/"))
         assert app.session.registry.names() == ["0001"]
+        batches = app.session.store.batches.values()
+        assert any(batch.rounded for batch in batches) and not any(batch.rounded for batch in batches if batch.checkpoint != "base")
+        rounded = next(c for c in app.session.store.candidates.values() if app.session.store.batches[c.batch].rounded)
+        with pytest.raises(FlavorError, match="before the base's 4-bit codes"):
+            await app.session.candidates.reproduce(rounded.uid)
 
 
 async def test_candidates_come_while_it_retrains(quick):

@@ -7,8 +7,8 @@ import pytest
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def make_tiny(folder, seed=0, vocabulary=258, config=None):
-    """Write a llama of two layers whose end token is also its padding, as the starter's is; or a model of another configuration."""
+def make_tiny(folder, seed=0, vocabulary=258, config=None, layers=2):
+    """Write a small llama whose end token is also its padding, as the starter's is; or a model of another configuration."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
@@ -21,7 +21,7 @@ def make_tiny(folder, seed=0, vocabulary=258, config=None):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|start|>", eos_token="<|end|>", pad_token="<|end|>")
     torch.manual_seed(seed)
     config = config or LlamaConfig(
-        vocab_size=vocabulary, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=vocabulary, hidden_size=64, intermediate_size=128, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
         max_position_embeddings=512, bos_token_id=0, eos_token_id=1, pad_token_id=1, tie_word_embeddings=True,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)

@@ -95,9 +95,10 @@ kept for such texts, so that you see more than what pleases already, and so that
         queue = self.session.queue()
         current = self.session.registry.current()
         card = self.candidate()
-        stale = self.flavor.prefer_new and card is not None and self._older(card, queue[0])
+        first = self._next(queue)  # not an empty text, in whose place an older card would come, and stay
+        stale = self.flavor.prefer_new and card is not None and first is not None and self._older(card, first)
         if card is None or stale:
-            card = self._next(queue)
+            card = first
             if self._looked_at:
                 self._turned = monotonic()
             self.flavor.prefer_new = False

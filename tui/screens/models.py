@@ -21,6 +21,7 @@ from tui.screens.dialog import Dialog
 from tui.widgets.plain import Plain, line, plain
 
 COLUMNS = (("model", 30), ("where", 11), ("size", 5), ("needs", 10))
+LOOKING = "◌ looking for models on this machine"
 MARKS = {"fits": "✓", "tight": "!", "too large": "✗"}
 
 
@@ -60,7 +61,7 @@ class ModelsDialog(Dialog[str]):
         """Fill the table as they are found."""
         table = self.query_one(DataTable)
         table.loading = True
-        self._say("◌ looking for models on this machine", "$text-muted")
+        self._say(LOOKING, "$text-muted")
         try:
             async with contextlib.aclosing(known(self._folders)) as found:
                 async for one in found:
@@ -70,7 +71,7 @@ class ModelsDialog(Dialog[str]):
                     elif one.name not in self._known:
                         self._known[one.name] = one
                         table.add_row(*map(plain, _cells(one)), key=one.name)
-            if not self._fetching:
+            if str(self.query_one("#models-doing", Plain).content) == LOOKING:
                 self._say("")
         except FlavorError as error:
             self._say(f"! {error}", "$text-error")
