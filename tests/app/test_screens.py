@@ -10,6 +10,7 @@ from core.errors import FlavorError
 from core.task import Field, Task
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
+from tests.made import bake, write
 from tui import keys
 from tui.app import FlavorApp, run_app
 from tui.desk import Desk
@@ -79,6 +80,21 @@ async def test_an_empty_text_waits_for_better_ones_while_they_are_written(worksp
         app.jobs.doing = "ready"
         await pilot.press("x")
         assert "an empty text" in shown(app)  # the last one that waits, and none is on its way
+
+
+async def test_an_empty_text_of_a_new_checkpoint_does_not_keep_the_old_card(workspace):
+    with Session(workspace) as session:
+        write(session, 9)
+        bake(session, [3.0, 2.5])
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert shown(app) in TEXTS
+        app.prefer_new = True
+        for text, there in (("", TEXTS), ("A lamp of the new kind.", ["A lamp of the new kind."])):
+            add_candidates(app.session, [text], app.session.registry.current())
+            app.changed()
+            assert shown(app) in there
 
 
 async def test_every_screen_shows_its_keys(workspace):
