@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import psutil
@@ -18,7 +19,7 @@ import torch
 
 from core import attention, products, runfiles, sensors
 from core.adapters import Adapters
-from core.calibration import Codes
+from core.calibration import Progress
 from core.choices import check_strength
 from core.config import Lora
 from core.curve import LearningCurve
@@ -54,6 +55,8 @@ from core.sampling import Sampler, Text, Tick
 from core.sinks import Sinks
 from core.taste import TasteRun
 from core.training import EpochDone
+
+Made = TypeVar("Made")
 
 
 class Metrics:
@@ -103,6 +106,15 @@ def expected_memory(base: Base, trainable: int) -> int:
     return int(step * IN_USE) if base.device == "cpu" else step
 
 
+def _told(command: Load, steps: Iterator[Progress | Made]) -> Generator[Event, None, Made]:
+    """Tell how far the steps are, up to what they lead to."""
+    for step in steps:
+        if not isinstance(step, tuple):
+            return step
+        yield Loading(id=command.id, stage=step[0], share=step[1])
+    raise AssertionError
+
+
 class Engine:
     """Holds one base and one adapter. Every method that takes a command yields the events of that command."""
 
@@ -123,42 +135,25 @@ class Engine:
         return self._sampler is not None
 
     def load(self, command: Load) -> Iterator[Event]:
-        """Make the base resident. Again with the same base: at once. Where its 4-bit codes are still to be chosen, and `early` is asked for,
+        """Make the base resident, in the place of the one that was there. Where its 4-bit codes are still to be chosen, and `early` is asked for,
         it can be sampled meanwhile, with rounded ones."""
         began = time.perf_counter()
-        if not command.early:
-            base = yield from self._fetch(command, load(command.base, command.quantization, command.calibrate))
-        else:
-            base = yield from self._fetch(command, resident(command.base, command.quantization, command.calibrate))
-            if base.rounded:
-                yield Usable(id=command.id, loaded=self._take(command, base, began))
-                codes = yield from self._codes(command, base)
-                del base
-                self._let_go()
-                give_back_memory()  # its modules hold each other: without this the old base would stand beside the new one
-                base = yield from self._fetch(command, resident(command.base, command.quantization, command.calibrate, codes))
-                del codes
+        self._let_go()
+        make = resident if command.early else load
+        base = yield from _told(command, make(command.base, command.quantization, command.calibrate))
+        if base.rounded:
+            yield Usable(id=command.id, loaded=self._take(command, base, began))
+            codes = yield from _told(command, chosen(base))
+            del base
+            self._let_go()
+            give_back_memory()  # its modules hold each other: without this the old base would stand beside the new one
+            base = yield from _told(command, resident(command.base, command.quantization, command.calibrate, codes))
+            del codes
         yield Loading(id=command.id, stage="preparing the adapter")
         yield self._take(command, base, began)
 
     def _let_go(self) -> None:
         self._base = self._forms = self._sampler = self._adapters = None
-
-    def _fetch(self, command: Load, steps: Iterator[tuple[str, float | None] | Base]) -> Generator[Event, None, Base]:
-        """The base that the steps lead to, in the place of the one that was there."""
-        self._let_go()
-        for step in steps:
-            if isinstance(step, Base):
-                return step
-            yield Loading(id=command.id, stage=step[0], share=step[1])
-        raise AssertionError
-
-    def _codes(self, command: Load, base: Base) -> Generator[Event, None, Codes]:
-        for step in chosen(base):
-            if isinstance(step, dict):
-                return step
-            yield Loading(id=command.id, stage=step[0], share=step[1])
-        raise AssertionError
 
     def _take(self, command: Load, base: Base, began: float) -> Loaded:
         """Take a base that was loaded into use."""

@@ -253,8 +253,11 @@ class FlavorApp(WithNotes):
 
     def _moves_focus(self, key: str) -> bool:
         """Move the focus at once, where a key does that. Textual hands the key to the widget first, and what is typed meanwhile goes there."""
+        if key not in ("tab", "shift+tab"):
+            return False
         move = {"app.focus_next": self.action_focus_next, "app.focus_previous": self.action_focus_previous}
-        if key not in ("tab", "shift+tab") or (bound := self.screen.active_bindings.get(key)) is None or bound.binding.action not in move:
+        bound = self.screen.active_bindings.get(key)
+        if bound is None or bound.binding.action not in move:
             return False
         move[bound.binding.action]()
         return True

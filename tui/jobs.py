@@ -160,7 +160,7 @@ class Jobs:
                 if isinstance(event, Loading) and not (self._early and self.samples.busy):  # else it waits, and the line says so
                     share = f" {event.share:.0%}" if event.share is not None else ""
                     rest = "candidates come already" if self._early else "writing, library and runs work already"
-                    rest = "then it retrains; c takes that back" if self._wish else rest
+                    rest = "then it retrains" if self._wish else rest
                     self.tell("loading", f"{event.stage}{share}; {rest}", force=False)
                 elif isinstance(event, Usable):
                     self._early = True
@@ -240,7 +240,7 @@ class Jobs:
             return
         if doing == "loading" and self.samples.busy:
             self.samples.give_up()
-            self.app.say("The sampling was stopped; the model is still being made ready.")
+            self.app.say("No more candidates until the model is ready.")
             return
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
@@ -339,7 +339,7 @@ class Jobs:
             return
         if self.doing == "loading":
             self._wish = make_plan
-            self.app.say("The retraining begins as soon as the model is ready; c takes that back.")
+            self.app.say("The retraining begins as soon as the model is ready; esc takes that back.")
             return
         self.make_room()
         self._plan = plan.line()

@@ -62,7 +62,7 @@ class CleanInput(Input):
 
     def on_resize(self) -> None:
         """What does not fit of the placeholder is seen to be missing."""
-        whole, width = str(self._whole), max(1, self.size.width)
+        whole, width = str(self._whole), max(2, self.size.width)
         self.placeholder = whole if cell_len(whole) < width else set_cell_size(whole, width - 2).rstrip(" ,") + "…"
 
     def _on_paste(self, event: Paste) -> None:
