@@ -39,7 +39,7 @@ DAMPING = 0.05
 SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8)
 """Scales that are tried for a block, as shares of its largest weight: a smaller one rounds the many better, and cuts the few."""
 VERSION = 1
-WRITING, CALIBRATING = "preparing the 4 bits (once)", "calibrating the 4 bits (once)"
+WRITING, CALIBRATING = "preparing 4 bits (once), 1 of 2", "calibrating 4 bits (once), 2 of 2"
 
 Codes = dict[str, torch.Tensor]
 """`NAME.codes` (uint8, two codes a byte as bitsandbytes packs them, flat) and `NAME.scales` (float32, out x in / 64) of every layer."""

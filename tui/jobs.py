@@ -159,7 +159,7 @@ class Jobs:
             async for event in self.session.start_worker(early=True):
                 if isinstance(event, Loading) and not (self._early and self.samples.busy):  # else it waits, and the line says so
                     share = f" {event.share:.0%}" if event.share is not None else ""
-                    rest = "candidates come already" if self._early else "writing, library and runs work already"
+                    rest = "candidates come already" if self._early else "writing and library work already"
                     rest = "then it retrains" if self._wish else rest
                     self.tell("loading", f"{event.stage}{share}; {rest}", force=False)
                 elif isinstance(event, Usable):
