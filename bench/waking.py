@@ -2,7 +2,7 @@
 
 Seconds of its imports, as it does them and plainly, by turns in processes of their own (medians of three), and of loading the starter; with
 `--calibration` those of choosing its 4-bit codes anew; what the cache holds stays as it is. With `--first` those of a first start, in an empty
-cache: from the app's start to the first card, and to a base that can be trained.
+cache: from the app's start to the first card, and to a base that can be trained; and the most memory that the worker held until then.
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ async def first() -> None:
                 loaded = app.jobs.doing in ("ready", "sampling")
                 for what, there_is in (("a card", bool(app.session.store.pending)), ("a base to train", loaded)):
                     waits[what] = waits[what] or (time.perf_counter() - began if there_is else 0.0)
+            assert app.session.worker
+            status = Path(f"/proc/{app.session.worker.pid}/status").read_text()
+    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
     sys.stdout.write("".join(f"first start, to {what}: {waited:.0f} s\n" for what, waited in waits.items()))
+    sys.stdout.write(f"peak memory: {peak / 1e9:.2f} GB\n")
 
 
 def main() -> None:
