@@ -28,7 +28,7 @@ SIZES: dict[str, tuple[int, int]] = {
     "program killed": (20, 500),
     "deaths of the program": (11, 500),
     "keys in a terminal": (200, 2_000),
-    "random events": (10_000, 100_000),
+    "random events": (5_000, 100_000),
     "malformed imports": (10_000, 1_000_000),
     "hostile texts": (100, 2_000),
     "worker faults": (50, 1_000),
