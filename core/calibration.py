@@ -7,19 +7,16 @@ are not rounded yet, weighted by how the model uses them. Two thirds of the cost
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from core.codes import BLOCK, Codes, keep, packed
 from core.config import Sampling
-from core.files import cache_folder, write_atomic
 from core.products import quick_linears
 from core.sampling import Sampler, Text
 
@@ -32,17 +29,12 @@ TOKENS = 160
 """Length of each of them."""
 TOLD = 16
 """Tokens of each after which it is said how far they are."""
-BLOCK = 64
-"""Weights that share a scale."""
 DAMPING = 0.05
 """Of the mean of the Hessian's diagonal, added to it."""
 SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8)
 """Scales that are tried for a block, as shares of its largest weight: a smaller one rounds the many better, and cuts the few."""
-VERSION = 1
 WRITING, CALIBRATING = "preparing 4 bits (once), 1 of 2", "calibrating 4 bits (once), 2 of 2"
 
-Codes = dict[str, torch.Tensor]
-"""`NAME.codes` (uint8, two codes a byte as bitsandbytes packs them, flat) and `NAME.scales` (float32, out x in / 64) of every layer."""
 Progress = tuple[str, float | None]
 
 
@@ -221,12 +213,6 @@ def dequantised(codes: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     return _levels(codes.device)[codes.int()] * scales.repeat_interleave(BLOCK, 1)
 
 
-def packed(codes: torch.Tensor) -> torch.Tensor:
-    """Two codes a byte, the first one in the upper half, flat."""
-    flat = codes.flatten()
-    return (flat[0::2] << 4) | flat[1::2]
-
-
 @torch.no_grad()
 def calibrate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[Progress | Codes]:
     """Codes for all linear layers of a 16-bit model: progress, and last the codes. Its weights are rounded in place on the way, layer
@@ -264,36 +250,6 @@ def _hidden(out: Any) -> torch.Tensor:
     return hidden
 
 
-def apply_codes(model: PreTrainedModel, found: Codes) -> int:
-    """Put the codes into a model that bitsandbytes has quantised to NF4; how many layers were changed."""
-    from bitsandbytes.functional import quantize_blockwise
-    from bitsandbytes.nn import Linear4bit
-
-    changed = 0
-    for name, module in model.named_modules():
-        codes = found.get(f"{name}.codes")
-        if codes is None or not isinstance(module, Linear4bit):
-            continue
-        weight, state = module.weight, module.weight.quant_state
-        weight.data = codes.clone().to(weight.device).view(weight.data.dtype).reshape(weight.data.shape)  # no map of the file
-        scales = found[f"{name}.scales"].clone().flatten().to(weight.device)
-        if state.nested:  # double quantisation: the scales themselves in eight bits, as bitsandbytes does it
-            state.offset = scales.mean()
-            state.absmax, state.state2 = quantize_blockwise(scales - state.offset, blocksize=256)
-        else:
-            state.absmax = scales
-        changed += 1
-    return changed
-
-
-def kept_codes(mark: str) -> Codes | None:
-    """The codes that were chosen for the base with this fingerprint at its first use; None where there are none, or they cannot be read."""
-    with contextlib.suppress(OSError, SafetensorError):
-        codes: Codes = load_file(_kept(mark))
-        return codes
-    return None
-
-
 def chosen_codes(
     folder: Path, dtype: torch.dtype, device: torch.device | str, tokenizer: PreTrainedTokenizerBase, mark: str
 ) -> Iterator[Progress | Codes]:
@@ -304,11 +260,5 @@ def chosen_codes(
     plain.requires_grad_(False).eval()
     for step in calibrate(plain, tokenizer):
         if isinstance(step, dict):
-            with contextlib.suppress(OSError):  # a full cache costs the next start its time, nothing else
-                _kept(mark).parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(_kept(mark), save(step))
+            keep(mark, step)
         yield step
-
-
-def _kept(mark: str) -> Path:
-    return cache_folder() / "nf4" / f"{mark}-{VERSION}.safetensors"

@@ -3,6 +3,7 @@ folder is ever run."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from core import calibration
+from core import calibration, codes
+from core.codes import Codes
 from core.errors import FlavorError
 from core.fit import CALIBRATED
 from core.locate import Progress, fingerprint, locate
@@ -81,20 +83,20 @@ def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Prog
         if isinstance(step, Base) and step.rounded:
             for part in chosen(step):
                 if isinstance(part, dict):
-                    calibration.apply_codes(step.model, part)
+                    codes.apply(step.model, part)
                 else:
                     yield part
             step = replace(step, rounded=False)
         yield step
 
 
-def chosen(base: Base) -> Iterator[Progress | calibration.Codes]:
+def chosen(base: Base) -> Iterator[Progress | Codes]:
     """The codes of a base that is `rounded`: progress, and last the codes."""
     return calibration.chosen_codes(base.folder, base.compute, base.device, base.tokenizer, base.fingerprint)
 
 
-def resident(name: str, quantization: str, calibrate: bool = False, codes: calibration.Codes | None = None) -> Iterator[Progress | Base]:
-    """Make a base resident with the codes that were chosen for it before, or with `codes`: progress, and last the `Base`, which is `rounded`
+def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: Codes | None = None) -> Iterator[Progress | Base]:
+    """Make a base resident with the codes that were chosen for it before, or with `chosen_now`: progress, and last the `Base`, which is `rounded`
     where there are none yet."""
     folder: Path | None = None
     for step in locate(name):
@@ -114,9 +116,12 @@ def resident(name: str, quantization: str, calibrate: bool = False, codes: calib
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute, bnb_4bit_use_double_quant=True
         )
+    mark = fingerprint(folder)
+    found = (chosen_now or codes.kept(mark)) if four_bit and calibrate else None
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, device_map={"": device}, **options)
+        with codes.given(found) if found else contextlib.nullcontext():
+            model = AutoModelForCausalLM.from_pretrained(folder, device_map={"": device}, **options)
     except torch.OutOfMemoryError:
         raise FlavorError(f"{name} does not fit into the memory of the {device}.", "Choose a smaller base.", "memory") from None
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
@@ -126,11 +131,5 @@ def resident(name: str, quantization: str, calibrate: bool = False, codes: calib
         raise FlavorError(f"{name} has no end token, so it could never learn to end.", "Choose another base.", "model")
     model.requires_grad_(False)
     model.eval()
-    mark = fingerprint(folder)
-    rounded = False
-    if four_bit and calibrate and model.num_parameters() <= CALIBRATED:
-        codes = codes or calibration.kept_codes(mark)
-        rounded = codes is None
-        if codes:
-            calibration.apply_codes(model, codes)
+    rounded = four_bit and calibrate and not found and model.num_parameters() <= CALIBRATED
     yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer), folder, rounded)

@@ -6,7 +6,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from core import calibration
-from core.calibration import BLOCK, apply_codes, calibrate, choose_codes, dequantised
+from core import codes as fourbit
+from core.calibration import calibrate, choose_codes, dequantised
+from core.codes import BLOCK
 from core.config import Lora, Sampling
 from core.engine import Engine
 from core.errors import FlavorError
@@ -106,12 +108,27 @@ def test_bitsandbytes_holds_the_codes_as_chosen(tiny, four_bits):
     written = [share for stage, share in progress if stage == calibration.WRITING]
     assert written[0] is None and written[1:] == sorted(written[1:]) and len(written) > 2 and written[-1] <= 1
     model = four_bits()
-    assert apply_codes(model, codes) == len(codes) // 2 == 14
+    assert fourbit.apply(model, codes) == len(codes) // 2 == 14
     held = weights_of(model)
     names = [name for name, module in plain.named_modules() if f"{name}.codes" in codes]
     for name, weight in zip(names, held, strict=True):
         meant = plain.get_submodule(name).weight.float()  # rounded in place on the way
         assert (weight - meant).abs().max() < 0.02 * meant.abs().max()  # the scales themselves are in eight bits
+
+
+def rounds(*args, **settings):
+    raise AssertionError("a weight was rounded whose code is known")
+
+
+def test_a_layer_without_codes_is_rounded_as_it_is_loaded(tiny, four_bits):
+    *_, codes = calibrate(AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.bfloat16), AutoTokenizer.from_pretrained(tiny))
+    some = {name: held for name, held in codes.items() if "layers.0." in name}
+    with fourbit.given(some):
+        mixed = four_bits()
+    rounded, after = four_bits(), four_bits()
+    assert fourbit.apply(after, some) == len(some) // 2 == 7
+    assert all(torch.equal(one, two) for one, two in zip(weights_of(mixed), weights_of(after), strict=True))
+    assert [torch.equal(one, two) for one, two in zip(weights_of(mixed), weights_of(rounded), strict=True)] == [False] * 7 + [True] * 7
 
 
 def test_the_second_start_takes_what_the_first_one_kept(tiny, tmp_path, monkeypatch):
@@ -125,7 +142,9 @@ def test_the_second_start_takes_what_the_first_one_kept(tiny, tmp_path, monkeypa
     made, first = start()
     assert made
     (kept,) = (tmp_path / "nf4").iterdir()
-    made, second = start()
+    with monkeypatch.context() as patch:
+        patch.setattr("bitsandbytes.functional.quantize_4bit", rounds)
+        made, second = start()
     assert not made
     kept.write_bytes(kept.read_bytes()[:1000])  # damaged: made again
     made, third = start()
