@@ -220,9 +220,8 @@ class FlavorApp(WithNotes):
 
     def action_help_quit(self) -> None:
         """What ctrl+c says, where there is nothing to copy."""
-        shown = [self.get_key_display(active.binding) for active in self.active_bindings.values() if active.binding.action in QUITS]
-        if shown:
-            self.say(f"{shown[0]} leaves the program.")
+        if key := self.key_for(*QUITS):
+            self.say(f"{key} leaves the program.")
 
     async def on_unmount(self) -> None:
         if self._opened:
@@ -267,6 +266,11 @@ class FlavorApp(WithNotes):
     def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A passing note."""
         self.notify(short(text, 500), severity=severity, markup=False, timeout=6)
+
+    def key_for(self, *actions: str) -> str:
+        """The first key that does one of these here and now, as a person reads it; empty where none does, as while letters are typed."""
+        shown = [self.get_key_display(active.binding) for active in self.active_bindings.values() if active.binding.action in actions]
+        return shown[0] if shown else ""
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""

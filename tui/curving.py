@@ -53,7 +53,7 @@ class CurveJob:
         if self._running or not subject.missing():
             return
         if self._jobs.doing == "curving":
-            self._app.say("Something else is being measured; c stops it.")
+            self._app.say(f"Something else is being measured; {self._app.jobs.stops()}.")
             return
         self._subject, self._left = subject, budget
         if self._jobs.doing not in ("ready", "curving"):

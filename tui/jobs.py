@@ -196,7 +196,9 @@ class Jobs:
             self.tell("loading", "restarting the worker")
             self.start(self._restart, "restart")
         else:
-            self.app.say("The model is being made ready." if self.doing == "loading" else "The worker is at work; c stops what it does.")
+            self.app.say(
+                "The model is being made ready." if self.doing == "loading" else f"The worker is at work; {self.stops('what it does')}."
+            )
 
     def download(self) -> None:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
@@ -211,7 +213,7 @@ class Jobs:
 
         async with contextlib.aclosing(fetch(self.session.settings.model.base)) as words:
             async for said in words:
-                self.tell("downloading", f"{said}; c stops it", force=False)
+                self.tell("downloading", f"{said}; {self.stops()}", force=False)
         await self._restart()
 
     async def _restart(self) -> None:
@@ -230,6 +232,10 @@ class Jobs:
         if trouble != self._trouble:
             self._trouble = trouble
             self.app.redraw_activity()
+
+    def stops(self, what: str = "it") -> str:
+        """By which key what is going on is stopped from here, as the end of a sentence."""
+        return f"{self.app.key_for('cancel') or 'on Curate c'} stops {what}"
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
@@ -327,7 +333,7 @@ class Jobs:
 
     def _begin(self, make_plan: Callable[[], Plan]) -> None:
         if self.doing == "training" or self._begun:
-            self.app.say("A retraining is going on; c stops it.")
+            self.app.say(f"A retraining is going on; {self.stops()}.")
             return
         if self.doing not in ("loading", "ready", "sampling", *BEHIND):
             self.app.say("The model is not ready yet.")
@@ -339,7 +345,7 @@ class Jobs:
             return
         if self.doing == "loading":
             self._wish = make_plan
-            self.app.say("The retraining begins as soon as the model is ready; esc takes that back.")
+            self.app.say(f"The retraining begins as soon as the model is ready; {self.stops('that')}.")
             return
         self.make_room()
         self._plan = plan.line()

@@ -33,3 +33,23 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
         assert task.cancelled == 1 and "was stopped" in said[-1] and len(said) == presses
         assert presses == 1 or said[0].startswith("Once more stops the retraining")
         app.jobs.doing, app.jobs._task = "none", None
+
+
+async def test_what_is_said_of_the_key_holds_where_it_is_said(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        said = {}
+        for key in ("f3", "f5", "f2", "f4"):
+            await pilot.press(key)
+            await pilot.pause()
+            said[key] = app.jobs.stops()
+        assert said == {"f3": "c stops it", "f5": "esc stops it", "f2": "on Curate c stops it", "f4": "c stops it"}
+        app.jobs.doing = "training"
+        for key in ("f4", "f5"):
+            pressed = []
+            app.jobs.cancel = lambda pressed=pressed: pressed.append(True)
+            await pilot.press(key)
+            await pilot.pause()
+            await pilot.press({"f4": "c", "f5": "escape"}[key])
+            assert pressed == [True]
+        app.jobs.doing = "none"
