@@ -21,12 +21,12 @@ TURNS = 3
 BEGIN = "import time; began = time.perf_counter()\n"
 END = "\nprint(time.perf_counter() - began)"
 IMPORTS = {
-    "imports": "from core.lean import import_bitsandbytes\nimport_bitsandbytes()\nimport core.engine",
+    "imports": "from core.lean import prepare\nprepare()\nimport core.engine",
     "imports, plainly": "import core.engine",
 }
 LOADING = f"""
-from core.lean import import_bitsandbytes
-import_bitsandbytes()
+from core.lean import prepare
+prepare()
 from core.config import Lora
 from core.engine import Engine
 from core.protocol import Load

@@ -13,13 +13,13 @@ import msgspec
 
 from core import answering
 from core.errors import FlavorError
-from core.lean import import_bitsandbytes
+from core.lean import prepare
 from core.protocol import Row
 
 
 def measure(base: str, quantization: str, calibrate: bool, rows: list[Row]) -> float:
     """Held-out loss (nats a token of the texts) of the bare base. Raises FlavorError where it cannot be loaded."""
-    import_bitsandbytes()
+    prepare()
     from core.encoding import encode_row
     from core.evaluation import mean, measure_rows
     from core.model import Base, load

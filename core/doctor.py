@@ -16,7 +16,7 @@ from core import answering
 from core.config import STARTER
 from core.files import cache_folder
 from core.fit import Machine, Shape, need
-from core.lean import import_bitsandbytes
+from core.lean import prepare
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "textual", "tinydb", "gguf")
 STARTER_SHAPE = Shape(134_515_008, 49_152, 576, 30)
@@ -187,7 +187,7 @@ def _cache() -> dict[str, Any]:
 
 
 def _torch() -> tuple[dict[str, Any], dict[str, Any]]:
-    import_bitsandbytes()
+    prepare()
     import torch
 
     from core.engine import expected_speed

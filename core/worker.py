@@ -36,7 +36,7 @@ import msgspec
 
 from core.environment import mask
 from core.errors import FlavorError, out_of_memory
-from core.lean import import_bitsandbytes
+from core.lean import prepare
 from core.protocol import (
     LAST,
     AnyCommand,
@@ -108,7 +108,7 @@ class Worker:
             with self._failures_sent(command.id):
                 if engine is None:
                     self._send(Loading(id=command.id, stage="starting torch"))
-                    import_bitsandbytes()
+                    prepare()
                     from core.engine import Engine
 
                     engine = Engine()

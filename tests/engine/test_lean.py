@@ -1,15 +1,11 @@
-"""What a worker imports: bitsandbytes works, and torch's compiler is not there."""
+"""What a worker imports: bitsandbytes works, torch's compiler is not there, and is when something asks for it."""
 
 import subprocess
 import sys
 
-SCRIPT = """
-import sys
-from core.lean import import_bitsandbytes
+import pytest
 
-import_bitsandbytes()
-import torch
-
+BITSANDBYTES = """
 assert "bitsandbytes" in sys.modules and "torch._inductor.compile_fx" not in sys.modules, "the compiler"
 from bitsandbytes.functional import dequantize_4bit, dequantize_blockwise, quantize_4bit, quantize_blockwise
 
@@ -18,8 +14,46 @@ assert (dequantize_4bit(*quantize_4bit(weight, blocksize=64, quant_type="nf4")) 
 assert (dequantize_blockwise(*quantize_blockwise(weight, blocksize=64)) - weight).abs().mean() < 0.02
 assert torch.compile.__name__ == "compile" and torch.compile.__module__ == "torch"
 """
+SMALL = """
+import core.engine
+
+large = ("torch._dynamo.convert_frame", "torch._inductor", "torch.distributed.tensor", "sympy")
+assert not [name for name in large if name in sys.modules], "what is large"
+weight = torch.nn.Parameter(torch.ones(3))
+optimiser = torch.optim.AdamW([weight], fused=True)
+weight.grad = torch.ones(3)
+optimiser.step()
+optimiser.zero_grad()
+assert not [name for name in large if name in sys.modules], "what is large, in training"
+"""
+COMPILED = """
+import core.engine
+
+def twice(x):
+    return x + x
+
+assert torch.compile(twice, backend="eager")(torch.ones(1)).item() == 2
+assert "torch._dynamo.convert_frame" in sys.modules
+import torch._dynamo.config
+from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex, trace_wrapped
+assert torch._dynamo is sys.modules["torch._dynamo"] and torch._dynamo.__file__
+"""
+MASKED = """
+from transformers.masking_utils import TransformGetItemToIndex
+
+with TransformGetItemToIndex():
+    pass
+"""
+SUBMODULE = """
+import core.engine
+import torch._dynamo.config
+
+assert torch._dynamo.__file__ and torch._dynamo.config.__file__
+"""
 
 
-def test_bitsandbytes_without_a_compiler():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("script", [BITSANDBYTES, SMALL, COMPILED, MASKED, SUBMODULE])
+def test_what_is_imported(script):
+    begin = "import sys\nfrom core.lean import prepare\nprepare()\nimport torch\n"
+    done = subprocess.run([sys.executable, "-c", begin + script], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
