@@ -59,6 +59,7 @@ def start(rounds: int = 5) -> dict[str, list[float]]:
     """Ours and an empty Textual app by turns."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["FLAVOR_TUI_STATE"] = scratch
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as everywhere: the first pair leaves our own modules compiled, as Textual's are
         there = workspace(Path(scratch) / "evening", 36)
         ours, empty = [], []
         for _ in range(rounds + 1):
