@@ -72,20 +72,22 @@ def given(found: Codes) -> Iterator[None]:
 
     rounds = Bnb4bitQuantize.convert
 
-    def take(self: Any, weights: dict[str, Any], *args: Any, model: Any = None, **given: Any) -> dict[str, torch.Tensor]:
-        name = next(iter(weights))
-        layer = name.removesuffix(".weight")
-        codes = found.get(f"{layer}.codes")
-        if codes is None:
-            rounded: dict[str, torch.Tensor] = rounds(self, weights, *args, model=model, **given)
-            return rounded
-        value = weights[name][0] if isinstance(weights[name], list) else weights[name]
-        module, empty = model.get_submodule(layer), model.get_parameter(name)
-        scales = found[f"{layer}.scales"].to(value.device)
-        module.quant_state = _quant_state(scales, value.shape, value.dtype, empty.compress_statistics)
-        data = codes.clone().to(value.device).view(empty.quant_storage).reshape(-1, 1)
-        module._is_hf_initialized = True
-        return {name: Params4bit(data, False, **{**empty.__dict__, "quant_state": module.quant_state, "bnb_quantized": True})}
+    def take(self: Any, weights: dict[str, Any], *args: Any, model: Any = None, **more: Any) -> dict[str, torch.Tensor]:
+        held: dict[str, torch.Tensor] = {}
+        for name, value in weights.items():
+            layer = name.removesuffix(".weight")
+            codes = found.get(f"{layer}.codes")
+            if codes is None:
+                held |= rounds(self, {name: value}, *args, model=model, **more)
+                continue
+            weight = value[0] if isinstance(value, list) else value
+            module, empty = model.get_submodule(layer), model.get_parameter(name)
+            scales = found[f"{layer}.scales"].to(weight.device)
+            module.quant_state = _quant_state(scales, weight.shape, weight.dtype, empty.compress_statistics)
+            data = codes.clone().to(weight.device).view(empty.quant_storage).reshape(-1, 1)  # no map of the file
+            module._is_hf_initialized = True
+            held[name] = Params4bit(data, False, **{**empty.__dict__, "quant_state": module.quant_state, "bnb_quantized": True})
+        return held
 
     Bnb4bitQuantize.convert = take
     try:

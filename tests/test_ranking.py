@@ -178,17 +178,17 @@ def test_gain_is_told_with_its_interval():
 # -- in a session ------------------------------------------------------------------------------------------------------
 
 
-def add(session, count, checkpoint="base", good=True):
+def add(session, count, checkpoint="base", good=True, text=""):
     """Waiting candidates with signs, as a worker's traits would give them."""
     batch = Batch(new_uid(), checkpoint, [], [], {}, now())
     made = {}
     for number in range(count):
-        text = f"{GOOD if good else BAD} {new_uid()}"
+        written = text or f"{GOOD if good else BAD} {new_uid()}"
         level = -1.0 if good else -4.0
-        event = Arrived(id=1, index=number, text=text, finish="stop", tokens=9, own=level, weakest=level)
-        found = session.ranking.signs(text, {}, [], event)
+        event = Arrived(id=1, index=number, text=written, finish="stop", tokens=9, own=level, weakest=level)
+        found = session.ranking.signs(written, {}, [], event)
         uid = new_uid()
-        made[uid] = Candidate(uid, text, {}, checkpoint, batch.uid, number, number, "stop", 9, [], now(), signs=found)
+        made[uid] = Candidate(uid, written, {}, checkpoint, batch.uid, number, number, "stop", 9, [], now(), signs=found)
     session._commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
     return list(made)
 
@@ -276,6 +276,19 @@ def test_an_older_checkpoints_candidates_go_when_enough_newer_ones_wait(session,
     add(session, 1, checkpoint="0001/epoch-01")
     assert session.pass_over(8) == 4
     assert all(session.store.candidates[uid].state == "passed" for uid in old)
+
+
+def test_texts_without_a_word_wait_only_where_there_is_no_other(session):
+    settle(session, keep_ready=12)
+    empty = add(session, 2, text=" ")
+    assert session.pass_over(8) == 0
+    session.ranking.hold(empty[0])
+    add(session, 1)
+    assert session.pass_over(8) == 1
+    assert [session.store.candidates[uid].state for uid in empty] == ["pending", "passed"]
+    settle(session, oversample=1)
+    session.ranking.hold("")
+    assert session.pass_over(8) == 0
 
 
 def test_a_restart_gives_the_same_order(there):

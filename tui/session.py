@@ -237,9 +237,13 @@ class Session:
         """After so many were sampled: what will not be shown waits no more, as long as enough candidates do. Returns how many.
 
         That is what older checkpoints and other strengths wrote, and the share of the rest that `oversample` says, the least likely to be kept.
+        Texts without a word go as soon as there is another: there is nothing to decide about them.
         """
         sampling, newest = self.settings.sampling, self.newest()
         gone: list[Candidate] = []
+        if sampling.oversample > 1 and any(candidate.text.strip() for candidate in newest):
+            gone = [candidate for candidate in newest if not candidate.text.strip() and candidate.uid != self.ranking.held]
+            newest = [candidate for candidate in newest if candidate.text.strip() or candidate.uid == self.ranking.held]
         if len(newest) >= max(1, sampling.keep_ready):
             kept = {self.ranking.held, *(candidate.uid for candidate in newest)}
             gone = [candidate for candidate in self.store.pending.values() if candidate.uid not in kept]
