@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,11 @@ from core.errors import FlavorError
 from core.fit import CALIBRATED
 from core.locate import Progress, fingerprint, locate
 
+log = logging.getLogger("worker")
+NOT_CHOSEN = (
+    "The base's 4-bit codes could not be chosen; rounded ones are used, which costs a small model some of what it knows. logs/worker.log says why, "
+    "and calibrate = false under [model] leaves the attempt out."
+)
 PROBE = (
     "It's 1,234 o'clock; the  keeper's lamp\tburned: “whale-fat”, naïve façades, straße, ελληνικά, Кириллица, 漢字かな, 👩‍🚀!\n\n# Heading\n"
     "Unbelievable, internationalisation; def f(x): return x**2 == 3.14159  # HTTP/2 ABCabc\n"
@@ -84,20 +90,25 @@ def load(name: str, quantization: str, calibrate: bool = False) -> Iterator[Prog
             for part in chosen(step):
                 if isinstance(part, dict):
                     codes.apply(step.model, part)
+                    step = replace(step, rounded=False, note="" if part else NOT_CHOSEN)
                 else:
                     yield part
-            step = replace(step, rounded=False)
         yield step
 
 
 def chosen(base: Base) -> Iterator[Progress | Codes]:
-    """The codes of a base that is `rounded`: progress, and last the codes."""
-    return calibration.chosen_codes(base.folder, base.compute, base.device, base.tokenizer, base.fingerprint)
+    """The codes of a base that is `rounded`: progress, and last the codes; none where they cannot be chosen, as for an architecture whose
+    layers do not go by themselves."""
+    try:
+        yield from calibration.chosen_codes(base.folder, base.compute, base.device, base.tokenizer, base.fingerprint)
+    except Exception:
+        log.exception("the 4-bit codes of %s cannot be chosen", base.name)
+        yield {}
 
 
 def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: Codes | None = None) -> Iterator[Progress | Base]:
-    """Make a base resident with the codes that were chosen for it before, or with `chosen_now`: progress, and last the `Base`, which is `rounded`
-    where there are none yet."""
+    """Make a base resident with the codes that were chosen for it before, or with `chosen_now` (empty: none can be): progress, and last the
+    `Base`, which is `rounded` where there are none yet."""
     folder: Path | None = None
     for step in locate(name):
         if isinstance(step, Path):
@@ -117,7 +128,10 @@ def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: 
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute, bnb_4bit_use_double_quant=True
         )
     mark = fingerprint(folder)
-    found = (chosen_now or codes.kept(mark)) if four_bit and calibrate else None
+    found = None
+    if four_bit and calibrate:
+        found = codes.kept(mark) if chosen_now is None else chosen_now
+        note = NOT_CHOSEN if found == {} else note
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         with codes.given(found) if found else contextlib.nullcontext():
@@ -131,5 +145,5 @@ def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: 
         raise FlavorError(f"{name} has no end token, so it could never learn to end.", "Choose another base.", "model")
     model.requires_grad_(False)
     model.eval()
-    rounded = four_bit and calibrate and not found and model.num_parameters() <= CALIBRATED
+    rounded = four_bit and calibrate and found is None and model.num_parameters() <= CALIBRATED
     yield Base(name, model, tokenizer, mark, device, four_bit, compute, note, tokenizer_hash(tokenizer), folder, rounded)

@@ -183,6 +183,24 @@ def test_a_base_can_be_sampled_while_its_codes_are_chosen(tiny, tmp_path, monkey
     assert (Usable in again) == full
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_base_whose_codes_cannot_be_chosen_is_used_as_it_is(tiny, tmp_path, monkeypatch, early):
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path))
+    *_, plain = load(str(tiny), "nf4")
+
+    def fails(weight, hessian):
+        raise torch.linalg.LinAlgError("not positive definite")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(calibration, "choose_codes", fails)
+        engine = Engine()
+        *_, loaded = engine.load(asking(tiny, early))
+    assert isinstance(loaded, Loaded) and not loaded.rounded and "could not be chosen" in loaded.note
+    assert all(torch.equal(one, two) for one, two in zip(weights_of(engine._base.model), weights_of(plain.model), strict=True))
+    *_, later = Engine().load(asking(tiny, early))  # it is tried again
+    assert not later.note and not later.rounded
+
+
 def test_a_base_is_calibrated_where_it_is_asked_for(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path))
     *_, plain = load(str(tiny), "nf4")
