@@ -81,6 +81,8 @@ def given(found: Codes) -> Iterator[None]:
                 held |= rounds(self, {name: value}, *args, model=model, **more)
                 continue
             weight = value[0] if isinstance(value, list) else value
+            if not codes.numel() * 2 == found[f"{layer}.scales"].numel() * BLOCK == weight.numel():
+                raise ValueError(f"the codes of {name} are those of another shape")
             module, empty = model.get_submodule(layer), model.get_parameter(name)
             scales = found[f"{layer}.scales"].to(weight.device)
             module.quant_state = _quant_state(scales, weight.shape, weight.dtype, empty.compress_statistics)

@@ -272,6 +272,11 @@ class FlavorApp(WithNotes):
         shown = [self.get_key_display(active.binding) for active in self.active_bindings.values() if active.binding.action in actions]
         return shown[0] if shown else ""
 
+    def own_key(self, action: str) -> str:
+        """The first key of an action that holds on every page, as `[keys]` has it."""
+        default = next(key.key for key in keys.KEYS["app"] if key.name == action)
+        return self._own_keys.get(action, default).split(",")[0]
+
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
         broken = self._opened and self.session.store.journal.broken

@@ -92,7 +92,8 @@ class Jobs:
             "sheeting": ("●", "$text-accent"),
             "dead": ("✗", "$text-error"),
         }[self.doing]
-        return line((f"{sign} {self._text}", style))
+        stops = f"; {self.stops()}" if self.doing == "downloading" else ""
+        return line((f"{sign} {self._text}{stops}", style))
 
     def tell(self, doing: str, text: str, force: bool = True) -> None:
         """What is done now, and the words for it; without `force` the line is drawn again only now and then."""
@@ -213,7 +214,7 @@ class Jobs:
 
         async with contextlib.aclosing(fetch(self.session.settings.model.base)) as words:
             async for said in words:
-                self.tell("downloading", f"{said}; {self.stops()}", force=False)
+                self.tell("downloading", said, force=False)
         await self._restart()
 
     async def _restart(self) -> None:
@@ -235,7 +236,8 @@ class Jobs:
 
     def stops(self, what: str = "it") -> str:
         """By which key what is going on is stopped from here, as the end of a sentence."""
-        return f"{self.app.key_for('cancel') or 'on Curate c'} stops {what}"
+        key = self.app.key_for("cancel") or f"on Curate {self.app.own_key('cancel')}"
+        return f"{key} stops {what}"
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""

@@ -53,3 +53,16 @@ async def test_what_is_said_of_the_key_holds_where_it_is_said(workspace):
             await pilot.press({"f4": "c", "f5": "escape"}[key])
             assert pressed == [True]
         app.jobs.doing = "none"
+
+
+@pytest.mark.parametrize(
+    ("own", "said"), [("", "on Curate c stops it"), ('cancel = "y,f9"\n', "f9 stops it"), ('cancel = "y"\n', "on Curate y stops it")]
+)
+async def test_the_key_is_the_persons_own(workspace, own, said):
+    with (workspace / "flavor.toml").open("a", encoding="utf-8") as file:
+        file.write(own)  # a new one ends with [keys]
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f2")
+        await pilot.pause()
+        assert app.jobs.stops() == said

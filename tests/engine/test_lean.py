@@ -24,6 +24,10 @@ optimiser = torch.optim.AdamW([weight], fused=True)
 weight.grad = torch.ones(3)
 optimiser.step()
 optimiser.zero_grad()
+from torch.utils.checkpoint import checkpoint
+
+checkpoint(torch.sin, weight, use_reentrant=False).sum().backward()
+torch._dynamo.mark_static_address(weight)
 assert not [name for name in large if name in sys.modules], "what is large, in training"
 """
 COMPILED = """
@@ -46,9 +50,12 @@ with TransformGetItemToIndex():
 """
 SUBMODULE = """
 import core.engine
+from torch._dynamo.utils import counters
 import torch._dynamo.config
 
 assert torch._dynamo.__file__ and torch._dynamo.config.__file__
+assert counters is torch._dynamo.utils.counters is torch._dynamo.exc.counters, "a module was run twice"
+assert torch._dynamo.utils.__spec__.origin
 """
 
 

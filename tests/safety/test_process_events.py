@@ -176,11 +176,16 @@ def stumble(app):
     app.session.decide = lambda *args: 1 / 0
 
 
+SIGNS = {"forget_the_disk": ("differ from the disk", "FlavorError"), "stumble": ("ZeroDivisionError",)}
+"""By what it is known that a planted fault was found, and not another."""
+
+
 async def stumbled_upon(folder, random, spoil):
-    """What a walk over a planted fault finds, in an evening or, since chance may not decide anything in it, in up to four."""
+    """What a walk over a planted fault finds of it, in an evening or, since chance may not decide anything in it, in up to four."""
     for number in range(4):
-        if found := await walk(make_workspace(folder.with_name(f"{folder.name}{number}")), random, EVENING, spoil):
-            return found
+        found = await walk(make_workspace(folder.with_name(f"{folder.name}{number}")), random, EVENING, spoil)
+        if found:
+            return [fault for fault in found if any(sign in fault for sign in SIGNS[spoil.__name__])]
     return []
 
 
