@@ -17,6 +17,7 @@ from textual.app import ScreenStackError
 from textual.content import Content
 from textual.events import Event, InputEvent, Key, Paste
 from textual.filter import LineFilter
+from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -269,7 +270,12 @@ class FlavorApp(WithNotes):
 
     def key_for(self, *actions: str) -> str:
         """The first key that does one of these here and now, as a person reads it; empty where none does, as while letters are typed."""
-        shown = [self.get_key_display(active.binding) for active in self.active_bindings.values() if active.binding.action in actions]
+        into = self.focused
+        shown = [
+            self.get_key_display(active.binding)
+            for key, active in self.active_bindings.items()
+            if active.binding.action in actions and not (into and into.check_consume_key(key, key_to_character(key)))
+        ]
         return shown[0] if shown else ""
 
     def own_key(self, action: str) -> str:
