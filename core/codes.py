@@ -65,7 +65,7 @@ def given(found: Codes) -> Iterator[None]:
     """Within it, what bitsandbytes would round as a model is loaded gets these codes instead: rounding takes most of a small model's loading.
 
     transformers has no argument for the weights of a layer that is quantised on the way; this stands in for the one method of its
-    integration that rounds. A layer that has no codes is rounded as ever.
+    integration that rounds. A layer that has no codes, or codes of another shape, is rounded as ever.
     """
     from bitsandbytes.nn import Params4bit
     from transformers.integrations.bitsandbytes import Bnb4bitQuantize
@@ -76,16 +76,13 @@ def given(found: Codes) -> Iterator[None]:
         held: dict[str, torch.Tensor] = {}
         for name, value in weights.items():
             layer = name.removesuffix(".weight")
-            codes = found.get(f"{layer}.codes")
-            if codes is None:
+            codes, scales = found.get(f"{layer}.codes"), found.get(f"{layer}.scales")
+            weight = value[0] if isinstance(value, list) else value
+            if codes is None or scales is None or not codes.numel() * 2 == scales.numel() * BLOCK == weight.numel():
                 held |= rounds(self, {name: value}, *args, model=model, **more)
                 continue
-            weight = value[0] if isinstance(value, list) else value
-            if not codes.numel() * 2 == found[f"{layer}.scales"].numel() * BLOCK == weight.numel():
-                raise ValueError(f"the codes of {name} are those of another shape")
             module, empty = model.get_submodule(layer), model.get_parameter(name)
-            scales = found[f"{layer}.scales"].to(weight.device)
-            module.quant_state = _quant_state(scales, weight.shape, weight.dtype, empty.compress_statistics)
+            module.quant_state = _quant_state(scales.to(weight.device), weight.shape, weight.dtype, empty.compress_statistics)
             data = codes.clone().to(weight.device).view(empty.quant_storage).reshape(-1, 1)  # no map of the file
             module._is_hf_initialized = True
             held[name] = Params4bit(data, False, **{**empty.__dict__, "quant_state": module.quant_state, "bnb_quantized": True})
