@@ -16,10 +16,12 @@ from tui.screens.whole import Whole
 
 
 class Leaving(Whole, Screen[ScreenResultType]):
-    """A screen whose actions and whose result count only while it is the one that is seen."""
+    """A screen whose actions count, and which ends, only while it is the one in front."""
 
     left = False
     """Whether it has ended: what is still at work for it finds its widgets no more."""
+    _ending: tuple[ScreenResultType | None] | None = None
+    """The result that it was left with while another screen stood in front of it."""
 
     def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
         """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. Work that is
@@ -36,16 +38,30 @@ class Leaving(Whole, Screen[ScreenResultType]):
                 raise
             return None
 
+    @property
+    def _in_front(self) -> bool:
+        """Textual's own `is_current` is true as well of a screen that shows through the one in front."""
+        return self.is_current and self.app.screen is self
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self.is_current
+        return self._in_front
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
-        if self.is_current and self.is_mounted:
+        """End with `result`; behind another screen, which Textual would take away in its place, as soon as that one is gone."""
+        if self.left:
+            return AwaitComplete()
+        if self._in_front and self.is_mounted:
             self.left = True
             return super().dismiss(result)
-        if self.is_current:  # left before it is drawn: its `on_mount` is still to come, and would miss its widgets
+        if self._in_front:  # left before it is drawn: its `on_mount` is still to come, and would miss its widgets
             self.call_later(self._leave, result)
+        elif not self._ending:
+            self._ending = (result,)
         return AwaitComplete()
+
+    def on_screen_resume(self) -> None:
+        if self._ending:
+            self.dismiss(*self._ending)
 
     def _leave(self, result: ScreenResultType | None) -> None:
         """Gives nothing to wait for: a screen cannot wait for its own end."""
