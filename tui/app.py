@@ -20,7 +20,7 @@ from textual.filter import LineFilter
 from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker, WorkerFailed, WorkerState
 
 from core.config import FILE
 from core.errors import FlavorError
@@ -436,7 +436,9 @@ class FlavorApp(WithNotes):
 
     def _fatal_error(self) -> None:
         """The app met a fault and ends. Textual's own way prints the local variables of every frame, and with them texts."""
-        error = self._exception or RuntimeError("unknown")
+        error: BaseException = self._exception or RuntimeError("unknown")
+        if isinstance(error, WorkerFailed):
+            error = error.error  # which knows the place
         said = self._crash.record(error, "on the screen")
         place = "its folder's logs/screen.log says where"
         self._exit_renderables.append(Text(f"flavor-tui met a fault of its own ({said}); {place}. Every decision was on the disk."))

@@ -143,25 +143,3 @@ async def test_leaving_says_how_to_go_on(workspace, monkeypatch, broken):
         said = app._way_back()
         assert said is None if broken else said.plain == f"To go on: flavor-tui ./{workspace.name}"
         monkeypatch.undo()
-
-
-async def test_a_dialog_that_ends_behind_its_help_leaves_after_it(workspace):
-    """What ends it, enter or its own work, may still have been on its way: Textual would take the help away in its place, and end the
-    program when the dialog is left for a second time."""
-    app = FlavorApp(workspace, start_worker=False)
-    kept = []
-    async with app.run_test(size=(80, 24)) as pilot:
-        dialog = NoteDialog("0001/epoch-02", "")
-        app.push_screen(dialog, kept.append)
-        await until(pilot, lambda: app.screen is dialog and dialog.focused)
-        await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app.screen, HelpDialog) and app.screen.is_mounted)
-        dialog.dismiss("as it was typed")
-        dialog.dismiss("and once more")
-        await pilot.pause()
-        assert isinstance(app.screen, HelpDialog) and not kept
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is app.screen_stack[0] and kept)
-        dialog.dismiss("and afterwards")
-        await pilot.pause()
-        assert kept == ["as it was typed"] and len(app.screen_stack) == 1

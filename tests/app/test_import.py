@@ -1,13 +1,11 @@
 """The import dialog: nothing is kept before its key, and then all or nothing; columns are asked for; what is pasted are rows."""
 
 import contextlib
-import functools
 import json
 
 import pytest
 from textual.events import Paste
 from textual.widgets import DataTable, Input, Select
-from textual.worker import WorkerFailed
 
 from tui.app import FlavorApp
 from tui.screens.importing import ImportDialog
@@ -131,32 +129,6 @@ async def test_what_was_not_looked_at_is_not_imported(workspace, tmp_path):
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert list(app.session.store.examples.values())[-1].text == "The second tower."
-
-
-@pytest.mark.parametrize("left", [True, False])
-async def test_work_for_a_dialog_that_was_left_does_not_end_the_program(workspace, left):
-    app = FlavorApp(workspace, start_worker=False)
-
-    async def look_too_late(dialog):
-        dialog.left = left
-        dialog.query_one("#gone")
-
-    with contextlib.nullcontext() if left else pytest.raises(WorkerFailed, match="gone"):
-        async with app.run_test(size=(80, 24)) as pilot:
-            await app.push_screen(dialog := ImportDialog(app.session))
-            await pilot.pause()
-            dialog.run_worker(functools.partial(look_too_late, dialog))
-            await pilot.pause(0.1)
-            assert app.is_running and app._exception is None
-
-
-async def test_a_dialog_knows_that_it_was_left(workspace):
-    app = FlavorApp(workspace, start_worker=False)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await app.push_screen(dialog := ImportDialog(app.session))
-        await pilot.pause()
-        await pilot.press("escape")
-        assert dialog.left and app.screen is not dialog
 
 
 @pytest.mark.parametrize("source", ["x" * 5000, "~nobody-of-that-name/rows.jsonl", "a\x00b", "id [b] 'words' " * 40])

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
-from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen, ScreenResultType
-from textual.widget import MountError
-from textual.worker import Worker
 
 from tui.screens.whole import Whole
 
@@ -18,25 +12,8 @@ from tui.screens.whole import Whole
 class Leaving(Whole, Screen[ScreenResultType]):
     """A screen whose actions count, and which ends, only while it is the one in front."""
 
-    left = False
-    """Whether it has ended: what is still at work for it finds its widgets no more."""
     _ending: tuple[ScreenResultType | None] | None = None
     """The result that it was left with while another screen stood in front of it."""
-
-    def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
-        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. Work that is
-        given as a function is not left unawaited where the screen ends first."""
-        if not args:
-            options.setdefault("name", getattr(work, "__name__", ""))
-        return super().run_worker(work if options.get("thread") else functools.partial(self._until_left, work), *args, **options)
-
-    async def _until_left(self, work: Any) -> Any:
-        try:
-            return await (work() if callable(work) else work)
-        except (NoMatches, MountError):
-            if not self.left:
-                raise
-            return None
 
     @property
     def _in_front(self) -> bool:

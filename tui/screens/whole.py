@@ -1,15 +1,39 @@
-"""A screen is as large as the terminal, and is made ready only where it was drawn."""
+"""A screen is as large as the terminal, is made ready only where it was drawn, and its work ends with it."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any, cast
 
+from textual.css.query import NoMatches
+from textual.dom import NoScreen
 from textual.events import Event, Mount, Resize
 from textual.message_pump import MessagePump
+from textual.widget import MountError
+from textual.worker import Worker
 
 
 class Whole(MessagePump):
     """For screens, before Textual's own class, whose styles and keys are inherited by the first base that has any."""
+
+    left = False
+    """Whether it has ended: what is still at work for it finds its widgets no more."""
+
+    def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
+        """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. Work that is
+        given as a function is not left unawaited where the screen ends first."""
+        if not args:
+            options.setdefault("name", getattr(work, "__name__", ""))
+        work = work if options.get("thread") else functools.partial(self._until_left, work)
+        return cast("Worker[Any]", cast(Any, super()).run_worker(work, *args, **options))
+
+    async def _until_left(self, work: Any) -> Any:
+        try:
+            return await (work() if callable(work) else work)
+        except (NoMatches, MountError, NoScreen):
+            if self.app.is_running and not self.left:
+                raise
+            return None
 
     async def _on_resize(self, event: Resize) -> None:
         """Of two sizes on their way to two screens, Textual 8.2 makes each screen tell the other its own, for ever: sizes of before, still
