@@ -119,7 +119,7 @@ def parse_field(spec: str) -> Field:
     name, _, kind = spec.partition("=")
     name = clean_line(name)
     if not name or ":" in name:
-        raise FlavorError(f"--field {spec!r} has no usable name.", "Write NAME=KIND, for instance 'Mood=choice:calm,grim'.")
+        raise FlavorError(f"The field {spec!r} has no usable name.", "Write NAME=KIND, for instance 'Mood=choice:calm,grim'.")
     if kind in ("", "text"):
         return Field(name)
     if kind == "scale":
@@ -128,4 +128,4 @@ def parse_field(spec: str) -> Field:
         values = tuple(v for v in (clean_line(part) for part in kind.removeprefix("choice:").split(",")) if v)
         if len(values) >= 2:
             return Field(name, "choice", values)
-    raise FlavorError(f"--field {spec!r} has an unknown kind.", "Kinds: text, scale, choice:one,two,three.")
+    raise FlavorError(f"The field {spec!r} has an unknown kind.", "Write NAME=KIND; kinds: text, scale, choice:one,two,three.")

@@ -92,6 +92,11 @@ def short(text: str, limit: int = 60) -> str:
     return line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def check_text(text: str) -> str:
     """`text` as it may be stored. Raises FlavorError where it is empty or huge."""
     if len(text) <= 2 * MAX_TEXT:  # else it need not even be looked at

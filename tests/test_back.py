@@ -11,6 +11,7 @@ from dataset.moments import moments, tables_at, way
 from dataset.rows import Tables
 from tests.made import bake, sample, write
 from tui.back import all_moments, back, go
+from tui.commands import make_demo
 from tui.session import Session
 
 
@@ -172,3 +173,11 @@ def test_an_older_journal_knows_no_checkpoint(session):
     import msgspec
 
     assert moments([msgspec.structs.replace(op, active="") for op in ops])[0].checkpoint == ""
+
+
+def test_what_the_demo_begins_with_is_not_taken_back(tmp_path):
+    made = make_demo(tmp_path / "demo")
+    with Session(made.workspace) as session:
+        session.write_example("An empire of one, who is seldom at home.", {})
+        assert session.undo() and len(session.store.examples) == made.rows
+        assert session.undo() is None and len(session.store.examples) == made.rows

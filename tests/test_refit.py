@@ -103,9 +103,9 @@ def test_the_verdict_is_of_its_epoch_and_says_so(refitted):
     assert own.word == epoch.word == "good"
     assert epoch.sentence.startswith("Held-out loss, 3.200, is at its lowest") and "Measured" not in epoch.sentence
     assert own.sentence.startswith("Held-out loss, 3.200, is at its lowest")
-    assert own.sentence.endswith("Measured at 0001/epoch-02; this one repeats it on all rows.")
+    assert own.sentence.endswith("The held-out loss is that of 0001/epoch-02; this one repeats it on all rows.")
     readings = {reading.name: reading.sentence for reading in refitted.tasting.readings("0001/refit-02").readings}
-    assert readings["held-out loss"].endswith("Measured at 0001/epoch-02; this one repeats it on all rows.")
+    assert readings["held-out loss"].endswith("The held-out loss is that of 0001/epoch-02; this one repeats it on all rows.")
     assert next_step(refitted).action == "curate"
 
 
@@ -158,7 +158,7 @@ def test_the_report_and_the_card_tell_its_epoch(refitted):
     card = adapter_card(refitted, "0001/refit-02", [])
     assert "| all | 12 | 0 |" in card
     assert "| 2 (this one repeats it on all rows) | 3.200 |" in card
-    assert "Measured at 0001/epoch-02" in card
+    assert "The held-out loss is that of 0001/epoch-02" in card
     other = adapter_card(refitted, "0001/epoch-02", [])
     assert "| all | 10 | 2 |" in other and "| 2 (this one) | 3.200 |" in other
 

@@ -115,6 +115,16 @@ def test_a_bad_checkpoint(session):
     assert step.reasons == ("Held-out loss has risen by 13 % since 0001/epoch-02.",)
 
 
+def test_an_overbaked_checkpoint_that_was_trained_afresh(session):
+    """To train it afresh once more would give the same."""
+    write(session, 12)
+    bake(session, [4.0, 4.4, 4.9])
+    step = next_step(session)
+    assert step.action == "write" and step.sentence.startswith("Write more: 0001/epoch-02 is overbaked, and it was trained afresh.")
+    write(session, 12, 12)
+    assert next_step(session).sentence == "Retrain afresh (T): 0001/epoch-02 is overbaked."
+
+
 def test_an_underbaked_checkpoint(session):
     write(session, 12)
     bake(session, [4.0, 3.2])

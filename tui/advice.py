@@ -9,6 +9,7 @@ from core.gauges.forecast import MORE
 from core.gauges.reading import percent
 from core.gauges.verdict import Judgement, Verdict
 from core.runfiles import BASE, measured_by
+from core.text import counted
 from dataset.folds import LEAST
 from dataset.rounds import Round, rounds
 from runs.registry import Run
@@ -45,12 +46,12 @@ def next_step(session: Session) -> NextStep:
     current = session.registry.current()
     if human < LEAST:
         return NextStep(
-            "write", f"Write more: {_count(human, 'row')} of yours so far, and from {LEAST} on some can be held out to measure by."
+            "write", f"Write more: {counted(human, 'row')} of yours so far, and from {LEAST} on some can be held out to measure by."
         )
     if live := session.registry.live:
         return NextStep("curate", f"Curate or write meanwhile: {live} is being trained.")
     if current == BASE:
-        return NextStep("retrain afresh", f"Retrain (t): {len(examples)} examples are there, and the base is active.")
+        return NextStep("retrain afresh", f"Retrain (t): {counted(len(examples), 'example')}, and the base is active.")
     judgement = session.tasting.readings(current)
     return _by_verdict(session, current, judgement.verdict) or _by_rounds(session, current, judgement)
 
@@ -64,6 +65,10 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
     good = [info.name for info in run.checkpoints if session.tasting.readings(info.name).verdict.word == "good"]
     if good:
         return NextStep("use another", f"Use {good[-1]}: it is good, while {current} is {verdict.word}.", reasons)
+    if verdict.word == "overbaked" and run.spec and run.spec.parent is None and session.planner.new_rows(current) < NEW_ROWS:
+        return NextStep(
+            "write", f"Write more: {current} is overbaked, and it was trained afresh. Until then [ samples with less of it.", reasons
+        )
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
     new = session.planner.new_rows(current)
@@ -95,16 +100,16 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
             return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
     if new >= NEW_ROWS and seen is not None and seen >= MOST_SEEN:
         return NextStep(
-            "retrain afresh", f"Retrain afresh (T): {_count(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
+            "retrain afresh", f"Retrain afresh (T): {counted(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
         )
     if new >= NEW_ROWS:
-        return NextStep("retrain", f"Retrain (t): {_count(new, 'row')} of the dataset are new to {current}.", reasons)
+        return NextStep("retrain", f"Retrain (t): {counted(new, 'row')} of the dataset are new to {current}.", reasons)
     if now.decided < DECIDED:
-        decided = _count(now.decided, "decision")
+        decided = counted(now.decided, "decision")
         return NextStep(
             "curate", f"Curate more: {decided} on candidates of {current} so far; from {DECIDED} on they tell something.", reasons
         )
-    return NextStep("curate", f"Curate more: {kept}, {_count(new, 'new row')} so far; from {NEW_ROWS} on a retrain pays.", reasons)
+    return NextStep("curate", f"Curate more: {kept}, {counted(new, 'new row')} so far; from {NEW_ROWS} on a retrain pays.", reasons)
 
 
 def _flat(now: Round, earlier: list[Round]) -> bool:
@@ -138,7 +143,3 @@ def _said(told: Round) -> str:
     low, high = told.interval()
     edits = f"; the edited ones were changed by {percent(told.edits)}" if told.edits is not None else ""
     return f"Of {told.checkpoint}, {told.kept} of {told.decided} were kept: {percent(low)} to {percent(high)} of all it writes{edits}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -35,6 +35,7 @@ from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
 from tui.session import Session
 from tui.widgets.notes import WithNotes
+from tui.widgets.order import InOrder
 from tui.widgets.plain import ControlFilter, line
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _report() -> Screen[None]:
 THEMES = {"dark": "textual-dark", "light": "textual-light"}
 
 
-class FlavorApp(WithNotes):
+class FlavorApp(WithNotes, InOrder):
     """One workspace on five screens."""
 
     TITLE = "flavor-tui"
@@ -217,7 +218,9 @@ class FlavorApp(WithNotes):
         there = str(self.session.workspace)
         with contextlib.suppress(ValueError, OSError):
             there = f"./{self.session.workspace.relative_to(Path.cwd())}"  # a folder may be called as a command is
-        return Text(f"To go on: flavor-tui {clean(shlex.quote(there))}")
+        from tui.say import program
+
+        return Text(f"To go on: {clean(program())} {clean(shlex.quote(there))}")
 
     def action_help_quit(self) -> None:
         """What ctrl+c says, where there is nothing to copy."""
@@ -244,23 +247,15 @@ class FlavorApp(WithNotes):
         if typed and not self.screen_stack:
             return  # still on its way when the app ended
         try:
-            if not (isinstance(event, Key) and not event.is_forwarded and self.app_focus and self._moves_focus(event.key)):
+            if not (isinstance(event, Key) and not event.is_forwarded and self.takes(event.key)):
                 await super().on_event(event)
         except Exception as error:
             if not typed:
                 raise
-            self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
+            self.survive(error)
 
-    def _moves_focus(self, key: str) -> bool:
-        """Move the focus at once, where a key does that. Textual hands the key to the widget first, and what is typed meanwhile goes there."""
-        if key not in ("tab", "shift+tab"):
-            return False
-        move = {"app.focus_next": self.action_focus_next, "app.focus_previous": self.action_focus_previous}
-        bound = self.screen.active_bindings.get(key)
-        if bound is None or bound.binding.action not in move:
-            return False
-        move[bound.binding.action]()
-        return True
+    def survive(self, error: Exception) -> None:
+        self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
 
     # -- what the screens ask for --------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Provisional, Refit, Sampled, Step, Trained
 from core.runfiles import is_refit, measured_by
 from core.task import Task, parse_field
-from core.text import clean_line
+from core.text import clean_line, counted
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
@@ -69,7 +69,7 @@ def make_demo(at: Path | None) -> Made:
         with resources.as_file(resources.files("dataset").joinpath("demo", f"{DEMO}.jsonl")) as path:
             rows = read_rows(path, session.task)
         names = [f"demo{number:03}" for number in range(1, len(rows) + 1)]  # the same ids in every copy: the same folds
-        session.import_rows(rows, "the demo's examples", names)
+        session.import_rows(rows, "the demo's examples", names, kind="demo")  # what it begins with is nothing that one key takes back
     return Made(at, len(rows))
 
 
@@ -186,7 +186,7 @@ async def decide(workspace: Path, candidate: str, verdict: Literal["accept", "re
         edited = read_text(text, 1 << 20) if text else None
         decision = session.decide(candidate, verdict, edited)
         data = {"candidate": candidate, "verdict": decision.verdict, "example": decision.example}
-        yield Line(data, f"{candidate}: {decision.verdict}, {len(session.store.examples)} examples now")
+        yield Line(data, f"{candidate}: {decision.verdict}, {counted(len(session.store.examples), 'example')} now")
 
 
 async def undo(workspace: Path) -> Output:
@@ -276,7 +276,10 @@ def epoch_line(event: Epoch, parent: str | None) -> str:
 
 async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Output:
     with Session(workspace, read_only=True) as session:
-        rows = read_rows(file, session.task)
+        try:
+            rows = read_rows(file, session.task)
+        except FlavorError as error:
+            raise FlavorError(error.message, error.hint.replace("Nothing was imported.", "Nothing was measured."), error.kind) from None
         name = checkpoint or session.registry.current()
         session.registry.checkpoint_folder(name)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.text import clean_line
+from core.text import clean_line, counted
 from dataset.importing import Choice
 from tui.commands import Line, Output, Progress
 from tui.intake import SHOWN, Preview, bring, first_rows, look
@@ -35,7 +35,7 @@ async def import_(
         put = bring(session, preview, skip_twins)
         total = len(session.store.examples)
         data = {"imported": len(put.examples), "examples": total, **_told(preview, skip_twins)}
-        said = [f"{len(put.examples)} examples imported, {total} in all. `undo` takes them back."]
+        said = [f"{counted(len(put.examples), 'example')} imported, {total} in all. `undo` takes them back."]
         if more := len(put.candidates):
             said.append(f"{more} texts that were rejected or repaired elsewhere are kept as decisions.")
         twins = preview.twins_line()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BEHIND = ("curving", "sheeting")
 """What is done while nothing else is to do, and gives way to whatever the person asks for."""
-LONG, AGAIN = 60.0, 6.0
+LONG, AGAIN = 10.0, 6.0
 """Seconds of a retraining from which on `c` asks first, and in which it is pressed again."""
 REDRAW = 0.1
 """Seconds between two redraws of the line of activity."""
@@ -291,12 +291,21 @@ class Jobs:
             self._task.cancel()
         return self.doing in ("ready", "sampling", *BEHIND)
 
+    def not_ready(self) -> None:
+        """Say why nothing can be asked of the model: it never will be ready for a session that only looks."""
+        try:
+            self.session.must_write()
+        except FlavorError as error:
+            self.app.complain(error)
+        else:
+            self.app.say("The model is not ready yet.")
+
     # -- measuring -------------------------------------------------------------------------------------------------------
 
     def measure(self, done: Callable[[dict[str, float]], None]) -> None:
         """Measure the loss of every example with the active checkpoint."""
         if not self.make_room():
-            self.app.say("The model is not ready yet.")
+            self.not_ready()
             return
         self.start(functools.partial(self._measure, done), "measure")
 
@@ -338,7 +347,7 @@ class Jobs:
             self.app.say(f"A retraining is going on; {self.stops()}.")
             return
         if self.doing not in ("loading", "ready", "sampling", *BEHIND):
-            self.app.say("The model is not ready yet.")
+            self.not_ready()
             return
         try:
             plan = make_plan()

@@ -75,6 +75,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("compare", "c", "compare", "Contact sheet: the same prompts and seeds at every checkpoint, side by side", True),
         Key("blind", "b", "blind A/B", "Two texts of one prompt, whose is hidden: vote, and see at the end what you prefer", True),
         Key("back", "z", "go back", "Go to any moment, dataset and checkpoint together; nothing is deleted", True),
+        Key("undo_runs", "u", "undo", "Take the last decision, import or going back back, as often as you like"),
         Key("note", "n", "note", "Keep a line of your own about this checkpoint or run"),
         Key("retrain_runs", "t", "retrain", "Retrain: afresh while the examples are few, else on from the active checkpoint"),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
@@ -83,6 +84,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
     ),
     "report": (
+        Key("retrain_report", "t", "retrain", "Retrain: afresh while the examples are few, else on from the active checkpoint"),
+        Key("retrain_fresh_report", "T", "retrain afresh", "Retrain from the base"),
         Key("export_report", "e", "export", "Write the report into the workspace, as a page and as Markdown", True),
         Key("measure_report", "m", "measure rows", "Measure the loss of every example with the active checkpoint", True),
         Key("curve_report", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),

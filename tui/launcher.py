@@ -176,5 +176,5 @@ def main() -> None:
             sys.exit(complain(error, False))
     if len(argv) > 1 or (argv and argv[0].startswith("-")):
         print(f"flavor-tui: {argv[0]!r} is no command. See flavor-tui --help.", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        sys.exit(2 if argv[0].startswith("-") else 1)
     sys.exit(_open(Path(argv[0]) if argv else None))

@@ -56,7 +56,7 @@ class SampleJob:
         if self.busy:
             self._app.say("Candidates are on their way.")
         elif not self._begin():
-            self._app.say("The model is not ready yet.")
+            self._jobs.not_ready()
 
     def _begin(self) -> bool:
         return self._carry_out(self._sample, for_queue=True)
@@ -126,7 +126,7 @@ class SampleJob:
     def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
         """Let the model go on from where a text stops."""
         if not self._carry_out(functools.partial(self._continue, area, fields)):
-            self._app.say("The model is not ready yet.")
+            self._jobs.not_ready()
 
     async def _continue(self, area: TextArea, fields: dict[str, str], beside: bool) -> None:
         await asyncio.sleep(0)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
+from pathlib import Path
 
 from core.errors import FlavorError
 from core.text import short, to_json
 
+NAME = "flavor-tui"
 LONGEST = 1000
 """Characters of a message; what it names may be longer."""
+
+
+def program() -> str:
+    """What calls this program from the shell that it was called from: its name, or where that is not found, the path that was typed."""
+    typed = sys.argv[0]
+    return shlex.quote(typed) if Path(typed).name == NAME and not shutil.which(NAME) else NAME
 
 
 def complain(error: FlavorError, as_json: bool) -> int:

@@ -184,11 +184,11 @@ class Session:
         """Add what was read elsewhere as one undoable step."""
         self._commit("import", put, note)
 
-    def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None) -> int:
-        """Add parsed rows as one step. `names` gives them ids of their own."""
+    def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None, kind: str = "import") -> int:
+        """Add parsed rows as one step, which only an import takes back. `names` gives them ids of their own."""
         uids = names or [new_uid() for _ in rows]
         examples = {uid: Example(uid, text, fields, "imported", now()) for uid, (text, fields) in zip(uids, rows, strict=True)}
-        self._commit("import", Tables(examples=dict(examples)), note)
+        self._commit(kind, Tables(examples=dict(examples)), note)
         return len(rows)
 
     def known_values(self) -> dict[str, list[str]]:

@@ -160,7 +160,7 @@ def _measured(info: CheckpointInfo) -> Measured:
 def told_of(refit: str, run: Run) -> str:
     """Where the held-out loss of a refit comes from, in a sentence."""
     if run.checkpoint(measured_by(refit)):
-        return f"Measured at {measured_by(refit)}; this one repeats it on all rows."
+        return f"The held-out loss is that of {measured_by(refit)}; this one repeats it on all rows."
     if run.status == "running":
         return f"It was trained on all rows first; {measured_by(refit)}, which it repeats, is measured next."
     return f"{measured_by(refit)}, which it repeats on all rows, was never measured."

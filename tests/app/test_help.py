@@ -11,6 +11,7 @@ from core import config
 from tests.app.test_jobs import until
 from tui import screens
 from tui.app import FlavorApp
+from tui.say import program
 from tui.screens.curve import CurveDialog
 from tui.screens.dialog import Dialog
 from tui.screens.help import HelpDialog
@@ -129,6 +130,21 @@ async def test_ctrl_c_says_how_to_leave(workspace):
         await pilot.press("ctrl+c")
         await until(pilot, lambda: said)
         assert said == ["^q leaves the program."]
+
+
+@pytest.mark.parametrize(
+    ("typed", "known", "said"),
+    [
+        ("/usr/bin/flavor-tui", "/usr/bin/flavor-tui", "flavor-tui"),
+        (".venv/bin/flavor-tui", None, ".venv/bin/flavor-tui"),
+        ("my folder/flavor-tui", None, "'my folder/flavor-tui'"),
+        ("/x/tui/__main__.py", None, "flavor-tui"),
+    ],
+)
+def test_the_program_is_named_as_it_can_be_called(monkeypatch, typed, known, said):
+    monkeypatch.setattr("sys.argv", [typed, "demo"])
+    monkeypatch.setattr("shutil.which", lambda name: known)
+    assert program() == said
 
 
 @pytest.mark.parametrize("broken", [False, True])

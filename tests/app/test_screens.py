@@ -296,6 +296,10 @@ async def test_a_second_session_is_read_only(workspace):
             await pilot.press("a")
             assert shown(app) in TEXTS
             assert "READ-ONLY" in shown(app, "#summary")
+            said = []
+            app.complain = said.append
+            await pilot.press("t", "g", "f6", "T")
+            assert len(said) == 3 and all("is open elsewhere" in str(error) for error in said)
     assert not on_disk(workspace).decisions
 
 

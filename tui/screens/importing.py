@@ -15,7 +15,7 @@ from textual.widgets import Footer, Input, Select
 
 from core.errors import FlavorError
 from core.files import typed_path
-from core.text import clean_line, short
+from core.text import clean_line, counted, short
 from dataset.importing import Choice
 from tui.intake import Preview, bring, first_rows, look, look_at_text
 from tui.screens.dialog import Dialog
@@ -230,7 +230,7 @@ class ImportDialog(Dialog[str | None]):
         except FlavorError as error:
             self._say(f"! {error}")
             return
-        self.dismiss(f"{len(put.examples)} examples imported; u takes them back.")
+        self.dismiss(f"{counted(len(put.examples), 'example')} imported; u takes that back.")
 
     def action_leave(self) -> None:
         self.dismiss(None)

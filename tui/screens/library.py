@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
-from core.text import short
+from core.text import counted, short
 from dataset.rows import Candidate, Example
 from tui import keys, losses
 from tui.screens.edit import dialog_for
@@ -108,7 +108,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         needle = self.query_one("#search", Input).value.strip()
         if needle and not rows:
             shown = f"nothing holds “{short(needle, 30)}”" + ("" if self._filter == "all" else f" among the {self._filter}; o shows others")
-        self.query_one("#library-head", Plain).update(line((f"{total} examples · ", "bold"), (shown, "$text-muted")))
+        self.query_one("#library-head", Plain).update(line((f"{counted(total, 'example')} · ", "bold"), (shown, "$text-muted")))
 
     def _selected(self) -> str | None:
         table = self.query_one(DataTable)

@@ -100,6 +100,12 @@ loss falls with the number of rows. **s** trains beside each other what other ra
             return
         self.flavor.say(f"{' and '.join(NAMES.values())} are in {self.session.workspace}.")
 
+    def action_retrain_report(self) -> None:
+        self.flavor.retrain(fresh=False)
+
+    def action_retrain_fresh_report(self) -> None:
+        self.flavor.retrain(fresh=True)
+
     def action_measure_report(self) -> None:
         self.flavor.measure_examples(lambda _: self.renew())
 

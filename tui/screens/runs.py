@@ -342,6 +342,10 @@ way to everything else you ask for, and goes on with the same key.
         self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
 
+    def action_undo_runs(self) -> None:
+        if self.flavor.undo():
+            self.flavor.changed()
+
     def action_retrain_runs(self) -> None:
         self.flavor.retrain(fresh=False)
 

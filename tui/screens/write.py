@@ -9,7 +9,7 @@ from textual.widgets import Input, TextArea
 
 from core.errors import FlavorError
 from core.gauges.copying import nearest
-from core.text import MAX_TEXT, words
+from core.text import MAX_TEXT, counted, words
 from tui import keys
 from tui.drafts import EVERY, Draft, Typed
 from tui.planning import CHARACTERS_PER_TOKEN
@@ -96,8 +96,8 @@ draft at once, whatever happens.
         area.load_text("")
         if self.session.task.fields:
             self.query_one(FieldInputs).fill({})
-            self.query(Input).first().focus()
-        self.flavor.say(f"Saved: {len(self.session.store.examples)} examples.")
+        area.focus()  # where it began
+        self.flavor.say(f"Saved: {counted(len(self.session.store.examples), 'example')}.")
         self.flavor.changed()
 
     def action_continue_text(self) -> None:

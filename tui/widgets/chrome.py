@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
+from core.text import counted
 from tui.session import Session
 from tui.widgets.plain import Plain, line
 
@@ -34,7 +35,7 @@ def summary(session: Session) -> Content:
     current = session.active()
     return line(
         (session.workspace.name[:24] + "  ", "bold $accent"),
-        (f"{current} · {len(session.store.examples)} examples · accepted {accepted} of {decided}{share}", "$text-muted"),
+        (f"{current} · {counted(len(session.store.examples), 'example')} · accepted {accepted} of {decided}{share}", "$text-muted"),
         (only, "bold $error"),
     )
 
