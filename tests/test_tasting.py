@@ -120,7 +120,7 @@ def test_an_overbaked_checkpoint_that_was_trained_afresh(session):
     write(session, 12)
     bake(session, [4.0, 4.4, 4.9])
     step = next_step(session)
-    assert step.action == "write" and step.sentence.startswith("Write more: 0001/epoch-02 is overbaked, and it was trained afresh.")
+    assert step.action == "write" and step.sentence.startswith("Write more: 0001/epoch-02 is overbaked, though it was trained afresh.")
     write(session, 12, 12)
     assert next_step(session).sentence == "Retrain afresh (T): 0001/epoch-02 is overbaked."
 

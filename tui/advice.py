@@ -65,10 +65,10 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
     good = [info.name for info in run.checkpoints if session.tasting.readings(info.name).verdict.word == "good"]
     if good:
         return NextStep("use another", f"Use {good[-1]}: it is good, while {current} is {verdict.word}.", reasons)
-    if verdict.word == "overbaked" and run.spec and run.spec.parent is None and session.planner.new_rows(current) < NEW_ROWS:
-        return NextStep(
-            "write", f"Write more: {current} is overbaked, and it was trained afresh. Until then [ samples with less of it.", reasons
-        )
+    changed = session.planner.new_rows(current) >= NEW_ROWS or session.planner.gone(current)
+    if verdict.word == "overbaked" and run.spec and run.spec.parent is None and not changed:
+        sentence = f"Write more: {current} is overbaked, though it was trained afresh. Until then sample with less of it."
+        return NextStep("write", sentence, reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
     new = session.planner.new_rows(current)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import ScreenStackError
 from textual.content import Content
-from textual.events import Event, InputEvent, Key, Paste
+from textual.events import Event, InputEvent, Paste
 from textual.filter import LineFilter
 from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
@@ -247,15 +247,11 @@ class FlavorApp(WithNotes, InOrder):
         if typed and not self.screen_stack:
             return  # still on its way when the app ended
         try:
-            if not (isinstance(event, Key) and not event.is_forwarded and self.takes(event.key)):
-                await super().on_event(event)
+            await super().on_event(event)
         except Exception as error:
             if not typed:
                 raise
-            self.survive(error)
-
-    def survive(self, error: Exception) -> None:
-        self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
+            self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
 
     # -- what the screens ask for --------------------------------------------------------------------------------------
 

@@ -35,7 +35,9 @@ async def import_(
         put = bring(session, preview, skip_twins)
         total = len(session.store.examples)
         data = {"imported": len(put.examples), "examples": total, **_told(preview, skip_twins)}
-        said = [f"{counted(len(put.examples), 'example')} imported, {total} in all. `undo` takes them back."]
+        said = [
+            f"{counted(len(put.examples), 'example')} imported, {total} in all. `undo` takes {'it' if len(put.examples) == 1 else 'them'} back."
+        ]
         if more := len(put.candidates):
             said.append(f"{more} texts that were rejected or repaired elsewhere are kept as decisions.")
         twins = preview.twins_line()

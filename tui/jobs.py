@@ -270,7 +270,7 @@ class Jobs:
             self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
     def _asks_first(self) -> bool:
-        """Whether one key is too little, since a minute of training or more would go with it: then it is to be pressed again."""
+        """Whether one key is too little, since ten seconds of training or more would go with it: then it is to be pressed again."""
         now = time.monotonic()
         if now - self._training_since < LONG or now - self._asked < AGAIN:
             return False

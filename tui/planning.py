@@ -126,7 +126,7 @@ class Planner:
         parent = self._session.registry.measure_of(before) if before else None
         rows, new = self._rows(before)
         few = len(rows) < training.topup_from and not onwards
-        if before and (parent is None or fresh or (few and (new or self._gone(before)))):
+        if before and (parent is None or fresh or (few and (new or self.gone(before)))):
             parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
         if not learned:
@@ -214,7 +214,7 @@ class Planner:
         """The rows that the run of a checkpoint did not have, or not as they are now."""
         return self._rows(None if checkpoint == BASE else checkpoint)[1]
 
-    def _gone(self, checkpoint: str) -> int:
+    def gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""
         return len(self._session.registry.rows(checkpoint.split("/")[0]).keys() - self._session.store.examples.keys())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from core.text import words
 from dataset.rows import Candidate
 from tui.commands import Line, Output, Progress, epoch_line, make_demo, start
 from tui.planning import duration
+from tui.say import program
 from tui.session import Session
 
 SAMPLES = 8
@@ -76,5 +78,5 @@ async def play(at: Path | None, seed: int = 1) -> Output:
         rule_text = "rule: no flags, length as in the examples"
         yield Line(
             {"rounds": rounds, "retrain": result, **session.status()},
-            f"accept rates ({rule_text}): {rates}\nopen it: flavor-tui {made.workspace}",
+            f"accept rates ({rule_text}): {rates}\nopen it: {program()} {shlex.quote(str(made.workspace))}",
         )

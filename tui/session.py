@@ -185,7 +185,7 @@ class Session:
         self._commit("import", put, note)
 
     def import_rows(self, rows: list[Parsed], note: str, names: list[str] | None = None, kind: str = "import") -> int:
-        """Add parsed rows as one step, which only an import takes back. `names` gives them ids of their own."""
+        """Add parsed rows as one step. `names` gives them ids of their own; undo takes it back where its `kind` is an import."""
         uids = names or [new_uid() for _ in rows]
         examples = {uid: Example(uid, text, fields, "imported", now()) for uid, (text, fields) in zip(uids, rows, strict=True)}
         self._commit(kind, Tables(examples=dict(examples)), note)

@@ -3,6 +3,9 @@
 from textual import events
 from textual.widgets import Input, TextArea
 
+from dataset.store import Store
+from tests.app.conftest import TEXTS
+from tests.app.test_jobs import until
 from tui.app import FlavorApp
 from tui.screens.edit import EditDialog
 from tui.screens.note import NoteDialog
@@ -22,61 +25,94 @@ def burst(app, *typed):
             app.post_message(event)
 
 
-async def test_a_saved_example_has_all_that_was_typed_before_its_key(workspace):
-    app = FlavorApp(workspace, start_worker=False)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("f2")
-        await pilot.pause()
-        before = set(app.session.store.examples)
-        burst(app, FIRST, ["ctrl+s"], SECOND)
-        await pilot.pause(0.3)
-        (uid,) = set(app.session.store.examples) - before
-        assert app.session.store.examples[uid].text == FIRST
-        assert app.screen.query_one(TextArea).text == SECOND
+async def written(pilot, app):
+    """On Write, ready to be typed into."""
+    await pilot.press("f2")
+    await until(pilot, lambda: isinstance(app.focused, TextArea))
+    return set(app.session.store.examples)
 
 
-async def test_an_attribute_typed_after_the_text_is_the_texts(workspace):
+def new(app, before):
+    return [example for uid, example in app.session.store.examples.items() if uid not in before]
+
+
+async def test_saved_examples_have_all_that_was_typed_before_their_key(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("f2")
-        await pilot.pause()
+        before = await written(pilot, app)
+        burst(app, FIRST, "x", ["backspace", "ctrl+s"], SECOND, ["ctrl+s"], "more")
+        await until(pilot, lambda: app.screen.query_one(TextArea).text == "more")
+        assert [example.text for example in new(app, before)] == [FIRST, SECOND]
+
+
+async def test_an_attribute_typed_before_the_text_is_the_texts(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        before = await written(pilot, app)
         app.screen.query(Input).last().focus()
-        await pilot.pause()
-        before = set(app.session.store.examples)
+        await until(pilot, lambda: app.focused is app.screen.query(Input).last())
         burst(app, "Cliffs", ["tab"], FIRST, ["ctrl+s"])
-        await pilot.pause(0.3)
-        (uid,) = set(app.session.store.examples) - before
-        saved = app.session.store.examples[uid]
-        assert saved.text == FIRST and saved.fields["Coast"] == "Cliffs"
+        await until(pilot, lambda: new(app, before))
+        assert (new(app, before)[0].text, new(app, before)[0].fields) == (FIRST, {"Coast": "Cliffs"})
         assert not any(app.screen.query_one(FieldInputs).values().values())
 
 
-async def test_dialogs_keep_all_that_was_typed_before_their_key(workspace):
+async def test_two_boxes_never_wait_for_each_other(workspace, monkeypatch):
+    monkeypatch.setattr("tui.widgets.order.PATIENCE", 600.0)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        before = await written(pilot, app)
+        burst(app, FIRST, ["ctrl+s", "shift+tab", "ctrl+s"], "Cape", ["tab"], SECOND, ["ctrl+s"])
+        await until(pilot, lambda: len(new(app, before)) == 2)
+        assert [example.fields for example in new(app, before)] == [{}, {"Coast": "Cape"}]
+
+
+async def test_a_dialogs_key_has_all_before_it_and_nothing_after_it(workspace):
+    """And no draft is left of what was saved."""
     app = FlavorApp(workspace, start_worker=False)
     kept = []
     async with app.run_test(size=(80, 24)) as pilot:
         app.push_screen(NoteDialog("0001/epoch-02", ""), kept.append)
-        await pilot.pause()
-        burst(app, SECOND, ["enter"])
-        await pilot.pause(0.3)
-        assert kept == [SECOND] and len(app.screen_stack) == 1
-        await pilot.press("e")
-        await pilot.pause()
-        assert isinstance(app.screen, EditDialog)
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        burst(app, SECOND, ["enter", "e"])
+        await until(pilot, lambda: kept and isinstance(app.screen, EditDialog) and app.focused)
         text = app.screen.query_one(TextArea).text
-        burst(app, FIRST, ["ctrl+s"])
-        await pilot.pause(0.3)
+        assert kept == [SECOND] and text in TEXTS
+        burst(app, FIRST, "x", ["backspace", "ctrl+s", "x"])
+        await until(pilot, lambda: app.session.store.counts["rejected"])
         assert f"{text}{FIRST}" in [example.text for example in app.session.store.examples.values()]
+        assert not [path for path in (workspace / "drafts").glob("*") if "edit" in path.name]
+
+
+async def test_a_key_that_leaves_comes_after_one_that_saves(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, EditDialog) and isinstance(app.focused, TextArea))
+        text = app.screen.query_one(TextArea).text
+        burst(app, FIRST, ["ctrl+s", "ctrl+q"])
+        await until(pilot, lambda: app._exit)
+    assert app._exception is None
+    assert f"{text}{FIRST}" in [example.text for example in Store(workspace, read_only=True).examples.values()]
+
+
+async def test_a_key_goes_on_where_a_box_never_answers(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        before = await written(pilot, app)
+        monkeypatch.setattr(app, "on_in_order_marker", lambda message: None)
+        burst(app, FIRST, ["ctrl+s"], SECOND)
+        await until(pilot, lambda: app.screen.query_one(TextArea).text == SECOND)
+        assert [example.text for example in new(app, before)] == [FIRST]
 
 
 async def test_a_fault_of_a_key_that_waited_is_survived(workspace, monkeypatch):
     app = FlavorApp(workspace, start_worker=False)
     said = []
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("f2")
-        await pilot.pause()
+        await written(pilot, app)
         monkeypatch.setattr(app, "say", lambda text, *_: said.append(text))
         monkeypatch.setattr(app.session, "write_example", lambda *_: 1 / 0)
-        await pilot.press("x", "ctrl+s")
-        await pilot.pause(0.2)
+        burst(app, "x", ["ctrl+s"], "y")
+        await until(pilot, lambda: said and app.screen.query_one(TextArea).text == "xy")
         assert "ZeroDivisionError" in said[-1] and app.is_running and app._exception is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from textual.widgets import Footer, Input
 from core.errors import FlavorError
 from core.files import typed_path
 from tui.rescue import save_copy
+from tui.say import program
 from tui.screens.dialog import Dialog
 from tui.session import Session
 from tui.widgets.plain import Plain, plain
@@ -64,7 +66,7 @@ class RescueDialog(Dialog[str | None]):
         except FlavorError as error:
             self._say(error)
             return
-        self.dismiss(f"Saved. To go on there: flavor-tui {folder}")
+        self.dismiss(f"Saved. To go on there: {program()} {shlex.quote(str(folder))}")
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -96,7 +96,7 @@ draft at once, whatever happens.
         area.load_text("")
         if self.session.task.fields:
             self.query_one(FieldInputs).fill({})
-        area.focus()  # where it began
+        self.set_focus(area)  # where it began; at once, or a tab that comes next would be undone
         self.flavor.say(f"Saved: {counted(len(self.session.store.examples), 'example')}.")
         self.flavor.changed()
 

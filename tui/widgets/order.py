@@ -1,36 +1,63 @@
-"""Keys and what they mean, in the order in which they were typed."""
+"""Keys act on what was typed before them, however fast they come."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import functools
 
 from textual.app import App
 from textual.binding import ActiveBinding
+from textual.events import Event, Key, Paste
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 PATIENCE = 1.0
-"""Seconds that a key waits at most for letters that were typed into another box."""
+"""Seconds that a key waits at most for what was typed before it."""
+LAPS = 2
+"""Ways from a box to the app that end a wait: on the first, keys that a box leaves to others arrive before it and are done; on the second,
+what the box says of having changed."""
 
 
 class InOrder(App[int]):
-    """An app in which a key acts on what was typed before it, however fast the keys come.
+    """An app in which what a key of the screen or of the app does comes after the letters that were typed before it.
 
-    Textual puts letters into the queue of the box they go to, but does at once what a key of the screen means: a text that is saved with ctrl+s
-    in the same moment would lose its end to the next one.
+    Textual puts letters into the queue of the box they go to, but does at once what such a key means: a text that is saved with ctrl+s
+    in the same moment would lose its end to the next one. So while a box has the focus a marker goes the way that its letters go, and the
+    key, with all that is typed meanwhile, is held until it is back.
     """
 
-    def survive(self, error: Exception) -> None:
-        """A key met a fault."""
-        raise error
+    class Marker(Message):
+        """On its way through a box."""
 
-    def takes(self, key: str) -> bool:
-        """Whether a key that was just typed is dealt with here."""
-        if len(key) == 1 or not self.screen_stack or not self.app_focus:
+        def __init__(self, turn: int, box: Widget, lap: int = 1) -> None:
+            super().__init__()
+            self.turn, self.box, self.lap = turn, box, lap
+
+    _turn = 0
+    """The number of the wait that is going on, or of the last one."""
+    _boxes: frozenset[Widget] = frozenset()
+    """Those that its markers are not back from."""
+    _held: tuple[Event, ...] = ()
+    """The key that waits, and what was typed after it."""
+    _let: Event | None = None
+    """The key whose wait is over."""
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | Paste) and not event.is_forwarded and event is not self._let and self._holds(event):
+            return
+        await super().on_event(event)
+
+    def _holds(self, event: Key | Paste) -> bool:
+        """Whether it is dealt with here."""
+        if self._held:
+            self._held += (event,)
+            return True
+        if isinstance(event, Paste) or len(event.key) == 1 or not self.screen_stack or not self.app_focus:
             return False
-        bound = self.screen.active_bindings.get(key)
-        return bound is not None and (self._moves_focus(bound) or self._waits(bound))
+        bound = self.screen.active_bindings.get(event.key)
+        if bound is None:
+            return False
+        return self._moves_focus(bound) or (bound.binding.priority and self._waits(event))
 
     def _moves_focus(self, bound: ActiveBinding) -> bool:
         """Move the focus at once, where a key does that: Textual hands it to the widget first, and what is typed meanwhile goes there."""
@@ -41,22 +68,37 @@ class InOrder(App[int]):
             move()
         return move is not None
 
-    def _waits(self, bound: ActiveBinding) -> bool:
-        """Let a key of the screen wait behind the letters that are on their way to its boxes."""
-        box = self.focused
-        if not isinstance(box, Input | TextArea) or not bound.binding.priority or bound.node is not self.screen:
+    def _waits(self, event: Key) -> bool:
+        """Hold a key until the markers are back; False where nothing can be typed."""
+        if not isinstance(self.focused, Input | TextArea):
             return False
-        others = [other for other in self.screen.query("Input, TextArea") if other is not box]
-        return box.call_later(self._in_turn, bound, others)
+        self._turn += 1
+        boxes = [box for box in self.screen.query("Input, TextArea") if box.post_message(self.Marker(self._turn, box))]
+        if not boxes:
+            return False
+        self._boxes, self._held = frozenset(boxes), (event,)
+        self.set_timer(PATIENCE, functools.partial(self._go_on, self._turn))
+        return True
 
-    async def _in_turn(self, bound: ActiveBinding, others: list[Widget]) -> None:
-        for other in others:
-            came = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    if other.call_later(came.set):
-                        await came.wait()
+    async def on_in_order_marker(self, message: Marker) -> None:
+        if message.turn != self._turn or message.box not in self._boxes:
+            return
+        if message.lap < LAPS and message.box.post_message(self.Marker(message.turn, message.box, message.lap + 1)):
+            return
+        self._boxes -= {message.box}
+        if not self._boxes:
+            await self._go_on(message.turn)
+
+    async def _go_on(self, turn: int) -> None:
+        """The wait is over, or took too long: the key acts, then what was held after it, which may wait again."""
+        if turn != self._turn or not self._held:
+            return
+        first, *later = self._held
+        self._held, self._boxes = (), frozenset()
+        self._let = first
         try:
-            await self.run_action(bound.binding.action, bound.node)
-        except Exception as error:
-            self.survive(error)
+            await self.on_event(first)
+        finally:
+            self._let = None
+        for event in later:
+            await self.on_event(event)
