@@ -10,6 +10,7 @@ from tui.app import FlavorApp
 from tui.screens.edit import EditDialog
 from tui.screens.note import NoteDialog
 from tui.widgets.fields import FieldInputs
+from tui.widgets.order import InOrder
 
 FIRST, SECOND = "The quilt is warm because it is still being worn.", "A music box that hums along."
 NAMED = {" ": "space", ".": "full_stop"}
@@ -97,13 +98,13 @@ async def test_a_key_that_leaves_comes_after_one_that_saves(workspace):
 
 
 async def test_a_key_goes_on_where_a_box_never_answers(workspace, monkeypatch):
-    app = FlavorApp(workspace, start_worker=False)
+    app, lost = FlavorApp(workspace, start_worker=False), []
     async with app.run_test(size=(80, 24)) as pilot:
         before = await written(pilot, app)
-        monkeypatch.setattr(app, "on_in_order_marker", lambda message: None)
+        monkeypatch.setattr(InOrder, "on_in_order_marker", lambda app, message: lost.append(message))
         burst(app, FIRST, ["ctrl+s"], SECOND)
         await until(pilot, lambda: app.screen.query_one(TextArea).text == SECOND)
-        assert [example.text for example in new(app, before)] == [FIRST]
+        assert [example.text for example in new(app, before)] == [FIRST] and lost
 
 
 async def test_a_fault_of_a_key_that_waited_is_survived(workspace, monkeypatch):
