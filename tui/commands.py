@@ -276,10 +276,7 @@ def epoch_line(event: Epoch, parent: str | None) -> str:
 
 async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Output:
     with Session(workspace, read_only=True) as session:
-        try:
-            rows = read_rows(file, session.task)
-        except FlavorError as error:
-            raise FlavorError(error.message, error.hint.replace("Nothing was imported.", "Nothing was measured."), error.kind) from None
+        rows = read_rows(file, session.task)
         name = checkpoint or session.registry.current()
         session.registry.checkpoint_folder(name)
         try:

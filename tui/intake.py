@@ -45,7 +45,9 @@ class Preview:
         """Raises the first fault, if there is one: it is all or nothing."""
         if self.faults:
             first = self.faults[0]
-            raise FlavorError(first.message, first.hint, first.kind)  # a new one: its traceback would hold everything that was read
+            raise FlavorError(
+                first.message, f"{first.hint} Nothing was imported.".strip(), first.kind
+            )  # a new one: its traceback would hold everything that was read
 
     # -- in words ------------------------------------------------------------------------------------------------------
 
@@ -82,7 +84,7 @@ class Preview:
 
     def fault_line(self, fault: FlavorError) -> str:
         """One fault, in a line; without the name of the source where there is only one."""
-        said = f"{fault.message} {fault.hint.removesuffix('Nothing was imported.')}"
+        said = f"{fault.message} {fault.hint}"
         return clean_line(said.removeprefix(f"{self.readings[0].name}, ") if len(self.readings) == 1 else said)
 
     def twins_line(self) -> str:

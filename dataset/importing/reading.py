@@ -153,7 +153,7 @@ def read_data(data: bytes, name: str, task: Task, choice: Choice = Choice()) -> 
 
 def _finished(reading: Reading) -> Reading:
     if not reading.rows and not reading.faults:
-        hint = f"{reading.ignored} are to be ignored." if reading.ignored else "Nothing was imported."
+        hint = f"{reading.ignored} are to be ignored." if reading.ignored else ""
         raise FlavorError(f"{reading.name} holds no rows.", hint, "empty")
     return reading
 
@@ -215,7 +215,7 @@ def _gather(found: Found, name: str, task: Task, choice: Choice, reading: Readin
 
 
 def _placed(error: FlavorError, place: str) -> FlavorError:
-    return FlavorError(f"{place}{error.message}", f"{error.hint} Nothing was imported.".strip(), error.kind)
+    return FlavorError(f"{place}{error.message}", error.hint, error.kind)
 
 
 def _rows(

@@ -52,26 +52,23 @@ class InOrder(App[int]):
         if self._held:
             self._held += (event,)
             return True
-        if isinstance(event, Paste) or len(event.key) == 1 or not self.screen_stack or not self.app_focus:
+        if isinstance(event, Paste) or not self.screen_stack or not self.app_focus:
             return False
+        waits = isinstance(self.focused, Input | TextArea) and not event.is_printable
+        if not waits and event.key not in ("tab", "shift+tab"):
+            return False  # a letter, or a key that decides: its way is short
         bound = self.screen.active_bindings.get(event.key)
-        if bound is None:
-            return False
-        return self._moves_focus(bound) or (bound.binding.priority and self._waits(event))
+        return bound is not None and (self._moves_focus(bound) or (waits and bound.binding.priority and self._waits(event)))
 
     def _moves_focus(self, bound: ActiveBinding) -> bool:
         """Move the focus at once, where a key does that: Textual hands it to the widget first, and what is typed meanwhile goes there."""
-        if bound.binding.key not in ("tab", "shift+tab"):
-            return False
         move = {"app.focus_next": self.action_focus_next, "app.focus_previous": self.action_focus_previous}.get(bound.binding.action)
         if move:
             move()
         return move is not None
 
     def _waits(self, event: Key) -> bool:
-        """Hold a key until the markers are back; False where nothing can be typed."""
-        if not isinstance(self.focused, Input | TextArea):
-            return False
+        """Hold a key until the markers are back; False where no box takes one."""
         self._turn += 1
         boxes = [box for box in self.screen.query("Input, TextArea") if box.post_message(self.Marker(self._turn, box))]
         if not boxes:
