@@ -66,7 +66,15 @@ async def test_an_empty_text_waits_for_better_ones_while_they_are_written(worksp
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("x", "x", "x")
-        assert "g samples some now" in shown(app)
+        assert "g samples some now, t retrains first, F2" in shown(app)
+        for doing, ways in (
+            ("training", "g samples some now, F2 writes"),
+            ("sampling", "t retrains first, F2 writes"),
+            ("loading", "F2 writes"),
+        ):
+            app.jobs.doing = doing
+            app.screen.activity_changed()
+            assert f"\n{ways}" in shown(app)
         app.jobs.doing = "loading"
         app.redraw_activity()
         assert "come by themselves" in shown(app)

@@ -157,9 +157,10 @@ kept for such texts, so that you see more than what pleases already, and so that
 
     def _ways(self) -> str:
         """What the person can do meanwhile."""
-        if self.flavor.jobs.doing == "loading":
-            return "F2 writes another example, F4 opens those that are there."
-        return "g samples some now, t retrains first, F2 writes another example."
+        jobs = self.flavor.jobs
+        ways = [] if jobs.samples.busy or jobs.doing == "loading" else ["g samples some now"]
+        ways += [] if jobs.doing in ("loading", "training") else ["t retrains first"]
+        return ", ".join([*ways, "F2 writes another example" + ("" if ways else ", F4 opens those that are there")]) + "."
 
     def _empty(self) -> None:
         self.query_one("#place", Plain).update("")
