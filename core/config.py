@@ -306,6 +306,7 @@ def create(workspace: Path, task: Task, base: str = STARTER) -> Settings:
     try:
         workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(workspace / FILE, text)
-    except OSError as error:
-        raise FlavorError(f"{workspace} cannot be made: {error.strerror}.", "Choose another folder.") from None
+    except (OSError, ValueError) as error:  # ValueError: no folder can have that name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FlavorError(f"{workspace} cannot be made: {reason}.", "Choose another folder.") from None
     return settings

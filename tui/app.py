@@ -8,7 +8,7 @@ import gc
 import os
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -242,15 +242,18 @@ class FlavorApp(WithNotes, InOrder):
         self._seq_seen = seq
 
     async def on_event(self, event: Event) -> None:
+        await (self._survive(super().on_event, event) if isinstance(event, InputEvent | Paste) else super().on_event(event))
+
+    async def in_turn(self, event: Event) -> None:
+        await self._survive(super().in_turn, event)
+
+    async def _survive(self, handle: Callable[[Event], Awaitable[None]], event: Event) -> None:
         """A key, a click or a paste that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
-        typed = isinstance(event, InputEvent | Paste)
-        if typed and not self.screen_stack:
+        if not self.screen_stack:
             return  # still on its way when the app ended
         try:
-            await super().on_event(event)
+            await handle(event)
         except Exception as error:
-            if not typed:
-                raise
             self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
 
     # -- what the screens ask for --------------------------------------------------------------------------------------

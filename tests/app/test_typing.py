@@ -97,6 +97,37 @@ async def test_a_key_that_leaves_comes_after_one_that_saves(workspace):
     assert f"{text}{FIRST}" in [example.text for example in Store(workspace, read_only=True).examples.values()]
 
 
+async def test_letters_come_after_the_key_before_them(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await written(pilot, app)
+        burst(app, "onf", ["backspace", "backspace"], "e", ["left", "left"], "n", ["home"], "O", ["delete", "end"], "!")
+        await until(pilot, lambda: app.screen.query_one(TextArea).text.endswith("!"))
+        assert app.screen.query_one(TextArea).text == "Ooe!"
+
+
+async def test_what_is_typed_before_a_dialog_is_drawn_is_for_it(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        card = app.screen.shown
+        burst(app, "f", ["enter"], "f4", ["tab", "tab"], "Cliffs", ["enter"], "x")
+        await until(pilot, lambda: app.session.store.counts["rejected"])
+        assert app.session.fixed == {"Height": "4", "Coast": "Cliffs"} and app.session.store.candidates[card].state == "rejected"
+    assert app._exception is None and not (workspace / "logs" / "screen.log").exists()
+
+
+async def test_a_key_goes_on_where_a_screen_is_never_drawn(workspace, monkeypatch):
+    monkeypatch.setattr("tui.widgets.order.DRAWING", 0.01)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        monkeypatch.setattr(NoteDialog, "is_mounted", False)
+        monkeypatch.setattr(InOrder, "on_in_order_marker", lambda app, message: None)
+        app.push_screen(NoteDialog("0001/epoch-02", ""))
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        burst(app, ["ctrl+q"])
+        await until(pilot, lambda: app._exit)
+
+
 async def test_a_key_goes_on_where_a_box_never_answers(workspace, monkeypatch):
     app, lost = FlavorApp(workspace, start_worker=False), []
     async with app.run_test(size=(80, 24)) as pilot:

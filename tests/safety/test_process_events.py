@@ -230,7 +230,7 @@ def test_random_keys_in_a_terminal(tmp_path):
             terminal.settle()
             terminal.press("\x11")
             status = terminal.wait_end()
-            wrong += [f"it ended with {status}"] if status else []
+            wrong += [f"it ended with {status}", *faults(workspace), repr(terminal.output[-300:])] if status else []
         wrong += terminal.wrong() + terminal.screen.odd
     opened = store_of(workspace)
     planted = "caught" if die_by_a_key(tmp_path) else "MISSED"

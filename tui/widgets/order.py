@@ -1,101 +1,119 @@
-"""Keys act on what was typed before them, however fast they come."""
+"""Keys act one after another, however fast they come."""
 
 from __future__ import annotations
 
-import functools
+import asyncio
+import time
+from collections import deque
 
 from textual.app import App
-from textual.binding import ActiveBinding
+from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 from textual.message import Message
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 PATIENCE = 1.0
-"""Seconds that a key waits at most for what was typed before it."""
+"""Seconds that a key waits at most for the key before it."""
+DRAWING = 10.0
+"""Seconds that it waits at most for its screen to be drawn: a key for what is not there yet would be a fault."""
+LOOK = 0.05
+"""Seconds after which a wait looks whether what it waits for is still there."""
 LAPS = 2
-"""Ways from a box to the app that end a wait: on the first, keys that a box leaves to others arrive before it and are done; on the second,
-what the box says of having changed."""
+"""Ways from a widget to the app that end a wait: on the first, a key that widgets leave to others arrives before the marker and is done;
+on the second, what they say of having changed."""
 
 
 class InOrder(App[int]):
-    """An app in which what a key of the screen or of the app does comes after the letters that were typed before it.
+    """An app in which a key is done when the one before it is.
 
-    Textual puts letters into the queue of the box they go to, but does at once what such a key means: a text that is saved with ctrl+s
-    in the same moment would lose its end to the next one. So while a box has the focus a marker goes the way that its letters go, and the
-    key, with all that is typed meanwhile, is held until it is back.
+    Textual puts letters into the queue of the box they go to, sends a key that no widget wants from queue to queue up to the app, and does
+    at once what a priority key means. In one burst (or a busy moment of the machine) ctrl+s would save a text without its end, letters
+    would come before the backspace that was typed before them, and what follows a key that opens a dialog would go to the page below it.
+    So before a key acts, a marker goes the way that the key before it went, and the key, with all that is typed meanwhile, is held until the
+    marker is back; before a new screen, until it is drawn. Letters that follow letters into one box need no marker: it takes them in turn.
     """
 
     class Marker(Message):
-        """On its way through a box."""
+        """On its way through what a key went to."""
 
-        def __init__(self, turn: int, box: Widget, lap: int = 1) -> None:
+        def __init__(self, turn: int, widget: Widget, lap: int = 1) -> None:
             super().__init__()
-            self.turn, self.box, self.lap = turn, box, lap
+            self.turn, self.widget, self.lap = turn, widget, lap
 
     _turn = 0
     """The number of the wait that is going on, or of the last one."""
-    _boxes: frozenset[Widget] = frozenset()
-    """Those that its markers are not back from."""
-    _held: tuple[Event, ...] = ()
-    """The key that waits, and what was typed after it."""
-    _let: Event | None = None
-    """The key whose wait is over."""
+    _waiting = False
+    _last: Widget | None = None
+    """Where the last key went, while no marker has followed it."""
+    _typing = False
+    """Whether it was a letter into a box."""
+    _undrawn: Screen[object] | None = None
+    """The screen that was waited for last: for none it is done twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: deque[Event] = deque()
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key | Paste) and not event.is_forwarded and event is not self._let and self._holds(event):
+        if not isinstance(event, Key | Paste) or event.is_forwarded:
+            await super().on_event(event)
             return
+        self._held.append(event)
+        if not self._waiting:
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Do what is held, as far as nothing is to be waited for."""
+        while self._held and not self._waits(self._held[0]):
+            event = self._held.popleft()
+            if self.screen_stack:
+                self._last, self._typing = self.focused or self.screen, self._types(event)
+            await self.in_turn(event)
+
+    async def in_turn(self, event: Event) -> None:
+        """A key whose turn it is."""
         await super().on_event(event)
 
-    def _holds(self, event: Key | Paste) -> bool:
-        """Whether it is dealt with here."""
-        if self._held:
-            self._held += (event,)
-            return True
-        if isinstance(event, Paste) or not self.screen_stack or not self.app_focus:
+    def _types(self, event: Event) -> bool:
+        return isinstance(self.focused, Input | TextArea) and (isinstance(event, Paste) or (isinstance(event, Key) and event.is_printable))
+
+    def _waits(self, event: Event) -> bool:
+        """Send a marker where something comes before this event; False where nothing does."""
+        if not self.screen_stack:
             return False
-        waits = isinstance(self.focused, Input | TextArea) and not event.is_printable
-        if not waits and event.key not in ("tab", "shift+tab"):
-            return False  # a letter, or a key that decides: its way is short
-        bound = self.screen.active_bindings.get(event.key)
-        return bound is not None and (self._moves_focus(bound) or (waits and bound.binding.priority and self._waits(event)))
+        last, screen = self._last, self.screen
+        if last is not None and not (self._typing and self._types(event) and self.focused is last):
+            self._last = None
+            if self._mark(last, PATIENCE):
+                return True
+        if not screen.is_mounted and screen is not self._undrawn:
+            self._undrawn = screen
+            return self._mark(screen, DRAWING)
+        return False
 
-    def _moves_focus(self, bound: ActiveBinding) -> bool:
-        """Move the focus at once, where a key does that: Textual hands it to the widget first, and what is typed meanwhile goes there."""
-        move = {"app.focus_next": self.action_focus_next, "app.focus_previous": self.action_focus_previous}.get(bound.binding.action)
-        if move:
-            move()
-        return move is not None
-
-    def _waits(self, event: Key) -> bool:
-        """Hold a key until the markers are back; False where no box takes one."""
+    def _mark(self, widget: Widget, patience: float) -> bool:
         self._turn += 1
-        boxes = [box for box in self.screen.query("Input, TextArea") if box.post_message(self.Marker(self._turn, box))]
-        if not boxes:
-            return False
-        self._boxes, self._held = frozenset(boxes), (event,)
-        self.set_timer(PATIENCE, functools.partial(self._go_on, self._turn))
-        return True
+        self._waiting = widget.post_message(self.Marker(self._turn, widget))
+        if self._waiting:
+            self._look(self._turn, widget, time.monotonic() + patience)
+        return self._waiting
+
+    def _look(self, turn: int, widget: DOMNode, end: float) -> None:
+        """End a wait that took too long, or whose widget went away with the marker."""
+        if turn != self._turn or not self._waiting:
+            return
+        if time.monotonic() < end and widget.is_running:
+            asyncio.get_running_loop().call_later(LOOK, self._look, turn, widget, end)
+        else:
+            self.call_later(self._answered, turn)
 
     async def on_in_order_marker(self, message: Marker) -> None:
-        if message.turn != self._turn or message.box not in self._boxes:
-            return
-        if message.lap < LAPS and message.box.post_message(self.Marker(message.turn, message.box, message.lap + 1)):
-            return
-        self._boxes -= {message.box}
-        if not self._boxes:
-            await self._go_on(message.turn)
+        if message.lap == LAPS or not message.widget.post_message(self.Marker(message.turn, message.widget, message.lap + 1)):
+            await self._answered(message.turn)
 
-    async def _go_on(self, turn: int) -> None:
-        """The wait is over, or took too long: the key acts, then what was held after it, which may wait again."""
-        if turn != self._turn or not self._held:
-            return
-        first, *later = self._held
-        self._held, self._boxes = (), frozenset()
-        self._let = first
-        try:
-            await self.on_event(first)
-        finally:
-            self._let = None
-        for event in later:
-            await self.on_event(event)
+    async def _answered(self, turn: int) -> None:
+        if turn == self._turn and self._waiting:
+            self._waiting = False
+            await self._go_on()
