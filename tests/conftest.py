@@ -16,10 +16,12 @@ from tests.safety.sizes import SEED, SHARE, figures, table, write_report
 from tui.session import Session
 
 FIRST = (
-    "test_loop.py", "test_tutorial.py", "test_learning.py", "test_process_events.py", "test_security_hostile.py", "test_crash_states.py",
-    "test_security_imports.py", "test_operations.py", "test_process_worker.py", "test_process_killed.py", "test_faults.py",
+    "test_the_loop_by_commands", "test_process_events.py", "test_crash_states.py", "test_tutorial.py", "test_loop.py", "test_learning.py",
+    "test_security_hostile.py", "test_security_imports.py", "test_operations.py", "test_process_worker.py", "test_process_killed.py",
+    "test_faults.py",
 )  # fmt: skip
-"""The dearest files, begun first: else one process is still at them when the other has nothing left."""
+"""The dearest files and tests, begun first: else one process is still at them when the other has nothing left. The very first one chooses the
+starter's codes, which takes minutes and is done once: meanwhile the other process has what needs no model."""
 ALONE = ("test_loop.py", "test_process_events.py", "test_process_killed.py", "test_security_hostile.py")
 """Files whose tests share nothing that takes long to make: each test goes to the process that is free. Other files stay together."""
 
@@ -38,7 +40,7 @@ def pytest_configure():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+    items.sort(key=lambda item: min(FIRST.index(name) if name in FIRST else len(FIRST) for name in (item.originalname, item.path.name)))
     for item in items:
         if item.path.name not in ALONE:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))

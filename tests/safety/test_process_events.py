@@ -77,7 +77,8 @@ def random_event(random, app):
     return [random.choice((events.AppFocus, events.AppBlur))()]
 
 
-OURS = re.compile(r'File "[^"]*/(?:tui|dataset|runs|core)/[^"]*", line \d+, in (?!on_event)')
+OURS = re.compile(r'File "[^"]*/(?:tui|dataset|runs|core)/(?!widgets/order\.py)[^"]*", line \d+, in (?!on_event|in_turn|_survive)')
+"""A frame of our own code that does more than hand an event on."""
 
 
 def faults(workspace):
