@@ -137,6 +137,14 @@ def test_a_killed_holder_holds_nothing(there):
 def test_without_a_terminal_there_is_no_screen(there):
     assert "needs a terminal" in refused(there, there)
     assert "is no command" in refused(there, "frobnicate", "x")
+    assert "Did you mean export?" in refused(there, "exprot")
+    assert "needs a terminal" in refused(there, "./exprot")
+
+
+def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
+    done = run("generate", there, "--bogus", "\x1b[2J")
+    assert done.returncode == 2 and done.stderr.startswith("usage: flavor-tui generate") and "\x1b" not in done.stderr
+    assert "unrecognized arguments: --bogus" in done.stderr
 
 
 def test_templates_and_export(tmp_path):
@@ -145,6 +153,7 @@ def test_templates_and_export(tmp_path):
     (tmp_path / "rows.jsonl").write_text(json.dumps({"text": "Roll.", "fields": {"Scenario": "A door.", "Action": "Kick it"}}) + "\n")
     assert run("import", there, tmp_path / "rows.jsonl").returncode == 0
     assert run("export", there, "dataset", tmp_path / "out.md").returncode == 0
+    assert "is there already" in refused(tmp_path, "export", there, "dataset", tmp_path / "out.md")
     assert "Scenario: A door.\nAction: Kick it\n\n## Check\n\nRoll." in (tmp_path / "out.md").read_text()
 
 

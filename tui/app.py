@@ -8,6 +8,7 @@ import gc
 import os
 import shlex
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +21,7 @@ from textual.filter import LineFilter
 from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.widgets import TextArea
 from textual.worker import Worker, WorkerFailed, WorkerState
 
 from core.config import FILE
@@ -29,7 +31,7 @@ from dataset.rows import Candidate, Op
 from tui import keys
 from tui.crash import CrashLog
 from tui.desk import Desk
-from tui.jobs import Jobs
+from tui.jobs import AGAIN, Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
@@ -99,6 +101,8 @@ class FlavorApp(WithNotes, InOrder):
         self._start_worker = start_worker
         self._opened = False
         self._seq_seen = 0
+        self._asked = -AGAIN
+        """When it was last asked whether to leave."""
         self.prefer_new = False
         """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
         if (workspace / FILE).exists():
@@ -209,7 +213,19 @@ class FlavorApp(WithNotes, InOrder):
         self.exit(code, message=message)
 
     async def action_quit(self) -> None:
+        lost, now = self._lost_by_leaving(), time.monotonic()
+        if lost and now - self._asked >= AGAIN:
+            self._asked = now
+            self.say(f"Once more leaves without {lost}.", "warning")
+            return
         self._leave(0, self._way_back() if self._opened else None)
+
+    def _lost_by_leaving(self) -> str:
+        """What is not on the disk and will not be; empty where that is nothing."""
+        if not self._opened:
+            return ""
+        typed = self.session.held_by and any(area.text.strip() for screen in self.screen_stack for area in screen.query(TextArea))
+        return "what is typed: this session only looks" if typed else self.jobs.lost_by_leaving
 
     def _way_back(self) -> Text | None:
         """What is said when the screen is gone: how to go on with the work. Nothing where not all of it could be written."""

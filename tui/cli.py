@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -65,6 +66,7 @@ def parser() -> Parser:
 
     def add(name: str, about: str, workspace: bool = True) -> Parser:
         command = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
+        command.set_defaults(refuse=command.error)
         if workspace:
             command.add_argument("workspace", type=Path, metavar="WORKSPACE")
         return command
@@ -199,6 +201,14 @@ def parser() -> Parser:
     doctor.add_argument("--bits", action="store_true", help="measure what 4 bits cost on your own rows (half a minute)")
     doctor.add_argument("--repair", action="store_true", help="mend what can be mended; the originals are kept in damaged/")
     return root
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command. What is misspelt ends the program, with the usage of that command."""
+    args, rest = parser().parse_known_args(argv)
+    if rest:
+        args.refuse(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202

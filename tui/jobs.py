@@ -269,6 +269,13 @@ class Jobs:
                 self.rest()
             self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
+    @property
+    def lost_by_leaving(self) -> str:
+        """What would end with the program, and took or will take a person's time; empty where that is nothing."""
+        if self._wish:
+            return "the retraining that is to follow"
+        return "the retraining" if self.doing == "training" and time.monotonic() - self._training_since >= LONG else ""
+
     def _asks_first(self) -> bool:
         """Whether one key is too little, since ten seconds of training or more would go with it: then it is to be pressed again."""
         now = time.monotonic()

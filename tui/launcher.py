@@ -153,6 +153,13 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def _meant(word: str) -> str:
+    """The command that `word` may be a slip of; empty where it is like none."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, COMMANDS, 1, 0.8)), "")
+
+
 def main() -> None:
     """`flavor-tui`: a known command, or a workspace to open."""
     os.umask(0o077)  # what is written here is nobody else's
@@ -163,7 +170,7 @@ def main() -> None:
     if argv and (argv[0] in COMMANDS or argv[0] in ("-h", "--help")):
         from tui import cli  # only here: a screen should not wait for it
 
-        args = cli.parser().parse_args(argv)
+        args = cli.parse(argv)
         if args.command != "demo" or args.play or args.json or not _interactive():
             sys.exit(cli.run(args))
         from core.errors import FlavorError
@@ -177,4 +184,8 @@ def main() -> None:
     if len(argv) > 1 or (argv and argv[0].startswith("-")):
         print(f"flavor-tui: {argv[0]!r} is no command. See flavor-tui --help.", file=sys.stderr)  # noqa: T201
         sys.exit(2 if argv[0].startswith("-") else 1)
+    if argv and not os.path.exists(argv[0]) and (meant := _meant(argv[0])):
+        said = f"no command and no folder is called {argv[0]!r}. Did you mean {meant}? For a new workspace of that name put ./ before it."
+        print(f"flavor-tui: {said}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     sys.exit(_open(Path(argv[0]) if argv else None))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core import environment
 from core.errors import FlavorError
-from core.files import publish_folder, remove_tree, write_atomic
+from core.files import exists, publish_folder, remove_tree, write_atomic
 from dataset.exporting.forms import Table
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".md", ".parquet")
@@ -58,10 +58,13 @@ def _markdown(table: Table) -> str:
 
 
 def write_file(table: Table, path: Path, like: str = "") -> int:
-    """Write a table in the form that the ending of `path` (or `like`) names; its number of rows. Raises FlavorError."""
+    """Write a table in the form that the ending of `path` (or `like`) names; its number of rows. Raises FlavorError, also where something
+    is there already: it may be the person's own."""
     ending = like or path.suffix.lower()
     if ending not in ENDINGS:
         raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; without one it is a folder.")
+    if exists(path):
+        raise FlavorError(f"{path} is there already.", "Choose a new name.", "exists")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         match ending:

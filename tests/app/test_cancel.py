@@ -35,6 +35,24 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
         app.jobs.doing, app.jobs._task = "none", None
 
 
+@pytest.mark.parametrize(
+    ("doing", "wish", "lost"), [("training", None, "the retraining"), ("loading", list, "the retraining that is to follow")]
+)
+async def test_leaving_without_what_is_waited_for_asks_first(workspace, monkeypatch, doing, wish, lost):
+    monkeypatch.setattr(jobs, "LONG", 0)
+    app = FlavorApp(workspace, start_worker=False)
+    said = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.say = lambda text, *_: said.append(text)
+        app.jobs.doing, app.jobs._wish = doing, wish
+        await pilot.press("ctrl+q")
+        assert said == [f"Once more leaves without {lost}."] and not app._exit
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert len(said) == 1 and app._exit
+
+
 async def test_what_is_said_of_the_key_holds_where_it_is_said(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -95,6 +95,8 @@ async def test_faults_are_shown_and_nothing_is_imported(workspace, tmp_path):
         await pilot.pause()
         assert "line 3" in shown(app, "#dialog-error") and len(app.session.store.examples) == 3
         app.screen.query_one("#import-source", Input).value = str(tmp_path / "absent.csv")
+        await pilot.pause()
+        assert not shown(app, "#dialog-error")  # that was of another source
         await pilot.press("enter")
         await settled(app, pilot)
         assert "cannot be opened" in shown(app, "#dialog-error")

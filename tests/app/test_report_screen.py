@@ -34,7 +34,7 @@ async def test_the_report_follows_the_evening(workspace):
         assert app.screen.focused is app.screen.query_one("#report", VerticalScroll)
         assert not app.screen.query_one("#report-right").display
         await pilot.press("f3", "a", "x", "f6")
-        await gathered(pilot, "2 candidates decided: 1 accepted as they were, 0 edited")
+        await gathered(pilot, "2 candidates decided: 1 accepted as it was, 0 edited")
         assert "Examples by Height and Keeper" in shown(app, "#report-left")
         await pilot.press("pagedown")
         assert app.screen.query_one("#report").scroll_offset.y > 0

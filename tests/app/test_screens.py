@@ -308,6 +308,15 @@ async def test_a_second_session_is_read_only(workspace):
             app.complain = said.append
             await pilot.press("t", "g", "f6", "T")
             assert len(said) == 3 and all("is open elsewhere" in str(error) for error in said)
+            said = []
+            app.say = lambda text, *_: said.append(text)
+            await pilot.press("f2")
+            await pilot.pause()
+            await pilot.press("x", "ctrl+q")
+            assert said == ["Once more leaves without what is typed: this session only looks."] and not app._exit
+            await pilot.press("ctrl+q")
+            await pilot.pause()
+            assert app._exit
     assert not on_disk(workspace).decisions
 
 

@@ -107,8 +107,9 @@ def _evening(report: Report) -> Section:
     lines = [f"{total} row{'' if total == 1 else 's'}" + (f": {rows}." if rows else ".")]
     kept = verdicts["accepted"] + verdicts["edited"]
     if decided := kept + verdicts["rejected"]:
+        were = "it was" if verdicts["accepted"] == 1 else "they were"
         lines.append(
-            f"{decided} candidate{'' if decided == 1 else 's'} decided: {verdicts['accepted']} accepted as they were, {verdicts['edited']} edited, "
+            f"{decided} candidate{'' if decided == 1 else 's'} decided: {verdicts['accepted']} accepted as {were}, {verdicts['edited']} edited, "
             f"{verdicts['rejected']} rejected; {percent(kept / decided)} kept."
         )
     if time.sittings:

@@ -106,6 +106,7 @@ class ImportDialog(Dialog[str | None]):
     @on(Input.Changed, "#import-source")
     def _typed(self) -> None:
         self._text, self._chosen, self._preview = "", {}, None  # what is imported is what was seen last
+        self._say("")  # of another source
         self._looked += 1
         self.set_timer(PAUSE, lambda number=self._looked: self._look_soon(number))
 
