@@ -22,6 +22,7 @@ ROWS = st.lists(st.tuples(TEXT, st.sampled_from(["", "Calm", "Grim"]), st.text(m
 @given(rows=ROWS)
 def test_export_and_import_are_inverse(tmp_path, task, ending, rows):
     path = tmp_path / f"rows.{ending}"
+    path.unlink(missing_ok=True)  # of the case before
     examples = [
         Example(str(n), text, task.check({"Mood": mood, "Cook": cook}), "written", "now") for n, (text, mood, cook) in enumerate(rows)
     ]

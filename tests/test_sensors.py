@@ -24,11 +24,12 @@ def test_what_the_tool_says(answer, felt):
 
 def test_the_tool_is_asked_behind(tmp_path, monkeypatch):
     tool = tmp_path / TOOL
-    tool.write_text('#!/bin/sh\necho "$2" > "$0.asked"\necho "61, 4021"\n')
+    tool.write_text('#!/bin/sh\nwhile ! [ -e "$0.answers" ]; do sleep 0.02; done\necho "$2" > "$0.asked"\necho "61, 4021"\n')
     tool.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     sensors = Sensors("GPU-1")
     assert sensors.read() == Felt()  # at once; the answer comes later
+    (tmp_path / f"{TOOL}.answers").touch()
     for _ in range(200):
         if sensors.read() != Felt():
             break
