@@ -138,6 +138,7 @@ def test_without_a_terminal_there_is_no_screen(there):
     assert "needs a terminal" in refused(there, there)
     assert "is no command" in refused(there, "frobnicate", "x")
     assert "Did you mean export?" in refused(there, "exprot")
+    assert "Did you mean import?" in refused(there, "Impot", there, "rows.csv")
     assert "needs a terminal" in refused(there, "./exprot")
 
 

@@ -21,7 +21,6 @@ from textual.filter import LineFilter
 from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets import TextArea
 from textual.worker import Worker, WorkerFailed, WorkerState
 
 from core.config import FILE
@@ -31,6 +30,7 @@ from dataset.rows import Candidate, Op
 from tui import keys
 from tui.crash import CrashLog
 from tui.desk import Desk
+from tui.drafts import unwritten
 from tui.jobs import AGAIN, Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
@@ -207,10 +207,16 @@ class FlavorApp(WithNotes, InOrder):
         self._leave(code)
 
     def _leave(self, code: int, message: Text | None = None) -> None:
-        for screen in self.screen_stack:
-            if keep := getattr(screen, "keep", None):  # a page or a dialog in which something is typed
-                keep()
+        self.keep_typed()
         self.exit(code, message=message)
+
+    def keep_typed(self) -> None:
+        """Have each page and dialog write what is typed in it as a draft."""
+        for mode in {self.current_mode, *self.MODES}:
+            with contextlib.suppress(KeyError):  # never gone to
+                for screen in self.get_screen_stack(mode):
+                    if screen.is_mounted and (keep := getattr(screen, "keep", None)):
+                        keep()
 
     async def action_quit(self) -> None:
         lost, now = self._lost_by_leaving(), time.monotonic()
@@ -224,8 +230,12 @@ class FlavorApp(WithNotes, InOrder):
         """What is not on the disk and will not be; empty where that is nothing."""
         if not self._opened:
             return ""
-        typed = self.session.held_by and any(area.text.strip() for screen in self.screen_stack for area in screen.query(TextArea))
-        return "what is typed: this session only looks" if typed else self.jobs.lost_by_leaving
+        self.keep_typed()
+        if any(self.session.workspace in path.parents for path in unwritten):
+            return "what is typed: it cannot be kept here"
+        if self.session.store.journal.broken:
+            return f"what could not be written; {self.own_key('rescue')} saves a copy elsewhere"
+        return self.jobs.lost_by_leaving
 
     def _way_back(self) -> Text | None:
         """What is said when the screen is gone: how to go on with the work. Nothing where not all of it could be written."""

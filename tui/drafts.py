@@ -18,7 +18,7 @@ KEYS = 10
 
 
 unwritten: dict[Path, Typed] = {}
-"""Drafts that could not be written, by path: a copy that is saved elsewhere has them."""
+"""Drafts that could not be written, by path: a copy that is saved elsewhere has them, and leaving asks."""
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -89,7 +89,11 @@ class Draft:
     def keep(self, typed: Typed) -> None:
         """Write the draft, if it changed. An empty one where there was none is not written."""
         self._changes = 0
-        if self._read_only or typed == self._last or (self._last is None and not typed.text and not any(typed.fields.values())):
+        if typed == self._last or (self._last is None and not typed.text and not any(typed.fields.values())):
+            unwritten.pop(self.path, None)
+            return
+        if self._read_only:
+            unwritten[self.path] = typed
             return
         try:
             make_folder(self.path.parent)
@@ -102,9 +106,9 @@ class Draft:
 
     def drop(self) -> None:
         """It was saved elsewhere, or thrown away."""
+        unwritten.pop(self.path, None)
         if self._read_only:
             return
-        unwritten.pop(self.path, None)
         with contextlib.suppress(OSError):
             os.unlink(self.path)
             sync_folder(self.path.parent)

@@ -157,7 +157,7 @@ def _meant(word: str) -> str:
     """The command that `word` may be a slip of; empty where it is like none."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, COMMANDS, 1, 0.8)), "")
+    return next(iter(get_close_matches(word.lower(), COMMANDS, 1, 0.8)), "")
 
 
 def main() -> None:
@@ -182,7 +182,8 @@ def main() -> None:
         except FlavorError as error:
             sys.exit(complain(error, False))
     if len(argv) > 1 or (argv and argv[0].startswith("-")):
-        print(f"flavor-tui: {argv[0]!r} is no command. See flavor-tui --help.", file=sys.stderr)  # noqa: T201
+        hint = f"Did you mean {meant}?" if (meant := _meant(argv[0])) else "See flavor-tui --help."
+        print(f"flavor-tui: {argv[0]!r} is no command. {hint}", file=sys.stderr)  # noqa: T201
         sys.exit(2 if argv[0].startswith("-") else 1)
     if argv and not os.path.exists(argv[0]) and (meant := _meant(argv[0])):
         said = f"no command and no folder is called {argv[0]!r}. Did you mean {meant}? For a new workspace of that name put ./ before it."

@@ -42,9 +42,7 @@ def rescue(app: FlavorApp) -> None:
 
     if isinstance(app.screen, RescueDialog):
         return
-    for screen in app.screen_stack:
-        if keep := getattr(screen, "keep", None):  # so that a copy has what is being typed
-            keep()
+    app.keep_typed()  # so that a copy has it
 
     def done(said: str | None) -> None:
         if said:

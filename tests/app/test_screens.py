@@ -1,5 +1,7 @@
 """The screens by their keys, without a worker: what a key acknowledges is on the disk, and undo takes it back."""
 
+import errno
+
 import pytest
 from textual.events import Key, Paste
 from textual.widgets import DataTable, Input, TextArea
@@ -11,10 +13,10 @@ from core.task import Field, Task
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
 from tests.made import bake, write
-from tui import keys
+from tui import drafts, keys
 from tui.app import FlavorApp, run_app
 from tui.desk import Desk
-from tui.drafts import Draft, Typed, kept_drafts
+from tui.drafts import Draft, Typed, kept_drafts, unwritten
 from tui.screens.blind import BlindScreen
 from tui.screens.curate import CurateScreen
 from tui.screens.curve import CurveDialog
@@ -308,16 +310,48 @@ async def test_a_second_session_is_read_only(workspace):
             app.complain = said.append
             await pilot.press("t", "g", "f6", "T")
             assert len(said) == 3 and all("is open elsewhere" in str(error) for error in said)
-            said = []
-            app.say = lambda text, *_: said.append(text)
             await pilot.press("f2")
             await pilot.pause()
-            await pilot.press("x", "ctrl+q")
-            assert said == ["Once more leaves without what is typed: this session only looks."] and not app._exit
-            await pilot.press("ctrl+q")
+            await pilot.press("x", "f3")
+            await pilot.pause()
+            await asks_once_before_it_leaves(app, pilot)
+        unwritten.clear()
+        app = FlavorApp(workspace, start_worker=False)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("e")
+            await pilot.pause()
+            await pilot.press("ctrl+q")  # nothing was changed
             await pilot.pause()
             assert app._exit
     assert not on_disk(workspace).decisions
+
+
+async def asks_once_before_it_leaves(app, pilot):
+    said = []
+    app.say = lambda text, *_: said.append(text)
+    await pilot.press("ctrl+q")
+    await pilot.pause()
+    assert said.pop() == "Once more leaves without what is typed: it cannot be kept here." and not app._exit
+    await pilot.press("ctrl+q")
+    await pilot.pause()
+    assert app._exit
+
+
+async def test_leaving_asks_where_a_draft_cannot_be_written(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f2")
+        await pilot.pause()
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(drafts, "write_atomic", full)
+        monkeypatch.setattr(drafts, "unwritten", {})
+        monkeypatch.setattr("tui.app.unwritten", drafts.unwritten)
+        await pilot.press("x")
+        await pilot.pause()
+        await asks_once_before_it_leaves(app, pilot)
 
 
 async def test_welcome_makes_a_workspace(tmp_path):

@@ -1,5 +1,8 @@
 """What is typed in one burst, as after a moment in which the machine was busy: each key acts on what was typed before it."""
 
+import asyncio
+import time
+
 from textual import events
 from textual.widgets import Input, TextArea
 
@@ -59,7 +62,7 @@ async def test_an_attribute_typed_before_the_text_is_the_texts(workspace):
 
 
 async def test_two_boxes_never_wait_for_each_other(workspace, monkeypatch):
-    monkeypatch.setattr("tui.widgets.order.PATIENCE", 600.0)
+    monkeypatch.setattr("tui.widgets.order.PATIENCE", 12_000)
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         before = await written(pilot, app)
@@ -106,6 +109,38 @@ async def test_letters_come_after_the_key_before_them(workspace):
         assert app.screen.query_one(TextArea).text == "Ooe!"
 
 
+async def test_a_click_comes_after_what_was_typed_before_it(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await written(pilot, app)
+        box = app.screen.query(Input).last()
+        place = box.region.offset
+        burst(app, "abc", ["left"], "X")
+        for kind in (events.MouseDown, events.MouseUp):
+            app.post_message(kind(None, place.x, place.y, 0, 0, 1, False, False, False))
+        burst(app, "def")
+        await until(pilot, lambda: box.value)
+        assert (app.screen.query_one(TextArea).text, box.value) == ("abXc", "def")
+
+
+async def test_a_stopped_program_ends_no_wait(workspace, monkeypatch):
+    app, marked = FlavorApp(workspace, start_worker=False), []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        mark = app._mark
+
+        def stopped(widget, looks):
+            if not marked:
+                asyncio.get_running_loop().call_soon(time.sleep, 1.2)
+            marked.append(widget)
+            return mark(widget, looks)
+
+        monkeypatch.setattr(app, "_mark", stopped)
+        burst(app, ["e"], "xaZ")
+        await until(pilot, lambda: app.screen.query(TextArea) and app.screen.query_one(TextArea).text.endswith("Z"))
+        assert app.screen.query_one(TextArea).text.endswith("xaZ") and app.session.store.counts["pending"] == 3 and marked
+
+
 async def test_what_is_typed_before_a_dialog_is_drawn_is_for_it(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -117,7 +152,7 @@ async def test_what_is_typed_before_a_dialog_is_drawn_is_for_it(workspace):
 
 
 async def test_a_key_goes_on_where_a_screen_is_never_drawn(workspace, monkeypatch):
-    monkeypatch.setattr("tui.widgets.order.DRAWING", 0.01)
+    monkeypatch.setattr("tui.widgets.order.DRAWING", 1)
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(NoteDialog, "is_mounted", False)

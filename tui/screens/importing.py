@@ -122,6 +122,7 @@ class ImportDialog(Dialog[str | None]):
         self._look()
 
     def on_pasted(self, event: Pasted) -> None:
+        event.stop()  # it is no event of the terminal
         self._chosen, self._looked = {}, self._looked + 1
         source = self.query_one(SourceInput)
         with source.prevent(Input.Changed):
@@ -134,23 +135,27 @@ class ImportDialog(Dialog[str | None]):
         value = self.query_one(SourceInput).value.strip()
         if not value and not self._text:
             return
-        source = value if value.startswith("hf://") else str(typed_path(value))
+        source, looked = value if value.startswith("hf://") else str(typed_path(value)), self._looked
         fields = {name: column for name, column in self._chosen.items() if name}
         choice = Choice(text=self._chosen.get("", ""), fields=fields)
         self._say("reading…", "$text-muted")
+        told, preview = "", None
         try:
             if self._text:
-                self._preview = await asyncio.to_thread(look_at_text, self._session, self._text, choice)
+                preview = await asyncio.to_thread(look_at_text, self._session, self._text, choice)
             else:
-                self._preview = await asyncio.to_thread(look, self._session, [source], choice)
+                preview = await asyncio.to_thread(look, self._session, [source], choice)
         except FlavorError as error:
-            self._preview = None
+            told = f"! {error}"
+        if looked != self._looked:
+            return  # another source stands there by now
+        self._preview = preview
+        self._say(told)
+        if preview is None:
             self._show(Content(""))
-            self._say(f"! {error}")
             return
-        self._say("")
-        await self._offer_columns(self._preview)
-        self._show(self._told(self._preview))
+        await self._offer_columns(preview)
+        self._show(self._told(preview))
 
     def _say(self, text: str, style: str = "$text-error") -> None:
         self.query_one("#dialog-error", Plain).update(plain(text, style) if text else "")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 
 from textual.app import App
-from textual.dom import DOMNode
-from textual.events import Event, Key, Paste
+from textual.events import Event, InputEvent, Key, MouseMove, Paste
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-PATIENCE = 1.0
-"""Seconds that a key waits at most for the key before it."""
-DRAWING = 10.0
-"""Seconds that it waits at most for its screen to be drawn: a key for what is not there yet would be a fault."""
 LOOK = 0.05
 """Seconds after which a wait looks whether what it waits for is still there."""
+PATIENCE = 20
+"""Looks that a key waits at most for the key before it: a second of those in which the program runs, since while it is stopped or busy the
+markers stand still as well."""
+DRAWING = 200
+"""Looks that it waits at most for its screen to be drawn: a key for what is not there yet would be a fault."""
 LAPS = 2
 """Ways from a widget to the app that end a wait: on the first, a key that widgets leave to others arrives before the marker and is done;
 on the second, what they say of having changed."""
@@ -33,6 +32,7 @@ class InOrder(App[int]):
     would come before the backspace that was typed before them, and what follows a key that opens a dialog would go to the page below it.
     So before a key acts, a marker goes the way that the key before it went, and the key, with all that is typed meanwhile, is held until the
     marker is back; before a new screen, until it is drawn. Letters that follow letters into one box need no marker: it takes them in turn.
+    Clicks wait as keys do, since they move the focus; they are done at once when their turn comes.
     """
 
     class Marker(Message):
@@ -57,7 +57,7 @@ class InOrder(App[int]):
         self._held: deque[Event] = deque()
 
     async def on_event(self, event: Event) -> None:
-        if not isinstance(event, Key | Paste) or event.is_forwarded:
+        if not isinstance(event, InputEvent | Paste) or isinstance(event, MouseMove) or event.is_forwarded:
             await super().on_event(event)
             return
         self._held.append(event)
@@ -68,12 +68,12 @@ class InOrder(App[int]):
         """Do what is held, as far as nothing is to be waited for."""
         while self._held and not self._waits(self._held[0]):
             event = self._held.popleft()
-            if self.screen_stack:
+            if isinstance(event, Key | Paste) and self.screen_stack:
                 self._last, self._typing = self.focused or self.screen, self._types(event)
             await self.in_turn(event)
 
     async def in_turn(self, event: Event) -> None:
-        """A key whose turn it is."""
+        """A key or a click whose turn it is."""
         await super().on_event(event)
 
     def _types(self, event: Event) -> bool:
@@ -93,19 +93,19 @@ class InOrder(App[int]):
             return self._mark(screen, DRAWING)
         return False
 
-    def _mark(self, widget: Widget, patience: float) -> bool:
+    def _mark(self, widget: Widget, patience: int) -> bool:
         self._turn += 1
         self._waiting = widget.post_message(self.Marker(self._turn, widget))
         if self._waiting:
-            self._look(self._turn, widget, time.monotonic() + patience)
+            self._look(self._turn, widget, patience)
         return self._waiting
 
-    def _look(self, turn: int, widget: DOMNode, end: float) -> None:
+    def _look(self, turn: int, widget: Widget, looks: int) -> None:
         """End a wait that took too long, or whose widget went away with the marker."""
         if turn != self._turn or not self._waiting:
             return
-        if time.monotonic() < end and widget.is_running:
-            asyncio.get_running_loop().call_later(LOOK, self._look, turn, widget, end)
+        if looks and widget.is_running:
+            asyncio.get_running_loop().call_later(LOOK, self._look, turn, widget, looks - 1)
         else:
             self.call_later(self._answered, turn)
 
