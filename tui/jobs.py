@@ -290,13 +290,18 @@ class Jobs:
         if self.doing == "ready" and not self.curve.go_on() and not self.sweep.go_on() and self._sheet:
             self._sheet.go_on()
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether the model is there, and free for what the person asks for or made so."""
+        return not self._begun and self.doing in ("ready", "sampling", *BEHIND)
+
     def make_room(self) -> bool:
         """Stop what gives way to something the person asked for; whether the model is free for it then."""
         if self._begun:
             return False
         if self.doing in ("sampling", *BEHIND) and self._task:
             self._task.cancel()
-        return self.doing in ("ready", "sampling", *BEHIND)
+        return self.gives_way
 
     def not_ready(self) -> None:
         """Say why nothing can be asked of the model: it never will be ready for a session that only looks."""

@@ -63,9 +63,9 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
     ending = like or path.suffix.lower()
     if ending not in ENDINGS:
         raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; without one it is a folder.")
-    if exists(path):
-        raise FlavorError(f"{path} is there already.", "Choose a new name.", "exists")
     with _writing(path):
+        if exists(path):
+            raise FlavorError(f"{path} is there already.", "Choose a new name.", "exists")
         path.parent.mkdir(parents=True, exist_ok=True)
         match ending:
             case ".parquet":

@@ -68,8 +68,11 @@ async def test_an_empty_text_waits_for_better_ones_while_they_are_written(worksp
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("x", "x", "x")
-        assert "g samples some now, t retrains first, F2" in shown(app)
+        assert "\nF2 writes another example, F4 opens" in shown(app)  # no worker: nothing can be sampled
         for doing, ways in (
+            ("ready", "g samples some now, t retrains first, F2 writes"),
+            ("measuring", "F2 writes"),
+            ("dead", "F2 writes"),
             ("training", "g samples some now, F2 writes"),
             ("sampling", "t retrains first, F2 writes"),
             ("loading", "F2 writes"),

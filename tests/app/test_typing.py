@@ -62,7 +62,7 @@ async def test_an_attribute_typed_before_the_text_is_the_texts(workspace):
 
 
 async def test_two_boxes_never_wait_for_each_other(workspace, monkeypatch):
-    monkeypatch.setattr("tui.widgets.order.PATIENCE", 12_000)
+    monkeypatch.setattr("tui.widgets.order.PATIENCE", 30_000)
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         before = await written(pilot, app)

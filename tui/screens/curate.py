@@ -158,8 +158,10 @@ kept for such texts, so that you see more than what pleases already, and so that
     def _ways(self) -> str:
         """What the person can do meanwhile."""
         jobs = self.flavor.jobs
-        ways = [] if jobs.samples.busy or jobs.doing == "loading" else ["g samples some now"]
-        ways += [] if jobs.doing in ("loading", "training") else ["t retrains first"]
+        if self.session.held_by:
+            return "F4 opens the examples that are there."
+        ways = ["g samples some now"] if not jobs.samples.busy and (jobs.waits or jobs.gives_way) else []
+        ways += ["t retrains first"] if jobs.gives_way else []
         return ", ".join([*ways, "F2 writes another example" + ("" if ways else ", F4 opens those that are there")]) + "."
 
     def _empty(self) -> None:

@@ -12,12 +12,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-LOOK = 0.05
+LOOK = 0.02
 """Seconds after which a wait looks whether what it waits for is still there."""
-PATIENCE = 20
+PATIENCE = 50
 """Looks that a key waits at most for the key before it: a second of those in which the program runs, since while it is stopped or busy the
 markers stand still as well."""
-DRAWING = 200
+DRAWING = 500
 """Looks that it waits at most for its screen to be drawn: a key for what is not there yet would be a fault."""
 LAPS = 2
 """Ways from a widget to the app that end a wait: on the first, a key that widgets leave to others arrives before the marker and is done;
@@ -97,7 +97,7 @@ class InOrder(App[int]):
         self._turn += 1
         self._waiting = widget.post_message(self.Marker(self._turn, widget))
         if self._waiting:
-            self._look(self._turn, widget, patience)
+            self._look_later(self._turn, widget, patience)
         return self._waiting
 
     def _look(self, turn: int, widget: Widget, looks: int) -> None:
@@ -105,9 +105,12 @@ class InOrder(App[int]):
         if turn != self._turn or not self._waiting:
             return
         if looks and widget.is_running:
-            asyncio.get_running_loop().call_later(LOOK, self._look, turn, widget, looks - 1)
+            self._look_later(turn, widget, looks - 1)
         else:
             self.call_later(self._answered, turn)
+
+    def _look_later(self, turn: int, widget: Widget, looks: int) -> None:
+        asyncio.get_running_loop().call_later(LOOK, self._look, turn, widget, looks)
 
     async def on_in_order_marker(self, message: Marker) -> None:
         if message.lap == LAPS or not message.widget.post_message(self.Marker(message.turn, message.widget, message.lap + 1)):
