@@ -6,6 +6,9 @@ with exactly one of `Done`-like events (`Loaded`, `Sampled`, `Trained`, `Evaluat
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import msgspec
 
 from core.config import Lora, Sampling, Training
@@ -343,8 +346,12 @@ LAST = (Loaded, Sampled, Trained, Evaluated, Curved, Cancelled, Failed)
 """The events that end a command."""
 
 _encoder = msgspec.json.Encoder()
-_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
-_events: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Made when the first line comes: the screen is drawn before, and needs none."""
+    return msgspec.json.Decoder(kind)
 
 
 def encode(message: Command | Event) -> bytes:
@@ -354,9 +361,11 @@ def encode(message: Command | Event) -> bytes:
 
 def decode_command(line: bytes) -> AnyCommand:
     """Raises msgspec.MsgspecError on anything else."""
-    return _commands.decode(line)
+    command: AnyCommand = _decoder(AnyCommand).decode(line)
+    return command
 
 
 def decode_event(line: bytes) -> AnyEvent:
     """Raises msgspec.MsgspecError on anything else."""
-    return _events.decode(line)
+    event: AnyEvent = _decoder(AnyEvent).decode(line)
+    return event

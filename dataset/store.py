@@ -15,7 +15,6 @@ from core.files import exists, keep_aside, now
 from core.lock import Lock, read_note
 from dataset.journal import Journal, damaged
 from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables, Vote
-from dataset.salvage import replay
 from dataset.snapshots import remnants
 from dataset.view import META, Raw, mark_of, to_raw
 
@@ -186,6 +185,8 @@ class Store:
 
     def renew(self) -> None:
         """Write again after an error. Raises FlavorError, and stays read-only, where that fails, or where the file is not what was acknowledged."""
+        from dataset.salvage import replay  # seldom needed, and every start would wait for it
+
         try:
             data = self.journal.whole()
         except OSError as error:

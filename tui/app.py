@@ -35,7 +35,9 @@ from tui.jobs import AGAIN, Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
+from tui.screens.whole import Whole
 from tui.session import Session
+from tui.styles import Styles
 from tui.widgets.notes import WithNotes
 from tui.widgets.order import InOrder
 from tui.widgets.plain import ControlFilter, line
@@ -109,6 +111,7 @@ class FlavorApp(WithNotes, InOrder):
             self._take(workspace)
             self.DEFAULT_MODE = self._first_mode()  # type: ignore[misc]  # its screen is the first that is painted
         super().__init__()
+        self.stylesheet = Styles(variables=self.get_css_variables())
         if self._opened:
             self._show_theme()
 
@@ -163,7 +166,10 @@ class FlavorApp(WithNotes, InOrder):
 
     def on_ready(self) -> None:
         """Textual draws its first picture inside a batch, which throws it away; without this the next one comes 20 ms later."""
-        self.screen.refresh()
+        if isinstance(self.screen, Whole):
+            self.screen.show_now()
+        else:
+            self.screen.refresh()
 
     def _chosen(self, workspace: Path | None) -> None:
         if workspace is None:

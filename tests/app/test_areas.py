@@ -5,7 +5,8 @@ from textual.app import App
 from tests.app.test_jobs import until
 from tui.app import FlavorApp
 from tui.screens.edit import EditDialog
-from tui.widgets.plain import CleanArea, Plain
+from tui.widgets.boxes import CleanArea
+from tui.widgets.plain import Plain
 
 
 class OneArea(App):

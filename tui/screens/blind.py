@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class BlindScreen(Leaving[None]):
     """Votes are kept as they are given; leaving loses none."""
 
+    CSS_PATH = "blind.tcss"
     BINDINGS = [
         Binding("left,1", "vote('left')", "left", priority=True, id="blind_left"),
         Binding("right,2", "vote('right')", "right", priority=True, id="blind_right"),

@@ -13,8 +13,8 @@ from core.text import short
 from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
+from tui.widgets.attributes import fields_line
 from tui.widgets.chrome import WIDE
-from tui.widgets.fields import fields_line
 from tui.widgets.plain import Plain, line, plain
 
 GLANCE = 0.8
@@ -39,6 +39,7 @@ def flag_line(candidate: Candidate, copied: int) -> Content:
 class CurateScreen(Page):
     """The card and its queue."""
 
+    CSS_PATH = "curate.tcss"
     MODE = "curate"
     BINDINGS = keys.bindings("curate")
     HELP = """

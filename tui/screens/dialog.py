@@ -48,5 +48,6 @@ class Leaving(Whole, Screen[ScreenResultType]):
 class Dialog(Leaving[ScreenResultType], ModalScreen[ScreenResultType]):
     """The same over another screen. `HELP` says in a sentence or two what it is for; F1 shows it with the keys."""
 
+    CSS_PATH = "dialog.tcss"
     BINDINGS = [Binding("f1,question_mark", "app.help", "help", id="help")]
     """The program's own keys end at a dialog, so this one is here again. Where something is typed, `?` is a character."""

@@ -11,7 +11,8 @@ from textual.widgets.option_list import Option
 
 from tui.drafts import Typed
 from tui.screens.dialog import Dialog
-from tui.widgets.plain import Choices, Plain, plain
+from tui.widgets.boxes import Choices
+from tui.widgets.plain import Plain, plain
 
 
 class DraftsDialog(Dialog[Typed | None]):

@@ -16,8 +16,10 @@ from core.text import check_text
 from tui.drafts import EVERY, Draft, Typed, difference
 from tui.screens.dialog import Dialog
 from tui.session import Session
-from tui.widgets.fields import FieldInputs, fields_line
-from tui.widgets.plain import CleanArea, Plain, line, plain
+from tui.widgets.attributes import fields_line
+from tui.widgets.boxes import CleanArea
+from tui.widgets.fields import FieldInputs
+from tui.widgets.plain import Plain, line, plain
 
 
 class EditDialog(Dialog[bool]):

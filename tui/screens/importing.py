@@ -20,7 +20,8 @@ from dataset.importing import Choice
 from tui.intake import Preview, bring, first_rows, look, look_at_text
 from tui.screens.dialog import Dialog
 from tui.session import Session
-from tui.widgets.plain import CleanInput, Plain, line, plain
+from tui.widgets.boxes import CleanInput
+from tui.widgets.plain import Plain, line, plain
 
 NOWHERE = ""
 """The choice of no column."""

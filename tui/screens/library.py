@@ -15,7 +15,8 @@ from dataset.rows import Candidate, Example
 from tui import keys, losses
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
-from tui.widgets.plain import CleanInput, Plain, line, plain
+from tui.widgets.boxes import CleanInput
+from tui.widgets.plain import Plain, line, plain
 
 FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
 SIGNS = {
@@ -34,6 +35,7 @@ TWIN = 0.5
 class LibraryScreen(Page):
     """The table and its search."""
 
+    CSS_PATH = "library.tcss"
     MODE = "library"
     BINDINGS = keys.bindings("library")
     HELP = """

@@ -9,7 +9,8 @@ from textual.widgets import Footer
 
 from core.choices import NOTE
 from tui.screens.dialog import Dialog
-from tui.widgets.plain import CleanInput, Plain, plain
+from tui.widgets.boxes import CleanInput
+from tui.widgets.plain import Plain, plain
 
 
 class NoteDialog(Dialog[str | None]):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import ScreenResume
 from textual.screen import Screen
 
 from tui.screens.whole import Whole
 from tui.session import Session
-from tui.widgets.chrome import WIDE, Activity, KeyLine, TopBar
+from tui.widgets.chrome import WIDE, Activity, TopBar
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
@@ -23,7 +24,7 @@ class Page(Whole, Screen[None]):
     MODE = ""
     _made: tuple[float, tuple[int, str]] = (0.0, (-1, ""))
     """When it was first drawn, and what of."""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(WIDE, "-wide")]
 
     @property
     def flavor(self) -> FlavorApp:
@@ -52,15 +53,17 @@ class Page(Whole, Screen[None]):
     def on_mount(self) -> None:
         self._draw()
         self._made = time.monotonic(), self._state()
-        self.set_timer(0.05, self._show_keys)  # a widget a key: not before the first picture, which it would hold up
 
-    async def _show_keys(self) -> None:
-        place = self.query_one("#keys")
-        if not place.is_attached or not place.is_mounted:  # a busy machine
-            self.set_timer(0.05, self._show_keys)
-            return
-        await place.mount(KeyLine())
+    async def first_seen(self) -> None:
+        """The keys: a widget for each, which would hold up the first picture."""
+        from tui.widgets.keyline import KeyLine
+
+        await self.query_one("#keys").mount(KeyLine())
         self.refresh_bindings()  # a footer shows nothing until it is told of them
+
+    def _on_screen_resume(self, event: ScreenResume) -> None:
+        """Textual gives a screen's widgets their styles again when it comes to the front, and so twice before its first picture."""
+        event.refresh_styles = self.seen
 
     def on_screen_resume(self) -> None:
         self.flavor.desk.keep(mode=self.MODE)

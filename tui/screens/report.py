@@ -24,6 +24,7 @@ NAMES = {"html": "report.html", "md": "report.md"}
 class ReportScreen(Page):
     """Gathered anew when something that it tells has changed, while keys are answered."""
 
+    CSS_PATH = "report.tcss"
     MODE = "report"
     BINDINGS = keys.bindings("report")
     HELP = """

@@ -43,6 +43,7 @@ LIVE = 1.0
 class RunsScreen(Page):
     """The tree, and what is known of what is under its cursor."""
 
+    CSS_PATH = "runs.tcss"
     MODE = "runs"
     BINDINGS = keys.bindings("runs")
     HELP = """

@@ -27,6 +27,7 @@ STYLES = {"": "", "same": "$text-muted", "copied": "bold $warning", "sign": "bol
 class SheetScreen(Leaving[None]):
     """One prompt at a time; the lanes beside each other, as many as fit, the others by scrolling."""
 
+    CSS_PATH = "sheet.tcss"
     BINDINGS = [
         Binding("n,pagedown", "turn(1)", "next prompt", priority=True, id="sheet_next"),
         Binding("p,pageup", "turn(-1)", "prompt before", priority=True, id="sheet_before"),

@@ -16,7 +16,8 @@ from tui.evening.words import Table
 from tui.planning import duration
 from tui.screens.dialog import Dialog
 from tui.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
-from tui.widgets.plain import CleanInput, Plain, line, plain
+from tui.widgets.boxes import CleanInput
+from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp

@@ -19,7 +19,8 @@ from core.task import Task, parse_field
 from core.text import clean_line
 from tui.commands import make_demo
 from tui.recent import recent
-from tui.widgets.plain import Choices, CleanInput, Plain, plain
+from tui.widgets.boxes import Choices, CleanInput
+from tui.widgets.plain import Plain, plain
 
 BLANK = "blank"
 
@@ -27,6 +28,7 @@ BLANK = "blank"
 class WelcomeScreen(Screen[Path]):
     """Dismisses with the workspace to open."""
 
+    CSS_PATH = "welcome.tcss"
     BINDINGS = [
         Binding("ctrl+s", "make", "make the workspace", priority=True, id="welcome_make"),
         Binding("ctrl+d", "demo", "open the demo", priority=True, id="welcome_demo"),

@@ -1,4 +1,4 @@
-"""A screen is as large as the terminal, is made ready only where it was drawn, and its work ends with it."""
+"""A screen is as large as the terminal, is drawn when it will be seen, is made ready only where it was drawn, and its work ends with it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Whole(MessagePump):
 
     left = False
     """Whether it has ended: what is still at work for it finds its widgets no more."""
+    seen = False
+    """Whether a picture of it was made."""
 
     def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
         """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. Work that is
@@ -34,6 +36,25 @@ class Whole(MessagePump):
             if self.app.is_running and not self.left:
                 raise
             return None
+
+    def _compositor_refresh(self) -> None:
+        """Make the picture. Inside a batch, as while the program starts, Textual 8.2 makes one and throws it away."""
+        screen = cast(Any, self)
+        if self.app._batch_count:
+            screen.refresh()
+            return
+        cast(Any, super())._compositor_refresh()
+        if not self.seen:
+            self.seen = True
+            self.call_later(self.first_seen)
+
+    async def first_seen(self) -> None:
+        """For what can wait until the first picture is on the terminal."""
+
+    def show_now(self) -> None:
+        """Make the picture without waiting for the next turn of the clock, if every widget has its place."""
+        if not cast(Any, self)._layout_required:
+            self._compositor_refresh()
 
     async def _on_resize(self, event: Resize) -> None:
         """Of two sizes on their way to two screens, Textual 8.2 makes each screen tell the other its own, for ever: sizes of before, still

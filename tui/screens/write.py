@@ -14,13 +14,15 @@ from tui import keys
 from tui.drafts import EVERY, Draft, Typed
 from tui.planning import CHARACTERS_PER_TOKEN
 from tui.screens.page import Page
+from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
-from tui.widgets.plain import CleanArea, Plain, line, plain
+from tui.widgets.plain import Plain, line, plain
 
 
 class WriteScreen(Page):
     """The text area and the attributes."""
 
+    CSS_PATH = "write.tcss"
     MODE = "write"
     BINDINGS = keys.bindings("write")
     HELP = """

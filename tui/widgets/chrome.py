@@ -6,9 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click
-from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from core.text import counted
 from tui.session import Session
@@ -85,25 +83,3 @@ class Activity(Widget):
 
     def render(self) -> Content:
         return self._content
-
-
-class KeyLine(Footer):
-    """The keys of a page. Textual's own makes all its widgets anew whenever anything may have changed what a key does; this one only where
-    another key, word or state is to be seen: two times in three none is."""
-
-    def __init__(self) -> None:
-        super().__init__(show_command_palette=False)
-        self._drawn: list[tuple[str, str, str, bool]] | None = None
-
-    def _now(self) -> list[tuple[str, str, str, bool]]:
-        """Key, word, action and whether it can be pressed, in the order of the line."""
-        active = self.screen.active_bindings.values()
-        return [(self.app.get_key_display(one), one.description, one.action, on) for _, one, on, _ in active if one.show]
-
-    def compose(self) -> ComposeResult:
-        self._drawn = self._now() if self._bindings_ready else None
-        yield from super().compose()
-
-    def bindings_changed(self, screen: Screen[object]) -> None:
-        if not (self._bindings_ready and self.is_attached and screen is self.screen and self._drawn == self._now()):
-            super().bindings_changed(screen)

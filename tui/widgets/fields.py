@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from core.task import Field, Task
+from core.task import Field
 from tui.session import Session
-from tui.widgets.plain import CleanInput, Plain, line, plain
+from tui.widgets.boxes import CleanInput
+from tui.widgets.plain import Plain, plain
 
 
 def hint(field: Field) -> str:
@@ -26,20 +26,18 @@ def hint(field: Field) -> str:
             return "any text"
 
 
-def fields_line(fields: Mapping[str, str], task: Task) -> Content:
-    """The attributes in one line: `Danger Level 4/5 · Disposition Aloof`."""
-    parts: list[str | tuple[str, str]] = []
-    scales = {field.name for field in task.fields if field.kind == "scale"}
-    for name, value in fields.items():
-        parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
-    return line(*parts)
-
-
 class FieldInputs(Vertical):
     """The attributes' inputs, a line each."""
 
+    DEFAULT_CSS = """
+    FieldInputs { height: auto; margin: 1 0; }
+    FieldInputs .field { height: 1; }
+    FieldInputs .field-name { width: 22; color: $text-muted; }
+    FieldInputs Input { width: 1fr; }
+    """
+
     def __init__(self, session: Session, values: Mapping[str, str]) -> None:
-        super().__init__(classes="fields")
+        super().__init__()
         self._session = session
         self._values = values
 

@@ -10,7 +10,6 @@ from textual.events import Event, InputEvent, Key, MouseMove, Paste
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 LOOK = 0.02
 """Seconds after which a wait looks whether what it waits for is still there."""
@@ -77,7 +76,10 @@ class InOrder(App[int]):
         await super().on_event(event)
 
     def _types(self, event: Event) -> bool:
-        return isinstance(self.focused, Input | TextArea) and (isinstance(event, Paste) or (isinstance(event, Key) and event.is_printable))
+        into = self.focused
+        if into is None or not isinstance(event, Key | Paste):
+            return False
+        return into.check_consume_key(*((event.key, event.character) if isinstance(event, Key) else ("a", "a")))
 
     def _waits(self, event: Event) -> bool:
         """Send a marker where something comes before this event; False where nothing does."""
