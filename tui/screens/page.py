@@ -58,14 +58,13 @@ class Page(Whole, Screen[None]):
         """The keys: a widget for each, which would hold up the first picture."""
         from tui.widgets.keyline import KeyLine
 
-        await self.query_one("#keys").mount(KeyLine())
+        for place in self.query("#keys"):
+            if place.is_attached:  # the program may be ending
+                await place.mount(KeyLine())
         self.refresh_bindings()  # a footer shows nothing until it is told of them
 
-    def _on_screen_resume(self, event: ScreenResume) -> None:
-        """Textual gives a screen's widgets their styles again when it comes to the front, and so twice before its first picture."""
-        event.refresh_styles = self.seen
-
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        event.refresh_styles = self.seen  # Textual would give the widgets their styles twice before the first picture
         self.flavor.desk.keep(mode=self.MODE)
         if self.is_mounted and not self._just_drawn():
             self.renew_all()
