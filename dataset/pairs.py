@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from core.runfiles import Pair, PairOrigin
 from core.task import Task
-from dataset.rows import Candidate, Example
+from dataset.rows import Candidate, Decision, Example
 from dataset.store import Store
 
 MOST_SAMPLED = 24
@@ -23,7 +23,7 @@ def find_pairs(store: Store, task: Task, held: Collection[str] = (), most: int =
     free = {uid: example for uid, example in store.examples.items() if uid not in held}
     decided = [d for d in store.decisions.values() if d.example in free]
     edits = [(free[d.example], store.candidates[d.candidate]) for d in decided if d.verdict == "edit" and d.candidate in store.candidates]
-    accepted = [free[d.example] for d in decided if d.verdict == "accept"]
+    accepted = [free[d.example] for d in decided if d.after == d.before]
     rejected = [candidate for candidate in store.candidates.values() if candidate.state == "rejected"]
     flagged = [candidate for candidate in store.candidates.values() if candidate.state in ("pending", "skipped") and candidate.flags]
     matched = _matched(accepted, rejected)
@@ -92,14 +92,20 @@ def _sampled(written: Sequence[Example], sampled: Sequence[Candidate], used: Cou
     return list(found.values())
 
 
+def _still_wanted(decision: Decision) -> bool:
+    """Whether a text was kept as it was, with every attribute that was asked for and some more."""
+    kept = decision.kept_fields
+    return decision.after == decision.before and kept is not None and decision.fields.items() <= kept.items()
+
+
 def labelled(store: Store, task: Task) -> list[tuple[str, str, bool]]:
-    """Prompt, text and whether it is wanted: every example, every rejected text, what stood there before an edit, and what lost blindly
-    to nothing: both texts of a vote that called both bad."""
+    """Prompt, text and whether it is wanted: every example, every rejected text, what stood there before an edit (a text that was kept as
+    it was, but not for what was asked for, is unwanted there), and what lost blindly to nothing: both texts of a vote that called both bad."""
     wanted = [(task.prompt(example.fields), example.text, True) for example in store.examples.values()]
     unwanted = [
         (task.prompt(decision.fields), decision.before, False)
         for decision in store.decisions.values()
-        if decision.verdict in ("reject", "edit") and decision.before.strip()
+        if decision.verdict in ("reject", "edit") and decision.before.strip() and not _still_wanted(decision)
     ]
     unwanted += [
         (task.prompt(vote.fields), side.text, False)

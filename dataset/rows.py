@@ -101,6 +101,8 @@ class Decision(msgspec.Struct, frozen=True):
     """Why it was shown when it was."""
     predicted: float | None = None
     """How likely it was thought to be kept, 0 to 1."""
+    kept_fields: dict[str, str] | None = None
+    """The attributes that it was kept with, where the person changed those in `fields`, which were asked for."""
 
 
 Preferred = Literal["left", "right", "tie", "bad"]

@@ -85,6 +85,11 @@ def test_one_json_object_a_line(there, tmp_path, waiting):
     (tmp_path / "mended.txt").write_text("A grim soup, mended.\n")
     decided = json.loads(run("decide", there, waiting, "accept", "--text", tmp_path / "mended.txt", "--json").stdout)
     assert decided["verdict"] == "edit"
+    assert run("undo", there).returncode == 0
+    assert "--set goes with accept only" in refused(there, "decide", there, waiting, "reject", "--set", "Mood=Calm")
+    decided = json.loads(run("decide", there, waiting, "accept", "--set", "mood=calm", "--json").stdout)
+    with Session(there, read_only=True) as session:
+        assert session.store.examples[decided["example"]].fields["Mood"] == "Calm" and decided["verdict"] == "edit"
     status = json.loads(run("status", there, "--json").stdout)
     ranking = status.pop("ranking")
     counts = {"pending": 0, "accepted": 0, "rejected": 0, "edited": 1, "skipped": 0, "passed": 0}

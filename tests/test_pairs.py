@@ -44,6 +44,30 @@ def test_an_edit_is_preferred_to_its_original(session):
     assert len(find_pairs(session.store, session.task)) == 1
 
 
+def test_a_text_kept_with_other_attributes_is_wanted_there_and_not_where_it_was_asked_for(session):
+    calm, plain, grim = (
+        *sample(session, "calm soup", Mood="Grim", Price="2"),
+        *sample(session, "soup"),
+        *sample(session, "no", Mood="Calm"),
+    )
+    decision = session.decide(calm, "accept", fields={"Mood": "Calm", "Price": "2"})
+    example = session.store.examples[decision.example]
+    assert (decision.verdict, decision.fields["Mood"], example.fields["Mood"], example.origin) == ("edit", "Grim", "Calm", "accepted")
+    session.decide(plain, "accept", fields={"Mood": "Calm"})  # nothing was asked for, so nothing was wrong
+    session.decide(grim, "reject")
+    assert told(find_pairs(session.store, session.task)) == [("decided", "calm soup", "no")]
+    prompt = session.task.prompt
+    assert [(asked, text) for asked, text, wanted in labelled(session.store, session.task) if not wanted] == [
+        (prompt({"Mood": "Grim", "Price": "2"}), "calm soup"), (prompt({"Mood": "Calm"}), "no"),
+    ]  # fmt: skip
+    (bare,) = sample(session, "stew", Mood="Grim")
+    kept = session.decide(bare, "accept", fields={})
+    assert session.store.examples[kept.example].fields == {} and kept.kept_fields == {}
+    for _ in range(2):
+        session.undo()
+    assert {session.store.candidates[uid].state for uid in (bare, grim)} == {"pending"}
+
+
 def test_the_accepted_meet_the_rejected_of_the_same_prompt_first(session):
     good = sample(session, "good calm", Mood="Calm", Price="1") + sample(session, "good grim", Mood="Grim", Price="1")
     bad = sample(session, "bad other", Mood="Calm", Price="5") + sample(session, "bad grim", Mood="Grim", Price="1")

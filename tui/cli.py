@@ -111,6 +111,7 @@ def parser() -> Parser:
     decide.add_argument("candidate", metavar="CANDIDATE")
     decide.add_argument("verdict", choices=["accept", "reject", "skip"])
     decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
+    decide.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="accepted with another value of an attribute")
     add("undo", "take the last decision, edit or import back")
     retrain = add("retrain", "retrain the LoRA: afresh while the rows are few, else a top-up of the active checkpoint")
     retrain.add_argument(
@@ -240,7 +241,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
                 workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
             )
         case "decide":
-            return commands.decide(workspace, args.candidate, args.verdict, args.text)
+            return commands.decide(workspace, args.candidate, args.verdict, args.text, args.set)
         case "undo":
             return commands.undo(workspace)
         case "retrain":

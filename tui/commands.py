@@ -124,6 +124,17 @@ async def new(workspace: Path, heading: str | None, fields: list[str], template:
     yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}")
 
 
+def _given(pairs: list[str]) -> dict[str, str]:
+    """Attributes by name, unchecked, as `--set` gives them."""
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise FlavorError(f"--set {pair!r} is not NAME=VALUE.", "For instance --set 'Danger Level=4'.")
+        given[name] = value
+    return given
+
+
 async def generate(
     workspace: Path,
     count: int,
@@ -137,15 +148,9 @@ async def generate(
 ) -> Output:
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
-    fixed = {}
-    for pair in settings:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise FlavorError(f"--set {pair!r} is not NAME=VALUE.", "For instance --set 'Danger Level=4'.")
-        fixed[name] = value
     with Session(workspace) as session:
         session.must_write()
-        fixed = session.task.check(fixed)
+        fixed = session.task.check(_given(settings))
         session.registry.checkpoint_folder(checkpoint or session.registry.current())
         strength = None if strength is None else check_strength(strength)
         try:
@@ -179,12 +184,16 @@ async def generate(
             await session.stop_worker()
 
 
-async def decide(workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None) -> Output:
+async def decide(
+    workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None, settings: list[str]
+) -> Output:
     with Session(workspace) as session:
-        if text and verdict != "accept":
-            raise FlavorError("--text goes with accept only.")
+        if (text or settings) and verdict != "accept":
+            raise FlavorError(f"{'--text' if text else '--set'} goes with accept only.")
         edited = read_text(text, 1 << 20) if text else None
-        decision = session.decide(candidate, verdict, edited)
+        asked = session.store.candidates.get(candidate)
+        fields = session.task.check({**asked.fields, **_given(settings)}) if asked and settings else None
+        decision = session.decide(candidate, verdict, edited, fields)
         data = {"candidate": candidate, "verdict": decision.verdict, "example": decision.example}
         yield Line(data, f"{candidate}: {decision.verdict}, {counted(len(session.store.examples), 'example')} now")
 

@@ -48,7 +48,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "curate": (
         Key("accept", "a", "accept", "Accept the candidate as an example", True),
         Key("reject", "x", "reject", "Reject the candidate", True),
-        Key("edit", "e", "edit", "Edit the candidate, then accept it", True),
+        Key("edit", "e", "edit", "Edit the text or its attributes, then accept it", True),
         Key("skip", "space", "skip", "Decide nothing about this candidate"),
         Key("undo", "u", "undo", "Take the last decision back, as often as you like", True),
         Key("retrain", "t", "retrain", "Retrain: afresh while the examples are few, else on from the active checkpoint", True),

@@ -92,7 +92,10 @@ class Ranking:
         for decision in reversed(self._store.decisions.values()):
             candidate = self._store.candidates.get(decision.candidate)
             if decision.verdict != "skip" and candidate and len(candidate.signs) == len(NAMES):
-                found.append((self._known(candidate), decision.verdict in KEPT))
+                known = self._known(candidate)
+                if decision.kept_fields is not None:  # it was not what was asked for, but suits these
+                    known = known.suited(candidate.text, decision.kept_fields)
+                found.append((known, decision.verdict in KEPT))
                 if len(found) == MOST:
                     break
         return found[::-1]

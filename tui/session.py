@@ -258,28 +258,31 @@ class Session:
         """Longest span in words that one example has too, and that example's id."""
         return self.copying.longest(candidate.text, but=candidate.uid)
 
-    def decide(self, uid: str, verdict: Verdict, text: str | None = None) -> Decision:
-        """Decide a waiting candidate. `text` is the edited text. On the disk when this returns."""
+    def decide(self, uid: str, verdict: Verdict, text: str | None = None, fields: dict[str, str] | None = None) -> Decision:
+        """Decide a waiting candidate. `text` is the edited text, `fields` are the attributes that it is kept with (`Task.check`; None: those
+        that were asked for). On the disk when this returns."""
         candidate = self.store.candidates.get(uid)
         if candidate is None:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
         if candidate.state not in ("pending", "passed"):
             raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
-        after = ""
+        after, changed = "", None
         if verdict in KEPT:
             after = check_text(candidate.text if text is None else text)
-            verdict = "accept" if after == candidate.text else "edit"
+            changed = fields if fields != candidate.fields else None
+            verdict = "accept" if after == candidate.text and changed is None else "edit"
         batch = self.store.batches.get(candidate.batch)
         example = None
         if after:
-            origin: Origin = "accepted" if verdict == "accept" else "edited"
+            origin: Origin = "accepted" if after == candidate.text else "edited"
             depth = self.registry.depth(candidate.checkpoint) + 1
-            example = Example(new_uid(), after, candidate.fields, origin, now(), candidate=uid, depth=depth)
+            kept = candidate.fields if changed is None else changed
+            example = Example(new_uid(), after, kept, origin, now(), candidate=uid, depth=depth)
         place = self._ranking.place(uid) if self._ranking else None
         decision = Decision(
             new_uid(), uid, verdict, now(), candidate.text, after, candidate.fields, candidate.checkpoint, candidate.seed,
             batch.settings if batch else {}, example.uid if example else "", place.slot if place else "",
-            place.predicted if place else None,
+            place.predicted if place else None, changed,
         )  # fmt: skip
         put = Tables(
             examples={example.uid: example} if example else {},

@@ -34,6 +34,12 @@ class Known:
     words: frozenset[str]
     asked: frozenset[str]
 
+    def suited(self, text: str, fields: Mapping[str, str]) -> Known:
+        """The same text, as if these attribute values had been asked for."""
+        found = list(self.signs)
+        found[NAMES.index("fields")] = round(mentioned(words(text), fields), 3)
+        return Known(found, self.words, asked_for(fields))
+
 
 class Habits:
     """How the examples are: their lengths, the words, marks and steps that most of them have."""

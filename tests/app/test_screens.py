@@ -174,6 +174,24 @@ async def test_editing_keeps_before_and_after(workspace):
         assert not list((workspace / "drafts").glob("edit-*"))
 
 
+async def test_a_candidate_is_kept_with_the_attributes_that_suit_it(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3", "e")
+        field = app.screen.query_one("#field-1", Input)
+        assert field.value == "Odd"
+        field.focus()
+        await pilot.press("ctrl+u", *"kind", "ctrl+s")
+        await pilot.pause()
+        store = app.session.store
+        (decision,) = store.decisions.values()
+        assert (decision.verdict, decision.after) == ("edit", decision.before)
+        assert store.examples[decision.example].fields == {"Height": "3", "Keeper": "Kind"} == decision.kept_fields
+        assert decision.fields["Keeper"] == "Odd"
+        await pilot.press("u", "e")
+        assert app.screen.query_one("#field-1", Input).value == "Odd"
+
+
 async def test_an_edit_that_is_left_changes_nothing(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:

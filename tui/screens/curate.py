@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
 
 from textual.app import ComposeResult
@@ -9,11 +10,11 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
 from core.errors import FlavorError
+from core.task import Task
 from core.text import short
 from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
-from tui.widgets.attributes import fields_line
 from tui.widgets.chrome import WIDE
 from tui.widgets.plain import Plain, line, plain
 
@@ -36,6 +37,15 @@ def flag_line(candidate: Candidate, copied: int) -> Content:
     return line(*parts)
 
 
+def fields_line(fields: Mapping[str, str], task: Task) -> Content:
+    """`Danger Level 4/5 · Disposition Aloof`."""
+    parts: list[str | tuple[str, str]] = []
+    scales = {field.name for field in task.fields if field.kind == "scale"}
+    for name, value in fields.items():
+        parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
+    return line(*parts)
+
+
 class CurateScreen(Page):
     """The card and its queue."""
 
@@ -44,8 +54,8 @@ class CurateScreen(Page):
     BINDINGS = keys.bindings("curate")
     HELP = """
 # Curate
-Each card is a text that the active checkpoint wrote. **a** takes it as an example, **x** throws it away, **e** lets you mend it
-first, **space** decides nothing. **u** takes the last decision back, as far back as you like, also after a restart.
+Each card is a text that the active checkpoint wrote. **a** takes it as an example, **x** throws it away, **e** lets you mend it,
+or its attributes, first, **space** decides nothing. **u** takes the last decision back, as far back as you like, also after a restart.
 
 When some new examples have come together, **t** retrains: from the base while the examples are few, else the adapter goes on from
 where it is. **T** always starts from the base.

@@ -16,7 +16,6 @@ from core.text import check_text
 from tui.drafts import EVERY, Draft, Typed, difference
 from tui.screens.dialog import Dialog
 from tui.session import Session
-from tui.widgets.attributes import fields_line
 from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
@@ -25,7 +24,10 @@ from tui.widgets.plain import Plain, line, plain
 class EditDialog(Dialog[bool]):
     """Gives whether the text was saved. It is saved while the dialog is open, so that nothing is lost where it cannot be."""
 
-    HELP = "Change the text, and the attributes of an example, then save. What you type is kept as a draft every second."
+    HELP = (
+        "Change the text and its attributes, then save: a text that is good but for its attributes can be kept with those that suit it. "
+        "What you type is kept as a draft every second."
+    )
     BINDINGS = [
         Binding("ctrl+s", "save", "save", priority=True, id="edit_save"),
         Binding("escape", "leave", "leave, unchanged", id="edit_leave"),
@@ -39,14 +41,13 @@ class EditDialog(Dialog[bool]):
         values: dict[str, str],
         session: Session,
         save: Callable[[str, dict[str, str]], object],
-        fields: bool = True,
     ) -> None:
         """`save` makes text and fields durable, or raises FlavorError."""
         super().__init__()
         self._title, self._uid, self._text, self._values = title, uid, text, values
         self._session = session
         self._save = save
-        self._with_fields = fields and bool(session.task.fields)
+        self._with_fields = bool(session.task.fields)
         self._draft = Draft(session.workspace, f"edit-{uid}", bool(session.held_by))
         self._kept = self._draft.read()
 
@@ -56,8 +57,6 @@ class EditDialog(Dialog[bool]):
             yield Plain(plain(self._title, "bold"), id="dialog-title")
             if self._with_fields:
                 yield FieldInputs(self._session, kept.fields if kept else self._values)
-            elif self._values:
-                yield Plain(fields_line(self._values, self._session.task))
             yield CleanArea(kept.text if kept else self._text, id="dialog-text")
             if kept:
                 with VerticalScroll(id="dialog-draft", can_focus=False):
@@ -80,7 +79,7 @@ class EditDialog(Dialog[bool]):
         self.set_interval(EVERY, self.keep)
 
     def _fields(self) -> dict[str, str]:
-        return self.query_one(FieldInputs).values() if self._with_fields else self._values
+        return {name: value for name, value in self.query_one(FieldInputs).values().items() if value} if self._with_fields else self._values
 
     @on(TextArea.Changed)
     @on(Input.Changed)
@@ -127,8 +126,8 @@ def dialog_for(session: Session, uid: str, was: str = "") -> EditDialog:
         return EditDialog(title, uid, example.text, example.fields, session, lambda text, fields: session.change_example(uid, text, fields))
     candidate = store.candidates.get(uid)
     if candidate and candidate.state == "pending":
-        accept = lambda text, _: session.decide(uid, "accept", text)  # noqa: E731
-        return EditDialog("Edit, then accept", uid, candidate.text, candidate.fields, session, accept, fields=False)
+        accept = lambda text, fields: session.decide(uid, "accept", text, fields)  # noqa: E731
+        return EditDialog("Edit, then accept", uid, candidate.text, candidate.fields, session, accept)
     if candidate:
         title = f"A {candidate.state} candidate of {candidate.checkpoint}; ctrl+s makes it an example after all"
         again = lambda text, fields: session.write_example(text, fields, "edited")  # noqa: E731
