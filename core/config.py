@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -193,6 +193,39 @@ def with_preset(sampling: Sampling, preset: Preset, own: Mapping[str, Any]) -> S
     return msgspec.structs.replace(sampling, preset=preset, **values)
 
 
+KINDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+LIMITS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+
+
+def _in_words(message: str, path: list[str]) -> tuple[str, str]:
+    """What msgspec says of the setting at `path`, and what to do about it, as a person would."""
+    hint = "Mend that setting."
+    name, parent = (path[-1] if path else "it"), f"[{'.'.join(path[:-1])}]" if path[:-1] else "the file"
+    if unknown := re.search(r"unknown field `(.+)`", message):
+        from difflib import get_close_matches
+
+        owner: Any = Settings
+        for part in path[:-1]:
+            owner = get_type_hints(owner).get(part, type(None))
+        near = get_close_matches(unknown[1], getattr(owner, "__struct_fields__", ()), 1)
+        return f"{parent} has no setting {unknown[1]!r}", f"Did you mean {near[0]}?" if near else "Take it out."
+    if limit := re.search(r"Expected `(\w+)` ([<>]=?) (\S+)", message):
+        return f"{name} is to be {KINDS.get(limit[1], limit[1])}, {LIMITS[limit[2]]} {limit[3]}", hint
+    if kinds := re.search(r"Expected `(.+)`, got `(.+)`", message):
+        wanted, found = (" or ".join(KINDS.get(kind, kind) for kind in one.split(" | ")) for one in kinds.groups())
+        return f"{name} is to be {wanted}, and is {found}", hint
+    if value := re.search(r"Invalid enum value (.+)", message):
+        return f"{name} cannot be {value[1]}", hint
+    return f"{message}{f' at {name}' if path else ''}", hint
+
+
 def _line_of(text: str, path: str) -> int | None:
     """The line of `text` where the setting that msgspec calls `$.section.key` stands."""
     names = [name for name in re.findall(r"[A-Za-z_]+", path) if name]
@@ -223,7 +256,8 @@ def parse(text: str, where: str = FILE) -> Settings:
             path = f"{path.strip('`')}.{unknown.group(1)}"
         line = _line_of(text, path)
         place = f"{where}, line {line}" if line else where
-        raise FlavorError(f"{place}: {message}{' at ' + path.strip('`') if path else ''}.", "Mend that setting.", "config") from None
+        said, hint = _in_words(message, re.findall(r"[A-Za-z_]+", path))
+        raise FlavorError(f"{place}: {said}.", hint, "config") from None
     own = raw.get("sampling", {})
     settings = msgspec.structs.replace(settings, sampling=with_preset(settings.sampling, settings.sampling.preset, own))
     _check_task(settings.task, where)

@@ -182,8 +182,9 @@ class Registry:
         with contextlib.suppress(OSError):
             there = bool(CHECKPOINT.fullmatch(name)) and exists(folder / "checkpoint.json") and folder.resolve() == folder
         if not there:
-            last = [info.name for run in self.runs() for info in run.checkpoints][-3:]
-            raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in last)}.", "missing")
+            known = [info.name for run in self.runs() for info in run.checkpoints]
+            more = f", and {len(known) - 3} earlier ones (`flavor-tui runs`)" if len(known) > 3 else ""
+            raise FlavorError(f"There is no checkpoint {name!r}.", f"Known: base{''.join(', ' + n for n in known[-3:])}{more}.", "missing")
         return folder
 
     def current(self) -> str:

@@ -28,9 +28,12 @@ def test_every_default_stands_in_the_file_and_may_be_uncommented(tmp_path):
     ("text", "said"),
     [
         ("[task\n", "line 1"),
-        ('[task]\nheading = "x"\n[training]\nepochs = "many"\n', "line 4: Expected `int`"),
+        ('[task]\nheading = "x"\n[training]\nepochs = "many"\n', "line 4: epochs is to be a whole number, and is a text in quotes"),
         ('[task]\nheading = "x"\n[training]\nlearning_rate = 7.0\n', "line 4"),
-        ('[task]\nheading = "x"\n[sampling]\n\ntemprature = 1\n', "line 5: Object contains unknown field `temprature`"),
+        (
+            '[task]\nheading = "x"\n[sampling]\n\ntemprature = 1\n',
+            "line 5: [sampling] has no setting 'temprature'. Did you mean temperature?",
+        ),
         ('[task]\nheading = "x"\n[sampler]\n', "line 3"),
         ('[task]\nheading = ""\n', "heading is empty"),
         ("[model]\n", "task"),

@@ -8,7 +8,6 @@ import gc
 import os
 import shlex
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import ScreenStackError
 from textual.content import Content
-from textual.events import Event, InputEvent, Paste
+from textual.events import Event, InputEvent, Key, Paste
 from textual.filter import LineFilter
 from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
@@ -31,13 +30,14 @@ from tui import keys
 from tui.crash import CrashLog
 from tui.desk import Desk
 from tui.drafts import unwritten
-from tui.jobs import AGAIN, Jobs
+from tui.jobs import Jobs
 from tui.recent import remember
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
 from tui.screens.whole import Whole
 from tui.session import Session
 from tui.styles import Styles
+from tui.twice import Twice
 from tui.widgets.notes import WithNotes
 from tui.widgets.order import InOrder
 from tui.widgets.plain import ControlFilter, line
@@ -103,8 +103,9 @@ class FlavorApp(WithNotes, InOrder):
         self._start_worker = start_worker
         self._opened = False
         self._seq_seen = 0
-        self._asked = -AGAIN
-        """When it was last asked whether to leave."""
+        self.pressed = 0
+        """Keys so far."""
+        self._leaving = Twice(self)
         self.prefer_new = False
         """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
         if (workspace / FILE).exists():
@@ -225,9 +226,8 @@ class FlavorApp(WithNotes, InOrder):
                         keep()
 
     async def action_quit(self) -> None:
-        lost, now = self._lost_by_leaving(), time.monotonic()
-        if lost and now - self._asked >= AGAIN:
-            self._asked = now
+        lost = self._lost_by_leaving()
+        if lost and not self._leaving.sure():
             self.say(f"Once more leaves without {lost}.", "warning")
             return
         self._leave(0, self._way_back() if self._opened else None)
@@ -277,6 +277,7 @@ class FlavorApp(WithNotes, InOrder):
         await (self._survive(super().on_event, event) if isinstance(event, InputEvent | Paste) else super().on_event(event))
 
     async def in_turn(self, event: Event) -> None:
+        self.pressed += isinstance(event, Key)
         await self._survive(super().in_turn, event)
 
     async def _survive(self, handle: Callable[[Event], Awaitable[None]], event: Event) -> None:

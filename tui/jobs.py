@@ -22,6 +22,7 @@ from tui.curving import CurveJob
 from tui.planning import Plan, duration
 from tui.runlist import felt
 from tui.sampling import SampleJob
+from tui.twice import Twice
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 BEHIND = ("curving", "sheeting")
 """What is done while nothing else is to do, and gives way to whatever the person asks for."""
-LONG, AGAIN = 10.0, 6.0
-"""Seconds of a retraining from which on `c` asks first, and in which it is pressed again."""
+LONG = 10.0
+"""Seconds of a retraining from which on `c` asks first."""
 REDRAW = 0.1
 """Seconds between two redraws of the line of activity."""
 
@@ -62,7 +63,8 @@ class Jobs:
         """The retraining that is to begin as soon as the model is ready."""
         self._begun = False
         """A retraining is about to go on: between the key and its first turn it has not said so yet."""
-        self._training_since = self._asked = 0.0
+        self._training_since = 0.0
+        self._stopping = Twice(app)
         """When the retraining began, and when it was last asked whether to stop it."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
@@ -278,10 +280,8 @@ class Jobs:
 
     def _asks_first(self) -> bool:
         """Whether one key is too little, since ten seconds of training or more would go with it: then it is to be pressed again."""
-        now = time.monotonic()
-        if now - self._training_since < LONG or now - self._asked < AGAIN:
+        if time.monotonic() - self._training_since < LONG or self._stopping.sure():
             return False
-        self._asked = now
         self.app.say("Once more stops the retraining.", "warning")
         return True
 

@@ -82,7 +82,7 @@ def _open(workspace: Path | None) -> int:
     status = _wait(child, handled)
     code = os.waitstatus_to_exitcode(status)
     with contextlib.suppress(OSError, termios.error):
-        if code != 0 or termios.tcgetattr(0) != before:
+        if not 0 <= code < 128 or termios.tcgetattr(0) != before:  # else it said why it left, below what it had restored itself
             os.write(1, RESTORE.encode())
             termios.tcsetattr(0, termios.TCSAFLUSH, before)  # keys that nobody read are not for the shell
     if code >= 0:

@@ -1,6 +1,7 @@
 """`c`: a retraining that has gone on for long is not stopped by one key."""
 
 import pytest
+from textual.widgets import Input
 
 from tui import jobs
 from tui.app import FlavorApp
@@ -32,6 +33,20 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
             await pilot.press("c")
         assert task.cancelled == 1 and "was stopped" in said[-1] and len(said) == presses
         assert presses == 1 or said[0].startswith("Once more stops the retraining")
+        app.jobs.doing, app.jobs._task = "none", None
+
+
+async def test_another_key_takes_the_question_back_and_a_search_is_only_left(workspace, monkeypatch):
+    monkeypatch.setattr(jobs, "LONG", 0)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        task = app.jobs._task = Task()
+        app.jobs.doing, app.jobs._training_since = "training", jobs.time.monotonic()
+        await pilot.press("f3", "escape", "x", "escape", "j", "c", "f4", "slash", *"lamp", "escape")
+        search = app.screen.query_one("#search", Input)
+        assert (search.value, search.has_focus, task.cancelled) == ("", False, 0)
+        await pilot.press("o", "c", "c")
+        assert task.cancelled == 1
         app.jobs.doing, app.jobs._task = "none", None
 
 

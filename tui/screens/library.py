@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import DataTable, Input
 
@@ -32,6 +33,16 @@ TWIN = 0.5
 """Share of a text's runs of four words that another example holds, from which it is marked as a near-duplicate."""
 
 
+class Search(CleanInput):
+    """The box above the table. What leaves it is not for what goes on behind: there the same key stops a retraining."""
+
+    BINDINGS = [Binding("escape", "clear", "clear, leave", id="search_leave")]
+
+    def action_clear(self) -> None:
+        self.value = ""
+        self.screen.query_one(DataTable).focus()
+
+
 class LibraryScreen(Page):
     """The table and its search."""
 
@@ -54,7 +65,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def body(self) -> ComposeResult:
         with Vertical(id="desk"):
             yield Plain(id="library-head")
-            yield CleanInput(placeholder="search; enter goes to the table", id="search", compact=True)
+            yield Search(placeholder="search; enter goes to the table", id="search", compact=True)
             table: DataTable[object] = DataTable(cursor_type="row", zebra_stripes=True, id="library-table")
             yield table
 
