@@ -31,9 +31,13 @@ def moments(ops: Iterable[Op]) -> list[Moment]:
     examples: set[str] = set()
     verdicts: dict[str, str] = {}
     checkpoint = ""
+    left: dict[int, str] = {}
+    """What was active before each going back, by its line: taking it back makes that active again, after its own line was written."""
     found = []
     for op in ops:
-        checkpoint = op.active or checkpoint
+        if op.kind == "go":
+            left[op.seq] = checkpoint
+        checkpoint = left.get(op.of or -1, op.active or checkpoint)
         for uid, example in op.put.examples.items():
             examples.add(uid) if example else examples.discard(uid)
         for uid, decision in op.put.decisions.items():

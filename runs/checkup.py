@@ -55,7 +55,13 @@ def _check_run(run: Run) -> list[Finding]:
     if run.result and run.result.status == "done" and run.result.checkpoint not in [info.name for info in run.checkpoints]:
         found.append(Finding("lost", where, f"its chosen checkpoint {run.result.checkpoint} cannot be read"))
     if run.status == "interrupted":
-        found.append(Finding("note", where, "it was interrupted; its rows and its seed are whole, so it can be run again"))
+        found.append(
+            Finding(
+                "note",
+                where,
+                "it was interrupted; its rows and its seed are whole, so it can be run again: A on Runs, or `retrain --again`",
+            )
+        )
     for name in names(run.folder / "checkpoints"):
         if not name.startswith("."):
             found += _check_checkpoint(run.folder / "checkpoints" / name, f"{where}/checkpoints/{name}")

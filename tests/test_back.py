@@ -72,6 +72,7 @@ def test_undo_takes_the_going_back(session):
     assert session.store.counts["pending"] == 0 and not session.store.pending
     session.undo()
     assert (tables(session), session.registry.current()) == stood[last]
+    assert all_moments(session)[-1].checkpoint == session.registry.current() != all_moments(session)[-2].checkpoint
     assert session.store.counts["pending"] == 2 == len(session.store.pending)
     session.undo()  # and then what was before it
     assert session.store.examples["row05"].text.startswith("Dish 5")

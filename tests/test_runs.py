@@ -49,7 +49,7 @@ def test_a_plan_says_what_will_happen(session):
     write(session, 1)
     plan = session.plan(seed=1)
     assert (plan.learned, plan.held, plan.steps, plan.spec.parent) == (1, 0, 8, None)
-    assert plan.line().startswith("afresh from the base: 1 rows (1 new), at most 8 epochs, 8 steps, about ")
+    assert plan.line().startswith("afresh from the base: 1 row (1 new), at most 8 epochs, 8 steps, about ")
     write(session, 11, 1)
     plan = session.plan(seed=1)
     assert plan.learned + plan.held == 12 and 1 <= plan.held <= 4
@@ -61,7 +61,7 @@ def test_a_plan_says_what_will_happen(session):
     session.change_example(first, "Changed since.", {})
     few = session.plan()
     assert few.spec.parent is None and few.spec.shrink == 1 and few.spec.epochs == 8  # so few rows learn better afresh
-    assert few.line().startswith(f"afresh from the base: {few.learned} rows (3 new), ")
+    assert few.line().startswith(f"afresh from the base: {few.learned} rows and {few.held} held out (3 new), ")
     assert session.planner.plan(onwards=True).spec.parent == "0001/epoch-01"  # as taste asks for it
     top_up(session)
     topup = session.plan()

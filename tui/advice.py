@@ -50,6 +50,8 @@ def next_step(session: Session) -> NextStep:
         )
     if live := session.registry.live:
         return NextStep("curate", f"Curate or write meanwhile: {live} is being trained.")
+    if session.wish:
+        return NextStep("curate", "Curate or write meanwhile: a retraining begins as soon as the model is ready.")
     if current == BASE:
         return NextStep("retrain afresh", f"Retrain (t): {counted(len(examples), 'example')}, and the base is active.")
     judgement = session.tasting.readings(current)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from textual.widgets import TextArea
 
 
+WITH_WORKSPACE = frozenset(key.name for key in keys.KEYS["app"]) - {"help", "quit"}
 QUITS = ("quit", "app.quit")
 """The action of the key that leaves, as our table and as Textual names it."""
 
@@ -378,6 +379,10 @@ class FlavorApp(WithNotes, InOrder):
                 self.screen.activity_changed()
 
     # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a workspace none of the program's own keys but help and leaving does anything, nor is it shown."""
+        return self._opened or action not in WITH_WORKSPACE
 
     def _go(self, mode: str) -> None:
         if self._opened and self.current_mode != mode and not self.screen.is_modal:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import FlavorError
+from core.text import counted
 from dataset.journal import Journal
 from dataset.moments import Moment, moments, tables_at, way
 
@@ -38,9 +39,7 @@ def go(session: Session, seq: int) -> str:
     lost = _use(session, found.checkpoint)
     session.commit("go", put, f"to {clock(found.time)}, {found.what}"[:200])
     session.forget()
-    return (
-        f"As it was at {clock(found.time)}: {found.examples} examples, {session.active()}.{lost} u takes that back, z goes anywhere else."
-    )
+    return f"As it was at {clock(found.time)}: {counted(found.examples, 'example')}, {session.active()}.{lost} u takes that back, z goes anywhere else."
 
 
 def taken_back(session: Session, seq: int) -> None:
@@ -82,5 +81,6 @@ async def back(workspace: Path, line: int | None) -> Output:
             yield Line({"line": line, "examples": len(session.store.examples), "checkpoint": session.registry.current()}, said)
             return
         for moment in all_moments(session):
-            told = f"{moment.seq:>6}  {clock(moment.time):<16}  {moment.examples:>4} examples  {moment.checkpoint:<16}  {moment.what}"
+            rows = counted(moment.examples, "example")
+            told = f"{moment.seq:>6}  {clock(moment.time):<16}  {rows:>13}  {moment.checkpoint:<16}  {moment.what}"
             yield Line(moment._asdict(), told)

@@ -26,15 +26,15 @@ def bake(app: FlavorApp, steps: int) -> None:
     except FlavorError as error:
         app.complain(error)
         return
-    app.say(f"{current} at strength {strength:g}  {slider(strength)}  {meaning(strength)}")
+    app.say(f"{current} at strength {strength:.1f}, {meaning(strength)}  {slider(strength)}")
     if strength != before:
         app.checkpoint_changed()
 
 
 def slider(strength: float) -> str:
-    """The strength as a picture: 0 ──────●── 1.2."""
+    """The strength as a picture that no line break tears: 0┤──────●──├1.2."""
     place = round(strength / STEP)
-    return f"0 {'─' * place}●{'─' * (CELLS - 1 - place)} {STRONGEST}"
+    return f"0┤{'─' * place}●{'─' * (CELLS - 1 - place)}├{STRONGEST}"
 
 
 def meaning(strength: float) -> str:

@@ -119,6 +119,12 @@ class Blind:
         """Between this sitting's lanes."""
         return len(self._games())
 
+    @property
+    def bad(self) -> int:
+        """Pairs of these lanes of which both were called bad."""
+        votes = self._session.store.votes.values()
+        return sum(vote.preferred == "bad" and {vote.left.lane, vote.right.lane} <= set(self.lanes) for vote in votes)
+
     def enough(self) -> str:
         """Why one may stop, in words; empty where one should go on."""
         return rating.enough(self.ratings(), self.lanes, self.votes)

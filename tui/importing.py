@@ -75,6 +75,7 @@ def _shown(preview: Preview, session: Session, skip_twins: bool) -> str:
     said = [preview.counts(skip_twins), *preview.notes(), *(f"  {row}" for row in first_rows(preview))]
     if preview.faults:
         said += [preview.faults_line(), *(f"  {preview.fault_line(fault)}" for fault in preview.faults[:SHOWN])]
+        said += [f"  and {len(preview.faults) - SHOWN} more"] * (len(preview.faults) > SHOWN)
     if twins := preview.twins_line():
         said += [twins, *(f"  {preview.twin_line(twin, session)}" for twin in preview.twins[:SHOWN])]
     return "\n".join([*said, "Nothing was imported: this was a look."])

@@ -59,8 +59,6 @@ class Jobs:
         """A checkpoint of the run that is going on, which is active already."""
         self._early = False
         """The base, which is being made ready, can be sampled already."""
-        self._wish: Callable[[], Plan] | None = None
-        """The retraining that is to begin as soon as the model is ready."""
         self._begun = False
         """A retraining is about to go on: between the key and its first turn it has not said so yet."""
         self._training_since = 0.0
@@ -163,7 +161,7 @@ class Jobs:
                 if isinstance(event, Loading) and not (self._early and self.samples.busy):  # else it waits, and the line says so
                     share = f" {event.share:.0%}" if event.share is not None else ""
                     rest = "candidates come already" if self._early else "writing and library work already"
-                    rest = "then it retrains" if self._wish else rest
+                    rest = "then it retrains" if self.session.wish else rest
                     self.tell("loading", f"{event.stage}{share}; {rest}", force=False)
                 elif isinstance(event, Usable):
                     self._early = True
@@ -173,11 +171,11 @@ class Jobs:
                         self.app.say(event.note, "warning")
                     self.app.log(f"loaded in {time.monotonic() - began:.1f} s")
         except FlavorError:
-            if self._wish:
+            if self.session.wish:
                 self.app.say("No retraining follows.", "warning")
             raise
         finally:
-            wish, self._wish, self._early = self._wish, None, False
+            wish, self.session.wish, self._early = self.session.wish, None, False
         self.samples.other_checkpoint()  # what was asked of the base before comes from it as it is now
         self.samples.afresh()  # what could not be sampled from a base that was not ready, can be now
         self.rest()
@@ -244,8 +242,8 @@ class Jobs:
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
         doing = "training" if self._begun else self.doing
-        if self._wish:
-            self._wish = None
+        if self.session.wish:
+            self.session.wish = None
             self.app.say("No retraining follows.")
             return
         if doing == "loading" and self.samples.busy:
@@ -274,7 +272,7 @@ class Jobs:
     @property
     def lost_by_leaving(self) -> str:
         """What would end with the program, and took or will take a person's time; empty where that is nothing."""
-        if self._wish:
+        if self.session.wish:
             return "the retraining that is to follow"
         return "the retraining" if self.doing == "training" and time.monotonic() - self._training_since >= LONG else ""
 
@@ -367,7 +365,7 @@ class Jobs:
             self.app.complain(error)
             return
         if self.doing == "loading":
-            self._wish = make_plan
+            self.session.wish = make_plan
             self.app.say(f"The retraining begins as soon as the model is ready; {self.stops('that')}.")
             return
         self.make_room()

@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from core.gauges.copying import Copying
 from core.text import word_places, words
 
+TWIN = 0.5
+"""Share of a text's runs of four words that another example holds, from which it is marked as a near-duplicate."""
 COPIED = 6
 """Words that one example has in the same order, from which on a span is marked."""
 SAME = 3

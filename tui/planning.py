@@ -18,7 +18,7 @@ from core.files import now
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
 from core.stopping import refit_steps, steps_of
-from core.text import is_clean
+from core.text import counted, is_clean
 from dataset.folds import held_out
 
 if TYPE_CHECKING:
@@ -78,10 +78,11 @@ class Plan:
         """One line for the person."""
         how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
         memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
-        held = f", {self.held} held out" if self.held else ""
+        held = f" and {self.held} held out" if self.held else ""
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
+        rows = counted(self.learned, "row")
         return (
-            f"{how}: {self.learned} rows ({self.spec.new_rows} new){held}, {epochs_of(self.spec)}, {self.steps} steps, "
+            f"{how}: {rows}{held} ({self.spec.new_rows} new), {epochs_of(self.spec)}, {self.steps} steps, "
             f"{self._all()}about {duration(self.seconds)}{memory}{hidden}"
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.protocol import Epoch, Refit, Step, Trained
-from core.text import words
+from core.text import short, words
 from dataset.rows import Candidate
 from tui.commands import Line, Output, Progress, epoch_line, make_demo, start
 from tui.planning import duration
@@ -34,7 +34,7 @@ async def _round(session: Session, name: str, seed: int, shown: list[dict[str, A
         marks = ", ".join(event.flags) or ("no flags" if good else "of another length than the examples")
         about = " · ".join(event.fields.values())
         data = {"round": name, "text": event.text, "fields": event.fields, "flags": event.flags, "accepted": good}
-        yield Line(data, f"  {'accepted' if good else 'rejected'}  [{about}] ({marks})\n    {event.text[:300]}\n")
+        yield Line(data, f"  {'accepted' if good else 'rejected'}  [{about}] ({marks})\n    {short(event.text, 300)}\n")
     shown.append({"round": name, "checkpoint": session.registry.current(), "accepted": accepted, "decided": decided})
     yield Line(
         shown[-1], f"{name}: accepted {accepted} of {decided} ({accepted / max(1, decided):.0%}), from {session.registry.current()}\n"

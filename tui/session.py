@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +77,8 @@ class Session:
         self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
         """Attribute values that the person fixed for the next candidates."""
+        self.wish: Callable[[], Plan] | None = None
+        """The retraining that is to begin as soon as the model is ready."""
         self.overlaps: dict[str, tuple[int, str]] = {}
 
     def __enter__(self) -> Session:

@@ -5,7 +5,7 @@ from textual.app import App
 from tests.app.test_jobs import until
 from tui.app import FlavorApp
 from tui.screens.edit import EditDialog
-from tui.widgets.boxes import CleanArea
+from tui.widgets.boxes import CleanArea, CleanInput
 from tui.widgets.plain import Plain
 
 
@@ -35,7 +35,10 @@ async def test_a_candidate_is_edited_beside_its_attributes(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        dialog = EditDialog("Edit, then accept", "none", "A text.", {"Mood": "Calm"}, app.session, lambda text, fields: None, fields=False)
+        dialog = EditDialog("Edit, then accept", "none", "A text.", {"Keeper": "Kind"}, app.session, lambda text, fields: None)
         app.push_screen(dialog)
         await until(pilot, lambda: app.screen is dialog and dialog.focused)
-        assert any("Mood Calm" in str(each.content) for each in dialog.query(Plain))
+        assert [box.value for box in dialog.query(CleanInput)] == ["", "Kind", ""]
+        await pilot.press("shift+tab", "shift+tab", "ctrl+u", *"cruel", "tab", "ctrl+s")
+        await until(pilot, lambda: "Keeper cannot be 'cruel'" in str(dialog.query_one("#dialog-error", Plain).content))
+        assert dialog.focused.id == "field-1"  # where it is mended

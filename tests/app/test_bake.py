@@ -18,7 +18,7 @@ async def test_the_slider_moves_and_the_bar_shows_it(baked):  # noqa: F811
         await pilot.press(*["right_square_bracket"] * 6)
         await pilot.pause()
         assert "0001/epoch-03 ×1.2 ·" in shown(app, "#summary")  # and no farther
-        assert "0 ────────────● 1.2" in [note.message for note in app._notifications][-1]
+        assert "0┤────────────●├1.2" in [note.message for note in app._notifications][-1]
     with Session(baked) as session:
         assert session.active() == "0001/epoch-03 ×1.2"
 

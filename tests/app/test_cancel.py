@@ -60,7 +60,7 @@ async def test_leaving_without_what_is_waited_for_asks_first(workspace, monkeypa
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         app.say = lambda text, *_: said.append(text)
-        app.jobs.doing, app.jobs._wish = doing, wish
+        app.jobs.doing, app.session.wish = doing, wish
         await pilot.press("ctrl+q")
         assert said == [f"Once more leaves without {lost}."] and not app._exit
         await pilot.press("ctrl+q")

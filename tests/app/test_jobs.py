@@ -14,6 +14,7 @@ from runs.registry import Registry
 from tests.engine.conftest import make_tiny
 from tests.made import write
 from tui.app import FlavorApp
+from tui.screens import curate
 from tui.screens.library import LibraryScreen
 from tui.session import Session
 
@@ -42,7 +43,8 @@ async def until(pilot, condition, tries=1200):
     raise AssertionError(f"never came: {pilot.app.jobs.doing}, {pilot.app.jobs.line().plain}")
 
 
-async def test_the_whole_evening(quick):
+async def test_the_whole_evening(quick, monkeypatch):
+    monkeypatch.setattr(curate, "READING", 0)
     app = FlavorApp(quick)
     async with app.run_test(size=(100, 30)) as pilot:
         jobs = app.jobs
@@ -236,8 +238,9 @@ async def test_an_empty_queue_is_filled_as_soon_as_it_retrains(quick):
         await until(pilot, lambda: Registry(quick).run("0001").status == "cancelled")
 
 
-async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick):
+async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick, monkeypatch):
     """From the second bake on: its candidates come while the epochs are still measured, and c leaves it active."""
+    monkeypatch.setattr(curate, "READING", 0)
     path = quick / FILE
     path.write_text(path.read_text().replace("epochs = 3", "epochs = 30", 1))
     with Session(quick) as session:

@@ -81,6 +81,9 @@ async def test_a_key_meant_for_the_card_that_has_just_gone_decides_nothing(works
         monkeypatch.setattr(app.session.registry, "current", lambda: "0001/epoch-01")
         app.prefer_new = True
         app.changed()
+        assert app.screen.shown == old  # it is being read
+        monkeypatch.setattr(curate, "READING", 0)
+        app.changed()
         await pilot.pause()
         card = app.screen.shown
         assert card in new and card != old

@@ -242,7 +242,7 @@ async def test_z_goes_to_a_moment_and_u_comes_back(baked):
         await to_runs(pilot)
         await pilot.press("z")
         await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 3)
-        assert column(app, "what") == ["example deleted  ← now", "0001/epoch-02 is active", "rows"]
+        assert column(app, "what") == ["example deleted ← now", "0001/epoch-02 is active", "rows"]
         await pilot.press("down", "down", "enter")
         await pilot.pause()
         assert app.session.registry.current() == "base" and len(app.session.store.examples) == 12

@@ -17,6 +17,7 @@ from tui import drafts, keys
 from tui.app import FlavorApp, run_app
 from tui.desk import Desk
 from tui.drafts import Draft, Typed, kept_drafts, unwritten
+from tui.screens import curate
 from tui.screens.blind import BlindScreen
 from tui.screens.curate import CurateScreen
 from tui.screens.curve import CurveDialog
@@ -95,7 +96,7 @@ async def test_an_empty_text_waits_for_better_ones_while_they_are_written(worksp
         assert "an empty text" in shown(app)  # the last one that waits, and none is on its way
 
 
-async def test_an_empty_text_of_a_new_checkpoint_does_not_keep_the_old_card(workspace):
+async def test_an_empty_text_of_a_new_checkpoint_does_not_keep_the_old_card(workspace, monkeypatch):
     with Session(workspace) as session:
         write(session, 9)
         bake(session, [3.0, 2.5])
@@ -103,6 +104,7 @@ async def test_an_empty_text_of_a_new_checkpoint_does_not_keep_the_old_card(work
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert shown(app) in TEXTS
+        monkeypatch.setattr(curate, "READING", 0)
         app.prefer_new = True
         for text, there in (("", TEXTS), ("A lamp of the new kind.", ["A lamp of the new kind."])):
             add_candidates(app.session, [text], app.session.registry.current())
@@ -197,7 +199,9 @@ async def test_an_edit_that_is_left_changes_nothing(workspace):
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         card = shown(app)
-        await pilot.press("e", "z", "escape")
+        await pilot.press("e", "z", "escape", "y", "escape")
+        assert isinstance(app.screen, EditDialog) and "Once more" in shown(app, "#dialog-error")
+        await pilot.press("escape")
         await pilot.pause()
         assert shown(app) == card in TEXTS
         assert not on_disk(workspace).decisions
@@ -499,7 +503,7 @@ async def test_a_draft_shows_what_changed_in_its_row(workspace):
         await pilot.pause()
         said = str(app.screen.query_one("#dialog-draft Plain", Plain).content)
         assert f"- {before}" in said and "+ Their version." in said
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         await pilot.pause()
     assert not list((workspace / "drafts").glob("edit-*"))
 
@@ -545,7 +549,7 @@ async def test_after_a_disk_error_a_copy_is_saved_elsewhere_or_writing_goes_on(w
         await pilot.pause()
         assert on_disk(tmp_path / "copy").tables() == on_disk(workspace).tables()
         assert [typed.text for typed in kept_drafts(tmp_path / "copy")] == [text + "Yes."]
-        await pilot.press("escape", "ctrl+r", "ctrl+s")
+        await pilot.press("escape", "escape", "ctrl+r", "ctrl+s")
         await pilot.pause()
         await pilot.press("a")
         assert on_disk(workspace).counts["accepted"] == 1

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Footer
 
 from core.errors import FlavorError
+from core.text import counted
 from dataset.rows import Preferred
 from tui.blind import Blind, Duel
 from tui.screens.dialog import Leaving
@@ -24,6 +25,12 @@ class BlindScreen(Leaving[None]):
     """Votes are kept as they are given; leaving loses none."""
 
     CSS_PATH = "blind.tcss"
+    HELP = """
+# Blind A/B
+Two texts for one prompt; whose they are is hidden. They are of the checkpoints of one run (that of the row the cursor is on, on Runs) or of the marked runs,
+and of the base. Vote for the one that you would rather have. **both bad** is kept, and rejects both without a winner. Whose they were, and what you prefer, is
+unveiled at the end.
+"""
     BINDINGS = [
         Binding("left,1", "vote('left')", "left", priority=True, id="blind_left"),
         Binding("right,2", "vote('right')", "right", priority=True, id="blind_right"),
@@ -77,7 +84,8 @@ class BlindScreen(Leaving[None]):
         self._duel = duel = self._blind.next()
         why, votes = self._blind.enough(), self._blind.votes
         values = " · ".join(f"{name} {value}" for name, value in duel.fields.items()) if duel else ""
-        count = f"  {votes} vote{'s' if votes != 1 else ''}"
+        bad = self._blind.bad
+        count = f"  {counted(votes, 'vote')}" + (f", {bad} both bad" if bad else "")
         hint = "Enough: one may unveil now (enter), or go on." if why else "Whose they are is told at the unveiling (enter)."
         asked = values or self._flavor.session.task.heading
         self.query_one("#blind-head", Plain).update(

@@ -18,6 +18,8 @@ from tui.screens.page import Page
 from tui.widgets.chrome import WIDE
 from tui.widgets.plain import Plain, line, plain
 
+READING = 15.0
+"""Seconds for which a card stays, though it has just been retrained and one of the new checkpoint is there: it is being read."""
 GLANCE = 0.8
 """Seconds after a card has changed without a key, in which a key was still meant for the one before."""
 
@@ -74,6 +76,8 @@ kept for such texts, so that you see more than what pleases already, and so that
         """The card that is on the screen, and not about to go by a key."""
         self._turned = 0.0
         """When a card that was looked at gave way to another without a key: to a newer checkpoint's, as a rule."""
+        self._came = 0.0
+        """When the card came."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="desk"):
@@ -108,10 +112,14 @@ kept for such texts, so that you see more than what pleases already, and so that
         card = self.candidate()
         first = self._next(queue)  # not an empty text, in whose place an older card would come, and stay
         stale = self.flavor.prefer_new and card is not None and first is not None and self._older(card, first)
+        if stale and self._looked_at and (left := self._came + READING - monotonic()) > 0:
+            stale = False
+            self.set_timer(left, self.renew)
         if card is None or stale:
             card = first
+            self._came = monotonic()
             if self._looked_at:
-                self._turned = monotonic()
+                self._turned = self._came
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
             if card:
@@ -120,7 +128,6 @@ kept for such texts, so that you see more than what pleases already, and so that
         self._looked_at = self.shown or ""
         self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
-        fixed = " · ".join(f"{name} fixed" for name in self.session.fixed)
         if card is None:
             self._empty()
             return
@@ -129,7 +136,9 @@ kept for such texts, so that you see more than what pleases already, and so that
         why = self.session.ranking.why(card.uid)
         origin += f"{why} · " if why else ""
         self.query_one("#place", Plain).update(plain(f"{origin}{place} of {len(queue)} ready", "$text-muted"))
-        self.query_one("#fields", Plain).update(fields_line(card.fields, self.session.task) if card.fields else plain(fixed))
+        self.query_one("#fields", Plain).update(
+            line(fields_line(card.fields, self.session.task), (self._fixed(bool(card.fields)), "$text-accent"))
+        )
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
         self._queue(queue, card)
@@ -144,6 +153,11 @@ kept for such texts, so that you see more than what pleases already, and so that
         """Whether a card is not what would be sampled now, and the first of the queue is."""
         newest = {candidate.uid for candidate in self.session.newest()}
         return card.uid not in newest and first.uid in newest
+
+    def _fixed(self, more: bool) -> str:
+        """What is fixed for the next candidates, in a few words."""
+        said = ", ".join(f"{name} {value}" for name, value in self.session.fixed.items())
+        return f"{'   ' if more else ''}next: {short(said, 40)}" if said else ""
 
     def _has_side(self) -> bool:
         """Whether there is room for the queue. By the size, since the class of a screen's width comes after its first picture."""

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.widgets import Footer, OptionList
 from textual.widgets.option_list import Option
 
+from core.text import short
 from tui.drafts import Typed
 from tui.screens.dialog import Dialog
 from tui.widgets.boxes import Choices
@@ -29,7 +30,7 @@ class DraftsDialog(Dialog[Typed | None]):
         with Vertical(id="dialog", classes="small"):
             yield Plain(plain("Edits that were not saved", "bold"), id="dialog-title")
             yield Plain("enter goes on with one; escape leaves them for the next start")
-            yield Choices(*(Option(plain(" ".join(typed.text.split())[:70])) for typed in self._drafts), id="drafts")
+            yield Choices(*(Option(plain(short(" ".join(typed.text.split()), 70))) for typed in self._drafts), id="drafts")
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,9 +17,13 @@ from core.text import check_text
 from tui.drafts import EVERY, Draft, Typed, difference
 from tui.screens.dialog import Dialog
 from tui.session import Session
+from tui.twice import Twice
 from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
+
+if TYPE_CHECKING:
+    from tui.app import FlavorApp
 
 
 class EditDialog(Dialog[bool]):
@@ -66,13 +71,14 @@ class EditDialog(Dialog[bool]):
 
     def _about(self, kept: Typed) -> Content:
         """That this is a draft, and what happened to the row since."""
-        parts: list[str | tuple[str, str]] = [("Your unsaved text from before. Escape throws it away.", "$text-warning")]
+        parts: list[str | tuple[str, str]] = [("Your unsaved text from before. Escape, pressed twice, throws it away.", "$text-warning")]
         if kept.was != self._text:
             parts.append(("\nThe row was changed since; what went and what came:", "$text-warning"))
             parts += ["\n" + changed for changed in difference(kept.was, self._text)]
         return line(*parts)
 
     def on_mount(self) -> None:
+        self._leaving = Twice(cast("FlavorApp", self.app))
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor(area.document.end)
@@ -87,10 +93,13 @@ class EditDialog(Dialog[bool]):
         if self._draft.typed():
             self.keep()
 
+    def _changed(self) -> bool:
+        return (self.query_one(TextArea).text, self._fields()) != (self._text, self._values)
+
     def keep(self) -> None:
         """Write the draft, if anything was changed."""
-        text, fields = self.query_one(TextArea).text, self._fields()
-        if self._kept or (text, fields) != (self._text, self._values):
+        if self._kept or self._changed():
+            text, fields = self.query_one(TextArea).text, self._fields()
             self._draft.keep(Typed(text, fields, self._uid, self._kept.was if self._kept else self._text))
             self._say(self._draft.problem)
 
@@ -103,6 +112,8 @@ class EditDialog(Dialog[bool]):
             text = check_text(self.query_one(TextArea).text)
             self._save(text, self._session.task.check(self._fields()))
         except FlavorError as error:
+            if error.kind == "field":
+                self.query_one(FieldInputs).focus_wrong()
             self.keep()
             self._say(str(error))
             return
@@ -110,6 +121,9 @@ class EditDialog(Dialog[bool]):
         self.dismiss(True)
 
     def action_leave(self) -> None:
+        if self._changed() and not self._leaving.sure():
+            self._say("Once more throws away what you typed.")
+            return
         self._draft.drop()
         self.dismiss(False)
 

@@ -14,6 +14,7 @@ from core.errors import FlavorError
 from core.text import counted, short
 from dataset.rows import Candidate, Example
 from tui import keys, losses
+from tui.marks import TWIN
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
 from tui.widgets.boxes import CleanInput
@@ -29,8 +30,10 @@ SIGNS = {
     "skipped": "· skipped",
     "passed": "· passed",
 }
-TWIN = 0.5
-"""Share of a text's runs of four words that another example holds, from which it is marked as a near-duplicate."""
+
+
+BESIDE, LEAST_ROOM = 36, 30
+"""Cells of the other columns and the edges, and of a text at least."""
 
 
 class Search(CleanInput):
@@ -59,7 +62,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def __init__(self) -> None:
         super().__init__()
         self._filter = "all"
-        self._seen: tuple[int, str, str] | None = None
+        self._seen: tuple[int, str, str, int] | None = None
         self.losses: dict[str, float] = {}
 
     def body(self) -> ComposeResult:
@@ -71,9 +74,13 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", 200)):
+        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", None)):
             table.add_column(label, width=width, key=label)
         table.focus()
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self.renew()
 
     def _rows(self) -> list[tuple[str, Example | Candidate]]:
         store = self.session.store
@@ -88,7 +95,8 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         ]
 
     def renew(self) -> None:
-        state = (self.session.store.journal.seq, self._filter, self.query_one("#search", Input).value)
+        room = max(LEAST_ROOM, self.size.width - BESIDE)
+        state = (self.session.store.journal.seq, self._filter, self.query_one("#search", Input).value, room)
         if state == self._seen:
             return
         self._seen = state
@@ -100,7 +108,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         twins = {uid for _, row in rows if (uid := row.uid) and self.session.copying.overlap(row.text, but=uid)[0] >= TWIN}
         for origin, row in rows:
             loss = f"{self.losses[row.uid]:.2f}" if row.uid in self.losses else ""
-            head = " ".join(row.text.split())[:300]
+            head = short(" ".join(row.text.split()), room)
             table.add_row(
                 plain(SIGNS[origin]),
                 plain(f"{len(row.text.split()):>5}"),

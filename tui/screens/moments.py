@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Footer
 
 from core.errors import FlavorError
+from core.text import short
 from dataset.moments import Moment
 from tui.back import all_moments, clock
 from tui.screens.dialog import Dialog
@@ -20,6 +21,8 @@ from tui.widgets.plain import Plain, line, plain
 if TYPE_CHECKING:
     from tui.app import FlavorApp
 
+WHAT, NOW = 29, " ← now"
+"""Cells of what happened, and what is said of the latest moment."""
 MOST = 2000
 """Moments that are listed; `flavor-tui back` has all."""
 
@@ -44,7 +47,7 @@ class MomentsDialog(Dialog[int | None]):
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("when", 17), ("what", 29), ("examples", 9), ("kept", 7), ("checkpoint", 15)):
+        for label, width in (("when", 17), ("what", WHAT), ("examples", 9), ("kept", 7), ("checkpoint", 15)):
             table.add_column(label, key=label, width=width)
         table.focus()
         self.run_worker(self._read)
@@ -63,7 +66,7 @@ class MomentsDialog(Dialog[int | None]):
 
     def _add(self, table: DataTable[object], moment: Moment, latest: bool) -> None:
         kept = f"{moment.kept}/{moment.decided}" if moment.decided else ""
-        what = f"{moment.what}{'  ← now' if latest else ''}"
+        what = short(moment.what, WHAT - 1 - len(NOW)) + NOW if latest else short(moment.what, WHAT - 1)
         cells = (clock(moment.time), what, str(moment.examples), kept, moment.checkpoint)
         table.add_row(*map(plain, cells), key=str(moment.seq))
 

@@ -56,7 +56,7 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         paths = [session.workspace / name for name in (measured.FILE, points.FILE)]
         when = [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
         registry = session.registry
-        return session.store.journal.seq, registry.current(), registry.names(), registry.live, when
+        return session.store.journal.seq, registry.current(), registry.names(), registry.live, bool(session.wish), when
 
     def renew(self) -> None:
         if self._signature() != self._seen:

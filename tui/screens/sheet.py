@@ -28,6 +28,11 @@ class SheetScreen(Leaving[None]):
     """One prompt at a time; the lanes beside each other, as many as fit, the others by scrolling."""
 
     CSS_PATH = "sheet.tcss"
+    HELP = """
+# Contact sheet
+The same prompts and seeds at the checkpoints of one run (that of the row the cursor is on, on Runs) or of the marked runs, beside the base: what an
+epoch changed is seen at a glance. The texts are written while nothing else is to do, and kept. They are no candidates: nothing is decided here.
+"""
     BINDINGS = [
         Binding("n,pagedown", "turn(1)", "next prompt", priority=True, id="sheet_next"),
         Binding("p,pageup", "turn(-1)", "prompt before", priority=True, id="sheet_before"),
@@ -110,7 +115,7 @@ class SheetScreen(Leaving[None]):
         sheet = contact.sheets.sheet(contact.key)
         if sheet:
             self._prompt = (self._prompt + step) % len(sheet.prompts)
-            self.query_one("#sheet-body").scroll_home(animate=False)
+            self.query_one("#sheet-body").scroll_to(y=0, animate=False)  # the lanes stay where they are
             self._watch()
 
     def action_slide(self, step: int) -> None:

@@ -29,6 +29,11 @@ class WelcomeScreen(Screen[Path]):
     """Dismisses with the workspace to open."""
 
     CSS_PATH = "welcome.tcss"
+    HELP = """
+# Welcome
+Here is no workspace yet: make one, look at the demo, or go on with one of those that you opened lately. A workspace is a folder with your examples, what
+was sampled, and every run.
+"""
     BINDINGS = [
         Binding("ctrl+s", "make", "make the workspace", priority=True, id="welcome_make"),
         Binding("ctrl+d", "demo", "open the demo", priority=True, id="welcome_demo"),

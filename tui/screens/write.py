@@ -12,6 +12,7 @@ from core.gauges.copying import nearest
 from core.text import MAX_TEXT, counted, words
 from tui import keys
 from tui.drafts import EVERY, Draft, Typed
+from tui.marks import TWIN
 from tui.planning import CHARACTERS_PER_TOKEN
 from tui.screens.page import Page
 from tui.widgets.boxes import CleanArea
@@ -76,7 +77,9 @@ draft at once, whatever happens.
 
     def _measure(self) -> None:
         text = self.query_one(TextArea).text
-        parts: list[str | tuple[str, str]] = [f"{len(words(text))} words, about {round(len(text) / CHARACTERS_PER_TOKEN)} tokens   "]
+        parts: list[str | tuple[str, str]] = [
+            f"{counted(len(words(text)), 'word')}, about {counted(round(len(text) / CHARACTERS_PER_TOKEN), 'token')}   "
+        ]
         if len(text) > MAX_TEXT:
             parts += [(f"! too long: at most {MAX_TEXT} characters", "$text-warning")]
         elif len(words(text)) >= 5:
@@ -89,8 +92,10 @@ draft at once, whatever happens.
     def action_save_example(self) -> None:
         area = self.query_one(TextArea)
         try:
-            self.session.write_example(area.text, self._fields())
+            saved = self.session.write_example(area.text, self._fields())
         except FlavorError as error:
+            if error.kind == "field":
+                self.query_one(FieldInputs).focus_wrong()
             self.flavor.complain(error)
             return
         if self._draft:
@@ -100,6 +105,11 @@ draft at once, whatever happens.
             self.query_one(FieldInputs).fill({})
         self.set_focus(area)  # where it began; at once, or a tab that comes next would be undone
         self.flavor.say(f"Saved: {counted(len(self.session.store.examples), 'example')}.")
+        if self.session.copying.overlap(saved.text, but=saved.uid)[0] >= TWIN:
+            self.flavor.say(
+                f"Much of it stands in another example too (≈ in the Library). {self.flavor.key_for('undo_write')} takes it back.",
+                "warning",
+            )
         self.flavor.changed()
 
     def action_continue_text(self) -> None:

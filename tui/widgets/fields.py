@@ -9,6 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
+from core.errors import FlavorError
 from core.task import Field
 from tui.session import Session
 from tui.widgets.boxes import CleanInput
@@ -28,13 +29,6 @@ def hint(field: Field) -> str:
 
 class FieldInputs(Vertical):
     """The attributes' inputs, a line each."""
-
-    DEFAULT_CSS = """
-    FieldInputs { height: auto; margin: 1 0; }
-    FieldInputs .field { height: 1; }
-    FieldInputs .field-name { width: 22; color: $text-muted; }
-    FieldInputs Input { width: 1fr; }
-    """
 
     def __init__(self, session: Session, values: Mapping[str, str]) -> None:
         super().__init__()
@@ -57,6 +51,16 @@ class FieldInputs(Vertical):
     def values(self) -> dict[str, str]:
         """What stands in the inputs, unchecked, by field."""
         return {field.name: self.query_one(f"#field-{number}", Input).value for number, field in enumerate(self._session.task.fields)}
+
+    def focus_wrong(self) -> None:
+        """Go to the first input whose value its field does not allow."""
+        for number, field in enumerate(self._session.task.fields):
+            box = self.query_one(f"#field-{number}", Input)
+            try:
+                field.check(box.value)
+            except FlavorError:
+                box.focus()
+                return
 
     def fill(self, values: Mapping[str, str]) -> None:
         """Replace what stands in the inputs."""

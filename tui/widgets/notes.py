@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from time import time
 
 from textual.app import App, ScreenStackError
@@ -14,6 +15,7 @@ SHORTEST = 0.05
 """Seconds that a note is shown at least."""
 MOST_NOTES = 5
 """Passing notes that are shown at once."""
+DIGITS = re.compile(r"\d+(?:\.\d+)?")
 
 
 class Note(Notification):
@@ -58,9 +60,10 @@ class WithNotes(App[int]):
     ) -> None:
         """A note, without markup unless asked for, with the few latest beside it, each once. Of many in one moment (a key that is held down,
         a worker that raves) only those are drawn that are still there when the moment is over, or drawing them would hold up the keys. From the
-        event loop only."""
+        event loop only. One that differs from another in its numbers only takes its place."""
         note = Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)
-        same = [old for old in self._notifications if (old.message, old.title, old.severity) == (message, title, severity)]
+        alike = (DIGITS.sub("0", message), title, severity)
+        same = [old for old in self._notifications if (DIGITS.sub("0", old.message), old.title, old.severity) == alike]
         for old in same or list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
         self._notifications.add(note)
