@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bench.common import TASKS, rows_of
 from core import config
+from core.text import duration
 from tui import report
 from tui.commands import Line
 from tui.curve import curve
-from tui.planning import duration
 from tui.session import Session
 
 OURS = ("empires", "checks", "paintings")

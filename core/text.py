@@ -4,6 +4,7 @@ silently: what a terminal would obey or hide is written out as a visible mark, s
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 
@@ -95,6 +96,13 @@ def short(text: str, limit: int = 60) -> str:
 def counted(number: int, what: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`seconds` as 0:41 or 1:02:03."""
+    whole = max(0, math.ceil(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def check_text(text: str) -> str:

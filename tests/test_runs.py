@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from core import runfiles
 from core.errors import FlavorError
 from core.runfiles import CheckpointInfo, Result
+from core.text import duration
 from dataset.folds import fold, held_out
 from runs.registry import Registry
 from tests.made import bake, top_up
-from tui.planning import duration
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=8, max_size=8), max_size=60), st.text("ghij", min_size=8, max_size=8))

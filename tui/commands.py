@@ -20,13 +20,13 @@ from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Provisional, Refit, Sampled, Step, Trained
 from core.runfiles import is_refit, measured_by
 from core.task import Task, parse_field
-from core.text import clean_line, counted
+from core.text import clean_line, counted, duration
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
 from runs.registry import Run
 from tui.advice import next_step
 from tui.again import plan_again
-from tui.planning import Plan, duration
+from tui.planning import Plan
 from tui.session import Session
 from tui.taste import plan_taste
 from tui.tasting import MARKS, SIGNS, against

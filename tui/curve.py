@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from core.protocol import Curved, Curving
+from core.text import duration
 from dataset.rounds import rounds
 from tui import report
 from tui.advice import next_step
 from tui.commands import Line, Output, Progress, start
-from tui.planning import duration
 from tui.session import Session
 from tui.ways import tallies
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Curved, Curving
-from tui.planning import duration
+from core.text import duration
 
 if TYPE_CHECKING:
     from tui.jobs import Jobs

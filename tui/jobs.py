@@ -17,9 +17,9 @@ from textual.worker import Worker
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Epoch, Loaded, Loading, Provisional, Refit, Step, Trained, Usable
 from core.runfiles import BASE
+from core.text import duration
 from tui import losses
 from tui.curving import CurveJob
-from tui.planning import Plan, duration
 from tui.runlist import felt
 from tui.sampling import SampleJob
 from tui.twice import Twice
@@ -27,6 +27,7 @@ from tui.widgets.plain import line
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
+    from tui.planning import Plan
     from tui.sheeting import SheetJob
 
 BEHIND = ("curving", "sheeting")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from core.files import now
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
 from core.stopping import refit_steps, steps_of
-from core.text import counted, is_clean
+from core.text import counted, duration, is_clean
 from dataset.folds import held_out
 
 if TYPE_CHECKING:
@@ -96,13 +95,6 @@ def epochs_of(spec: RunSpec) -> str:
     """How many epochs a run has, in words."""
     most = "at most " if spec.training.stop_early and spec.epochs > 1 else ""
     return f"{most}{spec.epochs} epoch{'s' if spec.epochs > 1 else ''}"
-
-
-def duration(seconds: float) -> str:
-    """`seconds` as 0:41 or 1:02:03."""
-    whole = max(0, math.ceil(seconds))
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 class Planner:

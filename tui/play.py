@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from core.protocol import Epoch, Refit, Step, Trained
-from core.text import short, words
+from core.text import duration, short, words
 from dataset.rows import Candidate
 from tui.commands import Line, Output, Progress, epoch_line, make_demo, start
-from tui.planning import duration
 from tui.say import program
 from tui.session import Session
 

@@ -33,11 +33,11 @@ from dataset.rows import KEPT, Candidate, Decision, Example, Op, Origin, Parsed,
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
-from tui.planning import Plan, Planner
 
 if TYPE_CHECKING:
     from tui.candidates import Candidates
     from tui.learning import Learning
+    from tui.planning import Plan, Planner
     from tui.ranking import Ranking
     from tui.tasting import Tasting
 
@@ -410,7 +410,9 @@ class Session:
 
     @cached_property
     def planner(self) -> Planner:
-        """What says what a retrain would do."""
+        """What says what a retrain would do. Imported when first asked for."""
+        from tui.planning import Planner
+
         return Planner(self)
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None) -> Plan:

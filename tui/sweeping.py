@@ -6,11 +6,11 @@ import contextlib
 from pathlib import Path
 
 from core.protocol import Curved, Curving
+from core.text import duration
 from tui.commands import Line, Output, start
 from tui.curve import measured
 from tui.evening.terminal import columns
 from tui.evening.words import Table
-from tui.planning import duration
 from tui.session import Session
 from tui.sweep import NO_END, NUMBERS, Grid, Sweep, table
 

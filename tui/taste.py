@@ -15,9 +15,10 @@ from core.config import Training
 from core.errors import FlavorError
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
+from core.text import duration
 from dataset.pairs import find_pairs
 from tui.losses import unmeasured
-from tui.planning import Plan, duration
+from tui.planning import Plan
 from tui.session import Session
 
 LEAST_PAIRS = 8

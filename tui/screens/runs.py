@@ -14,10 +14,11 @@ from textual.widgets import DataTable
 from core.errors import FlavorError
 from core.gauges.verdict import Judgement
 from core.runfiles import BASE, measured_by
+from core.text import duration
 from runs.curves import Curve, Curves
 from runs.registry import Run
 from tui import keys, runlist
-from tui.planning import duration, epochs_of
+from tui.planning import epochs_of
 from tui.runlist import STATUS, run_of
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page

@@ -11,9 +11,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
+from core.text import duration
 from tui.evening.terminal import columns
 from tui.evening.words import Table
-from tui.planning import duration
 from tui.screens.dialog import Dialog
 from tui.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
 from tui.widgets.boxes import CleanInput
