@@ -112,6 +112,21 @@ async def test_an_empty_text_of_a_new_checkpoint_does_not_keep_the_old_card(work
             assert shown(app) in there
 
 
+async def test_the_librarys_texts_are_cut_where_the_screen_ends_and_say_so(workspace):
+    with Session(workspace) as session:
+        session.write_example("A lamp that was lit by nobody. " * 9, {})
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        for width in (80, 120, 160, 80):
+            await pilot.resize_terminal(width, 30)
+            await pilot.pause()
+            table = app.screen.query_one(DataTable)
+            first = "".join(segment.text for segment in table.render_line(1)).rstrip()
+            assert first.endswith("…") and "A lamp that was lit" in first and width - 8 < len(first) <= width
+            assert table.max_scroll_x == 0
+
+
 async def test_every_screen_shows_its_keys(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -74,7 +74,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", None)):
+        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", LEAST_ROOM)):
             table.add_column(label, width=width, key=label)
         table.focus()
 
@@ -104,6 +104,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         table = self.query_one(DataTable)
         at = table.cursor_row
         table.clear()
+        table.ordered_columns[-1].width = room
         rows = self._rows()
         twins = {uid for _, row in rows if (uid := row.uid) and self.session.copying.overlap(row.text, but=uid)[0] >= TWIN}
         for origin, row in rows:

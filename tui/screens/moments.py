@@ -21,7 +21,7 @@ from tui.widgets.plain import Plain, line, plain
 if TYPE_CHECKING:
     from tui.app import FlavorApp
 
-WHAT, NOW = 29, " ← now"
+WHAT, NOW = 26, " ← now"
 """Cells of what happened, and what is said of the latest moment."""
 MOST = 2000
 """Moments that are listed; `flavor-tui back` has all."""
@@ -47,7 +47,7 @@ class MomentsDialog(Dialog[int | None]):
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("when", 17), ("what", WHAT), ("examples", 9), ("kept", 7), ("checkpoint", 15)):
+        for label, width in (("when", 17), ("what", WHAT), ("rows", 5), ("kept", 6), ("checkpoint", 13)):
             table.add_column(label, key=label, width=width)
         table.focus()
         self.run_worker(self._read)
