@@ -117,7 +117,10 @@ def test_one_that_was_never_measured(session):
     folder = session.registry.folder / "0001"
     shutil.rmtree(folder / "checkpoints/epoch-02")
     verdict = session.tasting.readings("0001/refit-02").verdict
-    assert (verdict.word, verdict.sentence) == ("cannot tell yet", "0001/epoch-02, which it repeats on all rows, was never measured.")
+    assert (verdict.word, verdict.sentence) == (
+        "cannot tell yet",
+        "It has no held-out loss: it repeats 0001/epoch-02 on all rows, and that was never measured.",
+    )
     (folder / "result.json").unlink()
     session.registry.live = "0001"
     assert session.tasting.readings("0001/refit-02").verdict.sentence.endswith("0001/epoch-02, which it repeats, is measured next.")

@@ -105,10 +105,18 @@ def test_the_first_steps(session):
     assert next_step(session).sentence == "Curate or write meanwhile: 0001 is being trained."
 
 
+def test_an_interrupted_run_and_one_that_is_to_begin(session):
+    write(session, 12)
+    session.registry.create(session.plan().spec, session.plan().rows, ())
+    assert next_step(session).sentence.startswith("Retrain: run 0001 was interrupted. A on Runs carries it out once more")
+    session.wish = session.plan
+    assert next_step(session).sentence == "Curate or write meanwhile: a retraining begins as soon as the model is ready."
+
+
 def test_a_bad_checkpoint(session):
     write(session, 12)
     bake(session, [4.0, 3.2, 3.19, 3.5])
-    assert next_step(session).sentence == "Use 0001/epoch-02: it is good, while 0001/epoch-03 is overbaked."
+    assert next_step(session).sentence == "Use 0001/epoch-02: it is good, as far as its training tells, while 0001/epoch-03 is overbaked."
     bake(session, [3.5, 3.6])
     step = next_step(session)
     assert (step.action, step.sentence) == ("retrain afresh", "Retrain afresh (T): 0002/epoch-01 is overbaked.")

@@ -52,6 +52,10 @@ def next_step(session: Session) -> NextStep:
         return NextStep("curate", f"Curate or write meanwhile: {live} is being trained.")
     if session.wish:
         return NextStep("curate", "Curate or write meanwhile: a retraining begins as soon as the model is ready.")
+    last = next(reversed(session.registry.names()), None)
+    if last and session.registry.run(last).status == "interrupted":
+        sentence = f"Retrain: run {last} was interrupted. A on Runs carries it out once more, t begins a new one."
+        return NextStep("retrain", sentence)
     if current == BASE:
         return NextStep("retrain afresh", f"Retrain (t): {counted(len(examples), 'example')}, and the base is active.")
     judgement = session.tasting.readings(current)
@@ -66,7 +70,9 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
     run = session.registry.run(current.split("/")[0])
     good = [info.name for info in run.checkpoints if session.tasting.readings(info.name).verdict.word == "good"]
     if good:
-        return NextStep("use another", f"Use {good[-1]}: it is good, while {current} is {verdict.word}.", reasons)
+        texts = sum(candidate.checkpoint == good[-1] for candidate in session.store.candidates.values())
+        far = "" if texts >= DECIDED else ", as far as its training tells"
+        return NextStep("use another", f"Use {good[-1]}: it is good{far}, while {current} is {verdict.word}.", reasons)
     changed = session.planner.new_rows(current) >= NEW_ROWS or session.planner.gone(current)
     if verdict.word == "overbaked" and run.spec and run.spec.parent is None and not changed:
         sentence = f"Write more: {current} is overbaked, though it was trained afresh. Until then sample with less of it."

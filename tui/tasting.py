@@ -163,7 +163,7 @@ def told_of(refit: str, run: Run) -> str:
         return f"The held-out loss is that of {measured_by(refit)}; this one repeats it on all rows."
     if run.status == "running":
         return f"It was trained on all rows first; {measured_by(refit)}, which it repeats, is measured next."
-    return f"{measured_by(refit)}, which it repeats on all rows, was never measured."
+    return f"It has no held-out loss: it repeats {measured_by(refit)} on all rows, and that was never measured."
 
 
 def against(reading: Reading) -> str:
