@@ -78,6 +78,8 @@ way to everything else you ask for, and goes on with the same key.
         """The verdicts as last known."""
         self._open: set[str] | None = None
         """The runs that show their checkpoints; None before the first look."""
+        self._active = ""
+        """The checkpoint that was active at the last look: when another one is, its run opens."""
         self.marked: list[str] = []
         """Runs that are drawn, in the order in which they were marked."""
         self._curves = Curves()
@@ -114,9 +116,13 @@ way to everything else you ask for, and goes on with the same key.
         runs = registry.runs()
         self._runs = {run.name: run for run in runs}
         self.marked = [name for name in self.marked if name in self._runs]
+        active = registry.current()
         if self._open is None:
-            self._open = runlist.unfolded(runs, registry.current())
-        elif registry.live:
+            self._open = runlist.unfolded(runs, active)
+        elif active != self._active:
+            self._open.add(run_of(active))
+        self._active = active
+        if registry.live:
             self._open.add(registry.live)
         self.query_one(RunTable).show(runlist.build(self.session, runs, self._open, self._words), self._marks())
         self._about()
