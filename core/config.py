@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -204,16 +204,18 @@ KINDS = {
 LIMITS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
 
 
-def _in_words(message: str, path: list[str]) -> tuple[str, str]:
-    """What msgspec says of the setting at `path`, and what to do about it, as a person would."""
+def _in_words(message: str, path: list[str], one_of: bool) -> tuple[str, str]:
+    """What msgspec says of the setting at `path` (or of one of its values), and what to do about it, as a person would."""
     hint = "Mend that setting."
-    name, parent = (path[-1] if path else "it"), f"[{'.'.join(path[:-1])}]" if path[:-1] else "the file"
+    name = f"a value in {path[-1]}" if one_of else path[-1] if path else "it"
+    parent = f"[{'.'.join(path[:-1])}]" if path[:-1] else "the file"
     if unknown := re.search(r"unknown field `(.+)`", message):
         from difflib import get_close_matches
 
         owner: Any = Settings
         for part in path[:-1]:
             owner = get_type_hints(owner).get(part, type(None))
+            owner = get_args(owner)[0] if get_origin(owner) is tuple else owner
         near = get_close_matches(unknown[1], getattr(owner, "__struct_fields__", ()), 1)
         return f"{parent} has no setting {unknown[1]!r}", f"Did you mean {near[0]}?" if near else "Take it out."
     if limit := re.search(r"Expected `(\w+)` ([<>]=?) (\S+)", message):
@@ -256,7 +258,7 @@ def parse(text: str, where: str = FILE) -> Settings:
             path = f"{path.strip('`')}.{unknown.group(1)}"
         line = _line_of(text, path)
         place = f"{where}, line {line}" if line else where
-        said, hint = _in_words(message, re.findall(r"[A-Za-z_]+", path))
+        said, hint = _in_words(message, re.findall(r"[A-Za-z_]+", path), path.endswith("]`"))
         raise FlavorError(f"{place}: {said}.", hint, "config") from None
     own = raw.get("sampling", {})
     settings = msgspec.structs.replace(settings, sampling=with_preset(settings.sampling, settings.sampling.preset, own))

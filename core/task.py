@@ -75,6 +75,10 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             given[field.name] = field.check(value)
         return {f.name: given[f.name] for f in self.fields if given.get(f.name)}
 
+    def only(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The values of fields that there are: of a row that is older than its task's fields, not all."""
+        return {f.name: values[f.name] for f in self.fields if values.get(f.name)}
+
     def segments(self, values: Mapping[str, str]) -> list[Segment]:
         """The prompt, ending where the text begins. Values that are not given have no line."""
         lines = [(f"{f.name}: {values[f.name]}\n", ATTRIBUTE_WEIGHT) for f in self.fields if values.get(f.name)]

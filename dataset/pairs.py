@@ -92,10 +92,10 @@ def _sampled(written: Sequence[Example], sampled: Sequence[Candidate], used: Cou
     return list(found.values())
 
 
-def _still_wanted(decision: Decision) -> bool:
+def _still_wanted(decision: Decision, task: Task) -> bool:
     """Whether a text was kept as it was, with every attribute that was asked for and some more."""
     kept = decision.kept_fields
-    return decision.after == decision.before and kept is not None and decision.fields.items() <= kept.items()
+    return decision.after == decision.before and kept is not None and task.only(decision.fields).items() <= kept.items()
 
 
 def labelled(store: Store, task: Task) -> list[tuple[str, str, bool]]:
@@ -105,7 +105,7 @@ def labelled(store: Store, task: Task) -> list[tuple[str, str, bool]]:
     unwanted = [
         (task.prompt(decision.fields), decision.before, False)
         for decision in store.decisions.values()
-        if decision.verdict in ("reject", "edit") and decision.before.strip() and not _still_wanted(decision)
+        if decision.verdict in ("reject", "edit") and decision.before.strip() and not _still_wanted(decision, task)
     ]
     unwanted += [
         (task.prompt(vote.fields), side.text, False)

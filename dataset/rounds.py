@@ -57,7 +57,7 @@ def rounds(decisions: Iterable[Decision]) -> list[Round]:
     made = []
     for checkpoint, of_round in found.items():
         verdicts = [decision.verdict for decision in of_round]
-        changed = [edit_distance(decision.before, decision.after) for decision in of_round if decision.verdict == "edit"]
+        changed = [edit_distance(decision.before, decision.after) for decision in of_round if decision.after not in ("", decision.before)]
         counts = (verdicts.count("accept"), verdicts.count("edit"), verdicts.count("reject"))
         made.append(Round(checkpoint, *counts, fmean(changed) if changed else None, tuple(changed)))
     return made

@@ -35,6 +35,8 @@ def test_every_default_stands_in_the_file_and_may_be_uncommented(tmp_path):
             "line 5: [sampling] has no setting 'temprature'. Did you mean temperature?",
         ),
         ('[task]\nheading = "x"\n[sampler]\n', "line 3"),
+        ('[task]\nheading = "x"\n[keys]\naccept = 1\n', "a value in keys is to be a text in quotes, and is a whole number"),
+        ('[task]\nheading = "x"\n[[task.fields]]\nname = "A"\nkynd = "scale"\n', "has no setting 'kynd'. Did you mean kind?"),
         ('[task]\nheading = ""\n', "heading is empty"),
         ("[model]\n", "task"),
         ('[task]\nheading="x"\n[[task.fields]]\nname="A"\nkind="number"\n', "line 5"),

@@ -198,11 +198,11 @@ def test_rounds():
         return Decision(str(number), str(number), verdict, "now", "a b c d", after, {}, checkpoint, 0, {})
 
     told = rounds(
-        [decision(1, "reject", "base"), decision(2, "edit", after="a b c x"), decision(3, "edit", after="x b c x"), decision(4, "accept"),
+        [decision(1, "reject", "base"), decision(2, "edit", after="a b c x"), decision(3, "edit", after="x b c x"), decision(4, "accept"), decision(7, "edit", after="a b c d"),
          decision(5, "skip"), decision(6, "reject")]
     )  # fmt: skip
-    assert told == [Round("base", 0, 0, 1, None), Round("0001/epoch-01", 1, 2, 1, (1 / 4 + 2 / 4) / 2, (1 / 4, 2 / 4))]
-    assert (told[1].kept, told[1].decided, told[1].share) == (3, 4, 0.75)
+    assert told == [Round("base", 0, 0, 1, None), Round("0001/epoch-01", 1, 3, 1, (1 / 4 + 2 / 4) / 2, (1 / 4, 2 / 4))]
+    assert (told[1].kept, told[1].decided, told[1].share) == (4, 5, 0.8)
     assert rounds([]) == []
 
 

@@ -60,6 +60,9 @@ def test_a_text_kept_with_other_attributes_is_wanted_there_and_not_where_it_was_
     assert [(asked, text) for asked, text, wanted in labelled(session.store, session.task) if not wanted] == [
         (prompt({"Mood": "Grim", "Price": "2"}), "calm soup"), (prompt({"Mood": "Calm"}), "no"),
     ]  # fmt: skip
+    (older,) = sample(session, "broth", Mood="Calm", Gone="yes")  # of a field that the task no longer has
+    assert session.decide(older, "accept", fields={"Mood": "Calm"}).verdict == "accept"
+    session.undo()
     (bare,) = sample(session, "stew", Mood="Grim")
     kept = session.decide(bare, "accept", fields={})
     assert session.store.examples[kept.example].fields == {} and kept.kept_fields == {}

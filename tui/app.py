@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import ScreenStackError
 from textual.content import Content
-from textual.events import Event, InputEvent, Key, Paste
+from textual.events import Event, InputEvent, Key, MouseDown, Paste
 from textual.filter import LineFilter
 from textual.keys import key_to_character
 from textual.notifications import SeverityLevel
@@ -105,7 +105,7 @@ class FlavorApp(WithNotes, InOrder):
         self._opened = False
         self._seq_seen = 0
         self.pressed = 0
-        """Keys so far."""
+        """Keys, pastes and clicks so far."""
         self._leaving = Twice(self)
         self.prefer_new = False
         """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
@@ -278,7 +278,7 @@ class FlavorApp(WithNotes, InOrder):
         await (self._survive(super().on_event, event) if isinstance(event, InputEvent | Paste) else super().on_event(event))
 
     async def in_turn(self, event: Event) -> None:
-        self.pressed += isinstance(event, Key)
+        self.pressed += isinstance(event, Key | Paste | MouseDown)
         await self._survive(super().in_turn, event)
 
     async def _survive(self, handle: Callable[[Event], Awaitable[None]], event: Event) -> None:

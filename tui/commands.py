@@ -192,7 +192,7 @@ async def decide(
             raise FlavorError(f"{'--text' if text else '--set'} goes with accept only.")
         edited = read_text(text, 1 << 20) if text else None
         asked = session.store.candidates.get(candidate)
-        fields = session.task.check({**asked.fields, **_given(settings)}) if asked and settings else None
+        fields = session.task.check({**session.task.only(asked.fields), **_given(settings)}) if asked and settings else None
         decision = session.decide(candidate, verdict, edited, fields)
         data = {"candidate": candidate, "verdict": decision.verdict, "example": decision.example}
         yield Line(data, f"{candidate}: {decision.verdict}, {counted(len(session.store.examples), 'example')} now")

@@ -271,7 +271,7 @@ class Session:
         after, changed = "", None
         if verdict in KEPT:
             after = check_text(candidate.text if text is None else text)
-            changed = fields if fields != candidate.fields else None
+            changed = None if fields is None or fields == self.task.only(candidate.fields) else fields
             verdict = "accept" if after == candidate.text and changed is None else "edit"
         batch = self.store.batches.get(candidate.batch)
         example = None

@@ -10,7 +10,7 @@ AGAIN = 6.0
 
 
 class Pressed(Protocol):
-    """Who knows how many keys were pressed so far."""
+    """Who knows how many keys were pressed so far; pastes and clicks count."""
 
     pressed: int
 

@@ -77,7 +77,9 @@ async def test_a_flood_of_notes_is_drawn_once(tmp_path, monkeypatch):
 async def test_a_note_that_counts_on_takes_the_place_of_the_one_before(tmp_path):
     app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
     async with app.run_test(notifications=True) as pilot:
-        for said in ("Saved: 9 examples.", "Saved: 10 examples.", "base at strength 1.1"):
+        for said in ("Saved: 9 examples.", "Saved: 10 examples.", "base at strength 1.1", "0001/epoch-03 is gone", "0002/epoch-01 is gone"):
             app.say(said)
         await pilot.pause(0.2)
-        assert [note.message for note in app._notifications] == ["Saved: 10 examples.", "base at strength 1.1"]
+        assert [note.message for note in app._notifications] == [
+            "Saved: 10 examples.", "base at strength 1.1", "0001/epoch-03 is gone", "0002/epoch-01 is gone",
+        ]  # fmt: skip

@@ -93,3 +93,46 @@ async def test_a_key_meant_for_the_card_that_has_just_gone_decides_nothing(works
         monkeypatch.setattr(curate, "GLANCE", 0)
         await pilot.press("x")
         assert [decision.candidate for decision in on_disk(workspace).decisions.values()] == [card]
+
+
+async def with_new_texts(app, pilot, monkeypatch):
+    """One card was decided, another is being read, and a new checkpoint has texts; the card that was decided, that which is read, the new ones."""
+    await pilot.pause()
+    decided = app.screen.shown
+    await pilot.press("a")
+    read = app.screen.shown
+    new = add(app.session, 2, checkpoint="0001/epoch-01")
+    monkeypatch.setattr(app.session.registry, "current", lambda: "0001/epoch-01")
+    app.prefer_new = True
+    for _ in range(20):
+        app.changed()
+    await pilot.pause()
+    assert app.screen.shown == read and read not in new
+    return decided, read, new
+
+
+async def test_a_decision_taken_back_shows_its_card_whatever_is_new(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        decided, _, _ = await with_new_texts(app, pilot, monkeypatch)
+        timers = len(app.screen._timers)
+        app.changed()
+        assert len(app.screen._timers) == timers  # one looks again, however much changes
+        await pilot.press("u", "x")
+        assert [(one.candidate, one.verdict) for one in on_disk(workspace).decisions.values()] == [(decided, "reject")]
+
+
+async def test_the_card_under_a_dialog_stays(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    said = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        monkeypatch.setattr(curate, "READING", 1.0)
+        _, read, new = await with_new_texts(app, pilot, monkeypatch)
+        page = app.screen
+        await pilot.press("e")
+        await pilot.pause(1.2)
+        assert page.shown == read and app.screen is not page
+        app.say = lambda text, *_: said.append(text)
+        await pilot.press("escape", "a")  # it gives way when the dialog is gone, and no key decides what nobody has read
+        await pilot.pause()
+        assert len(on_disk(workspace).decisions) == 1 and page.shown in new and "just changed" in said[0]

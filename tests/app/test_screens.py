@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from rich.cells import cell_len
 from textual.events import Key, Paste
 from textual.widgets import DataTable, Input, TextArea
 
@@ -31,6 +32,11 @@ from tui.screens.write import WriteScreen
 from tui.session import Session
 from tui.widgets.curves import CurvesPlot
 from tui.widgets.plain import Plain
+
+PLACED = {
+    "desk", "summary", "tabs", "activity", "keys", "card", "heading", "text-scroll",
+    "write-text", "measure", "library-head", "search", "library-table", "runs-desk", "report",
+}  # fmt: skip
 
 
 def shown(app, where="#text"):
@@ -115,6 +121,8 @@ async def test_an_empty_text_of_a_new_checkpoint_does_not_keep_the_old_card(work
 async def test_the_librarys_texts_are_cut_where_the_screen_ends_and_say_so(workspace):
     with Session(workspace) as session:
         session.write_example("A lamp that was lit by nobody. " * 9, {})
+    with Session(workspace) as session:
+        session.write_example("灯" * 90, {})
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f4")
@@ -122,9 +130,57 @@ async def test_the_librarys_texts_are_cut_where_the_screen_ends_and_say_so(works
             await pilot.resize_terminal(width, 30)
             await pilot.pause()
             table = app.screen.query_one(DataTable)
-            first = "".join(segment.text for segment in table.render_line(1)).rstrip()
-            assert first.endswith("…") and "A lamp that was lit" in first and width - 8 < len(first) <= width
+            for row, begins in ((1, "灯灯"), (2, "A lamp that was lit")):
+                shown_row = "".join(segment.text for segment in table.render_line(row)).rstrip()
+                assert shown_row.endswith("…") and begins in shown_row and width - 8 < cell_len(shown_row) <= width
             assert table.max_scroll_x == 0
+
+
+@pytest.mark.parametrize("mode", ["write", "library", "runs", "report", "curate"])
+async def test_a_page_that_is_the_first_looks_as_it_does_later(workspace, mode):
+    """Whichever screen's styles were read before."""
+    Desk(workspace, False).keep(mode=mode)
+    app = FlavorApp(workspace, start_worker=False)
+
+    def places():
+        return [(widget.id, widget.region) for widget in app.screen.walk_children() if widget.id and widget.id in PLACED]
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.1)
+        assert app.current_mode == mode
+        first = places()
+        assert first
+        for key in ("f2", "f3", "f4", "f5", "f6"):
+            await pilot.press(key)
+            await pilot.pause(0.05)
+        app.switch_mode(mode)
+        await pilot.pause(0.1)
+        assert places() == first
+
+
+async def test_an_edit_asks_again_after_a_paste_and_forgets_the_question_when_typed_on(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3", "e", "z", "escape")
+        assert "Once more" in shown(app, "#dialog-error")
+        app.post_message(Paste("a whole paragraph"))
+        await pilot.pause()
+        assert shown(app, "#dialog-error") == ""
+        await pilot.press("escape")
+        assert isinstance(app.screen, EditDialog) and "paragraph" in app.screen.query_one(TextArea).text
+
+
+async def test_a_candidate_of_a_task_that_lost_its_fields_is_edited(workspace):
+    path = workspace / FILE
+    path.write_text(path.read_text().split("[[task.fields]]")[0])
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3", "e", "escape")
+        assert not isinstance(app.screen, EditDialog)  # nothing was changed
+        await pilot.press("e", "z", "ctrl+s")
+        await pilot.pause()
+        (decision,) = app.session.store.decisions.values()
+        assert decision.after == decision.before + "z" and decision.kept_fields is None
 
 
 async def test_every_screen_shows_its_keys(workspace):

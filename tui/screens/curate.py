@@ -8,6 +8,7 @@ from time import monotonic
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.timer import Timer
 
 from core.errors import FlavorError
 from core.task import Task
@@ -78,6 +79,8 @@ kept for such texts, so that you see more than what pleases already, and so that
         """When a card that was looked at gave way to another without a key: to a newer checkpoint's, as a rule."""
         self._came = 0.0
         """When the card came."""
+        self._again: Timer | None = None
+        """Looks whether the card may give way, when it has been read."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="desk"):
@@ -96,7 +99,8 @@ kept for such texts, so that you see more than what pleases already, and so that
         self.query_one("#text-scroll").focus()
 
     def on_screen_suspend(self) -> None:
-        self._looked_at = ""
+        if not self.app.screen.is_modal:  # the card under a dialog is still the one that is being looked at
+            self._looked_at = ""
 
     def on_resize(self) -> None:
         if self.is_mounted and self._has_side():  # it has room only now
@@ -114,17 +118,18 @@ kept for such texts, so that you see more than what pleases already, and so that
         stale = self.flavor.prefer_new and card is not None and first is not None and self._older(card, first)
         if stale and self._looked_at and (left := self._came + READING - monotonic()) > 0:
             stale = False
-            self.set_timer(left, self.renew)
+            self._look_again(left)
         if card is None or stale:
             card = first
-            self._came = monotonic()
             if self._looked_at:
-                self._turned = self._came
+                self._turned = monotonic()
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
             if card:
                 self.session.ranking.hold(card.uid)
             self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
+        if self._looked_at != (self.shown or ""):
+            self._came = monotonic()
         self._looked_at = self.shown or ""
         self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
@@ -142,6 +147,17 @@ kept for such texts, so that you see more than what pleases already, and so that
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
         self._queue(queue, card)
+
+    def _look_again(self, left: float) -> None:
+        """In `left` seconds, if the card is in front then: behind a dialog it stays, and coming back looks anyway."""
+
+        def look() -> None:
+            self._again = None
+            if self.app.screen is self:
+                self.renew()
+
+        if self._again is None:
+            self._again = self.set_timer(left, look)
 
     def _next(self, queue: list[Candidate]) -> Candidate | None:
         """The first that says something. A text that ended at once is the first to arrive, and waits for better ones while they are written."""
@@ -257,7 +273,9 @@ kept for such texts, so that you see more than what pleases already, and so that
         self._looked_at, self._turned = "", 0.0
         if op:
             back = [uid for uid, candidate in op.was.candidates.items() if candidate]
-            self.shown = back[0] if back else self.shown
+            if back:  # it is for this one that the key was pressed, whatever the new checkpoint has
+                self.shown = self._looked_at = back[0]
+                self._came = monotonic()
             self.flavor.changed()
 
     def action_more(self) -> None:

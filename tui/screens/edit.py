@@ -49,7 +49,7 @@ class EditDialog(Dialog[bool]):
     ) -> None:
         """`save` makes text and fields durable, or raises FlavorError."""
         super().__init__()
-        self._title, self._uid, self._text, self._values = title, uid, text, values
+        self._title, self._uid, self._text, self._values = title, uid, text, session.task.only(values)
         self._session = session
         self._save = save
         self._with_fields = bool(session.task.fields)
@@ -85,11 +85,14 @@ class EditDialog(Dialog[bool]):
         self.set_interval(EVERY, self.keep)
 
     def _fields(self) -> dict[str, str]:
-        return {name: value for name, value in self.query_one(FieldInputs).values().items() if value} if self._with_fields else self._values
+        typed = self.query_one(FieldInputs).values() if self._with_fields else {}
+        return {name: value for name, value in typed.items() if value}
 
     @on(TextArea.Changed)
     @on(Input.Changed)
     def _typed(self) -> None:
+        if not self._draft.problem:  # what was asked or refused is of the text as it was
+            self.query_one("#dialog-error", Plain).update("")
         if self._draft.typed():
             self.keep()
 
@@ -112,7 +115,7 @@ class EditDialog(Dialog[bool]):
             text = check_text(self.query_one(TextArea).text)
             self._save(text, self._session.task.check(self._fields()))
         except FlavorError as error:
-            if error.kind == "field":
+            if error.kind == "field" and self._with_fields:
                 self.query_one(FieldInputs).focus_wrong()
             self.keep()
             self._say(str(error))

@@ -18,7 +18,7 @@ from tui.marks import TWIN
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
 from tui.widgets.boxes import CleanInput
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import Plain, fitted, line, plain
 
 FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
 SIGNS = {
@@ -109,7 +109,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         twins = {uid for _, row in rows if (uid := row.uid) and self.session.copying.overlap(row.text, but=uid)[0] >= TWIN}
         for origin, row in rows:
             loss = f"{self.losses[row.uid]:.2f}" if row.uid in self.losses else ""
-            head = short(" ".join(row.text.split()), room)
+            head = fitted(" ".join(row.text[: 4 * room].split()), room)
             table.add_row(
                 plain(SIGNS[origin]),
                 plain(f"{len(row.text.split()):>5}"),

@@ -64,6 +64,7 @@ class Whole(MessagePump):
             event.stop()
 
     async def on_event(self, event: Event) -> None:
-        """A screen that is left, with the program or without, before it is drawn has none of its widgets: `on_mount` would miss them."""
-        if not (isinstance(event, Mount) and not cast(Any, self).children):
+        """A screen that is left, with the program or without, before it is drawn has none of its widgets, or not all: `on_mount` would miss
+        them."""
+        if not (isinstance(event, Mount) and (not cast(Any, self).children or self.app._exit)):
             await super().on_event(event)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 from typing import Literal
 
-from rich.cells import cell_len, set_cell_size
 from textual.events import Paste
 from textual.widgets import Input, OptionList, TextArea
 
 from core.text import clean, clean_line
+from tui.widgets.plain import fitted
 
 
 class CleanArea(TextArea):
@@ -39,8 +39,7 @@ class CleanInput(Input):
 
     def on_resize(self) -> None:
         """What does not fit of the placeholder is seen to be missing."""
-        whole, width = str(self._whole), max(2, self.size.width)
-        self.placeholder = whole if cell_len(whole) < width else set_cell_size(whole, width - 2).rstrip(" ,") + "…"
+        self.placeholder = fitted(str(self._whole), max(2, self.size.width) - 1)
 
     def _on_paste(self, event: Paste) -> None:
         event.prevent_default()

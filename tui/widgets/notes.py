@@ -15,7 +15,8 @@ SHORTEST = 0.05
 """Seconds that a note is shown at least."""
 MOST_NOTES = 5
 """Passing notes that are shown at once."""
-DIGITS = re.compile(r"\d+(?:\.\d+)?")
+NUMBER = re.compile(r"(?<![\w/-])\d+(?:\.\d+)?(?![\w/-])")
+"""One that stands alone: those in the name of a checkpoint say what a note is about."""
 
 
 class Note(Notification):
@@ -62,8 +63,8 @@ class WithNotes(App[int]):
         a worker that raves) only those are drawn that are still there when the moment is over, or drawing them would hold up the keys. From the
         event loop only. One that differs from another in its numbers only takes its place."""
         note = Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)
-        alike = (DIGITS.sub("0", message), title, severity)
-        same = [old for old in self._notifications if (DIGITS.sub("0", old.message), old.title, old.severity) == alike]
+        alike = (NUMBER.sub("0", message), title, severity)
+        same = [old for old in self._notifications if (NUMBER.sub("0", old.message), old.title, old.severity) == alike]
         for old in same or list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
         self._notifications.add(note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.color import Color
 from textual.content import Content
@@ -22,6 +23,11 @@ def line(*parts: str | tuple[str, str] | Content) -> Content:
     return Content.assemble(
         *(part if isinstance(part, Content) else plain(*((part,) if isinstance(part, str) else part)) for part in parts)
     )
+
+
+def fitted(text: str, cells: int) -> str:
+    """`text` in so many cells, with an ellipsis where it is longer."""
+    return text if cell_len(text) <= cells else set_cell_size(text, cells - 1).rstrip(" ,") + "…"
 
 
 class Plain(Static):
