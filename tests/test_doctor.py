@@ -146,3 +146,16 @@ def test_ten_snapshots_are_kept_and_one_for_a_session(there, monkeypatch):
     write(there, 1)  # a second after the last one
     write(there, 1)
     assert [one.sums.seq for one in snapshots.snapshots(there)][:2] == [15, 13]
+
+
+def test_keys_of_ones_own_that_the_screen_would_refuse(there):
+    write(there, 2)
+    with Session(there):
+        pass
+    path = there / "flavor.toml"
+    good = path.read_text()
+    path.write_text(good.replace("[keys]\n", '[keys]\naccept = "y"\nreject = "y"\n'))
+    (found,) = (one for one in examine(there, repair=False) if one.where == "flavor.toml")
+    assert found.level == "mend" and "gives 'y' to both accept and reject" in found.what
+    examine(there, repair=True)
+    assert path.read_text() == good

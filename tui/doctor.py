@@ -69,7 +69,7 @@ def _settings(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
     """flavor.toml: whether it can be read, and whether it is what it was."""
     path = workspace / config.FILE
     try:
-        config.load(workspace)
+        _check_keys(config.load(workspace))
     except FlavorError as error:
         good = next((one.folder for one in snapshots(workspace) if _can_be_read(one.folder / config.FILE)), None)
         if good is None:
@@ -88,9 +88,17 @@ def _settings(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
     return [Finding("well", config.FILE, "it can be read")]
 
 
+def _check_keys(settings: config.Settings) -> None:
+    """Raises FlavorError where the screen would not open with the person's own keys."""
+    if settings.keys:
+        from tui import keys  # the names of keys are Textual's, which nobody waits for who has none of his own
+
+        keys.check(settings.keys)
+
+
 def _can_be_read(path: Path) -> bool:
     try:
-        config.parse(read_bytes(path).decode())
+        _check_keys(config.parse(read_bytes(path).decode()))
     except (OSError, ValueError, FlavorError):
         return False
     return True
