@@ -2,6 +2,7 @@
 
 import errno
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from textual.events import Key, Paste
@@ -11,6 +12,7 @@ from core import config
 from core.config import FILE
 from core.errors import FlavorError
 from core.task import Field, Task
+from dataset.rows import Tables
 from dataset.store import Store
 from tests.app.conftest import TEXTS, add_candidates
 from tests.made import bake, write
@@ -168,6 +170,22 @@ async def test_an_edit_asks_again_after_a_paste_and_forgets_the_question_when_ty
         assert shown(app, "#dialog-error") == ""
         await pilot.press("escape")
         assert isinstance(app.screen, EditDialog) and "paragraph" in app.screen.query_one(TextArea).text
+
+
+async def test_a_text_that_a_terminal_would_hide_is_left_unchanged_by_one_escape(workspace):
+    with Session(workspace) as session:
+        uid = add_candidates(session, ["Two lines\r\nand an escape \x1b[31m"])[0]
+        candidate = msgspec.structs.replace(session.store.candidates[uid], fields={"Coast": "\u200bwest"})
+        session.commit("sample", Tables(candidates={uid: candidate}))
+    Desk(workspace, False).keep(mode="curate", card=uid)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.screen.shown == uid
+        await pilot.press("e")
+        await pilot.pause(1.2)  # longer than until a draft is kept
+        await pilot.press("escape")
+        assert not isinstance(app.screen, EditDialog) and not list((workspace / "drafts").glob("edit-*"))
 
 
 async def test_a_candidate_of_a_task_that_lost_its_fields_is_edited(workspace):

@@ -121,7 +121,7 @@ kept for such texts, so that you see more than what pleases already, and so that
             self._look_again(left)
         if card is None or stale:
             card = first
-            if self._looked_at:
+            if self._looked_at in self.session.store.pending:  # else it went by a key, on the card or in a dialog
                 self._turned = monotonic()
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None

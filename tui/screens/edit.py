@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Footer, Input, TextArea
 
 from core.errors import FlavorError
-from core.text import check_text
+from core.text import check_text, clean_line
 from tui.drafts import EVERY, Draft, Typed, difference
 from tui.screens.dialog import Dialog
 from tui.session import Session
@@ -52,9 +52,12 @@ class EditDialog(Dialog[bool]):
         self._title, self._uid, self._text, self._values = title, uid, text, session.task.only(values)
         self._session = session
         self._save = save
+        self._over = False
         self._with_fields = bool(session.task.fields)
         self._draft = Draft(session.workspace, f"edit-{uid}", bool(session.held_by))
         self._kept = self._draft.read()
+        self._untouched = CleanArea(text, id="untouched").text, {name: clean_line(value) for name, value in self._values.items()}
+        """Text and fields as the boxes show them: what they would hide is visible in it, and lines end as the box's do."""
 
     def compose(self) -> ComposeResult:
         kept = self._kept
@@ -97,11 +100,11 @@ class EditDialog(Dialog[bool]):
             self.keep()
 
     def _changed(self) -> bool:
-        return (self.query_one(TextArea).text, self._fields()) != (self._text, self._values)
+        return (self.query_one(TextArea).text, self._fields()) != self._untouched
 
     def keep(self) -> None:
-        """Write the draft, if anything was changed."""
-        if self._kept or self._changed():
+        """Write the draft, if anything was changed; not when it was saved or thrown away: the clock may have called before."""
+        if not self._over and (self._kept or self._changed()):
             text, fields = self.query_one(TextArea).text, self._fields()
             self._draft.keep(Typed(text, fields, self._uid, self._kept.was if self._kept else self._text))
             self._say(self._draft.problem)
@@ -120,15 +123,18 @@ class EditDialog(Dialog[bool]):
             self.keep()
             self._say(str(error))
             return
-        self._draft.drop()
-        self.dismiss(True)
+        self._end(True)
 
     def action_leave(self) -> None:
         if self._changed() and not self._leaving.sure():
             self._say("Once more throws away what you typed.")
             return
+        self._end(False)
+
+    def _end(self, saved: bool) -> None:
+        self._over = True
         self._draft.drop()
-        self.dismiss(False)
+        self.dismiss(saved)
 
 
 def dialog_for(session: Session, uid: str, was: str = "") -> EditDialog:
