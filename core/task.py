@@ -73,10 +73,10 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, value in values.items():
             field = self.field(name)
             given[field.name] = field.check(value)
-        return {f.name: given[f.name] for f in self.fields if given.get(f.name)}
+        return self.only(given)
 
     def only(self, values: Mapping[str, str]) -> dict[str, str]:
-        """The values of fields that there are: of a row that is older than its task's fields, not all."""
+        """The values of fields that there are, in their order, empty ones left out: a row that is older than the fields may have others."""
         return {f.name: values[f.name] for f in self.fields if values.get(f.name)}
 
     def segments(self, values: Mapping[str, str]) -> list[Segment]:

@@ -63,8 +63,8 @@ class Jobs:
         self._begun = False
         """A retraining is about to go on: between the key and its first turn it has not said so yet."""
         self._training_since = 0.0
+        """When the retraining began."""
         self._stopping = Twice(app)
-        """When the retraining began, and when it was last asked whether to stop it."""
         self._number = 0
         """Of the job that may speak: one that was given up may not."""
 
