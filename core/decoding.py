@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from transformers import DynamicCache, PreTrainedModel
 
 from core.forms import Forms
-from core.products import Product, dense_product
+from core.products import Product, plain_product
 
 KNOWN = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 """Models whose layers are: norm, attention over rotated heads, norm, a gated feed-forward part."""
@@ -36,7 +36,8 @@ def output_product(weight: torch.Tensor) -> Product:
             pass
         else:
             return lambda x: product(x, ordered, None, "none", [], "")
-    return dense_product(weight.detach(), None)
+    frozen = weight.detach()
+    return lambda x: plain_product(x, frozen)
 
 
 class LlamaDecoder:

@@ -130,7 +130,7 @@ def test_a_low_rank_product_has_the_values_and_gradients_of_the_plain_expression
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("rows", [1, 7, 200])
+@pytest.mark.parametrize("rows", [1, 7, 60, 200])
 def test_products_over_plain_weights_are_those_of_the_plain_expression(kind, bias, rows):
     torch.manual_seed(0)
     weight, extra = torch.randn(48, 32, dtype=kind), torch.randn(48, dtype=kind) if bias else None
