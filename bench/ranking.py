@@ -46,7 +46,7 @@ class Decided(msgspec.Struct, frozen=True):
 class Evening(msgspec.Struct, frozen=True):
     """The rows that were there at first, and the decisions in their order."""
 
-    written: list[str]
+    written: list[tuple[str, dict[str, str]]]
     decided: list[Decided]
 
 
@@ -80,7 +80,7 @@ def record(workspace: Path) -> Evening:
                     candidate.checkpoint, decision.verdict != "reject",
                 )
             )  # fmt: skip
-    return Evening([e.text for e in store.examples.values() if e.origin in ("written", "imported")], found)
+    return Evening([(e.text, e.fields) for e in store.examples.values() if e.origin in ("written", "imported")], found)
 
 
 def rounds(evening: Evening) -> Iterator[Round]:
@@ -106,7 +106,7 @@ def rounds(evening: Evening) -> Iterator[Round]:
         yield Round(part[0].checkpoint, kept, first, bare, predictor.learned)
         past += [(each, decided.kept) for each, decided in zip(known, part, strict=True)]
         shown += contents
-        examples += [decided.text for decided in part if decided.kept]
+        examples += [(decided.text, decided.fields) for decided in part if decided.kept]
 
 
 def _known(of: Decided, habits: Habits) -> Known:

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import random
+import statistics
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from core.ranking.logistic import fit, sigmoid, solve
 from core.ranking.order import DIFFER, KEEP, LANE, SLOTS, Item, arrange, in_lane
 from core.ranking.predictor import LEAST, Predictor
 from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, signs, skeleton
+from core.ranking.suits import Suits
 from dataset.rows import Batch, Candidate, Decision, Tables
 from dataset.store import Store
 from tui.session import Session
@@ -122,7 +125,8 @@ def test_too_few_decisions_teach_nothing():
 
 
 def test_signs_tell_a_good_text_from_a_broken_one():
-    habits = Habits(["The lamp burns warm at dusk.", "The lamp burns cold at noon.", "The lamp burns low tonight, they say."])
+    texts = ("The lamp burns warm at dusk.", "The lamp burns cold at noon.", "The lamp burns low tonight, they say.")
+    habits = Habits((text, {}) for text in texts)
     fields = {"Coast": "Sarn"}
     good = dict(zip(NAMES, signs(Arrival("The lamp burns blue at Sarn.", fields, [], "stop", 0, -1.0, -2.0), habits), strict=True))
     bad = dict(zip(NAMES, signs(Arrival("#x #y " * 20, fields, ["hashtags"], "length", 0, -1.0, -2.0), habits), strict=True))
@@ -131,6 +135,69 @@ def test_signs_tell_a_good_text_from_a_broken_one():
     known = [Known(list(each.values()), frozenset(), asked_for(fields)) for each in (good, bad)]
     assert Predictor([]).chance(known[0]) > Predictor([]).chance(known[1])
     assert all(map(math.isfinite, signs(Arrival("", {}, [], "stop", 0, 0.0, 0.0), Habits([]))))
+
+
+MOODS = [
+    ({"ash", "rain", "road"}, {"Mood": "Grim", "Subject": "one"}),
+    ({"ash", "iron"}, {"Mood": "Grim", "Subject": "two"}),
+    ({"kite", "lemon", "road"}, {"Mood": "Joyful", "Subject": "three"}),
+    ({"kite", "sun"}, {"Mood": "Joyful", "Subject": "four"}),
+    ({"swan"}, {"Mood": "Dreamlike"}),
+]
+
+
+def test_words_of_a_value_suit_it():
+    suits = Suits(MOODS)
+    # two of two with the value have "ash" and none of the three others; two of five are expected: 1 / sqrt(2/5 * 3/5 * (1/2 + 1/3))
+    assert suits.score({"ash"}, {"Mood": "Grim"}) == pytest.approx(1 / math.sqrt(0.2))
+    assert suits.score({"ash"}, {"Mood": "Joyful"}) < 0 < suits.score({"ash", "kite", "sun"}, {"Mood": "Joyful"})
+    assert suits.score({"ash", "unheard"}, {"Mood": "Grim", "Subject": "new"}) == suits.score({"ash"}, {"Mood": "Grim"})
+    # an example is not enough for a value, nor a value that each example has anew; nothing is known of what was never there
+    for fields in ({"Mood": "Dreamlike"}, {"Subject": "one"}, {"Mood": "unheard"}, {"Other": "Grim"}, {}):
+        assert suits.score({"ash", "swan"}, fields) == 0
+    assert (
+        suits.score(set(), {"Mood": "Grim"})
+        == suits.score({"unheard"}, {"Mood": "Grim"})
+        == Suits([]).score({"ash"}, {"Mood": "Grim"})
+        == 0
+    )
+
+
+@given(
+    st.lists(st.tuples(st.frozensets(st.sampled_from("abcdef")), st.sampled_from("xy")), max_size=20),
+    st.frozensets(st.sampled_from("abcdef")),
+)
+def test_of_two_values_what_suits_one_does_not_suit_the_other(rows, text):
+    suits = Suits((found, {"Mood": value}) for found, value in rows)
+    assert suits.score(text, {"Mood": "x"}) == pytest.approx(-suits.score(text, {"Mood": "y"}))
+
+
+def test_where_values_do_not_matter_nothing_suits():
+    """Its deviation is 1 then, and its mean 0: so it can be weighed before anything was decided."""
+    rng = random.Random(5)
+    words = [f"word{number}" for number in range(60)]
+
+    def text():
+        return frozenset(rng.sample(words, 12))
+
+    scores = []
+    for _ in range(60):
+        suits = Suits((text(), {"Mood": rng.choice("abc")}) for _ in range(24))
+        scores += [suits.score(text(), {"Mood": mood}) for mood in "abc"]
+    assert abs(statistics.fmean(scores)) < 0.3 and 0.8 < statistics.pstdev(scores) < 1.2
+
+
+def test_candidates_in_the_words_of_their_value_come_first():
+    words = {"Grim": "ashes", "Joyful": "kites", "Eerie": "mirrors"}
+    examples = [(f"The {word} of number {number}.", {"Mood": mood}) for number in range(3) for mood, word in words.items()]
+    habits = Habits(examples)
+
+    def known(text):
+        return Known(signs(Arrival(text, {"Mood": "Grim"}, [], "stop", 0, -1.0, -2.0), habits), frozenset(text.split()), frozenset())
+
+    assert Predictor([]).chance(known("The kites of number nine.")) < Predictor([]).chance(known("The ashes of number nine."))
+    asked_now = known("The kites of number nine.").suited("The kites of number nine.", {"Mood": "Joyful"})
+    assert asked_now.signs[NAMES.index("suits")] == 0  # it may be an example itself
 
 
 def test_a_skeleton_keeps_the_form_alone():

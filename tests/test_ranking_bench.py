@@ -13,7 +13,9 @@ def evening(kept):
         lamp = rng.random() < 0.4
         text = f"The {'lamp' if lamp else 'mud'} of keeper number {number} is {rng.choice(['warm', 'cold', 'old'])}."
         made.append(Decided(text, {}, [], "stop", 0, -1.0, -2.0, "base", kept(lamp, rng)))
-    return Evening(["The lamp of Sarn is warm.", "The mud of Gull Point is cold.", "The keeper of Mere is old."], made)
+    return Evening(
+        [(text, {}) for text in ("The lamp of Sarn is warm.", "The mud of Gull Point is cold.", "The keeper of Mere is old.")], made
+    )
 
 
 def test_a_taste_is_learned():

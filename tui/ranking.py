@@ -43,7 +43,7 @@ class Ranking:
     def habits(self) -> Habits:
         """How the examples are now."""
         if self._habits is None:
-            self._habits = Habits(self._store.texts().values())
+            self._habits = Habits((example.text, example.fields) for example in self._store.examples.values())
         return self._habits
 
     def examples_changed(self) -> None:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, pstdev
 
+from core.ranking.suits import Suits
 from core.text import words
 
 NAMES = (
-    "ended", "flags", "length off", "length", "shape", "strange", "punctuation", "fields", "copied", "nearest", "distinct", "own", "weakest",
+    "ended", "flags", "length off", "length", "shape", "strange", "punctuation", "fields", "suits", "copied", "nearest", "distinct", "own",
+    "weakest",
 )  # fmt: skip
 """The signs, in their order. Numbers of another count are of another version, and say nothing."""
 MARKS = '.,:;!?"“”()-#*\n'
@@ -35,17 +37,20 @@ class Known:
     asked: frozenset[str]
 
     def suited(self, text: str, fields: Mapping[str, str]) -> Known:
-        """The same text, as if these attribute values had been asked for."""
+        """The same text, as if these attribute values had been asked for. Whether its words suit them is not asked: it may be an example
+        itself by now."""
         found = list(self.signs)
+        found[NAMES.index("suits")] = 0.0
         found[NAMES.index("fields")] = round(mentioned(words(text), fields), 3)
         return Known(found, self.words, asked_for(fields))
 
 
 class Habits:
-    """How the examples are: their lengths, the words, marks and steps that most of them have."""
+    """How the examples are: their lengths, the words, marks and steps that most of them have, and the words that go with their values."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        texts = list(texts)
+    def __init__(self, examples: Iterable[tuple[str, Mapping[str, str]]]) -> None:
+        examples = list(examples)
+        texts = [text for text, _ in examples]
         found = [words(text) for text in texts]
         often = max(2.0, len(texts) / 2)
         self.form = {word for word, count in Counter(word for each in found for word in set(each)).items() if count >= often}
@@ -54,6 +59,7 @@ class Habits:
         self.steps = set(steps)
         self.usual_steps = {step for step, count in steps.items() if count >= often}
         self.contents = [content(each, self.form) for each in found]
+        self.suits = Suits(zip(self.contents, (fields for _, fields in examples), strict=True))
         lengths = [math.log(len(each) + 1) for each in found]
         self.length = fmean(lengths) if lengths else 0.0
         self.spread = max(0.1, pstdev(lengths)) if lengths else 1.0
@@ -136,6 +142,7 @@ def signs(of: Arrival, habits: Habits) -> list[float]:
         len(steps - habits.steps) / len(steps),
         fmean(off) if off else 0.0,
         mentioned(found, of.fields),
+        max(-FARTHEST, min(FARTHEST, habits.suits.score(own, of.fields))),
         float(of.copied),
         max((likeness(own, other) for other in habits.contents), default=0.0),
         len(set(pairs)) / len(pairs) if pairs else 0.0,
