@@ -200,6 +200,14 @@ def test_candidates_in_the_words_of_their_value_come_first():
     assert asked_now.signs[NAMES.index("suits")] == 0  # it may be an example itself
 
 
+def test_what_hardly_differed_among_the_shown_stays_as_the_gauges_say():
+    """What is decided was chosen by its form: that the kept ones had a shade less of it is chance, and says nothing of what has none."""
+    shown = [row(ended=1, shape=1 - 0.005 * (number % 4), weakest=-number % 3) for number in range(60)]
+    predictor = Predictor([(known, number % 4 >= 2) for number, known in enumerate(shown)])
+    assert predictor.learned
+    assert predictor.chance(row(ended=1, shape=1, weakest=-1)) > predictor.chance(row(ended=1, shape=0.6, weakest=-1))
+
+
 def test_a_skeleton_keeps_the_form_alone():
     steps = skeleton("Make a Wisdom check, difficulty 14. Success: all", {"make", "a", "check", "difficulty", "success"})
     pieces = ["^", "make", "a", "_", "check", ",", "difficulty", "0", ".", "success", ":", "_", "$"]

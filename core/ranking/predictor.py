@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from itertools import zip_longest
 from statistics import fmean
 
 from core.ranking.leaning import Leaning
@@ -19,11 +18,20 @@ MOST = 128
 HALF_LIFE = 64
 """Decisions after which one counts half: taste moves, and so do checkpoints."""
 GAUGES = {
-    "ended": 1.5, "flags": -1.0, "length off": -0.5, "shape": 3.0, "strange": -6.0, "punctuation": -1.0, "suits": 0.4, "nearest": -1.0,
+    "ended": 1.5, "flags": -1.0, "length off": -0.5, "shape": 3.0, "strange": -6.0, "punctuation": -1.0, "suits": 0.8, "nearest": -1.0,
 }  # fmt: skip
 """What the gauges say before anything was decided: log-odds for one more of each sign."""
-PULL = 4.0
-"""How strongly a weight is held at its guess: the inverse of its variance, for signs of deviation 1."""
+PULL, PULL_TASTE = 8.0, 4.0
+"""How strongly a weight is held at its guess: the inverse of its variance, for signs of deviation 1. Of what leans which way the guess is 0,
+and nothing but the decisions can tell."""
+USUAL = {
+    "ended": 0.25, "flags": 0.3, "length off": 1.0, "length": 2.0, "shape": 0.1, "strange": 0.05, "punctuation": 0.15, "fields": 0.15,
+    "suits": 1.2, "copied": 2.0, "nearest": 0.1, "distinct": 0.03, "own": 0.25, "weakest": 0.4,
+}  # fmt: skip
+"""Each sign's deviation among candidates that nothing was passed over of (the starter on three tasks). What is decided was chosen by these
+very signs, so that they hardly differ there: measured by their own deviation, chance would overrule what the gauges say."""
+LEANINGS = 3
+"""Numbers that a candidate has beside its signs: which way its words, its values, and both together lean."""
 SELDOM, OFTEN = 1 / 8, 0.6
 """Of the decisions that have a word, from which share on and up to which it is learned together with what was asked for: a word of the form
 that is not always the same (the ability of a skill check, say), of which there are enough to have met each value."""
@@ -55,10 +63,12 @@ class Predictor:
         self._telling = {word for word, count in counts.items() if SELDOM * len(decided) <= count <= OFTEN * len(decided)}
         self._together = Leaning((self._pairs(known), kept, age) for known, kept, age in weighed)
         rows = [self._row(known, kept, age) for known, kept, age in weighed]
-        self._scale = _scales(rows)
-        guess = [GAUGES.get(name, 0.0) * deviation for name, (_, deviation) in zip_longest(NAMES, self._scale)]
+        names = [*NAMES, *[""] * LEANINGS]
+        self._scale = [(mean, max(deviation, USUAL.get(name, 0.0))) for name, (mean, deviation) in zip(names, _scales(rows), strict=True)]
+        guess = [GAUGES.get(name, 0.0) * deviation for name, (_, deviation) in zip(names, self._scale, strict=True)]
+        pull = [PULL if name else PULL_TASTE for name in names]
         labels = [kept for _, kept in decided]
-        self._model = fit(list(map(self._standard, rows)), labels, ages, guess, [PULL] * len(guess))
+        self._model = fit(list(map(self._standard, rows)), labels, ages, guess, pull)
 
     def _pairs(self, known: Known) -> set[tuple[str, str]]:
         """Each attribute value with each telling word of the text: what is right for one value may be wrong for another."""
@@ -74,7 +84,7 @@ class Predictor:
         ]
 
     def _standard(self, row: Sequence[float]) -> list[float]:
-        """Mean 0 and deviation 1, as of the decided ones."""
+        """Mean 0 and deviation 1, as of the decided ones, or of what nobody chose from where that is the greater."""
         return [
             max(-FARTHEST, min(FARTHEST, (value - mean) / deviation)) for value, (mean, deviation) in zip(row, self._scale, strict=True)
         ]

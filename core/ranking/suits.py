@@ -23,21 +23,21 @@ class Attribute:
         self._having[value].update(found)
         self._all.update(found)
 
-    def excess(self, value: str, found: Iterable[str]) -> tuple[float, float]:
-        """How much more often examples with the value have these words than the others have, each word weighed by its rarity, summed; and
-        the variance that the sum would have if values did not matter. (0, 0) where too few examples tell."""
+    def score(self, value: str, found: Iterable[str]) -> float | None:
+        """By how many deviations examples with the value have these words more often than the others, each word weighed by its rarity; as
+        if values did not matter, it would be 0 in the mean and 1 in its deviation. None where too few examples tell."""
         total = self._rows.total()
         same, other = self._rows[value], total - self._rows[value]
         if min(same, other) < LEAST:
-            return 0.0, 0.0
+            return None
         having = self._having[value]
-        mean = variance = 0.0
+        excess = variance = 0.0
         for word in found:
             if count := self._all[word]:
                 rarity, share = math.log((total + 1) / (count + 0.5)), count / total
-                mean += rarity * (having[word] / same - (count - having[word]) / other)
+                excess += rarity * (having[word] / same - (count - having[word]) / other)
                 variance += rarity**2 * share * (1 - share) * (1 / same + 1 / other)
-        return mean, variance
+        return excess / math.sqrt(variance) if variance else 0.0
 
 
 class Suits:
@@ -50,8 +50,8 @@ class Suits:
                 self._attributes[name].add(value, found)
 
     def score(self, found: Set[str], fields: Mapping[str, str]) -> float:
-        """By how many deviations a text's words are more those of examples with the values that were asked for than those of the others. 0
-        where no value says anything, as with an attribute that is different in each example."""
-        parts = [self._attributes[name].excess(value, found) for name, value in fields.items() if name in self._attributes]
-        variance = sum(part for _, part in parts)
-        return sum(part for part, _ in parts) / math.sqrt(variance) if variance else 0.0
+        """How well a text's words suit the values that were asked for, in deviations: that of the value which they suit least, for a text has
+        to suit them all, and those of its subject stand in nearly every one. 0 where no value says anything, as with an attribute that is
+        different in each example."""
+        scores = [self._attributes[name].score(value, found) for name, value in fields.items() if name in self._attributes]
+        return min((score for score in scores if score is not None), default=0.0)
