@@ -91,6 +91,28 @@ def test_the_same_rows_are_baked_on_and_others_are_not(session):
     assert session.plan().spec.parent is None
 
 
+def test_a_changed_task_is_learned_afresh(session):
+    """An adapter that learned another heading, or other names of attributes, is no start; and what is not asked for any more is said."""
+    write(session, 12)
+    plan = session.plan(seed=1)
+    session.registry.create(plan.spec, plan.rows)
+    finish(session, "0001")
+    session.registry.use("0001/epoch-01")
+    top_up(session)
+    task = session.settings.task
+    for changed in (
+        msgspec.structs.replace(task, heading="Another Menu"),
+        msgspec.structs.replace(task, fields=tuple(msgspec.structs.replace(field, name=f"The {field.name}") for field in task.fields)),
+    ):
+        assert session.plan().spec.parent == "0001/epoch-01"
+        session.settings = msgspec.structs.replace(session.settings, task=changed)
+        assert (session.plan().spec.parent, session.planner.new_rows("0001/epoch-01")) == (None, 12)
+        assert session.planner.plan(onwards=True).spec.parent == "0001/epoch-01"
+        renamed = session.plan().line().endswith("; without the values of Mood, which flavor.toml has no attribute for")
+        assert renamed == (changed.heading == task.heading)
+        session.settings = msgspec.structs.replace(session.settings, task=task)
+
+
 def test_statuses_are_read_from_files(session):
     write(session, 2)
     for name, status in (("0001", "done"), ("0002", "cancelled"), ("0003", "failed")):

@@ -17,7 +17,7 @@ from core.files import now
 from core.protocol import Row
 from core.runfiles import BASE, Pair, RunSpec
 from core.stopping import refit_steps, steps_of
-from core.text import counted, duration, is_clean
+from core.text import counted, duration, is_clean, short
 from dataset.folds import held_out
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Plan:
     """The verdict on the parent."""
     left_out: int = 0
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
+    unasked: Sequence[str] = ()
+    """Attributes that rows have values of and the task has not: no prompt has them."""
     pairs: Sequence[Pair] = ()
     """Of a run of taste."""
     absent: str = ""
@@ -80,6 +82,8 @@ class Plan:
         held = f" and {self.held} held out" if self.held else ""
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         rows = counted(self.learned, "row")
+        if self.unasked:
+            hidden += f"; without the values of {', '.join(map(short, self.unasked))}, which flavor.toml has no attribute for"
         return (
             f"{how}: {rows}{held} ({self.spec.new_rows} new), {epochs_of(self.spec)}, {self.steps} steps, "
             f"{self._all()}about {duration(self.seconds)}{memory}{hidden}"
@@ -119,7 +123,8 @@ class Planner:
         parent = self._session.registry.measure_of(before) if before else None
         rows, new = self._rows(before)
         few = len(rows) < training.topup_from and not onwards
-        if before and (parent is None or fresh or (few and (new or self.gone(before)))):
+        elsewhere = not onwards and before is not None and self._asked_otherwise(before, rows)
+        if before and (parent is None or fresh or elsewhere or (few and (new or self.gone(before)))):
             parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
         if not learned:
@@ -169,9 +174,11 @@ class Planner:
             seconds, first = seconds + again, again if spec.expected and not spec.parent else 0.0
         seen = median(row.seen for row in learned)
         parent = spec.parent
+        known = {field.name for field in self._session.task.fields}
+        unasked = list(dict.fromkeys(name for row in rows for name in row.fields if name not in known))
         overbaked = parent is not None and self._session.tasting.readings(parent).verdict.word == "overbaked"
         return Plan(
-            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out,
+            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out, unasked,
             absent=self._session.settings.metrics.absent(), refit=refit, first=first,
         )  # fmt: skip
 
@@ -190,18 +197,25 @@ class Planner:
             if not all(map(is_clean, (example.text, *example.fields.values()))):
                 continue  # what is trained on is what was seen
             old = before.get(uid)
-            if old and (old.text, old.fields) != (example.text, example.fields):
+            prompt = self._session.task.segments(example.fields)
+            if old and (old.text, old.fields, old.prompt) != (example.text, example.fields, prompt):
                 old = None
             new += old is None
             seen = old.seen + old.repeat * epoch if old and not old.held_out else 0.0
             repeat = self._session.settings.training.new_rows if parent and not seen else 1
             rows.append(
                 Row(
-                    uid, self._session.task.segments(example.fields), example.text, repeat, uid in out, example.origin, example.fields,
+                    uid, prompt, example.text, repeat, uid in out, example.origin, example.fields,
                     example.depth, seen,
                 )
             )  # fmt: skip
         return rows, new
+
+    def _asked_otherwise(self, checkpoint: str, rows: Sequence[Row]) -> bool:
+        """Whether each row that its run had as well has another prompt now: the heading was changed, or an attribute renamed."""
+        before = self._session.registry.rows(checkpoint.split("/")[0])
+        both = [(row, before[row.id]) for row in rows if row.id in before]
+        return bool(both) and all(row.prompt != old.prompt for row, old in both)
 
     def new_rows(self, checkpoint: str) -> int:
         """The rows that the run of a checkpoint did not have, or not as they are now."""
