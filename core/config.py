@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -261,9 +262,14 @@ def parse(text: str, where: str = FILE) -> Settings:
         said, hint = _in_words(message, re.findall(r"[A-Za-z_]+", path), path.endswith("]`"))
         raise FlavorError(f"{place}: {said}.", hint, "config") from None
     own = raw.get("sampling", {})
-    settings = msgspec.structs.replace(settings, sampling=with_preset(settings.sampling, settings.sampling.preset, own))
-    _check_task(settings.task, where)
-    return settings
+    task = _composed(settings.task)
+    _check_task(task, where)
+    return msgspec.structs.replace(settings, task=task, sampling=with_preset(settings.sampling, settings.sampling.preset, own))
+
+
+def _composed(task: Task) -> Task:
+    """The task in NFC, as every value and text is: an editor may have written an accent as a character of its own."""
+    return msgspec.convert(json.loads(unicodedata.normalize("NFC", json.dumps(msgspec.to_builtins(task), ensure_ascii=False))), Task)
 
 
 def _check_task(task: Task, where: str) -> None:

@@ -26,6 +26,8 @@ PRIVATE = 0o600
 """Nobody else on the machine reads a workspace."""
 STALE = re.compile(r"\..+\.[0-9a-f]{12}\.tmp|\.tmp-.+")
 """What a killed writer leaves behind."""
+EXPORTING = re.compile(r"\.exporting-(\d+)-.+")
+"""Where a process of that number puts an export together. It needs no lock, so it may be alive."""
 
 
 def sync(handle: int) -> None:
@@ -278,7 +280,24 @@ def keep_aside(workspace: Path, path: Path) -> Path:
 
 def stale(*folders: Path) -> list[Path]:
     """What killed writers left in these folders. Only for the one writer, or what it is writing would be among them."""
-    return [folder / name for folder in folders for name in names(folder) if STALE.fullmatch(name)]
+    return [folder / name for folder in folders for name in names(folder) if STALE.fullmatch(name) or _given_up(name)]
+
+
+def _given_up(name: str) -> bool:
+    """Whether an export was put together there by a process that is no more."""
+    export = EXPORTING.fullmatch(name)
+    return export is not None and not lives(int(export[1]))
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def sweep(workspace: Path) -> None:

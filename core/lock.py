@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.files import PRIVATE, now, read_bytes, write_all
+from core.files import PRIVATE, lives, now, read_bytes, write_all
 
 LENGTH = 400
 """Bytes of the file: within a sector, which a disk writes whole."""
@@ -55,20 +55,10 @@ def _holder(path: Path) -> Note:
     """Who holds a lock that is taken. In its first instant the note still names the one before, who is dead, or nobody: look again then."""
     for _ in range(20):
         note = read_note(path) or Note()
-        if note.pid and (note.host != socket.gethostname()[:100] or _alive(note.pid)):
+        if note.pid and (note.host != socket.gethostname()[:100] or lives(note.pid)):
             return note
         time.sleep(0.01)
     return Note()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 class Lock:

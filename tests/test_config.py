@@ -51,6 +51,14 @@ def test_broken_settings_name_the_line(tmp_path, text, said):
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
+def test_an_accent_may_be_written_as_a_character_of_its_own():
+    """As every typed value is: else it would not be one of the choices, and what was sampled with it would not be trained on."""
+    text = '[task]\nheading = "Me\u0301nu"\n[[task.fields]]\nname = "Ame\u0301"\nkind = "choice"\nvalues = ["cafe\u0301", "bar"]\n'
+    task = config.parse(text).task
+    assert (task.heading, task.fields[0].name, task.fields[0].values) == ("M\xe9nu", "Am\xe9", ("caf\xe9", "bar"))
+    assert task.check({"am\xe9": "CAF\xc9"}) == {"Am\xe9": "caf\xe9"}
+
+
 def test_no_workspace(tmp_path):
     with pytest.raises(FlavorError, match="not a workspace"):
         config.load(tmp_path)

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -119,6 +121,17 @@ def test_nothing_goes_through_a_link_inside(there, tmp_path):
     said = {one.where: one.what for one in examine(there, repair=True)}
     assert (elsewhere / ".tmp-mine").exists()
     assert "link" in said["runs/0001"] and Registry(there).run("0001").spec is None
+
+
+def test_an_export_into_the_workspace_goes_on_beside_a_start(there):
+    """It holds no lock; what a killed one left is removed."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    going, given_up = (there / f".exporting-{pid}-0a1b2c3d-model" for pid in (os.getpid(), gone.pid))
+    for folder in (going, given_up):
+        folder.mkdir()
+    write(there, 1)
+    assert going.exists() and not given_up.exists()
 
 
 def test_every_file_is_closed_to_others(there):

@@ -76,6 +76,15 @@ def test_an_accepted_text_is_no_copy_of_itself(session):
     assert session.tasting.readings("base").number("longest span") == 0
 
 
+def test_a_checkpoint_is_judged_at_its_full_strength(session):
+    write(session, 12)
+    name = bake(session, [4.0, 3.2])
+    sample(session, name, ["never ends and"] * 9, finish="length", strength=1.2)
+    assert session.tasting.readings(name).number("natural stop") is None
+    sample(session, name, [f"Broth {n} was found under the {n} floorboards by a cat called {n}." for n in range(9)])
+    assert session.tasting.readings(name).number("natural stop") == 1
+
+
 def test_numbers_are_shown_with_what_they_are_held_against(session):
     write(session, 12)
     sample(session, "base", ["One soup."] * 3)

@@ -72,7 +72,7 @@ def staging_beside(dest: Path) -> Path:
         dest.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
-    return dest.parent / f".tmp-{os.urandom(4).hex()}-{dest.name}"
+    return dest.parent / f".exporting-{os.getpid()}-{os.urandom(4).hex()}-{dest.name}"
 
 
 def publish(staging: Path, dest: Path, single: bool) -> None:

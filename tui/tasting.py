@@ -89,12 +89,15 @@ class Tasting:
         return self._course(checkpoint, {run.name: run for run in self._session.registry.runs()})
 
     def _candidates(self, checkpoint: str) -> list[Candidate]:
-        """The newest candidates of a checkpoint, whatever was decided of them; those that it wrote by itself, where there are enough."""
+        """The newest candidates of a checkpoint at its full strength, whatever was decided of them; those that it wrote by itself, where there
+        are enough."""
         store = self._session.store
         if self._sampled[0] != store.journal.seq:
             found: dict[str, list[Candidate]] = {}
             for candidate in store.candidates.values():
-                found.setdefault(candidate.checkpoint, []).append(candidate)
+                batch = store.batches.get(candidate.batch)
+                if batch is None or batch.strength == 1:
+                    found.setdefault(candidate.checkpoint, []).append(candidate)
             self._sampled = (store.journal.seq, found)
         written = self._sampled[1].get(checkpoint, [])
         alone = list(islice((candidate for candidate in reversed(written) if stands_alone(store, candidate)), MOST_TEXTS))
