@@ -17,7 +17,7 @@ from core.ranking.leaning import Leaning
 from core.ranking.logistic import fit, sigmoid, solve
 from core.ranking.order import DIFFER, KEEP, LANE, SLOTS, Item, arrange, in_lane
 from core.ranking.predictor import LEAST, Predictor
-from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, signs, skeleton
+from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, signs, skeleton, stored
 from core.ranking.suits import Suits
 from dataset.rows import Batch, Candidate, Decision, Tables
 from dataset.store import Store
@@ -206,6 +206,13 @@ def test_what_hardly_differed_among_the_shown_stays_as_the_gauges_say():
     predictor = Predictor([(known, number % 4 >= 2) for number, known in enumerate(shown)])
     assert predictor.learned
     assert predictor.chance(row(ended=1, shape=1, weakest=-1)) > predictor.chance(row(ended=1, shape=0.6, weakest=-1))
+
+
+def test_numbers_of_the_version_before_are_still_read():
+    now_stored = [float(number) for number in range(len(NAMES))]
+    before = [value for name, value in zip(NAMES, now_stored, strict=True) if name != "suits"]
+    assert stored(now_stored) == now_stored and stored(before[1:]) is None and stored([]) is None
+    assert dict(zip(NAMES, stored(before), strict=True)) == dict(zip(NAMES, now_stored, strict=True)) | {"suits": 0.0}
 
 
 def test_a_skeleton_keeps_the_form_alone():

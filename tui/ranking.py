@@ -11,7 +11,7 @@ from core.protocol import Candidate as Arrived
 from core.ranking.gain import Gain, gain
 from core.ranking.order import LANE, Item, Placed, arrange, in_lane
 from core.ranking.predictor import LEAST, MOST, Decided, Predictor
-from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
+from core.ranking.signs import Arrival, Habits, Known, asked_for, content, signs, stored
 from core.text import words
 from dataset.rows import KEPT, Candidate, Op
 from dataset.store import Store
@@ -59,8 +59,8 @@ class Ranking:
     def _known(self, candidate: Candidate) -> Known:
         """What is known of a candidate; its signs from its text, where none of this version were stored."""
         if candidate.uid not in self._knowns:
-            found = candidate.signs
-            if len(found) != len(NAMES):
+            found = stored(candidate.signs)
+            if found is None:
                 copied = self._copying.longest(candidate.text)[0]
                 arrival = Arrival(candidate.text, candidate.fields, candidate.flags, candidate.finish, copied, 0.0, 0.0)
                 found = signs(arrival, self.habits)
@@ -91,7 +91,7 @@ class Ranking:
         found: list[Decided] = []
         for decision in reversed(self._store.decisions.values()):
             candidate = self._store.candidates.get(decision.candidate)
-            if decision.verdict != "skip" and candidate and len(candidate.signs) == len(NAMES):
+            if decision.verdict != "skip" and candidate and stored(candidate.signs) is not None:
                 known = self._known(candidate)
                 if decision.kept_fields is not None:  # it was not what was asked for, but suits these
                     known = known.suited(candidate.text, decision.kept_fields)

@@ -17,7 +17,7 @@ NAMES = (
     "ended", "flags", "length off", "length", "shape", "strange", "punctuation", "fields", "suits", "copied", "nearest", "distinct", "own",
     "weakest",
 )  # fmt: skip
-"""The signs, in their order. Numbers of another count are of another version, and say nothing."""
+"""The signs, in their order. Numbers of another count are of another version, and say nothing but what `stored` makes of them."""
 MARKS = '.,:;!?"“”()-#*\n'
 STEM = 4
 """Letters by which two forms of a word are taken for the same."""
@@ -103,6 +103,14 @@ def mentioned(found: Sequence[str], fields: Mapping[str, str]) -> float:
     own = {word[:STEM] for word in found if len(word) >= STEM}
     asked = {word[:STEM] for value in fields.values() for word in words(value) if len(word) >= STEM}
     return len(asked & own) / len(asked) if asked else 1.0
+
+
+def stored(found: Sequence[float]) -> Sequence[float] | None:
+    """Numbers that were stored with a candidate, in this order; None where they are of an unknown version. The one before had no `suits`."""
+    if len(found) == len(NAMES) - 1:
+        at = NAMES.index("suits")
+        return [*found[:at], 0.0, *found[at:]]
+    return found if len(found) == len(NAMES) else None
 
 
 def asked_for(fields: Mapping[str, str]) -> frozenset[str]:
