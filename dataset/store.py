@@ -14,7 +14,7 @@ from core.errors import FlavorError
 from core.files import exists, keep_aside, now
 from core.lock import Lock, read_note
 from dataset.journal import Journal, damaged
-from dataset.rows import Batch, Candidate, Decision, Example, Mark, Op, Tables, Vote
+from dataset.rows import IMPORTED, Batch, Candidate, Decision, Example, Mark, Op, Tables, Vote
 from dataset.snapshots import remnants
 from dataset.view import META, Raw, mark_of, to_raw
 
@@ -47,7 +47,7 @@ class Store:
         self.pending: dict[str, Candidate] = {}
         """The candidates that wait, oldest first."""
         self.counts: Counter[str] = Counter()
-        """Candidates by state."""
+        """Candidates by state; what was imported with its decision is nothing that was decided here."""
         self._undo: list[Op] = []
         self.active = ""
         """The checkpoint that was active, as the last line says that says so."""
@@ -125,10 +125,10 @@ class Store:
 
     def _count(self, old: Candidate | None, new: Candidate | None) -> None:
         if old:
-            self.counts[old.state] -= 1
+            self.counts[old.state] -= old.checkpoint != IMPORTED
             self.pending.pop(old.uid, None)
         if new:
-            self.counts[new.state] += 1
+            self.counts[new.state] += new.checkpoint != IMPORTED
             if new.state == "pending":
                 if old:  # it came back by undo: it is the next card again
                     self.pending = {new.uid: new, **self.pending}
