@@ -15,8 +15,10 @@ from core.task import Field, Task
 from dataset.rows import Batch, Candidate, Example, Tables
 from tests.made import bake, sample, write
 from tests.test_choices import loaded
+from tui.blind import lane_of
 from tui.card import samples
 from tui.session import Session
+from tui.sheet import FEW_SHOT
 from tui.shown import MOST_SHOWN, few_shot, nearest
 from tui.tasting import LEAST_ALONE
 from tui.ways import FARTHEST, LATELY, SHOWN, Tally, in_turn, tallies, way_of
@@ -137,3 +139,20 @@ async def test_what_is_told_of_a_checkpoint_is_of_what_it_wrote_by_itself(sessio
     assert session.tasting._candidates(checkpoint) == alone
     (texts,) = [told async for told in samples(session, checkpoint) if isinstance(told, list)]
     assert len(texts) == 3 and all(text.startswith("Alone") for text in texts)
+
+
+def test_what_the_base_wrote_before_there_were_examples_waits_behind(session):
+    """It knew the heading alone: nobody should have to read that once there are rows to show."""
+    prompt = session.task.segments({})
+    blind = sample(session, "base", ["1.00101", "Lorem"], prompts=[prompt] * 2, few_shot=4)
+    assert session.newest() == blind and {lane_of(session, each) for each in blind} == {"base"}
+    write(session, 3)
+    assert session.newest() == [] and {c.uid for c in session.queue()} == {c.uid for c in blind}  # nothing better is there yet
+    shown = few_shot(session.task, list(session.store.examples.values()), 2, 1)
+    (better,) = sample(session, "base", ["A stew."], prompts=[[*shown, *prompt]], few_shot=4)
+    assert session.newest() == [better] and session.queue()[0] == better and lane_of(session, better) == FEW_SHOT
+    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(session.settings.sampling, keep_ready=1))
+    assert session.pass_over(8) == 2 and list(session.store.pending) == [better.uid]
+    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(session.settings.sampling, few_shot=0))
+    alone = sample(session, "base", ["By itself."], prompts=[prompt], few_shot=0)
+    assert session.newest() == [better, *alone]  # so it would be sampled now

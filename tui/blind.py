@@ -13,6 +13,7 @@ from core.gauges.rating import Game, Ratings
 from core.runfiles import BASE
 from dataset.rows import Candidate, Preferred, Side, Tables, Vote
 from tui.sheet import FEW_SHOT, ContactSheet, lane_name
+from tui.shown import shows_examples
 from tui.ways import stands_alone
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def lane_of(session: Session, candidate: Candidate) -> str:
     """The lane of a candidate: the base counts as few-shot where its prompt showed examples."""
     batch = session.store.batches.get(candidate.batch)
     if candidate.checkpoint == BASE:
-        return FEW_SHOT if batch and batch.settings.get("few_shot") else BASE
+        return FEW_SHOT if batch and shows_examples(batch) else BASE
     return lane_name(candidate.checkpoint, batch.strength if batch else 1.0)
 
 

@@ -135,6 +135,9 @@ class Candidates:
         )
         addition = ""
         seeds = [int.from_bytes(os.urandom(4)) >> 1]
+        if current == BASE:  # it knows no more of the task than it is shown
+            examples = list(self._session.store.examples.values())
+            prompt = [*few_shot(self._session.task, examples, self._session.settings.sampling.few_shot, seeds[0]), *prompt]
         texts, free = list(self._session.store.texts().values()), [text, *fields.values()]
         async for event in worker.sample(
             folder, [prompt], seeds, self._session.settings.sampling, texts, free, self._session.strength(current)

@@ -218,14 +218,21 @@ class Session:
         return self.ranking.order(candidates) if candidates else []
 
     def newest(self) -> list[Candidate]:
-        """The candidates that wait and are such as would be sampled now: of the active checkpoint, with its strength; oldest first."""
+        """The candidates that wait and are such as would be sampled now: of the active checkpoint, with its strength, and of the base with
+        examples shown as soon as there are any; oldest first."""
         current = self.registry.current()
         strength, batches = self.strength(current), self.store.batches
-        return [
+        found = [
             candidate
             for candidate in self.store.pending.values()
             if candidate.checkpoint == current and ((batch := batches.get(candidate.batch)) is None or batch.strength == strength)
         ]
+        if found and current == BASE and self.settings.sampling.few_shot > 0 and self.store.examples:
+            from tui.shown import showable, shows_examples
+
+            if any(showable(self.store.examples.values())):
+                found = [c for c in found if (batch := batches.get(c.batch)) is None or not batch.prompts or shows_examples(batch)]
+        return found
 
     def queue(self) -> list[Candidate]:
         """The candidates that wait, ranked, those of the active checkpoint first; then the others, oldest first."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from core.ranking.signs import STEM, likeness
 from core.task import Segment, Task
 from core.text import words
-from dataset.rows import Example
+from dataset.rows import Batch, Example
 
 MOST_SOUGHT = 500
 """Examples among which the nearest are sought, drawn by chance: it is done before a batch begins."""
@@ -20,6 +20,11 @@ MOST_SHOWN = 1200
 def showable(examples: Iterable[Example]) -> list[Example]:
     """The examples that a prompt may show: none that was accepted as a model wrote it, none that is long."""
     return [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
+
+
+def shows_examples(batch: Batch) -> bool:
+    """Whether its prompts showed any: there is more than one heading in them then."""
+    return any(sum(text.startswith("# ") for text, _ in prompt) > 1 for prompt in batch.prompts[:1])
 
 
 def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
