@@ -8,6 +8,7 @@ import msgspec
 
 from core.ranking import Slot
 from core.task import Segment
+from core.text import short
 
 Origin = Literal["written", "imported", "accepted", "edited"]
 State = Literal["pending", "accepted", "edited", "rejected", "skipped", "passed"]
@@ -153,6 +154,12 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
     active: str = ""
     """The checkpoint that was active then; empty: as the line before says."""
+
+    def told(self) -> str:
+        """What it was, for a person: with the one text that it decided, wrote, changed or deleted."""
+        texts = [decision.after or decision.before for decision in self.put.decisions.values() if decision]
+        texts = texts or [row.text for uid, new in self.put.examples.items() if (row := new or self.was.examples.get(uid))]
+        return f"{self.note or self.kind}, “{short(texts[0], 40)}”" if len(texts) == 1 else self.note or self.kind
 
 
 class Mark(NamedTuple):

@@ -69,6 +69,16 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path):
         acknowledged = store.journal.seq
 
 
+def test_what_was_done_is_told_with_its_text(tmp_path):
+    store = Store(tmp_path)
+    row = example("A stew of one root, seven regrets and a spoon that nobody saw again.")
+    told = store.commit("write", Tables(examples={row.uid: row}), "written").told()
+    assert told == "written, “A stew of one root, seven regrets and a…”"
+    assert store.commit("write", Tables(examples={row.uid: None})).told().startswith("write, “A stew")  # a deleted one
+    two = {row.uid: row for row in (example("one"), example("two"))}
+    assert store.commit("import", Tables(examples=two), "2 imported").told() == "2 imported"
+
+
 def test_the_view_is_a_plain_tinydb(tmp_path):
     store = Store(tmp_path)
     rows = [add(store, f"text {n} é") for n in range(5)]

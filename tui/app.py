@@ -345,7 +345,7 @@ class FlavorApp(WithNotes, InOrder):
         except FlavorError as error:
             self.complain(error)
             return None
-        self.say(f"Taken back: {op.note or op.kind}." if op else "There is nothing to take back.")
+        self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.")
         return op
 
     def retrain(self, fresh: bool, again: str = "") -> None:

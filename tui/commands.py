@@ -202,7 +202,7 @@ async def undo(workspace: Path) -> Output:
     with Session(workspace) as session:
         op = session.undo()
         data = {"undone": op.kind if op else None, "examples": len(session.store.examples)}
-        yield Line(data, f"taken back: {op.note or op.kind}" if op else "There is nothing to take back.")
+        yield Line(data, f"taken back: {op.told()}" if op else "There is nothing to take back.")
 
 
 def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None, again: str | None = None) -> Output:
