@@ -11,6 +11,7 @@ from core.errors import FlavorError
 from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.importing import read
 from tests.made import sample
+from tui.dataset_export import export
 from tui.intake import bring, look
 from tui.session import Session
 
@@ -48,6 +49,31 @@ def filled(session):
     ):
         session.decide(candidate.uid, verdict, "Odd soup, mended." if candidate.text == "Odd soup" else None)
     return session
+
+
+@pytest.mark.parametrize("texts", [["One.", "Two\nlines."], ["One.", "Two\n\nparts.", "Three."], ["- One.", "# Two."]])
+def test_texts_alone_are_read_again(tmp_path, session, texts):
+    for text in texts:
+        session.write_example(text, {"Mood": "Grim"})
+    assert write_file(table(session.store.examples.values(), session.task), tmp_path / "x.txt") == len(texts)
+    assert [row.text for row in read(str(tmp_path / "x.txt"), session.task).rows] == texts
+    session.write_example("Parted\n***\nby itself.", {})
+    with pytest.raises(FlavorError, match="would part it"):
+        write_file(table(session.store.examples.values(), session.task), tmp_path / "y.txt")
+    with pytest.raises(FlavorError, match="Plain text"):
+        write_file(table(session.store.examples.values(), session.task, "chat"), tmp_path / "y.txt")
+    assert not (tmp_path / "y.txt").exists()
+
+
+async def test_rows_of_some_origins_alone(tmp_path, filled):
+    async def exported(name, *origins, how=""):
+        return [line async for line in export(filled.workspace, "dataset", tmp_path / name, "rows", how, "all", "cc0-1.0", origins)]
+
+    await exported("made.txt", "accepted", "edited")
+    assert (tmp_path / "made.txt").read_text() == "Kept soup.\n\nOdd soup, mended.\n"
+    for name, origins, how in (("none.csv", ["imported"], ""), ("folder", ["written"], ""), ("disk.csv", ["written"], "disk")):
+        with pytest.raises(FlavorError, match="origin|imported"):
+            await exported(name, *origins, how=how)
 
 
 def test_plain_datasets_loads_every_form(tmp_path, filled):

@@ -165,10 +165,14 @@ def parser() -> Parser:
         "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
     )
     export.add_argument(
-        "--as", choices=["jsonl", "csv", "tsv", "md", "parquet", "folder", "disk"], dest="how",
+        "--as", choices=["jsonl", "csv", "tsv", "txt", "md", "parquet", "folder", "disk"], dest="how",
         help="of a dataset (default: by DEST's ending; without one a folder with a card). disk: as datasets' save_to_disk",
     )  # fmt: skip
     export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
+    export.add_argument(
+        "--origin", choices=["written", "imported", "accepted", "edited"], action="append", default=[], dest="origins",
+        help="of a dataset's file: only these rows; may be given several times",
+    )  # fmt: skip
     export.add_argument("--checkpoint", metavar="ID", help="default: the active one")
     export.add_argument(
         "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"
@@ -285,7 +289,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
 
             folder = args.how == "folder" or (not args.how and not args.dest.suffix)
             licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
-            return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence)
+            return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence, args.origins)
         case "export":
             from tui import exporting
 

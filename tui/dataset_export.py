@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
 from core.errors import FlavorError
-from dataset.exporting import ENDINGS, Form, preferences, split_rows, table, write_disk, write_file, write_folder
+from core.task import Task
+from dataset.exporting import ENDINGS, Form, Table, preferences, split_rows, table, write_disk, write_file, write_folder
+from dataset.rows import Example
 from tui.commands import Line, Output
 from tui.session import Session
 
@@ -20,10 +23,22 @@ def ask_licence(given: str, as_json: bool) -> str:
     return input("licence: ").strip().lower()
 
 
+def as_table(rows: Iterable[Example], task: Task, dest: Path, form: Form = "rows", like: str = "") -> Table:
+    """Rows in the form that a file of this ending has where none is named: Markdown has one only."""
+    return table(rows, task, "raw" if (like or dest.suffix.lower()) == ".md" and form == "rows" else form)
+
+
 async def export(
-    workspace: Path, what: Literal["dataset", "dpo", "kto"], dest: Path, form: Form, how: str, split: str, licence: str
+    workspace: Path,
+    what: Literal["dataset", "dpo", "kto"],
+    dest: Path,
+    form: Form,
+    how: str,
+    split: str,
+    licence: str,
+    origins: Collection[str] = (),
 ) -> Output:
-    """Write it: as `how` says (an ending, `folder` or `disk`), else as the ending of `dest` does."""
+    """Write it: as `how` says (an ending, `folder` or `disk`), else as the ending of `dest` does. Of a file the rows of some origins alone."""
     like = f".{how}" if f".{how}" in ENDINGS else ""
     folder = how in ("folder", "disk") or (not like and not dest.suffix)
     with Session(workspace, read_only=True) as session:
@@ -34,6 +49,8 @@ async def export(
             return
         if not store.examples:
             raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
+        if origins and (folder or how == "disk"):
+            raise FlavorError("--origin goes with a file.", "Give DEST an ending, for instance .csv.", "usage")
         splits = split_rows(store.examples)
         if split != "all" and split not in splits:
             raise FlavorError(
@@ -49,6 +66,8 @@ async def export(
             yield Line({"rows": count, "to": str(dest), "files": counts}, f"{count} rows in {dest}, with a card:{files}")
         else:
             rows = list(store.examples.values()) if split == "all" else splits[split]
-            written = "raw" if (like or dest.suffix.lower()) == ".md" and form == "rows" else form
-            count = write_file(table(rows, task, written), dest, like)
+            rows = [row for row in rows if not origins or row.origin in origins]
+            if not rows:
+                raise FlavorError(f"No row is {' or '.join(sorted(origins))}.", "Leave --origin out.", "empty")
+            count = write_file(as_table(rows, task, dest, form, like), dest, like)
             yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")

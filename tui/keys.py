@@ -65,6 +65,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("filter", "o", "filter", "Show only one origin, or all", True),
         Key("delete", "d", "delete", "Delete the example (undoable)", True),
         Key("bring_in", "i", "import", "Import examples from files, folders, the hub or the clipboard", True),
+        Key("export_library", "e", "export", "Write the examples that the table shows into a file: .csv, .txt, .jsonl, .md", True),
         Key("undo_library", "u", "undo", "Take the last change back", True),
         Key("measure", "l", "loss", "Measure the loss of every example with the active checkpoint"),
     ),

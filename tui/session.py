@@ -228,10 +228,10 @@ class Session:
             if candidate.checkpoint == current and ((batch := batches.get(candidate.batch)) is None or batch.strength == strength)
         ]
         if found and current == BASE and self.settings.sampling.few_shot > 0 and self.store.examples:
-            from tui.shown import showable, shows_examples
+            from tui.shown import showable, wanted_examples
 
             if any(showable(self.store.examples.values())):
-                found = [c for c in found if (batch := batches.get(c.batch)) is None or not batch.prompts or shows_examples(batch)]
+                found = [c for c in found if (batch := batches.get(c.batch)) is None or not wanted_examples(batch)]
         return found
 
     def queue(self) -> list[Candidate]:

@@ -27,6 +27,11 @@ def shows_examples(batch: Batch) -> bool:
     return any(sum(text.startswith("# ") for text, _ in prompt) > 1 for prompt in batch.prompts[:1])
 
 
+def wanted_examples(batch: Batch) -> bool:
+    """Whether its prompts would have shown some, had there been any."""
+    return bool(batch.settings.get("few_shot")) and not shows_examples(batch)
+
+
 def few_shot(task: Task, examples: Sequence[Example], count: int, seed: int) -> list[Segment]:
     """`count` examples drawn by `seed`, as the beginning of a prompt: what a base that was not trained can go by (Lin et al. 2312.01552)."""
     pool = showable(examples)

@@ -1,4 +1,4 @@
-"""Tables as files: .jsonl, .csv and .tsv, .md (the heading form), .parquet; and as `DatasetDict.save_to_disk` leaves them."""
+"""Tables as files: .jsonl, .csv and .tsv, .txt (the texts alone), .md (the heading form), .parquet; and as `DatasetDict.save_to_disk` leaves them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from core.errors import FlavorError
 from core.files import exists, publish_folder, remove_tree, write_atomic
 from dataset.exporting.forms import Table
 
-ENDINGS = (".jsonl", ".csv", ".tsv", ".md", ".parquet")
+ENDINGS = (".jsonl", ".csv", ".tsv", ".txt", ".md", ".parquet")
+RULE = re.compile(r"(?m)^\s*(-{3,}|\*{3,})\s*$")
+"""A line that parts texts where `import` reads them."""
 FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
 """What a spreadsheet would calculate when it opens a cell that begins so, guarded already or not."""
 
@@ -57,6 +59,17 @@ def _markdown(table: Table) -> str:
     return "\n".join(row["text"] + "\n" for row in table.rows)
 
 
+def _texts(table: Table) -> str:
+    """The texts alone, with blank lines between them, or lines of `---` where a text has a blank line itself: as `import` takes them apart."""
+    texts = [row["text"] for row in table.rows if "text" in row]
+    if len(texts) < len(table.rows):
+        raise FlavorError("Plain text has no prompts and no turns.", "Leave --form out, or use --form raw.")
+    if any(RULE.search(text) for text in texts):
+        raise FlavorError("A text has a line of --- or *** itself, which would part it.", "Export .jsonl or .csv.")
+    parting = "\n\n---\n\n" if any(re.search(r"\n\s*\n", text) for text in texts) else "\n\n"
+    return parting.join(texts) + "\n"
+
+
 def write_file(table: Table, path: Path, like: str = "") -> int:
     """Write a table in the form that the ending of `path` (or `like`) names; its number of rows. Raises FlavorError, also where something
     is there already: it may be the person's own."""
@@ -75,6 +88,8 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
                     os.replace(staged, path)
             case ".csv" | ".tsv":
                 write_atomic(path, _delimited(table, "\t" if ending == ".tsv" else ","))
+            case ".txt":
+                write_atomic(path, _texts(table))
             case ".md":
                 write_atomic(path, _markdown(table))
             case _:

@@ -55,7 +55,7 @@ class LibraryScreen(Page):
     HELP = """
 # Library
 All examples, and the candidates that were rejected, skipped, or passed over because better ones waited. **enter** opens a row to read or edit it, **d** deletes an example
-(**u** brings it back), **i** imports, **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
+(**u** brings it back), **i** imports, **e** writes the examples that the table shows into a file, **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
 typos, off style, or your most original. **≈** marks near-duplicates.
 """
 
@@ -185,6 +185,15 @@ typos, off style, or your most original. **≈** marks near-duplicates.
                 self.flavor.changed()
 
         self.app.push_screen(ImportDialog(self.session), done)
+
+    def action_export_library(self) -> None:
+        from tui.screens.exporting import ExportDialog
+
+        rows = [row for _, row in self._rows() if isinstance(row, Example)]
+        if rows:
+            self.app.push_screen(ExportDialog(self.session, rows[::-1]), lambda said: self.flavor.say(said) if said else None)
+        else:
+            self.flavor.say("No example is shown that could be exported.", "warning")
 
     def action_undo_library(self) -> None:
         if self.flavor.undo():
