@@ -72,7 +72,7 @@ async def test_rows_of_some_origins_alone(tmp_path, filled):
     await exported("made.txt", "accepted", "edited")
     assert (tmp_path / "made.txt").read_text() == "Kept soup.\n\nOdd soup, mended.\n"
     for name, origins, how in (("none.csv", ["imported"], ""), ("folder", ["written"], ""), ("disk.csv", ["written"], "disk")):
-        with pytest.raises(FlavorError, match="origin|imported"):
+        with pytest.raises(FlavorError, match=r"origin|imported"):
             await exported(name, *origins, how=how)
 
 
