@@ -12,13 +12,23 @@ LEAST = 8
 
 def fold(uid: str) -> int:
     """The fold of a row, 0 to 4."""
-    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8]) % FOLDS
+    return int.from_bytes(_digest(uid)[:8]) % FOLDS
 
 
 def held_out(uids: Iterable[str]) -> set[str]:
-    """The rows of fold 0: at least one and at most a third, once there are eight rows. Give the rows that people wrote."""
-    rows = sorted(uids, key=lambda uid: hashlib.sha256(uid.encode()).digest())
+    """The rows of fold 0: at least one and at most a third, once there are eight rows. Give the ids of the rows that people wrote, which sort
+    by time: whether a row is held out goes by it and by those before it alone. So with more rows none that was held out is trained on, and
+    none that was trained on is held out."""
+    rows = sorted(uids)
     if len(rows) < LEAST:
         return set()
-    chosen = [uid for uid in rows if fold(uid) == 0] or rows[:1]
-    return set(chosen[: len(rows) // 3])
+    first = rows[:LEAST]
+    chosen = [uid for uid in first if fold(uid) == 0][: LEAST // 3] or [min(first, key=_digest)]
+    for count, uid in enumerate(rows[LEAST:], LEAST + 1):
+        if fold(uid) == 0 and len(chosen) < count // 3:
+            chosen.append(uid)
+    return set(chosen)
+
+
+def _digest(uid: str) -> bytes:
+    return hashlib.sha256(uid.encode()).digest()
