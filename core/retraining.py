@@ -297,7 +297,7 @@ class Retraining:
 
     def _watch(self, parent: Baked) -> Watch | Gate:
         """What says when it is enough, and which epoch to use."""
-        return Watch()
+        return Watch(parent=parent if self._spec.parent and not self._spec.new_rows else None)
 
     def _widest(self) -> tuple[int, int]:
         """Tokens of the longest row, and rows of a step: what goes through the model at once."""

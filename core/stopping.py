@@ -51,10 +51,16 @@ class Watch:
     """The epochs of a run so far."""
 
     epochs: list[Baked] = field(default_factory=list)
+    parent: Baked | None = None
+    """What a run goes on from that has no new rows to teach: it stays where every epoch is the worse one. With new rows a loss that rises a
+    little is their price."""
 
     def best(self) -> tuple[int, str]:
-        """The epoch to use, and why."""
+        """The epoch to use (0: the parent stays), and why."""
         losses = [baked.held_out_loss for baked in self.epochs if baked.held_out_loss is not None]
+        before = self.parent.held_out_loss if self.parent else None
+        if losses and before is not None and min(losses) > before * EQUAL:
+            return 0, f"as before: there was nothing new to learn, and held-out loss rose from {before:.3f} to {min(losses):.3f}"
         if not losses:
             fresh = [baked for baked in self.epochs if baked.recall < RECITED] or self.epochs[:1]
             return fresh[-1].epoch, "the last one that does not recite its rows; none is held out"

@@ -47,3 +47,15 @@ def test_a_refit_is_longer_while_its_steps_are_few():
     """Twice as many, up to forty and to five passes, and never fewer than were best."""
     assert [refit_steps(best, 6) for best in (1, 8, 16, 20, 27, 45)] == [2, 16, 30, 30, 30, 45]
     assert [refit_steps(best, 11) for best in (18, 20, 24, 45)] == [36, 40, 40, 45]
+
+
+def test_the_parent_stays_where_nothing_was_new_and_every_epoch_is_worse():
+    parent = Baked(0, 2.9, 0.1, 0.0)
+    watch = Watch(parent=parent)
+    for epoch, loss in ((1, 3.05), (2, 3.02)):
+        watch.add(Baked(epoch, loss, 0.1, 0.0))
+    assert watch.best() == (0, "as before: there was nothing new to learn, and held-out loss rose from 2.900 to 3.020")
+    watch.add(Baked(3, 2.92, 0.1, 0.0))
+    assert watch.best()[0] == 3  # within 1 % of it
+    assert Watch([Baked(1, 3.05, 0.1, 0.0)]).best()[0] == 1
+    assert Watch([Baked(1, None, 0.1, None)], parent).best()[0] == 1  # none is held out
