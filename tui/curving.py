@@ -63,7 +63,7 @@ class CurveJob:
     def go_on(self) -> bool:
         """Begin if there is time granted and the worker is free; whether it does."""
         if self._left > 0 and self._subject and self._jobs.doing == "ready":
-            self._jobs.start(functools.partial(self._measure, self._subject), "curve")
+            self._jobs.start(functools.partial(self._measure, self._subject), "curving", f"{self._title}: beginning")
             return True
         return False
 
@@ -78,7 +78,6 @@ class CurveJob:
     async def _measure(self, subject: Measures) -> None:
         budget, self._left, self._paused, self._running = self._left, 0.0, False, True
         began = time.monotonic()
-        self._jobs.tell("curving", f"{self._title}: beginning")
         try:
             async for event in subject.measure(budget=budget):
                 match event:

@@ -47,7 +47,6 @@ class Jobs:
         self.doing = "none"
         """none, loading, ready, sampling, training, measuring, curving, sheeting or dead."""
         self._text = "the model is not loaded"
-        self._plan = ""
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self.samples = SampleJob(self)
@@ -60,8 +59,8 @@ class Jobs:
         """A checkpoint of the run that is going on, which is active already."""
         self._early = False
         """The base, which is being made ready, can be sampled already."""
-        self._begun = False
-        """A retraining is about to go on: between the key and its first turn it has not said so yet."""
+        self._due = False
+        """What is to be done has not had its first turn yet."""
         self._training_since = 0.0
         """When the retraining began."""
         self._stopping = Twice(app)
@@ -114,20 +113,25 @@ class Jobs:
                 f"ready: {PurePath(loaded.name).name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.form.split(',')[0]} on {loaded.device}",
             )
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-        """Do this now, in the place of what was done: from here on it alone may speak. Given as a function: an app that ends before it
-        begins would leave a coroutine that nobody awaits."""
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], doing: str, text: str) -> None:
+        """Do this now, in the place of what was done: from here on it alone may speak. It is what is done at once, before its first turn: else
+        the next one to ask would find the model free. Given as a function: an app that ends before it begins would leave a coroutine that
+        nobody awaits."""
         self._number += 1
-        self._task = self.app.run_worker(functools.partial(self._guarded, work, self._number), name=name, group="jobs", exit_on_error=False)
+        self._due = True
+        self.tell(doing, text)
+        self._task = self.app.run_worker(
+            functools.partial(self._guarded, work, self._number), name=doing, group="jobs", exit_on_error=False
+        )
 
     async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
         """Run a job; whatever goes wrong is said, and the app goes on."""
+        self._due = False
         try:
             await work()
         except asyncio.CancelledError:
             if number == self._number:
-                self.rest()
-                self.samples.after_cancel()
+                self._ended()
             raise
         except Exception as error:
             if number != self._number:
@@ -135,6 +139,19 @@ class Jobs:
             self._failed(
                 error if isinstance(error, FlavorError) else FlavorError(self.app.keep_fault(error), "See logs/screen.log.", "fault")
             )
+
+    def _stop(self) -> None:
+        """Cancel what is done: it has its last word in its next turn. What has not had its first one never gets any, and has ended here."""
+        if self._task:
+            self._task.cancel()
+        if self._due:
+            self._due = False
+            self._ended()
+
+    def _ended(self) -> None:
+        """What was stopped is over."""
+        self.rest()
+        self.samples.after_cancel()
 
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
@@ -152,8 +169,7 @@ class Jobs:
     def load(self) -> None:
         """Start the worker and make the base resident."""
         if self.doing in ("none", "dead"):
-            self.tell("loading", "starting the worker")
-            self.start(self._load, "load")
+            self.start(self._load, "loading", "starting the worker")
 
     async def _load(self) -> None:
         began = time.monotonic()
@@ -180,23 +196,22 @@ class Jobs:
         self.samples.other_checkpoint()  # what was asked of the base before comes from it as it is now
         self.samples.afresh()  # what could not be sampled from a base that was not ready, can be now
         self.rest()
-        self.app.changed()
         if wish:
             self._begin(wish)
+        self.app.changed()
 
     @property
     def waits(self) -> str:
         """What is going on that waits while texts are sampled, in a word; empty where that is nothing."""
         if self.doing == "loading" and self._early and self.session.registry.current() == BASE:
             return "preparing"
-        return "retraining" if self.doing == "training" else ""
+        return "retraining" if self.doing == "training" and not self._due else ""
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""
         if self.doing in ("dead", "none", "ready") or self._trouble:
             self._trouble = ""
-            self.tell("loading", "restarting the worker")
-            self.start(self._restart, "restart")
+            self.start(self._restart, "loading", "restarting the worker")
         else:
             self.app.say(
                 "The model is being made ready." if self.doing == "loading" else f"The worker is at work; {self.stops('what it does')}."
@@ -205,8 +220,7 @@ class Jobs:
     def download(self) -> None:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
         if self.doing in ("dead", "none"):
-            self.tell("downloading", "asking the hub")
-            self.start(self._download, "download")
+            self.start(self._download, "downloading", "asking the hub")
         else:
             self.app.say("The base is here already, or on its way.")
 
@@ -242,32 +256,28 @@ class Jobs:
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped."""
-        doing = "training" if self._begun else self.doing
         if self.session.wish:
             self.session.wish = None
             self.app.say("No retraining follows.")
             return
-        if doing == "loading" and self.samples.busy:
+        if self.doing == "loading" and self.samples.busy:
             self.samples.give_up()
             self.app.say("No more candidates until the model is ready.")
             return
         what = {
             "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
             "curving": "The measuring", "sheeting": "The contact sheet",
-        }.get(doing)  # fmt: skip
+        }.get(self.doing)  # fmt: skip
         if what and self._task:
-            if doing == "training" and self._asks_first():
+            if self.doing == "training" and self._asks_first():
                 return
             self.curve.forget()
             self.sweep.forget()
-            self._task.cancel()
             if self._sheet:
                 self._sheet.forget()
-            if doing not in BEHIND:
+            if self.doing not in BEHIND:
                 self.samples.give_up()
-            if self._begun:  # it has not had its first turn, and will say nothing
-                self._begun = False
-                self.rest()
+            self._stop()
             self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
     @property
@@ -292,14 +302,12 @@ class Jobs:
     @property
     def gives_way(self) -> bool:
         """Whether the model is there, and free for what the person asks for or made so."""
-        return not self._begun and self.doing in ("ready", "sampling", *BEHIND)
+        return self.doing in ("ready", "sampling", *BEHIND)
 
     def make_room(self) -> bool:
         """Stop what gives way to something the person asked for; whether the model is free for it then."""
-        if self._begun:
-            return False
-        if self.doing in ("sampling", *BEHIND) and self._task:
-            self._task.cancel()
+        if self.doing in ("sampling", *BEHIND):
+            self._stop()
         return self.gives_way
 
     def not_ready(self) -> None:
@@ -318,19 +326,18 @@ class Jobs:
         if not self.make_room():
             self.not_ready()
             return
-        self.start(functools.partial(self._measure, done), "measure")
+        text = f"measuring the loss of {len(self.session.store.examples)} examples"
+        self.start(functools.partial(self._measure, done, text), "measuring", text)
 
-    async def _measure(self, done: Callable[[dict[str, float]], None]) -> None:
+    async def _measure(self, done: Callable[[dict[str, float]], None], text: str) -> None:
         await asyncio.sleep(0)
-        count = len(self.session.store.examples)
-        self.tell("measuring", f"measuring the loss of {count} examples")
         began = time.monotonic()
         async for told in losses.measure(self.session):
             if isinstance(told, dict):
                 done(told)
             else:
                 left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
-                self.tell("measuring", f"measuring the loss of {count} examples: {told:.0%}, about {duration(left)} left", force=False)
+                self.tell("measuring", f"{text}: {told:.0%}, about {duration(left)} left", force=False)
         self.rest()
         self.app.changed()
 
@@ -354,7 +361,7 @@ class Jobs:
         self._begin(functools.partial(plan_taste, self.session))
 
     def _begin(self, make_plan: Callable[[], Plan]) -> None:
-        if self.doing == "training" or self._begun:
+        if self.doing == "training":
             self.app.say(f"A retraining is going on; {self.stops()}.")
             return
         if self.doing not in ("loading", "ready", "sampling", *BEHIND):
@@ -370,13 +377,11 @@ class Jobs:
             self.app.say(f"The retraining begins as soon as the model is ready; {self.stops('that')}.")
             return
         self.make_room()
-        self._plan = plan.line()
-        self.app.say(f"Retraining, {self._plan}")
+        self.app.say(f"Retraining, {plan.line()}")
         if plan.advice:
             self.app.say(plan.advice, "warning")
-        self._begun = True
         self._training_since = time.monotonic()
-        self.start(functools.partial(self._retrain, make_plan), "retrain")
+        self.start(functools.partial(self._retrain, make_plan), "training", f"retraining {plan.line()}")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:
@@ -387,9 +392,7 @@ class Jobs:
 
     async def _retrain(self, make_plan: Callable[[], Plan]) -> None:
         await asyncio.sleep(0)  # the sampling that was stopped has its last word first
-        self._begun = False
         plan = make_plan()
-        self.tell("training", f"retraining {self._plan}")
         self.samples.afresh()
         self.samples.fill()
         try:

@@ -67,15 +67,15 @@ class SampleJob:
         if not beside and not self._jobs.make_room():
             return False
         self._stopped = False
-        self._tell(beside)
         if beside:
+            self._tell(beside)
             self._cancel_beside()
             self._for_queue = for_queue
             self._beside = self._app.run_worker(
                 functools.partial(self._guarded, work, beside), name="beside", group="jobs", exit_on_error=False
             )
         else:
-            self._jobs.start(functools.partial(work, beside), "sample")
+            self._jobs.start(functools.partial(work, beside), "sampling", "sampling")
         return True
 
     async def _guarded(self, work: Callable[[bool], Coroutine[Any, Any, None]], beside: bool) -> None:

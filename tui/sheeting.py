@@ -36,7 +36,7 @@ class SheetJob:
     def go_on(self) -> None:
         """Begin if something is wanted and the worker is free."""
         if self._wanted and self._jobs.doing == "ready":
-            self._jobs.start(self._make, "sheet")
+            self._jobs.start(self._make, "sheeting", "contact sheet: beginning")
 
     def forget(self) -> None:
         """Do not begin again by itself."""
@@ -45,7 +45,6 @@ class SheetJob:
     async def _make(self) -> None:
         await asyncio.sleep(0)
         wanted = list(self._wanted)
-        self._jobs.tell("sheeting", "contact sheet: beginning")
         try:
             async with contextlib.aclosing(self.contact.make(wanted)) as events:
                 async for lane, done, count in events:

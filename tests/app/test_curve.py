@@ -1,12 +1,15 @@
 """The curve behind l on Runs, with a real worker on a tiny base: it runs when idle, gives way at once, and goes on with the same key."""
 
+import asyncio
 import re
 
 import pytest
 
 from core.config import FILE
+from core.protocol import Loaded
 from runs.points import Points
 from tests.app.test_jobs import until
+from tests.app.test_sheet_screen import Slow
 from tests.engine.conftest import make_tiny
 from tui.app import FlavorApp
 from tui.screens.curve import CurveDialog
@@ -75,3 +78,91 @@ async def test_too_few_rows_are_said(workspace):
         await pilot.press("f5", "l")
         await pilot.pause()
         assert any("needs 8 rows of yours" in note.message for note in app._notifications)
+
+
+class Held:
+    """What the worker would do, in its place: it goes on when it is let. Knows what was begun, in order."""
+
+    def __init__(self):
+        self.begun, self.go = [], {name: asyncio.Event() for name in ("load", "run", "curve")}
+
+    async def wait(self, name):
+        self.begun.append(name)
+        await self.go[name].wait()
+
+    async def load(self, session, early=False):
+        await self.wait("load")
+        session.worker = Slow()
+        session.loaded = Loaded(id=1, name="x", fingerprint="f", parameters=1, trainable=1, device="cpu", form="none")
+        yield session.loaded
+
+    async def train(self, session, plan):
+        session.registry.create(plan.spec, plan.rows, plan.pairs)
+        await self.wait("run")
+        return
+        yield
+
+    # a curve's subject
+
+    def check(self):
+        pass
+
+    def missing(self):
+        return 1
+
+    async def measure(self, budget):
+        await self.wait("curve")
+        return
+        yield
+
+    async def sentence(self):
+        return "Measured."
+
+
+@pytest.fixture
+def held(monkeypatch):
+    made = Held()
+    monkeypatch.setattr(Session, "start_worker", lambda session, early=False: made.load(session))
+    monkeypatch.setattr(Session, "retrain", lambda session, plan: made.train(session, plan))
+    return made
+
+
+async def test_what_was_asked_for_while_it_loads_comes_one_after_the_other(quick, held):
+    """The queue is full: the curve could begin, but the retraining is before it; and at its end, the curve before the contact sheet."""
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: held.begun == ["load"])
+        jobs.curve.ask(held, 600)
+        await pilot.press("f3", "t")
+        held.go["load"].set()
+        await until(pilot, lambda: "run" in held.begun)
+        await pilot.pause(0.1)
+        assert held.begun == ["load", "run"] and jobs.doing == "training"
+        held.go["run"].set()
+        await until(pilot, lambda: "curve" in held.begun)
+        await pilot.pause(0.1)
+        assert jobs.doing == "curving" and app.session.worker.asked == []
+        await pilot.press("t")  # what is behind gives way
+        await until(pilot, lambda: held.begun == ["load", "run", "curve", "run"])
+
+
+async def test_what_has_not_had_its_turn_gives_way_too(quick, held):
+    """Two keys between two turns."""
+    held.go["load"].set()
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready")
+        jobs.curve.ask(held, 600)
+        assert jobs.doing == "curving"
+        jobs.retrain(False)
+        assert jobs.doing == "training" and not jobs.make_room()
+        jobs.cancel()
+        assert jobs.doing == "ready"
+        jobs.curve.ask(held, 600)
+        jobs.cancel()
+        assert jobs.doing == "ready"
+        app.changed()
+        await pilot.pause(0.1)
+        assert held.begun == ["load"] and jobs.doing == "ready"

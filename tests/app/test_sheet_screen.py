@@ -143,6 +143,25 @@ async def test_a_cancelled_sheet_does_not_begin_again(slow):
         assert jobs.doing == "ready" and len(worker.asked) == 1
 
 
+async def test_a_sheet_that_a_run_stopped_is_made_once_when_it_is_over(slow, monkeypatch):
+    async def retrain(self, plan):
+        self.registry.create(plan.spec, plan.rows)
+        return
+        yield
+
+    monkeypatch.setattr(Session, "retrain", retrain)
+    async with slow.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        worker, jobs = load(slow), slow.jobs
+        slow.session.settings = _queue(slow.session.settings, 0)
+        jobs.sheet.ask(["0001/epoch-02"])
+        await until(pilot, lambda: len(worker.asked) == 1)
+        jobs.retrain(False)
+        await until(pilot, lambda: len(worker.asked) > 1)
+        await pilot.pause(0.1)
+        assert jobs.doing == "sheeting" and len(worker.asked) == 2
+
+
 def _queue(settings, ready):
     import msgspec
 
