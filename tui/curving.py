@@ -34,13 +34,12 @@ class Measures(Protocol):
 class CurveJob:
     """Holds the time that the person granted. What stops it takes the time away; a pause, to fill the queue, leaves it the rest."""
 
-    def __init__(self, jobs: Jobs, title: str) -> None:
-        """`title` is what is measured, in words."""
-        self._jobs, self._app, self._title = jobs, jobs.app, title
+    def __init__(self, jobs: Jobs, doing: str, title: str) -> None:
+        """`doing` is what `Jobs.doing` says while it is measured, `title` what that is in words."""
+        self._jobs, self._app, self._doing, self._title = jobs, jobs.app, doing, title
         self._subject: Measures | None = None
         self._left = 0.0
         self._paused = False
-        self._running = False
 
     def ask(self, subject: Measures, budget: float) -> None:
         """Begin, or go on where it was stopped: now, or when what is going on is over. Nothing where nothing is missing."""
@@ -50,22 +49,30 @@ class CurveJob:
         except FlavorError as error:
             self._app.complain(error)
             return
-        if self._running or not subject.missing():
-            return
-        if self._jobs.doing == "curving":
-            self._app.say(f"Something else is being measured; {self._app.jobs.stops()}.")
+        if self._jobs.doing == self._doing or not subject.missing():
             return
         self._subject, self._left = subject, budget
-        if self._jobs.doing not in ("ready", "curving"):
+        if self._jobs.doing != "ready":
             self._app.say(f"The {self._title} begins when the model is free.")
         self.go_on()
 
     def go_on(self) -> bool:
         """Begin if there is time granted and the worker is free; whether it does."""
         if self._left > 0 and self._subject and self._jobs.doing == "ready":
-            self._jobs.start(functools.partial(self._measure, self._subject), "curving", f"{self._title}: beginning")
+            self._jobs.start(functools.partial(self._measure, self._subject), self._doing, f"{self._title}: beginning")
             return True
         return False
+
+    def stop(self) -> None:
+        """Measure no more, neither now nor later, for the key in its dialog: whatever else goes on is not meant."""
+        waited = self._left > 0
+        self.forget()
+        if self._jobs.doing == self._doing:
+            self._jobs.halt()
+        elif waited:
+            self._app.say(f"The {self._title} waits no more; it does when you ask for it again.")
+        else:
+            self._app.say(f"The {self._title} is not being measured: there is nothing to stop.")
 
     def forget(self) -> None:
         """Do not begin again by itself."""
@@ -76,14 +83,14 @@ class CurveJob:
         self._paused = True
 
     async def _measure(self, subject: Measures) -> None:
-        budget, self._left, self._paused, self._running = self._left, 0.0, False, True
+        budget, self._left, self._paused = self._left, 0.0, False
         began = time.monotonic()
         try:
             async for event in subject.measure(budget=budget):
                 match event:
                     case Curving():
                         self._jobs.tell(
-                            "curving", f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False
+                            self._doing, f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False
                         )
                     case Curved(missing=missing) if missing:
                         self._app.say(f"The {self._title} has {event.done} more; {missing} are missing. Ask again to go on.")
@@ -92,8 +99,6 @@ class CurveJob:
             if self._paused and rest > WORTH:
                 self._left = rest
             raise
-        finally:
-            self._running = False
         self._app.say(await subject.sentence())
         self._jobs.rest()
         self._app.changed()

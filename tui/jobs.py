@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from tui.planning import Plan
     from tui.sheeting import SheetJob
 
-BEHIND = ("curving", "sheeting")
+BEHIND = ("curving", "sweeping", "sheeting")
 """What is done while nothing else is to do, and gives way to whatever the person asks for."""
+STOPPED = {
+    "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
+    "curving": "The learning curve", "sweeping": "The sweep", "sheeting": "The contact sheet",
+}  # fmt: skip
+"""What can be stopped, as a sentence begins with it."""
 LONG = 10.0
 """Seconds of a retraining from which on `c` asks first."""
 REDRAW = 0.1
@@ -45,13 +50,13 @@ class Jobs:
         self.app = app
         self.session = app.session
         self.doing = "none"
-        """none, loading, ready, sampling, training, measuring, curving, sheeting or dead."""
+        """none, loading, downloading, ready, sampling, training, measuring, curving, sweeping, sheeting or dead."""
         self._text = "the model is not loaded"
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self.samples = SampleJob(self)
-        self.curve = CurveJob(self, "learning curve")
-        self.sweep = CurveJob(self, "sweep")
+        self.curve = CurveJob(self, "curving", "learning curve")
+        self.sweep = CurveJob(self, "sweeping", "sweep")
         self._sheet: SheetJob | None = None
         self._trouble = ""
         """Why the worker, which lives, does not work."""
@@ -89,6 +94,7 @@ class Jobs:
             "training": ("●", "$text-success"),
             "measuring": ("●", "$text-accent"),
             "curving": ("●", "$text-accent"),
+            "sweeping": ("●", "$text-accent"),
             "sheeting": ("●", "$text-accent"),
             "dead": ("✗", "$text-error"),
         }[self.doing]
@@ -152,6 +158,7 @@ class Jobs:
         """What was stopped is over."""
         self.rest()
         self.samples.after_cancel()
+        self.app.call_later(self.go_on)  # what else waits: what was not to begin any more is forgotten
 
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
@@ -255,7 +262,7 @@ class Jobs:
         return f"{key} stops {what}"
 
     def cancel(self) -> None:
-        """Stop what is going on, if it can be stopped."""
+        """Stop what is going on, if it can be stopped, and whatever waits for its end."""
         if self.session.wish:
             self.session.wish = None
             self.app.say("No retraining follows.")
@@ -264,11 +271,7 @@ class Jobs:
             self.samples.give_up()
             self.app.say("No more candidates until the model is ready.")
             return
-        what = {
-            "training": "The retraining", "sampling": "The sampling", "measuring": "The measurement", "downloading": "The download",
-            "curving": "The measuring", "sheeting": "The contact sheet",
-        }.get(self.doing)  # fmt: skip
-        if what and self._task:
+        if self.doing in STOPPED and self._task:
             if self.doing == "training" and self._asks_first():
                 return
             self.curve.forget()
@@ -277,8 +280,13 @@ class Jobs:
                 self._sheet.forget()
             if self.doing not in BEHIND:
                 self.samples.give_up()
-            self._stop()
-            self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
+            self.halt()
+
+    def halt(self) -> None:
+        """Stop what is going on, and nothing else."""
+        what = STOPPED[self.doing]
+        self._stop()
+        self.app.say(f"{what} was stopped; {self._provisional + ' stays active' if self._stays() else 'everything is as it was'}.")
 
     @property
     def lost_by_leaving(self) -> str:

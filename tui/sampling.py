@@ -44,7 +44,7 @@ class SampleJob:
             if not self._stopped and not self.busy and waiting < min(sampling.keep_ready, max(1, sampling.batch // 2)):
                 self._begin()
         elif not self._stopped and waiting < sampling.keep_ready:
-            if not self.busy and (jobs.doing in ("ready", "sheeting") or (jobs.doing == "curving" and not waiting)):
+            if not self.busy and (jobs.doing in ("ready", "sheeting") or (jobs.doing in ("curving", "sweeping") and not waiting)):
                 jobs.curve.pause()
                 jobs.sweep.pause()
                 self._begin()

@@ -38,6 +38,17 @@ class SheetJob:
         if self._wanted and self._jobs.doing == "ready":
             self._jobs.start(self._make, "sheeting", "contact sheet: beginning")
 
+    def stop(self) -> None:
+        """Make no more of it, neither now nor later, for the key on its screen: whatever else goes on is not meant."""
+        waited = bool(self._wanted)
+        self.forget()
+        if self._jobs.doing == "sheeting":
+            self._jobs.halt()
+        elif waited:
+            self._app.say("The contact sheet waits no more; it does when you open it again.")
+        else:
+            self._app.say("The contact sheet is not being made: there is nothing to stop.")
+
     def forget(self) -> None:
         """Do not begin again by itself."""
         self._wanted = []

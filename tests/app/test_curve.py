@@ -13,6 +13,7 @@ from tests.app.test_sheet_screen import Slow
 from tests.engine.conftest import make_tiny
 from tui.app import FlavorApp
 from tui.screens.curve import CurveDialog
+from tui.screens.sweep import SweepDialog
 from tui.session import Session
 from tui.widgets.plain import Plain
 
@@ -70,6 +71,41 @@ async def test_the_curve_gives_way_and_goes_on(quick):
         await pilot.press("escape", "T")  # a retraining comes first, too
         await until(pilot, lambda: jobs.doing == "training")
         await until(pilot, lambda: app.session.registry.current() == "0001/refit-01")
+
+
+async def test_c_in_the_dialogs_stops_what_they_show_and_nothing_else(quick, held):
+    """A retraining, however young, goes on; a curve that waits is told from it."""
+    app = FlavorApp(quick)
+    said = []
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: held.begun == ["load"])
+        held.go["load"].set()
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.press("f3", "t")
+        await until(pilot, lambda: "run" in held.begun)
+        app.say = lambda text, *_: said.append(text)
+        app.push_screen(CurveDialog())
+        await pilot.press("c")
+        assert said == ["The learning curve is not being measured: there is nothing to stop."] and jobs.doing == "training"
+        jobs.curve.ask(held, 600)
+        jobs.sweep.ask(held, 600)
+        await pilot.press("c")
+        assert said[-1] == "The learning curve waits no more; it does when you ask for it again." and jobs.doing == "training"
+        await pilot.press("escape")
+        held.go["run"].set()
+        await until(pilot, lambda: jobs.doing == "sweeping")
+        app.push_screen(CurveDialog())
+        await pilot.press("c")
+        assert jobs.doing == "sweeping"  # it is another's
+        jobs.curve.ask(held, 600)
+        await pilot.press("escape")
+        app.push_screen(SweepDialog())
+        await pilot.pause()
+        await pilot.press("c")
+        assert said[-1] == "The sweep was stopped; everything is as it was."
+        await until(pilot, lambda: jobs.doing == "curving")  # which has waited for it
+        assert held.begun == ["load", "run", "curve", "curve"]
 
 
 async def test_too_few_rows_are_said(workspace):

@@ -115,7 +115,7 @@ async def test_what_is_missing_is_measured_from_here(quick):
         await until(pilot, lambda: "'four' is no usable rank" in shown(app, "#sweep-plan"))
         app.screen.query_one("#sweep-rank", Input).value = "4"
         await pilot.press("enter")
-        await until(pilot, lambda: jobs.doing == "curving" and "sweep" in jobs.line().plain and sweep.all())
+        await until(pilot, lambda: jobs.doing == "sweeping" and "sweep" in jobs.line().plain and sweep.all())
         app.screen.query_one("#evidence").focus()
         await pilot.press("c")
         await until(pilot, lambda: jobs.doing == "ready")

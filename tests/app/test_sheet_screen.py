@@ -143,6 +143,26 @@ async def test_a_cancelled_sheet_does_not_begin_again(slow):
         assert jobs.doing == "ready" and len(worker.asked) == 1
 
 
+async def test_x_stops_the_sheet_and_nothing_else(slow):
+    said = []
+    async with slow.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        worker, jobs = load(slow), slow.jobs
+        slow.session.settings = _queue(slow.session.settings, 6)
+        slow.say = lambda text, *_: said.append(text)
+        slow.changed()
+        await until(pilot, lambda: worker.asked == [("epoch-03", 8)])
+        await pilot.press("c", "x")
+        assert said == ["The contact sheet waits no more; it does when you open it again."]
+        await pilot.press("x")
+        assert said[-1] == "The contact sheet is not being made: there is nothing to stop." and jobs.doing == "sampling"
+        for _ in range(8):
+            worker.go.release()
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.pause(0.1)
+        assert len(worker.asked) == 1  # the sampling went on to its end, and no sheet followed
+
+
 async def test_a_sheet_that_a_run_stopped_is_made_once_when_it_is_over(slow, monkeypatch):
     async def retrain(self, plan):
         self.registry.create(plan.spec, plan.rows)

@@ -23,7 +23,7 @@ class CurveDialog(Dialog[None]):
     """Measuring goes on when it is left."""
 
     HELP = "How the held-out loss falls with the number of rows, and what ten more should bring. Points are measured while nothing else is to do."
-    BINDINGS = [Binding("escape,l,q", "leave", "leave", id="curve_leave"), Binding("c", "cancel", "stop measuring", id="curve_stop")]
+    BINDINGS = [Binding("escape,l,q", "leave", "leave", id="curve_leave"), Binding("c", "stop", "stop measuring", id="curve_stop")]
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class CurveDialog(Dialog[None]):
         self.query_one("#dialog-title", Plain).update(line(("How many examples are enough\n", "bold"), outlook.forecast.sentence))
         self.query_one("#evidence-text", Plain).update(plain("\n" + "\n\n".join(told)))
 
-    def action_cancel(self) -> None:
-        self._flavor.jobs.cancel()
+    def action_stop(self) -> None:
+        self._flavor.jobs.curve.stop()
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -38,7 +38,7 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         Binding("p,pageup", "turn(-1)", "prompt before", priority=True, id="sheet_before"),
         Binding("left", "slide(-1)", "lanes left", priority=True, id="sheet_left"),
         Binding("right", "slide(1)", "lanes right", priority=True, id="sheet_right"),
-        Binding("x", "cancel", "stop making it", id="sheet_stop", show=False),
+        Binding("x", "stop", "stop making it", id="sheet_stop", show=False),
         Binding("escape,c,q", "leave", "leave", id="sheet_leave"),
     ]
 
@@ -122,8 +122,8 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         body, lane = self.query_one("#sheet-body"), self.query(".lane").first()
         body.scroll_relative(x=step * lane.outer_size.width, animate=False)
 
-    def action_cancel(self) -> None:
-        self._flavor.jobs.cancel()
+    def action_stop(self) -> None:
+        self._flavor.jobs.sheet.stop()
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -33,7 +33,7 @@ class SweepDialog(Dialog[None]):
     HELP = "Numbers to try, with blanks between. Each setting is trained on the same folds while nothing else is to do. The table says which differ by more than noise."
     BINDINGS = [
         Binding("enter", "begin", "begin, go on", priority=True, id="sweep_begin"),
-        Binding("c", "cancel", "stop", id="sweep_stop"),
+        Binding("c", "stop", "stop", id="sweep_stop"),
         Binding("tab", "app.focus_next", "what to try", id="sweep_next"),
         Binding("escape,q", "leave", "leave", id="sweep_leave"),
     ]
@@ -110,8 +110,8 @@ class SweepDialog(Dialog[None]):
             self._flavor.say("All of it is done.")
         self._flavor.jobs.sweep.ask(asked, NO_END)
 
-    def action_cancel(self) -> None:
-        self._flavor.jobs.cancel()
+    def action_stop(self) -> None:
+        self._flavor.jobs.sweep.stop()
 
     def action_leave(self) -> None:
         self.dismiss(None)
