@@ -319,13 +319,20 @@ class Jobs:
         return self.gives_way
 
     def not_ready(self) -> None:
-        """Say why nothing can be asked of the model: it never will be ready for a session that only looks."""
+        """Say why nothing can be asked of the model, and what to do about it: it never will be ready for a session that only looks."""
         try:
             self.session.must_write()
         except FlavorError as error:
             self.app.complain(error)
+            return
+        if self.doing in STOPPED:
+            self.app.say(f"{STOPPED[self.doing]} is going on; {self.stops()}.")
+        elif self.doing == "loading":
+            self.app.say("The model is being made ready; deciding and writing go on.")
+        elif self.doing == "dead":
+            self.app.say(self._text, "warning")
         else:
-            self.app.say("The model is not ready yet.")
+            self.app.say("The model is not loaded; R starts the worker.", "warning")
 
     # -- measuring -------------------------------------------------------------------------------------------------------
 
@@ -369,9 +376,6 @@ class Jobs:
         self._begin(functools.partial(plan_taste, self.session))
 
     def _begin(self, make_plan: Callable[[], Plan]) -> None:
-        if self.doing == "training":
-            self.app.say(f"A retraining is going on; {self.stops()}.")
-            return
         if self.doing not in ("loading", "ready", "sampling", *BEHIND):
             self.not_ready()
             return

@@ -99,3 +99,31 @@ async def test_the_key_is_the_persons_own(workspace, own, said):
         await pilot.press("f2")
         await pilot.pause()
         assert app.jobs.stops() == said
+
+
+@pytest.mark.parametrize(
+    ("doing", "keys", "said"),
+    [
+        ("measuring", ("f3", "t"), "The measurement is going on; c stops it."),
+        ("measuring", ("f3", "g"), "The measurement is going on; c stops it."),
+        ("measuring", ("f2", "ctrl+g"), "The measurement is going on; on Curate c stops it."),
+        ("measuring", ("f4", "l"), "The measurement is going on; c stops it."),
+        ("training", ("f4", "l"), "The retraining is going on; c stops it."),
+        ("training", ("f5", "t"), "The retraining is going on; esc stops it."),
+        ("downloading", ("f3", "g"), "The download is going on; c stops it."),
+        ("loading", ("f3", "g"), "The model is being made ready; deciding and writing go on."),
+        ("dead", ("f3", "t"), "It ran out of memory. R starts it again."),
+        ("none", ("f3", "g"), "The model is not loaded; R starts the worker."),
+    ],
+)
+async def test_what_keeps_the_model_busy_is_said_with_its_key(workspace, doing, keys, said):
+    app = FlavorApp(workspace, start_worker=False)
+    notes = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        app.say = lambda text, *_: notes.append(text)
+        app.jobs.tell(doing, "It ran out of memory. R starts it again." if doing == "dead" else "")
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert notes == [said]
+        app.jobs.doing = "none"
