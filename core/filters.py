@@ -17,6 +17,10 @@ from core.config import Sampling
 NEVER = float("-inf")
 SLACK = 1e-3
 """By which tokens at min-p's limit are taken along, so that rounding does not decide before `probabilities` does."""
+COLDEST = 1e-30
+"""A lower temperature is this one: the likeliest token's logarithm, divided by it, is still a number in 32 bits."""
+HARDEST = 64.0
+"""The natural logarithm of what DRY's base is raised to at most, as in llama.cpp: a long repetition is unlikely, and its logit stays a number."""
 LEAST_LIKELY = 1e-3
 """Guidance leaves out what is less likely than this share of the likeliest token, where min-p is off."""
 
@@ -50,8 +54,10 @@ def dry_penalties(written: Sequence[int], breakers: Sequence[bool], settings: Sa
         if min(length, limit) >= settings.dry_allowed_length:
             following = written[place + 1]
             longest[following] = max(longest.get(following, 0), min(length, limit))
+    most = HARDEST / math.log(settings.dry_base) if settings.dry_base > 1 else math.inf
     return {
-        token: settings.dry_multiplier * settings.dry_base ** (length - settings.dry_allowed_length) for token, length in longest.items()
+        token: settings.dry_multiplier * settings.dry_base ** min(length - settings.dry_allowed_length, most)
+        for token, length in longest.items()
     }
 
 
@@ -102,7 +108,7 @@ def probabilities(
     if settings.xtc_probability and uniform is not None and ends is not None:
         found = xtc(found, uniform, settings, ends)
     if settings.temperature != 1:
-        found = torch.softmax(found.log() / settings.temperature, -1)
+        found = torch.softmax(found.log() / max(settings.temperature, COLDEST), -1)
     return found / found.sum(-1, keepdim=True)
 
 
@@ -130,7 +136,16 @@ def likely(logits: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tens
 
 def pick(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, end: int) -> torch.Tensor:
     """One token a row, from logits (rows x vocabulary, float32, on the CPU). `uniform` and `exclude` (rows) are numbers in [0, 1): for the
-    draw, and for XTC."""
+    draw, and for XTC. No filter takes the last token of a row; one to which nothing is possible from the first ends."""
+    return _drawn(logits, settings, uniform, exclude, end).where(can_go_on(logits), end)
+
+
+def can_go_on(logits: torch.Tensor) -> torch.Tensor:
+    """Whether each row (of rows x vocabulary) has a token that can come."""
+    return logits.amax(-1) > NEVER
+
+
+def _drawn(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, end: int) -> torch.Tensor:
     if settings.min_p and settings.temperature and not (settings.top_k or settings.top_p < 1 or settings.top_n_sigma):
         tokens, few = likely(logits, settings.min_p)
         return tokens.gather(-1, draw(probabilities(few, settings, exclude, tokens == end), uniform).unsqueeze(-1)).squeeze(-1)

@@ -18,7 +18,7 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.config import Sampling
 from core.encoding import encode_prompt
-from core.filters import NEVER, dry_penalties, end_bonus, guide, pick
+from core.filters import NEVER, can_go_on, dry_penalties, end_bonus, guide, pick
 from core.originals import Originals, piece_bytes
 from core.task import Segment
 from core.text import clean
@@ -170,8 +170,12 @@ class Sampler:
             rows = [text.row for text in texts]
             own = logits[: len(texts)].to("cpu", torch.float32, copy=True)
             norms = own[:, 0] - own.log_softmax(-1)[:, 0]  # twice as fast as logsumexp
-            wanted = guide(own, logits[len(texts) :].float().cpu(), settings) if guided else own
-            scores = self._judge(wanted, texts, step, settings, allowed)  # in place
+            if guided:
+                scores = self._judge(guide(own, logits[len(texts) :].float().cpu(), settings), texts, step, settings, allowed)
+                if stuck := (~can_go_on(scores)).nonzero().flatten().tolist():  # all that guidance left would be a copy: without it, then
+                    scores[stuck] = self._judge(own[stuck], [texts[place] for place in stuck], step, settings, allowed)
+            else:
+                scores = self._judge(own, texts, step, settings, allowed)  # in place
             picked = pick(scores, settings, uniform[rows, 0, step], uniform[rows, 1, step], self.end)
             likelihoods = logits[: len(texts)].gather(-1, picked.to(device).unsqueeze(-1)).squeeze(-1).float().cpu() - norms
             going = []

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.config import Sampling
 from core.filters import draw, dry_penalties, end_bonus, guide, likely, pick, probabilities, top_n_sigma, xtc
@@ -70,6 +72,13 @@ def test_dry():
     assert dry("abc:xabc:", ":") == {}
 
 
+def test_a_repetition_however_long_is_unlikely_and_not_impossible():
+    """`4 ** 2000` is no float any more, and `1.75 ** 200` none in 32 bits."""
+    for base, length in ((4.0, 2000), (1.75, 200)):
+        (penalty,) = dry("a" * length, dry_base=base, dry_multiplier=10.0).values()
+        assert math.isfinite(torch.tensor(-penalty).item())
+
+
 def test_the_end_becomes_likelier_beyond_the_usual_length():
     settings = Sampling(end_ramp=0.1)
     assert end_bonus(150, 100, settings) == pytest.approx(5)
@@ -117,3 +126,29 @@ def test_the_likely_ones_are_those_that_min_p_keeps():
     tokens, few = likely(torch.tensor([[0.5, 0.1, 0.3, 0.1], [0.04, 0.9, 0.02, 0.04]]).log(), 0.5)
     assert tokens.tolist() == [[0, 2], [1, 0]]
     assert few.exp().tolist() == [pytest.approx([0.5, 0.3]), pytest.approx([0.9, 0])]
+
+
+filters = st.builds(
+    Sampling,
+    temperature=st.sampled_from([0.0, 1e-300, 1e-40, 0.3, 1.0, 5.0]),
+    min_p=st.sampled_from([0.0, 0.05, 1.0]),
+    top_k=st.sampled_from([0, 1, 3]),
+    top_p=st.sampled_from([1e-9, 0.5, 1.0]),
+    top_n_sigma=st.sampled_from([0.0, 1e-9, 1.0]),
+    xtc_probability=st.sampled_from([0.0, 1.0]),
+    xtc_threshold=st.sampled_from([1e-9, 0.1, 1.0]),
+)
+barred = st.sets(st.integers(0, 7))
+
+
+@given(filters, st.lists(barred, min_size=1, max_size=4), st.integers(0, 1000), st.sampled_from([0.0, 1.0, 50.0]))
+def test_no_filters_together_leave_a_row_with_nothing(settings, rows, seed, spread):
+    """What is picked is possible; a row to which nothing is (or of which the model made no numbers) ends."""
+    torch.manual_seed(seed)
+    scores = torch.randn(len(rows), 8) * spread
+    for row, tokens in enumerate(rows):
+        scores[row, list(tokens)] = -math.inf
+    uniform, end = torch.rand(len(rows)), 5
+    for row, token in enumerate(pick(scores, settings, uniform, uniform, end).tolist()):
+        assert token == end if len(rows[row]) == 8 else token not in rows[row]
+    assert pick(torch.full((1, 8), math.nan), settings, uniform[:1], uniform[:1], end).tolist() == [end]

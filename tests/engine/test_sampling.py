@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from core.config import Sampling
+from core.filters import pick
 from core.sampling import SURPRISED, Text, Tick, _Writing
 
 PROMPT = [("# Heading\n\n", 0.0)]
@@ -164,3 +165,44 @@ def test_what_the_model_would_copy_is_not_written(engine, monkeypatch):
     assert greedy(engine, [PROMPT])[0] == text[:12]
     engine._sampler.learn_examples([text], Sampling(max_copied_tokens=0))
     assert greedy(engine, [PROMPT])[0] == text[:12]
+
+
+def test_a_copy_that_is_all_guidance_leaves_gives_way_to_what_the_model_wants_without_it(engine, monkeypatch):
+    """A row known by heart: min-p keeps one token after its prompt, and that one may not come. The text goes on with another, unguided."""
+    text = "A tower that looks at itself"
+    ids = engine._base.tokenizer(text, add_special_tokens=False).input_ids
+    sampler = engine._sampler
+    sampler.learn_examples([text], Sampling())
+
+    class ByHeart:
+        """Reads on in the text, of which it is sure."""
+
+        def __init__(self, rows):
+            self.rows, self.place = rows, 0
+
+        def logits(self):
+            scores = torch.randn(self.rows, len(sampler._pieces), generator=torch.Generator().manual_seed(self.place))
+            scores[:, :2], scores[:, ids[self.place]] = -50.0, 50.0
+            return scores
+
+        def step(self, tokens):
+            self.place += 1
+            return self.logits()
+
+    def read(prompts):
+        reading = ByHeart(len(prompts))
+        return reading.logits(), reading
+
+    def recorded(*args):
+        picked.append(pick(*args).tolist())
+        return torch.tensor(picked[-1])
+
+    picked = []
+    monkeypatch.setattr(sampler, "_read", read)
+    monkeypatch.setattr("core.sampling.pick", recorded)
+    for temperature in (0.0, 1.0):
+        settings = Sampling(max_tokens=12, guidance=1.0, temperature=temperature)
+        picked.clear()
+        list(sampler.sample([PROMPT] * 2, [1, 2], settings, without=[PROMPT] * 2))
+        assert [tokens[0] for tokens in picked[:8]] == ids[:8] and len(picked) == 12
+        assert not {0, sampler.end, ids[8]} & set(picked[8])
