@@ -174,7 +174,12 @@ def test_prodigy_keeps_what_was_decided(tmp_path, session):
     assert [(text, wanted) for _, text, wanted in labelled(session.store, session.task)] == [("Kept soup.", True), ("Thrown soup.", False)]
     assert session.status()["rejected"] == 0 and not session.store.pending  # nothing was decided here
     assert not rounds(session.store.decisions.values())  # no checkpoint of ours wrote them
-    session.undo()
+    (thrown,) = session.store.candidates
+    taken = session.store.examples[session.decide(thrown, "accept").example]
+    assert (taken.text, taken.origin, taken.depth) == ("Thrown soup.", "imported", 0)
+    assert all(wanted for _, _, wanted in labelled(session.store, session.task)) and not rounds(session.store.decisions.values())
+    for _ in range(2):
+        session.undo()
     assert not session.ranking.held
     assert not session.store.examples and not session.store.candidates and not session.store.decisions
 

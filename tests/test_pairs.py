@@ -11,8 +11,10 @@ from core.errors import FlavorError
 from core.files import new_uid, now
 from dataset.exporting import preferences, write_file
 from dataset.pairs import find_pairs, labelled
+from dataset.rounds import rounds
 from dataset.rows import Candidate, Tables
 from tests.test_runs import finish
+from tui.back import all_moments
 from tui.session import Session
 from tui.taste import plan_taste
 
@@ -69,6 +71,41 @@ def test_a_text_kept_with_other_attributes_is_wanted_there_and_not_where_it_was_
     for _ in range(2):
         session.undo()
     assert {session.store.candidates[uid].state for uid in (bare, grim)} == {"pending"}
+
+
+def test_what_was_rejected_and_is_kept_after_all_counts_once_as_kept(session):
+    bad, good, skipped = sample(session, "bad soup", "good soup", "odd soup")
+    old = session.decide(bad, "reject")
+    session.decide(good, "accept")
+    session.decide(skipped, "skip")
+    new = session.decide(bad, "accept")
+    example = session.store.examples[new.example]
+    assert (example.origin, example.candidate, example.depth) == ("accepted", bad, 1)
+    assert session.decide(skipped, "accept", "An odd soup, mended.").verdict == "edit"
+    (round_,) = rounds(session.store.decisions.values())
+    assert (round_.accepted, round_.edited, round_.rejected) == (2, 1, 0)
+    assert (session.store.counts["rejected"], session.store.counts["skipped"], session.store.counts["accepted"]) == (0, 0, 2)
+    assert told(find_pairs(session.store, session.task)) == [("edit", "An odd soup, mended.", "odd soup")]
+    assert [text for _, text, wanted in labelled(session.store, session.task) if not wanted] == ["odd soup"]
+    moment = all_moments(session)[-1]
+    assert (moment.kept, moment.decided) == (3, 3)
+    with pytest.raises(FlavorError, match="accepted already"):
+        session.decide(bad, "accept")
+    for _ in range(2):
+        session.undo()
+    assert session.store.decisions[old.uid] == old and new.uid not in session.store.decisions
+    assert session.store.candidates[bad].state == "rejected" and new.example not in session.store.examples
+    assert told(find_pairs(session.store, session.task)) == [("decided", "good soup", "bad soup")]
+    with pytest.raises(FlavorError, match="rejected already"):
+        session.decide(bad, "reject")
+
+
+def test_an_accepted_text_whose_example_was_deleted_can_be_kept_again(session):
+    (uid,) = sample(session, "good soup")
+    session.delete_example(session.decide(uid, "accept").example)
+    session.decide(uid, "accept", "good soup, mended")
+    assert [(e.text, e.origin) for e in session.store.examples.values()] == [("good soup, mended", "edited")]
+    assert [decision.verdict for decision in session.store.decisions.values()] == ["edit"]
 
 
 def test_the_accepted_meet_the_rejected_of_the_same_prompt_first(session):

@@ -303,6 +303,23 @@ def test_the_slot_is_on_record_and_undo_brings_it_back(there, session):
     assert list(Store(there, read_only=True).decisions.values())[-1].slot == place.slot
 
 
+def test_what_was_rejected_and_is_kept_after_all_is_learned_as_kept(session):
+    teach(session)
+    (uid,) = add(session, 1)
+    card = session.queue()[0]
+    session.ranking.hold(card.uid)
+    old = session.decide(uid, "reject")
+    kept, rejected = session.ranking.predictor.kept, session.ranking.predictor.rejected
+    new = session.decide(uid, "accept")
+    assert (new.slot, new.predicted) == (old.slot, old.predicted)  # why it was shown
+    assert (session.ranking.predictor.kept, session.ranking.predictor.rejected) == (kept + 1, rejected - 1)
+    (waiting,) = add(session, 1)
+    session.ranking.hold(waiting)
+    session.undo()
+    assert (session.ranking.predictor.kept, session.ranking.predictor.rejected) == (kept, rejected)
+    assert session.ranking.held == waiting  # what comes back is no card
+
+
 def test_what_is_looked_at_does_not_move(session):
     teach(session)
     (bad,) = add(session, 1, good=False)

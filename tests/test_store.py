@@ -179,7 +179,10 @@ def state(session):
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["write", "change", "delete", "accept", "edit", "reject", "skip", "sample"]), st.integers(0, 50)), max_size=25
+    st.tuples(
+        st.sampled_from(["write", "change", "delete", "accept", "edit", "reject", "skip", "after all", "sample"]), st.integers(0, 50)
+    ),
+    max_size=25,
 )
 
 
@@ -213,6 +216,8 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
         elif pending and deed in ("accept", "edit", "reject", "skip"):
             verdict = "accept" if deed == "edit" else deed
             session.decide(pending[number % len(pending)], verdict, f"edited {number}" if deed == "edit" else None)
+        elif deed == "after all" and (thrown := [c.uid for c in session.store.candidates.values() if c.state in ("rejected", "skipped")]):
+            session.decide(thrown[number % len(thrown)], "accept")
         else:
             continue
         states.append(before)

@@ -139,9 +139,9 @@ class Ranking:
         return self._held if uid == self.held else self._places.get(uid)
 
     def taken_back(self, op: Op) -> None:
-        """A decision was undone: its card is back, for the same reason as before."""
+        """A decision was undone: its card is back, for the same reason as before; not where it was no card, but one from Library."""
         for decision in op.put.decisions.values():
-            if decision:
+            if decision and decision.candidate in self._store.pending:
                 self._held = Placed(decision.candidate, decision.slot, decision.predicted)
 
     def surplus(self, waiting: Sequence[Candidate], count: int) -> list[Candidate]:

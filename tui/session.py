@@ -29,7 +29,7 @@ from core.runfiles import BASE
 from core.task import Task
 from core.text import check_text
 from dataset.journal import RESCUE
-from dataset.rows import KEPT, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
+from dataset.rows import IMPORTED, KEPT, Candidate, Decision, Example, Op, Origin, Parsed, Tables, Verdict
 from dataset.snapshots import take
 from dataset.store import Store
 from runs.registry import Registry
@@ -268,13 +268,17 @@ class Session:
         return self.copying.longest(candidate.text, but=candidate.uid)
 
     def decide(self, uid: str, verdict: Verdict, text: str | None = None, fields: dict[str, str] | None = None) -> Decision:
-        """Decide a waiting candidate. `text` is the edited text, `fields` are the attributes that it is kept with (`Task.check`; None: those
-        that were asked for). On the disk when this returns."""
+        """Decide a waiting candidate, or keep one after all that made no example: its new decision then stands in the place of the old one.
+        `text` is the edited text, `fields` are the attributes that it is kept with (`Task.check`; None: those that were asked for). On the disk
+        when this returns."""
         candidate = self.store.candidates.get(uid)
         if candidate is None:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
+        old = None
         if candidate.state not in ("pending", "passed"):
-            raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
+            old = next((each for each in reversed(self.store.decisions.values()) if each.candidate == uid), None)
+            if verdict not in KEPT or (old and old.example in self.store.examples):
+                raise FlavorError(f"Candidate {uid} is {candidate.state} already.", "Take that back first: undo.", "decided")
         after, changed = "", None
         if verdict in KEPT:
             after = check_text(candidate.text if text is None else text)
@@ -283,11 +287,12 @@ class Session:
         batch = self.store.batches.get(candidate.batch)
         example = None
         if after:
-            origin: Origin = "accepted" if after == candidate.text else "edited"
-            depth = self.registry.depth(candidate.checkpoint) + 1
+            brought = candidate.checkpoint == IMPORTED  # then it is as if its file had not called it rejected
+            origin: Origin = "imported" if brought else "accepted" if after == candidate.text else "edited"
+            depth = 0 if brought else self.registry.depth(candidate.checkpoint) + 1
             kept = candidate.fields if changed is None else changed
             example = Example(new_uid(), after, kept, origin, now(), candidate=uid, depth=depth)
-        place = self._ranking.place(uid) if self._ranking else None
+        place = old or (self._ranking.place(uid) if self._ranking else None)
         decision = Decision(
             new_uid(), uid, verdict, now(), candidate.text, after, candidate.fields, candidate.checkpoint, candidate.seed,
             batch.settings if batch else {}, example.uid if example else "", place.slot if place else "",
@@ -296,9 +301,9 @@ class Session:
         put = Tables(
             examples={example.uid: example} if example else {},
             candidates={uid: msgspec.structs.replace(candidate, state=STATES[verdict])},
-            decisions={decision.uid: decision},
+            decisions={**({old.uid: None} if old else {}), decision.uid: decision},
         )
-        self._commit("decide", put, STATES[verdict])
+        self._commit("decide", put, STATES[verdict] + (" after all" if old else ""))
         return decision
 
     def undo(self) -> Op | None:

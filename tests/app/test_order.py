@@ -66,6 +66,12 @@ async def test_what_was_passed_over_is_in_the_library(workspace):
         await pilot.press("f4", *"ooooooo")
         assert app.screen.query_one("#library-table").row_count == 4
         assert "4 passed shown" in shown(app, "#library-head")
+        await pilot.press("enter", "ctrl+s")
+        await pilot.pause()
+        store = app.session.store
+        example, decision = list(store.examples.values())[-1], list(store.decisions.values())[-1]
+        assert (example.origin, example.depth, store.counts["passed"]) == ("accepted", 1, 3)
+        assert (decision.example, store.candidates[example.candidate].state) == (example.uid, "accepted")
 
 
 async def test_a_key_meant_for_the_card_that_has_just_gone_decides_nothing(workspace, monkeypatch):

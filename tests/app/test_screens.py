@@ -398,6 +398,24 @@ async def test_library(workspace):
         assert isinstance(app.screen, EditDialog)
 
 
+async def test_a_rejected_text_is_taken_after_all_and_is_a_machines(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("x")
+        card = app.screen.shown
+        await pilot.press("f4", *"ooooo", "enter", "ctrl+s")
+        await pilot.pause()
+        store = on_disk(workspace)
+        (decision,) = store.decisions.values()
+        assert (decision.verdict, store.examples[decision.example].origin, store.counts["rejected"]) == ("accept", "accepted", 0)
+        await pilot.press("f3", "u")
+        assert app.screen.shown == card  # what comes back is in Library, and no card
+        store = on_disk(workspace)
+        (decision,) = store.decisions.values()
+        assert (decision.verdict, store.counts["rejected"], len(store.examples)) == ("reject", 1, 3)
+
+
 async def test_runs_shows_the_base(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -576,7 +594,8 @@ async def test_an_unsaved_edit_is_offered_again_with_what_changed_since(workspac
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert not draft.exists()
-    assert list(on_disk(workspace).examples.values())[-1].text == card.text + " Ten keys and more."
+    store = on_disk(workspace)
+    assert [example.text for example in store.examples.values() if example.candidate] == [card.text + " Ten keys and more."]
 
 
 async def test_a_draft_shows_what_changed_in_its_row(workspace):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual import on
@@ -138,21 +139,19 @@ class EditDialog(Dialog[bool]):
 
 
 def dialog_for(session: Session, uid: str, was: str = "") -> EditDialog:
-    """The dialog for a row: an example is changed, a waiting candidate accepted, and what is neither becomes a new example.
+    """The dialog for a row: an example is changed, also where the row was a candidate when the editing began; a candidate is accepted, whatever
+    was decided of it before; and what is neither becomes a new example.
 
     `was` is the text of a row that is gone.
     """
     store = session.store
-    if uid in store.examples:
-        example = store.examples[uid]
-        title = f"Example ({example.origin})"
-        return EditDialog(title, uid, example.text, example.fields, session, lambda text, fields: session.change_example(uid, text, fields))
-    candidate = store.candidates.get(uid)
-    if candidate and candidate.state == "pending":
-        accept = lambda text, fields: session.decide(uid, "accept", text, fields)  # noqa: E731
-        return EditDialog("Edit, then accept", uid, candidate.text, candidate.fields, session, accept)
-    if candidate:
-        title = f"A {candidate.state} candidate of {candidate.checkpoint}; ctrl+s makes it an example after all"
-        again = lambda text, fields: session.write_example(text, fields, "edited")  # noqa: E731
-        return EditDialog(title, uid, candidate.text, candidate.fields, session, again)
+    example = store.examples.get(uid) or next((each for each in store.examples.values() if each.candidate == uid), None)
+    if example:
+        change = partial(session.change_example, example.uid)
+        return EditDialog(f"Example ({example.origin})", uid, example.text, example.fields, session, change)
+    if candidate := store.candidates.get(uid):
+        title = "Edit, then accept"
+        if candidate.state != "pending":
+            title = f"A {candidate.state} candidate of {candidate.checkpoint}; ctrl+s makes it an example after all"
+        return EditDialog(title, uid, candidate.text, candidate.fields, session, partial(session.decide, uid, "accept"))
     return EditDialog("Its row is gone; ctrl+s makes it a new example", uid, was, {}, session, session.write_example)
