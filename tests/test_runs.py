@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from core import runfiles
 from core.errors import FlavorError
+from core.protocol import Loaded, Provisional, Trained
 from core.runfiles import CheckpointInfo, Result
 from core.text import duration
 from dataset.folds import fold, held_out
 from runs.registry import Registry
 from tests.made import bake, top_up
+from tui.back import go
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=8, max_size=8), max_size=60), st.text("ghij", min_size=8, max_size=8))
@@ -157,6 +159,72 @@ def test_frozen_rows_are_those_of_the_plan(session):
 def test_no_runs_yet(tmp_path):
     registry = Registry(tmp_path)
     assert (registry.runs(), registry.current(), registry.next_name()) == ([], "base", "0001")
+
+
+class Retraining:
+    """In the place of a worker: its run leaves `epoch-01` and `epoch-02`, names the first where it is `early` and the second at its end, and
+    before the one or the other the person does something."""
+
+    def __init__(self, session, does, early=False, before=Trained):
+        self._registry, self._does, self._before = session.registry, does, before
+        self._says = [Provisional, Trained] if early else [Trained]
+
+    async def train(self, folder, sinks):
+        for epoch in (1, 2):
+            where = folder / f"checkpoints/epoch-{epoch:02}"
+            where.mkdir(parents=True)
+            name = f"{folder.name}/{where.name}"
+            runfiles.write(where / "checkpoint.json", CheckpointInfo(name, epoch, "starter", "f", "0" * 64, 3.0, 2.0, "now"))
+        for kind in self._says:
+            if kind is self._before:
+                self._does()
+            name = f"{folder.name}/epoch-{1 if kind is Provisional else 2:02}"
+            yield Provisional(id=1, checkpoint=name, seconds=1.0) if kind is Provisional else trained(name)
+
+
+def trained(name, why="the lowest held-out loss"):
+    return Trained(id=1, checkpoint=name, steps=1, tokens=9, seconds=1.0, train_seconds=1.0, why=why)
+
+
+async def carried_out(session, plan, worker):
+    """What is active in the end."""
+    session.worker, session.loaded = worker, Loaded("tiny", "f", 1, 1, "cpu", "4 bits", id=1)
+    async for _ in session.retrain(plan):
+        pass
+    return session.registry.current()
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_what_is_chosen_while_a_run_goes_on_stays(session, early):
+    write(session, 12)
+    moment = session.store.journal.seq
+    nothing, fresh = (lambda: None), early
+    first = await carried_out(session, session.plan(), Retraining(session, nothing, early))
+    assert first == "0001/epoch-02" == session.store.active
+    top_up(session)
+    for name, chosen, does in (
+        ("0002", "0001/epoch-01", lambda: session.use("0001/epoch-01")), ("0003", "base", lambda: go(session, moment)),
+    ):  # fmt: skip
+        session.use(first)
+        plan = session.plan(fresh)
+        assert plan.spec.name == name and plan.spec.parent == (None if fresh else first)
+        assert await carried_out(session, plan, Retraining(session, does, early, Provisional if early else Trained)) == chosen
+    session.use("base")
+    plan = session.plan(fresh=True)
+    assert await carried_out(session, plan, Retraining(session, lambda: session.use(first), early)) == first
+    assert await carried_out(session, session.plan(fresh), Retraining(session, nothing, early)) == "0005/epoch-02"
+
+
+async def test_a_provisional_one_that_could_not_be_written_down_is_made_up_for(session, monkeypatch):
+    write(session, 12)
+    use = session.use
+
+    def broken(name):
+        monkeypatch.setattr(session, "use", use)
+        raise FlavorError("runs/current could not be written.")
+
+    monkeypatch.setattr(session, "use", broken)
+    assert await carried_out(session, session.plan(), Retraining(session, lambda: None, early=True)) == "0001/epoch-02"
 
 
 def test_a_run_afresh_expects_the_steps_that_were_best_before(session):

@@ -453,9 +453,10 @@ class Jobs:
                     left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
                     current = self.session.registry.current()
-                    if current != event.checkpoint:
-                        done = "" if event.checkpoint == plan.spec.parent else f"{event.checkpoint} is done, and "
-                        said = f"{done}{current} stays active: {event.why}."
+                    if event.checkpoint == plan.spec.parent:
+                        said = f"{current} stays active: {event.why}."
+                    elif current != event.checkpoint:
+                        said = f"{current} stays active, as you chose; {event.checkpoint} is done ({event.why}): enter on Runs takes it."
                     elif event.checkpoint == self._provisional:
                         said = f"{event.checkpoint} stays active: {event.why}."
                     else:

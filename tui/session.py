@@ -433,21 +433,21 @@ class Session:
 
     async def retrain(self, plan: Plan) -> AsyncGenerator[AnyEvent]:
         """Carry a plan out. A checkpoint is active from the moment that `Provisional` or, at the end, `Trained` names it, unless the person has
-        chosen another one between the two; else nothing changed."""
+        chosen another one since the run began; else nothing changed."""
         worker, _ = self.ready()
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
-        known = plan.spec.parent  # where the parent is the better one, it stays
+        stood = self.registry.current()
         try:
             async with contextlib.aclosing(worker.train(folder, self.settings.metrics.on())) as events:
                 async for event in events:
                     match event:
-                        case Provisional():
+                        case Provisional() if self.registry.current() == stood:
                             with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
                                 self.use(event.checkpoint)
-                                known = event.checkpoint
-                        case Trained() if event.checkpoint != known:
-                            if known == plan.spec.parent or self.registry.current() == known:
+                            stood = self.registry.current()
+                        case Trained() if self.registry.current() == stood:
+                            if event.checkpoint not in (stood, plan.spec.parent):  # where the parent is the better one, what stood stays
                                 self.use(event.checkpoint)
                     yield event
         finally:
