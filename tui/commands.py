@@ -235,7 +235,7 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                         yield Progress(f"epoch {event.epoch}/{plan.spec.epochs}  step {event.step}/{event.steps}  loss {event.loss:.2f}")
                     case Refit():
                         yield Progress(f"all rows  step {event.step}/{event.steps}  loss {event.loss:.2f}")
-                    case Provisional():
+                    case Provisional() if session.registry.current() == event.checkpoint:  # else it could not be written down
                         early = f"{event.checkpoint} is active after {duration(event.seconds)}; whether its steps are right is measured now"
                         yield Line({"provisional": event.checkpoint, "seconds": round(event.seconds, 2)}, early)
                     case Epoch():
@@ -246,6 +246,7 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             measured[-1]["base_loss"] = event.base_loss
                         yield Line(measured[-1], epoch_line(event, plan.spec.parent))
                     case Trained():
+                        current = session.registry.current()  # where taste was refused, that is what was active before
                         data = {
                             "run": plan.spec.name,
                             "parent": plan.spec.parent,
@@ -256,8 +257,8 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             "skipped": event.skipped,
                             "why": event.why,
                             "stopped": event.stopped,
-                            "checkpoint": event.checkpoint,
-                            "measured_by": measured_by(event.checkpoint),
+                            "checkpoint": current,
+                            "measured_by": measured_by(current),
                             "note": event.note,
                         }
                         left_out = (
@@ -267,7 +268,7 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
                         if event.note:
                             yield Line({"note": event.note}, event.note)
-                        active = f"{event.checkpoint} is active, {event.why}"
+                        active = f"{current} is active, {event.why}"
                         yield Line(data, f"{active}: {event.steps} steps in {duration(event.seconds)}{left_out}")
         finally:
             await session.stop_worker()

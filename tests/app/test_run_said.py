@@ -4,6 +4,7 @@ import pytest
 
 from core.protocol import Loading, Step, Trained
 from tests.app.test_jobs import until
+from tests.made import bake, refit, write
 from tui import commands
 from tui.app import FlavorApp
 from tui.commands import Line
@@ -43,6 +44,60 @@ async def test_the_screen_says_it(workspace, short):
         await pilot.pause()
         await app.jobs._retrain(lambda: app.session.plan(True))
         await until(pilot, lambda: {BEFORE, AFTER} <= {str(note.message) for note in app._notifications})
+
+
+@pytest.fixture
+def refused(workspace, monkeypatch):
+    """A run of taste that was refused, while a refit is active: its parent, which is named then, is the epoch that the refit repeats."""
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.2])
+        refit(session, "0001/epoch-01")
+
+    async def retrain(self, plan):
+        assert plan.spec.parent == "0001/epoch-01"
+        yield done(plan.spec.parent, "as before: taste was refused, it knows less well where a text ends")
+
+    async def nothing(*_):
+        return
+        yield
+
+    monkeypatch.setattr(Session, "retrain", retrain)
+    monkeypatch.setattr(commands, "start", nothing)
+    return workspace
+
+
+def done(checkpoint, why):
+    return Trained(id=1, checkpoint=checkpoint, steps=1, tokens=9, seconds=1.0, train_seconds=1.0, why=why)
+
+
+async def test_a_refused_taste_leaves_active_what_was(refused):
+    plan = lambda session: session.planner.plan(onwards=True)  # noqa: E731
+    last = [each async for each in commands._carry_out(refused, plan) if isinstance(each, Line)][-1]
+    assert last.text.startswith("0001/refit-01 is active, as before: taste was refused")
+    assert (last.data["checkpoint"], last.data["measured_by"]) == ("0001/refit-01", "0001/epoch-01")
+    app = FlavorApp(refused, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.pause()
+        await app.jobs._retrain(lambda: plan(app.session))
+        assert any(str(note.message).startswith("0001/refit-01 stays active: as before") for note in app._notifications)
+
+
+async def test_that_what_was_chosen_meanwhile_stays_is_said(workspace, monkeypatch):
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.4, 3.2])
+
+    async def retrain(self, plan):
+        yield done("0002/epoch-01", "the lowest held-out loss")
+
+    monkeypatch.setattr(Session, "retrain", retrain)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.pause()
+        await app.jobs._retrain(lambda: app.session.plan(True))
+        said = "0001/epoch-02 stays active, as you chose; 0002/epoch-01 is done (the lowest held-out loss): enter on Runs takes it."
+        assert said in {str(note.message) for note in app._notifications} and not app.prefer_new
 
 
 def test_the_time_left_is_that_of_the_steps():
