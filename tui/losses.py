@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.errors import FlavorError
-from core.files import now
+from core.files import now, signature
 from core.protocol import Evaluated, Loading, Row
 from core.runfiles import measured_by
 from dataset.rows import Example
@@ -53,6 +53,12 @@ async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
                 kept = {example.uid: (_hash(session, example), losses[example.uid]) for example in examples}
                 measured.keep_losses(session.workspace, checkpoint, Losses(loaded.fingerprint, kept, now()))
             yield losses
+
+
+def stamp(session: Session) -> tuple[object, ...]:
+    """Changes whenever what is `known` may."""
+    fingerprint = session.loaded.fingerprint if session.loaded else ""
+    return session.store.journal.seq, session.registry.current(), fingerprint, signature(session.workspace / measured.FILE)
 
 
 def known(session: Session) -> dict[str, float]:

@@ -14,9 +14,11 @@ from core.errors import FlavorError
 from core.task import Field, Task
 from dataset.rows import Tables
 from dataset.store import Store
+from runs import measured
+from runs.measured import Losses
 from tests.app.conftest import TEXTS, add_candidates
 from tests.made import bake, write
-from tui import drafts, keys
+from tui import drafts, keys, losses
 from tui.app import FlavorApp, run_app
 from tui.desk import Desk
 from tui.drafts import Draft, Typed, kept_drafts, unwritten
@@ -396,6 +398,72 @@ async def test_library(workspace):
         await pilot.press("enter", "enter")
         await pilot.pause()
         assert isinstance(app.screen, EditDialog)
+
+
+async def test_the_librarys_losses_are_those_of_the_active_checkpoint_and_of_the_texts_as_they_are(workspace):
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.4, 3.2])
+        rows = {uid: (losses._hash(session, example), 3.0) for uid, example in session.store.examples.items()}
+        measured.keep_losses(workspace, "0001/epoch-02", Losses("f", rows, "now"))
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        told = lambda: [str(cell) for cell in table.get_column("loss") if str(cell)]  # noqa: E731
+        assert told() == ["3.00"] * 15
+        app.session.change_example("row05", "Another text.", {})
+        app.changed()
+        assert told() == ["3.00"] * 14
+        app.session.use("0001/epoch-01")
+        app.changed()
+        assert told() == []
+        measured.keep_losses(workspace, "0001/epoch-01", Losses("f", {uid: (of, 4.0) for uid, (of, _) in rows.items()}, "now"))
+        app.changed()
+        assert told() == ["4.00"] * 14
+        app.session.use("0001/epoch-02")
+        app.changed()
+        assert told() == ["3.00"] * 14
+
+
+async def test_what_could_not_be_deleted_is_not_said_to_be(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        with monkeypatch.context() as patched:
+            patched.setattr("dataset.journal.sync", no_room)
+            await pilot.press("d")
+        said = " ".join(str(note.message) for note in app._notifications)
+        assert "No space left" in said and "Deleted" not in said
+    assert len(on_disk(workspace).examples) == 3
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("f4", "d")
+        await pilot.pause()
+        assert "Deleted; u brings it back." in {str(note.message) for note in app._notifications}
+
+
+async def test_the_librarys_cursor_stays_on_its_row(workspace):
+    with Session(workspace) as session:
+        uid, newer = add_candidates(session, ["An older candidate.", "A newer one."])
+        session.decide(uid, "reject")
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f4", *"ooooo", "enter")
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == "An older candidate."
+        await pilot.press("escape")
+        app.session.decide(newer, "reject")  # it comes above, as what is passed over does when a batch has ended
+        app.changed()
+        assert app.screen.query_one(DataTable).row_count == 2
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == "An older candidate."
+        await pilot.press("ctrl+s", "enter")
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == "A newer one."  # what was there is an example now
 
 
 async def test_a_rejected_text_is_taken_after_all_and_is_a_machines(workspace):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -62,8 +60,10 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def __init__(self) -> None:
         super().__init__()
         self._filter = "all"
-        self._seen: tuple[int, str, str, int] | None = None
+        self._seen: tuple[object, ...] | None = None
         self.losses: dict[str, float] = {}
+        self._stamp: tuple[object, ...] | None = None
+        """Of the losses: they are of the active checkpoint, and of the texts as they are now."""
 
     def body(self) -> ComposeResult:
         with Vertical(id="desk"):
@@ -96,13 +96,15 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def renew(self) -> None:
         room = max(LEAST_ROOM, self.size.width - BESIDE)
-        state = (self.session.store.journal.seq, self._filter, self.query_one("#search", Input).value, room)
+        stamp = losses.stamp(self.session)
+        state = (stamp, self._filter, self.query_one("#search", Input).value, room)
         if state == self._seen:
             return
         self._seen = state
-        self.losses = self.losses or losses.known(self.session)
+        if stamp != self._stamp:
+            self._stamp, self.losses = stamp, losses.known(self.session)
         table = self.query_one(DataTable)
-        at = table.cursor_row
+        at, before = table.cursor_row, self._selected()
         table.clear()
         table.ordered_columns[-1].width = room
         rows = self._rows()
@@ -119,7 +121,8 @@ typos, off style, or your most original. **≈** marks near-duplicates.
                 key=row.uid,
             )
         if rows:
-            table.move_cursor(row=min(at, len(rows) - 1))
+            order = [row.uid for _, row in rows]
+            table.move_cursor(row=order.index(before) if before in order else min(at, len(rows) - 1))
         total = len(self.session.store.examples)
         others = sum(isinstance(row, Candidate) for _, row in rows)
         shown = (
@@ -154,13 +157,6 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         if uid := self._selected():
             self.app.push_screen(dialog_for(self.session, uid), lambda saved: self.flavor.changed() if saved else None)
 
-    def _try(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except FlavorError as error:
-            self.flavor.complain(error)
-        self.flavor.changed()
-
     def action_search(self) -> None:
         self.query_one("#search", Input).focus()
 
@@ -170,11 +166,16 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def action_delete(self) -> None:
         uid = self._selected()
-        if uid in self.session.store.examples:
-            self._try(lambda: self.session.delete_example(uid))
-            self.flavor.say("Deleted; u brings it back.")
-        else:
+        if uid not in self.session.store.examples:
             self.flavor.say("Only examples can be deleted; what was rejected stays on record.", "warning")
+            return
+        try:
+            self.session.delete_example(uid)
+        except FlavorError as error:
+            self.flavor.complain(error)
+            return
+        self.flavor.say(f"Deleted; {self.flavor.key_for('undo_library')} brings it back.")
+        self.flavor.changed()
 
     def action_bring_in(self) -> None:
         from tui.screens.importing import ImportDialog
@@ -200,9 +201,4 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             self.flavor.changed()
 
     def action_measure(self) -> None:
-        self.flavor.measure_examples(self._measured)
-
-    def _measured(self, found: dict[str, float]) -> None:
-        self.losses = found
-        self._seen = None
-        self.renew()
+        self.flavor.measure_examples(lambda _: self.renew())
