@@ -307,8 +307,8 @@ class FlavorApp(WithNotes, InOrder):
         return shown[0] if shown else ""
 
     def own_key(self, action: str) -> str:
-        """The first key of an action that holds on every page, as `[keys]` has it."""
-        default = next(key.key for key in keys.KEYS["app"] if key.name == action)
+        """The first key of an action on its page, as `[keys]` has it."""
+        default = next(key.key for table in keys.KEYS.values() for key in table if key.name == action)
         return self._own_keys.get(action, default).split(",")[0]
 
     def complain(self, error: FlavorError) -> None:

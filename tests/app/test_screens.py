@@ -329,6 +329,20 @@ async def test_writing(workspace):
         assert len(on_disk(workspace).examples) == 4
 
 
+async def test_write_takes_back_what_was_saved_and_nothing_else(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("f2", *"A tower.", "ctrl+s", "f3", "x", "f2", "ctrl+u")
+        await pilot.pause()
+        assert "Something else was done last: rejected. u on Curate takes it back." in {str(note.message) for note in app._notifications}
+        store = on_disk(workspace)
+        assert store.counts["rejected"] == 1 and len(store.examples) == 4
+        await pilot.press("f3", "u", "f2", "ctrl+u")
+        await pilot.pause()
+        store = on_disk(workspace)
+        assert store.counts["rejected"] == 0 and len(store.examples) == 3
+
+
 async def test_what_is_typed_right_after_tab_goes_where_the_focus_goes(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -121,7 +121,11 @@ draft at once, whatever happens.
         self.flavor.continue_text(self.query_one(TextArea), fields)
 
     def action_undo_write(self) -> None:
-        if self.flavor.undo():
+        last = self.session.store.last
+        if last and last.kind != "write":
+            key = self.flavor.own_key("undo")
+            self.flavor.say(f"Something else was done last: {last.note or last.kind}. {key} on Curate takes it back.", "warning")
+        elif self.flavor.undo():
             self.flavor.changed()
 
     def keep(self) -> None:
