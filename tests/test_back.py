@@ -6,6 +6,7 @@ import random
 import pytest
 
 from core.errors import FlavorError
+from core.files import sync, write_atomic
 from dataset.journal import Journal
 from dataset.moments import moments, tables_at, way
 from dataset.rows import Tables
@@ -76,6 +77,34 @@ def test_undo_takes_the_going_back(session):
     assert session.store.counts["pending"] == 2 == len(session.store.pending)
     session.undo()  # and then what was before it
     assert session.store.examples["row05"].text.startswith("Dish 5")
+
+
+@pytest.mark.parametrize("deed", ["go", "undo", "use"])
+@pytest.mark.parametrize("broken", ["dataset.journal.sync", "runs.registry.write_atomic"])
+def test_a_disk_that_fails_leaves_dataset_and_checkpoint_together(session, monkeypatch, deed, broken):
+    stood = evening(session)
+    wanted = next(seq for seq, (_, checkpoint) in stood.items() if checkpoint == "0001/epoch-02")
+    deeds = {"go": lambda: go(session, wanted), "undo": session.undo, "use": lambda: session.use("0001/epoch-02")}
+    if deed == "undo":
+        go(session, wanted)
+    before = tables(session), session.registry.current(), session.copying.longest("Changed, and changed again.")
+    failing = iter([True])
+
+    def no_room(*args):
+        if next(failing, False):
+            raise OSError(28, "No space left on device")
+        return real(*args)
+
+    real = write_atomic if broken.endswith("write_atomic") else sync
+    monkeypatch.setattr(broken, no_room)
+    with pytest.raises(FlavorError, match="No space left"):
+        deeds[deed]()
+    assert (tables(session), session.registry.current(), session.copying.longest("Changed, and changed again.")) == before
+    session.store.renew()
+    deeds[deed]()
+    now = tables(session), session.registry.current()
+    assert now == {"go": stood[wanted], "undo": stood[max(stood)], "use": (before[0], "0001/epoch-02")}[deed]
+    assert all_moments(session)[-1].checkpoint == session.registry.current()
 
 
 def test_work_goes_on_from_there(session):

@@ -346,6 +346,8 @@ class FlavorApp(WithNotes, InOrder):
             self.complain(error)
             return None
         self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.")
+        if op and op.kind == "go":
+            self.checkpoint_changed()
         return op
 
     def retrain(self, fresh: bool, again: str = "") -> None:

@@ -14,6 +14,7 @@ from core.errors import FlavorError
 from core.text import counted
 from dataset.journal import Journal
 from dataset.moments import Moment, moments, tables_at, way
+from dataset.rows import Op
 
 if TYPE_CHECKING:
     from tui.commands import Output
@@ -36,17 +37,21 @@ def go(session: Session, seq: int) -> str:
         raise FlavorError(f"There is no moment {seq}.", "See `flavor-tui back WORKSPACE`.", "missing")
     store = session.store
     put = way(store.tables(), tables_at(Journal(store.journal.path, read_only=True).replay(), seq))
-    lost = _use(session, found.checkpoint)
-    session.commit("go", put, f"to {clock(found.time)}, {found.what}"[:200])
+    with session.whole_or_not():
+        lost = _use(session, found.checkpoint)
+        session.commit("go", put, f"to {clock(found.time)}, {found.what}"[:200])
     session.forget()
     return f"As it was at {clock(found.time)}: {counted(found.examples, 'example')}, {session.active()}.{lost} u takes that back, z goes anywhere else."
 
 
-def taken_back(session: Session, seq: int) -> None:
-    """A going was taken back by undo: the checkpoint that was active before line `seq` is so again."""
-    before = [moment.checkpoint for moment in all_moments(session) if moment.seq < seq]
-    _use(session, before[-1] if before else "")
+def take_back(session: Session, going: Op) -> Op | None:
+    """Undo a going back: dataset and checkpoint are as before it. Raises FlavorError, with nothing changed, where that cannot be written."""
+    before = [moment.checkpoint for moment in all_moments(session) if moment.seq < going.seq]
+    with session.whole_or_not():
+        _use(session, before[-1] if before else "")
+        op = session.store.undo()
     session.forget()
+    return op
 
 
 def _use(session: Session, checkpoint: str) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -309,12 +309,12 @@ class Session:
     def undo(self) -> Op | None:
         """Take back the last thing a person did; None where there is nothing left."""
         self.must_write()
-        op = self.store.undo()
-        if op and op.kind == "go":
-            from tui.back import taken_back
+        if self.store.last and self.store.last.kind == "go":
+            from tui.back import take_back
 
-            taken_back(self, op.seq)
-        elif op:
+            return take_back(self, self.store.last)
+        op = self.store.undo()
+        if op:
             self._reindex(op.was)
             if op.kind == "decide":
                 self.ranking.taken_back(op)
@@ -327,9 +327,22 @@ class Session:
     def use(self, checkpoint: str) -> None:
         """Make a checkpoint active; that is a moment one can go back to. Raises FlavorError where it does not exist."""
         self.must_write()
-        self.registry.use(checkpoint)
-        if self.store.active != checkpoint:
-            self.commit("use", Tables(), f"{checkpoint} is active")
+        with self.whole_or_not():
+            self.registry.use(checkpoint)
+            if self.store.active != checkpoint:
+                self.commit("use", Tables(), f"{checkpoint} is active")
+
+    @contextlib.contextmanager
+    def whole_or_not(self) -> Iterator[None]:
+        """Where a step that makes another checkpoint active fails, the one from before is so again."""
+        before = self.registry.current()
+        try:
+            yield
+        except BaseException:
+            if self.registry.current() != before:
+                with contextlib.suppress(FlavorError):  # what went wrong first is what the person should read
+                    self.registry.use(before)
+            raise
 
     def status(self) -> dict[str, object]:
         """The figures of `flavor-tui status`."""

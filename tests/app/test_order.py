@@ -2,8 +2,10 @@
 
 from tests.app.conftest import TEXTS
 from tests.app.test_screens import on_disk, shown
+from tests.made import bake, write
 from tests.test_ranking import add, teach
 from tui.app import FlavorApp
+from tui.back import go
 from tui.screens import curate
 from tui.session import Session
 
@@ -126,6 +128,21 @@ async def test_a_decision_taken_back_shows_its_card_whatever_is_new(workspace, m
         assert len(app.screen._timers) == timers  # one looks again, however much changes
         await pilot.press("u", "x")
         assert [(one.candidate, one.verdict) for one in on_disk(workspace).decisions.values()] == [(decided, "reject")]
+
+
+async def test_a_going_back_taken_back_shows_a_card_of_the_checkpoint_that_is_active_again(workspace):
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.2])
+        session.use("0001/epoch-01")
+        add(session, 2, "0001/epoch-01")
+        go(session, 1)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert app.session.registry.current() == "base" and app.screen.shown is None
+        await pilot.press("u")
+        assert app.session.store.pending[app.screen.shown].checkpoint == "0001/epoch-01" == app.session.registry.current()
 
 
 async def test_the_card_under_a_dialog_stays(workspace, monkeypatch):

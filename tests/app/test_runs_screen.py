@@ -247,7 +247,10 @@ async def test_z_goes_to_a_moment_and_u_comes_back(baked):
         await pilot.pause()
         assert app.session.registry.current() == "base" and len(app.session.store.examples) == 12
         assert "As it was at" in [note.message for note in app._notifications][-1]
+        given_up = []
+        app.jobs.samples.stop = lambda: given_up.append(app.session.registry.current())
         await pilot.press("u", "f3")
         await pilot.pause()
         assert app.session.registry.current() == "0001/epoch-02" and len(app.session.store.examples) == 11
+        assert given_up == ["0001/epoch-02"]  # what the base was writing
         assert isinstance(app.screen, CurateScreen)

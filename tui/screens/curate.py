@@ -272,7 +272,7 @@ kept for such texts, so that you see more than what pleases already, and so that
         op = self.flavor.undo()
         self._looked_at, self._turned = "", 0.0
         if op:
-            back = [uid for uid in op.was.candidates if uid in self.session.store.pending]
+            back = [uid for uid in op.was.candidates if uid in self.session.store.pending] if op.kind == "decide" else []
             if back:  # it is for this one that the key was pressed, whatever the new checkpoint has
                 self.shown = self._looked_at = back[0]
                 self._came = monotonic()
