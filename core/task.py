@@ -7,6 +7,7 @@ the ids seen in training and in sampling are the same, whatever a tokenizer merg
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -21,6 +22,10 @@ ATTRIBUTE_WEIGHT = 0.2
 """Prompt loss weight between 0 and 0.5: Shi et al. 2405.14394, and 2507.07817."""
 
 Kind = Literal["text", "choice", "scale"]
+CHOICE = re.compile(r"=\s*choice:")
+"""Where the values of a choice begin; commas stand between them."""
+KIND = re.compile(r"=\s*(text\s*$|scale\s*$|choice:)")
+"""What no value of a choice holds: another field's kind."""
 Segment = tuple[str, float]
 """A piece of a prompt and the loss weight of its tokens."""
 
@@ -118,10 +123,21 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
 
+def parse_fields(spec: str) -> tuple[Field, ...]:
+    """The fields of one NAME=KIND, or of several with commas between them: a comma that cannot belong to the values of a choice ends a field."""
+    parts: list[str] = []
+    for piece in spec.split(","):
+        if parts and CHOICE.search(parts[-1]) and not KIND.search(piece):
+            parts[-1] += f",{piece}"
+        elif piece.strip():
+            parts.append(piece)
+    return tuple(map(parse_field, parts or [""]))
+
+
 def parse_field(spec: str) -> Field:
     """A field from the command line's NAME=KIND: `text`, `scale`, or `choice:one,two,three`."""
     name, _, kind = spec.partition("=")
-    name = clean_line(name)
+    name, kind = clean_line(name), kind.strip()
     if not name or ":" in name:
         raise FlavorError(f"The field {spec!r} has no usable name.", "Write NAME=KIND, for instance 'Mood=choice:calm,grim'.")
     if kind in ("", "text"):

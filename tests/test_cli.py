@@ -71,6 +71,11 @@ def test_bad_input_is_one_line(there, tmp_path):
         assert said in refused(there, *words), words
 
 
+def test_new_says_which_attributes_it_made(tmp_path):
+    said = run("new", tmp_path / "n", "--heading", "Tavern Rumour", "--field", "Town, Tone", "--field", "Mood=choice:Calm,Grim").stdout
+    assert said == f"{tmp_path / 'n'} is ready: # Tavern Rumour with Town (text), Tone (text), Mood (choice)\n"
+
+
 def test_a_broken_flavor_toml_names_the_line(there):
     path = there / "flavor.toml"
     path.write_text(path.read_text().replace("[training]", "[training]\nepochs = 0"))

@@ -10,7 +10,7 @@ from core import files
 from core.errors import FlavorError
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying, nearest
-from core.task import Field, Task, parse_field
+from core.task import Field, Task, parse_field, parse_fields
 from core.text import check_text, clean, clean_line, words
 
 
@@ -94,6 +94,26 @@ def test_draws_differ_over_a_batch_and_texts_stay_together(seed):
 )
 def test_fields_of_the_command_line(spec, field):
     assert parse_field(spec) == field
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ("Town, Tone", (Field("Town"), Field("Tone"))),
+        ("Town,", (Field("Town"),)),
+        ("A = scale, B, C=choice:x, y,", (Field("A", "scale"), Field("B"), Field("C", "choice", ("x", "y")))),
+        ("A=choice:x,y,B=choice:u,v, C = text", (Field("A", "choice", ("x", "y")), Field("B", "choice", ("u", "v")), Field("C"))),
+        ("A=choice:E=mc2,F=ma", (Field("A", "choice", ("E=mc2", "F=ma")),)),
+    ],
+)
+def test_a_comma_ends_a_field_where_it_cannot_belong_to_the_values_of_a_choice(spec, fields):
+    assert parse_fields(spec) == fields
+
+
+@pytest.mark.parametrize("spec", ["", ",", "Town, =text", "A=number, B"])
+def test_fields_with_commas_are_refused_as_one_is(spec):
+    with pytest.raises(FlavorError):
+        parse_fields(spec)
 
 
 @pytest.mark.parametrize("spec", ["=text", "A=number", "A=choice:x", "A:b=text"])

@@ -77,7 +77,9 @@ def parser() -> Parser:
     demo.add_argument("--seed", type=int, default=1)
     new = add("new", "make a workspace")
     new.add_argument("--heading", metavar="TEXT", help="what the texts are; the trigger of every prompt")
-    new.add_argument("--field", action="append", default=[], metavar="NAME=KIND", help="an attribute: text, scale, or choice:one,two,three")
+    new.add_argument(
+        "--field", action="append", default=[], metavar="NAME=KIND", help="an attribute: text (the default), scale, or choice:one,two,three"
+    )
     new.add_argument("--template", metavar="NAME", help="alien-empires, skill-checks or image-prompts")
     new.add_argument("--base", default="starter", metavar="MODEL", help="starter, a hub id, a folder or a .gguf file")
     imported = add("import", "add examples from files, folders, the hub or standard input, all or nothing")

@@ -19,7 +19,7 @@ from core.gauges.reading import Reading
 from core.gauges.verdict import Verdict
 from core.protocol import Epoch, Loaded, Loading, Provisional, Refit, Sampled, Step, Trained
 from core.runfiles import is_refit, measured_by
-from core.task import Task, parse_field
+from core.task import Task, parse_fields
 from core.text import clean_line, counted, duration
 from dataset.importing import read_rows, read_text
 from dataset.rows import Candidate
@@ -118,10 +118,11 @@ async def new(workspace: Path, heading: str | None, fields: list[str], template:
     if heading:
         task = msgspec.structs.replace(task, heading=clean_line(heading))
     if fields:
-        task = msgspec.structs.replace(task, fields=tuple(map(parse_field, fields)))
+        task = msgspec.structs.replace(task, fields=tuple(field for spec in fields for field in parse_fields(spec)))
     config.create(workspace, task, base)
     names = [f.name for f in task.fields]
-    yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}")
+    made = f" with {', '.join(f'{f.name} ({f.kind})' for f in task.fields)}" if fields else ""
+    yield Line({"workspace": str(workspace), "heading": task.heading, "fields": names}, f"{workspace} is ready: # {task.heading}{made}")
 
 
 def _given(pairs: list[str]) -> dict[str, str]:

@@ -583,11 +583,12 @@ async def test_welcome_makes_a_workspace(tmp_path):
             await pilot.pause()
             assert isinstance(app.screen, WelcomeScreen) and shown(app, "#welcome-error").startswith("! ")
         app.screen.query_one("#folder", Input).value = named
-        app.screen.query_one("#fields", Input).value = "Mood=choice:calm,grim; Price=scale"
+        app.screen.query_one("#fields", Input).value = "Mood=choice:calm,grim; Town, Tone"
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert isinstance(app.screen, WriteScreen)
     assert "Tiny Tavern Menu" in (folder / FILE).read_text()
+    assert config.load(folder).task.fields == (Field("Mood", "choice", ("calm", "grim")), Field("Town"), Field("Tone"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from core import config
 from core.errors import FlavorError
 from core.files import typed_path
-from core.task import Task, parse_field
+from core.task import Task, parse_fields
 from core.text import clean_line
 from tui.commands import make_demo
 from tui.recent import recent
@@ -33,6 +33,9 @@ class WelcomeScreen(Screen[Path]):
 # Welcome
 Here is no workspace yet: make one, look at the demo, or go on with one of those that you opened lately. A workspace is a folder with your examples, what
 was sampled, and every run.
+
+Attributes are what may differ from text to text, with `;` between them: a name for any text, `Name=scale` for 1 to 5, `Name=choice:one,two` for a list.
+They can be changed later: each is a `[[task.fields]]` in the workspace's `flavor.toml`, which is read when it is opened.
 """
     BINDINGS = [
         Binding("ctrl+s", "make", "make the workspace", priority=True, id="welcome_make"),
@@ -93,7 +96,7 @@ was sampled, and every run.
         chosen = str(self.query_one("#template", Select).value)
         try:
             task = config.template(chosen) if chosen != BLANK else Task("")
-            fields = tuple(parse_field(part) for part in self._value("fields").split(";") if part.strip())
+            fields = tuple(field for part in self._value("fields").split(";") if part.strip() for field in parse_fields(part))
             heading = clean_line(self._value("heading")).removeprefix("# ")
             if not heading:
                 raise FlavorError("The heading is empty.", "Write what the texts are.")
