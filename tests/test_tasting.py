@@ -118,6 +118,9 @@ def test_an_interrupted_run_and_one_that_is_to_begin(session):
     write(session, 12)
     session.registry.create(session.plan().spec, session.plan().rows, ())
     assert next_step(session).sentence.startswith("Retrain: run 0001 was interrupted. A on Runs carries it out once more")
+    bake(session, [4.0, 3.2])
+    (session.registry.folder / "0002/result.json").unlink()  # what was trained on all rows first is active, and was to be measured
+    assert next_step(session).sentence.startswith("Curate: 0002/epoch-01 was ready before run 0002 was interrupted.")
     session.wish = session.plan
     assert next_step(session).sentence == "Curate or write meanwhile: a retraining begins as soon as the model is ready."
 
