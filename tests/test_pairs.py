@@ -100,6 +100,21 @@ def test_what_was_rejected_and_is_kept_after_all_counts_once_as_kept(session):
         session.decide(bad, "reject")
 
 
+def test_an_accepted_text_that_is_rewritten_is_edited(session):
+    (uid,) = sample(session, "good soup", Mood="Calm")
+    example = session.decide(uid, "accept").example
+    origin = lambda: session.store.examples[example].origin  # noqa: E731
+    assert session.change_example(example, "good soup", {"Mood": "Grim"}).origin == origin() == "accepted"  # the words are the model's
+    assert session.change_example(example, "A soup that is good.", {}).origin == origin() == "edited"
+    assert session.change_example(example, "good soup", {}).origin == "accepted"
+    session.undo()
+    assert origin() == "edited"
+    session.undo()
+    assert origin() == "accepted"
+    row = session.write_example("A dish.", {})
+    assert session.change_example(row.uid, "Another dish.", {}).origin == "written"
+
+
 def test_an_accepted_text_whose_example_was_deleted_can_be_kept_again(session):
     (uid,) = sample(session, "good soup")
     session.delete_example(session.decide(uid, "accept").example)

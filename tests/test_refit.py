@@ -9,6 +9,7 @@ import pytest
 from core import runfiles
 from core.errors import FlavorError
 from core.runfiles import CheckpointInfo
+from dataset.rows import Tables
 from runs import measured
 from runs.measured import Losses
 from tests.made import bake, refit, sample, write
@@ -87,6 +88,20 @@ def test_a_top_up_starts_at_its_epoch(refitted):
     bake(refitted, [3.2, 3.1])
     course = refitted.tasting.course("0002/epoch-01")
     assert course.leaked == 0 and [name for name, _ in course.points][-2:] == ["0001/epoch-02", "0002/epoch-01"]
+
+
+def test_a_rewritten_row_that_is_held_out_from_now_on_is_no_unseen_one(session):
+    write(session, 12)
+    (written,) = sample(session, "base", [session.store.examples["row04"].text])
+    row = msgspec.structs.replace(session.store.examples["row04"], origin="accepted", candidate=written.uid)
+    session.commit("change", Tables(examples={"row04": row}))
+    bake(session, [4.0, 3.4, 3.2])
+    assert not session.registry.rows("0001")["row04"].held_out  # a machine's text
+    session.change_example("row04", "Dish 4 is a stew of four roots, many regrets and a spoon.", {})
+    bake(session, [3.2, 3.1])
+    rewritten = session.registry.rows("0002")["row04"]
+    assert (rewritten.origin, rewritten.held_out, rewritten.seen) == ("edited", True, 2)
+    assert session.tasting.course("0002/epoch-01").leaked == 1
 
 
 def test_a_top_up_from_it_would_be_seen(refitted, monkeypatch):

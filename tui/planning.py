@@ -196,12 +196,13 @@ class Planner:
         for uid, example in self._session.store.examples.items():
             if not all(map(is_clean, (example.text, *example.fields.values()))):
                 continue  # what is trained on is what was seen
-            old = before.get(uid)
+            old = known = before.get(uid)
             prompt = self._session.task.segments(example.fields)
             if old and (old.text, old.fields, old.prompt) != (example.text, example.fields, prompt):
                 old = None
             new += old is None
-            seen = old.seen + old.repeat * epoch if old and not old.held_out else 0.0
+            known = known if uid in out else old  # it is no unseen row, whose earlier words were trained on
+            seen = known.seen + known.repeat * epoch if known and not known.held_out else 0.0
             repeat = self._session.settings.training.new_rows if parent and not seen else 1
             rows.append(
                 Row(

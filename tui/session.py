@@ -166,9 +166,12 @@ class Session:
         return example
 
     def change_example(self, uid: str, text: str, fields: Mapping[str, str]) -> Example:
-        """Replace an example's text and fields. Undoable."""
+        """Replace an example's text and fields. Undoable. What a model wrote is `accepted` as long as it has the model's words, else `edited`."""
         old = self._example(uid)
-        example = msgspec.structs.replace(old, text=check_text(text), fields=self.task.check(fields), changed=now())
+        after, origin = check_text(text), old.origin
+        if origin in ("accepted", "edited") and (written := self.store.candidates.get(old.candidate)):
+            origin = "accepted" if after == written.text else "edited"
+        example = msgspec.structs.replace(old, text=after, fields=self.task.check(fields), origin=origin, changed=now())
         self._commit("change", Tables(examples={uid: example}), "example changed")
         return example
 

@@ -86,7 +86,8 @@ class Evening:
             self.model.deed()
             text = f"changed {self.rng.random()}"
             self.session.change_example(uid, text, {})
-            self.model.examples[uid] = (text, self.model.examples[uid][1])
+            origin = self.model.examples[uid][1]
+            self.model.examples[uid] = (text, "edited" if origin == "accepted" else origin)
 
     def delete(self) -> None:
         for _ in range(1 + len(self.model.examples) // 30):
