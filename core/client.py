@@ -312,12 +312,6 @@ class WorkerClient:
         number = self._number()
         return self._run(Curve(id=number, rows=rows, points=points, training=training, task=task, budget=budget, speed=speed))
 
-    async def cancel_all(self) -> None:
-        """Stop whatever is going on and all that waits."""
-        for number in list(self._queues):
-            with contextlib.suppress(FlavorError):
-                await self._send(Cancel(id=self._number(), of=number))
-
     async def close(self) -> None:
         """End the worker: close its stdin, and where that is not enough, its process group."""
         process = self._process

@@ -79,7 +79,6 @@ class Session:
         """Attribute values that the person fixed for the next candidates."""
         self.wish: Callable[[], Plan] | None = None
         """The retraining that is to begin as soon as the model is ready."""
-        self.overlaps: dict[str, tuple[int, str]] = {}
 
     def __enter__(self) -> Session:
         return self
@@ -265,10 +264,6 @@ class Session:
             passed = {candidate.uid: msgspec.structs.replace(candidate, state="passed") for candidate in gone}
             self._commit("pass", Tables(candidates=dict(passed)), f"{len(gone)} passed over")
         return len(gone)
-
-    def copied(self, candidate: Candidate) -> tuple[int, str]:
-        """Longest span in words that one example has too, and that example's id."""
-        return self.copying.longest(candidate.text, but=candidate.uid)
 
     def decide(self, uid: str, verdict: Verdict, text: str | None = None, fields: dict[str, str] | None = None) -> Decision:
         """Decide a waiting candidate, or keep one after all that made no example: its new decision then stands in the place of the old one.

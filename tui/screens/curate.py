@@ -145,7 +145,7 @@ kept for such texts, so that you see more than what pleases already, and so that
             line(fields_line(card.fields, self.session.task), (self._fixed(bool(card.fields)), "$text-accent"))
         )
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
-        self.query_one("#flags", Plain).update(flag_line(card, self.session.copied(card)[0]))
+        self.query_one("#flags", Plain).update(flag_line(card, self.session.copying.longest(card.text)[0]))
         self._queue(queue, card)
 
     def _look_again(self, left: float) -> None:
