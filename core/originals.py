@@ -8,7 +8,7 @@ where only one example has this ability, or this difficulty. Works on bytes, so 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -19,6 +19,8 @@ KEY = 6
 PART = 3
 """Tokens in a row that make form of each other, where another example has them too. With 4, a single value that only one example has
 would take six tokens of the form around it for its own, and the model had to leave the form to avoid a copy of them."""
+BEGINNING = b"\xff"
+"""Stands before a text as a token of its own; no text in UTF-8 has this byte."""
 
 
 def piece_bytes(tokenizer: PreTrainedTokenizerBase, size: int) -> list[bytes]:
@@ -62,6 +64,82 @@ class Original:
         """The bytes of `count` tokens from token `first` on, or of fewer at the end."""
         return self.data[self.starts[first] : self.starts[min(first + count, self.count)]]
 
+    @property
+    def whole(self) -> bytes:
+        """Its bytes with the beginning before them."""
+        return BEGINNING + self.data
+
+    def parts(self) -> list[bytes]:
+        """Its parts of `PART` tokens, in order. The beginning is the first of these tokens."""
+        starts, whole = [0, *(start + len(BEGINNING) for start in self.starts)], self.whole
+        return [whole[start:end] for start, end in zip(starts, starts[PART:], strict=False)]
+
+    def stretches(self) -> Iterator[tuple[bytes, int]]:
+        """Every `KEY` bytes of it, with the place where they end."""
+        for place in range(KEY, len(self.data) + 1):
+            yield self.data[place - KEY : place], place
+
+
+class Index:
+    """Which originals have a part, wherever their tokens begin. A text that comes or goes costs what it touches, not a new index."""
+
+    def __init__(self) -> None:
+        self.places: dict[bytes, list[tuple[Original, int]]] = {}
+        """For every `KEY` bytes where they end, and in which originals."""
+        self._originals: set[Original] = set()
+        self._having: dict[bytes, set[Original]] = {}
+        """Those that have it, for every part of an original."""
+
+    def add(self, new: Sequence[Original]) -> set[Original]:
+        """Take `new` in. Gives the originals that were alone in having a part, and are no more."""
+        for part in {part for original in new for part in original.parts()} - self._having.keys():
+            self._having[part] = self.find(part)
+        touched: set[Original] = set()
+        for original, having in self._known(new):
+            touched |= having if len(having) == 1 else set()
+            having.add(original)
+        for original in new:
+            self._originals.add(original)
+            for key, place in original.stretches():
+                self.places.setdefault(key, []).append((original, place))
+        return touched
+
+    def remove(self, gone: Sequence[Original]) -> set[Original]:
+        """Forget `gone`. Gives the originals that are now alone in having a part."""
+        touched: set[Original] = set()
+        for original, having in self._known(gone):
+            having.discard(original)
+            touched |= having if len(having) == 1 else set()
+        self._having = {part: having for part, having in self._having.items() if having}
+        self._originals.difference_update(gone)
+        for key in {key for original in gone for key, _ in original.stretches()}:
+            self.places[key] = [place for place in self.places[key] if place[0] in self._originals]
+            if not self.places[key]:
+                del self.places[key]
+        return touched
+
+    def _known(self, originals: Sequence[Original]) -> Iterator[tuple[Original, set[Original]]]:
+        """Each of `originals` with those that have it, for every known part that stands somewhere in it."""
+        sizes = {len(part) for part in self._having} if originals else set()
+        for original in originals:
+            whole = original.whole
+            for size in sizes:
+                for part in {whole[start : start + size] for start in range(len(whole) - size + 1)} & self._having.keys():
+                    yield original, self._having[part]
+
+    def shared(self, part: bytes) -> bool:
+        """Whether two originals have this part of one."""
+        return len(self._having[part]) > 1
+
+    def find(self, span: bytes) -> set[Original]:
+        """Those that have any bytes, or begin with them after a `BEGINNING`."""
+        if len(span) < KEY or span.startswith(BEGINNING):
+            return {original for original in self._originals if span in original.whole}
+        first, last = (self.places.get(key, []) for key in (span[:KEY], span[-KEY:]))
+        if len(first) <= len(last):
+            return {original for original, place in first if original.data.startswith(span, place - KEY)}
+        return {original for original, place in last if original.data.endswith(span, 0, place)}
+
 
 class Originals:
     """The texts that may not be copied. `encode` gives a text's token ids, `pieces` each token's bytes."""
@@ -74,11 +152,15 @@ class Originals:
         self._sorted = [piece for piece, _ in order]
         self._tokens = [token for _, token in order]
         self._longest = max(map(len, self._sorted), default=0)
-        self._texts: dict[str, Original] = {}
-        self._places: dict[bytes, list[tuple[Original, int]]] = {}
-        self._early: list[tuple[bytes, list[int], bytes]] = []
         self._by_length = sorted(self._sorted, key=len, reverse=True)
+        self._long: dict[int, list[bytes]] = {}
+        """The pieces of at least so many bytes."""
+        self._joined: dict[int, bytes] = {}
+        self._texts: dict[str, Original] = {}
+        self._index = Index()
         self._form: dict[Original, list[bool]] = {}
+        self._soon: dict[Original, list[tuple[int, bytes, list[int]]]] = {}
+        self._early: list[tuple[bytes, list[int], bytes]] = []
         self._judged: dict[tuple[Original, int], bool] = {}
 
     def update(self, texts: Iterable[str], limit: int) -> None:
@@ -86,17 +168,24 @@ class Originals:
         wanted = set(texts) if limit else set()
         if wanted == self._texts.keys() and limit == self._limit:
             return
-        self._limit = limit
-        self._texts = {text: self._texts.get(text) or self._original(text) for text in wanted}
-        self._form = {original: self._find_form(original) for original in self._texts.values()}
+        if limit != self._limit:
+            self._limit = limit
+            self._soon.clear()
+        gone = [self._texts.pop(text) for text in self._texts.keys() - wanted]
+        new = {text: self._original(text) for text in wanted - self._texts.keys()}
+        self._texts |= new
+        for original in {*gone, *self._index.remove(gone), *self._index.add(list(new.values()))}:
+            self._form.pop(original, None)
+        for original in gone:
+            self._soon.pop(original, None)
         self._judged.clear()
-        self._places = {}
         self._early = []
         for original in self._texts.values():
-            for place in range(KEY, len(original.data)):
-                self._places.setdefault(original.data[place - KEY : place], []).append((original, place))
-        for original in self._texts.values():
-            self._find_early(original)
+            if original not in self._soon:
+                self._soon[original] = list(self._completed_soon(original))
+            for first, before, tokens in self._soon[original]:
+                if self._own(original, first):
+                    self._early.append((before, tokens, original.span(first, self._limit + 1)))
 
     def _original(self, text: str) -> Original:
         starts, data = [0], b""
@@ -105,31 +194,32 @@ class Originals:
             starts.append(len(data))
         return Original(data, starts)
 
-    def _find_early(self, original: Original) -> None:
-        """Spans that one piece could complete before `KEY` bytes of them are written: there the places cannot be looked up."""
-        for first in range(len(original.starts) - 1 - self._limit):
+    def _completed_soon(self, original: Original) -> Iterator[tuple[int, bytes, list[int]]]:
+        """Spans that one piece could complete before `KEY` bytes of them are written: there the places cannot be looked up. Each by its
+        first token, with what is written of it and the tokens that complete it."""
+        for first in range(original.count - self._limit):
             span = original.span(first, self._limit + 1)
-            if not self._own(original, first):
-                continue
             for cut in range(min(KEY, len(span))):
                 if len(span) - cut > self._longest:
                     continue
                 tokens = self.beginning_with(span[cut:]) if cut else self._holding(span)
                 if tokens:
-                    self._early.append((span[:cut], tokens, span))
+                    yield first, span[:cut], tokens
 
     def _holding(self, span: bytes) -> list[int]:
         """The tokens whose bytes hold all of `span`."""
-        long_enough = takewhile(lambda piece: len(piece) >= len(span), self._by_length)
-        return [token for piece in long_enough if span in piece for token in self.beginning_with(piece)]
+        if len(span) not in self._long:
+            self._long[len(span)] = list(takewhile(lambda piece: len(piece) >= len(span), self._by_length))
+            self._joined[len(span)] = BEGINNING.join(self._long[len(span)])
+        if span not in self._joined[len(span)]:  # nearly always
+            return []
+        return [token for piece in self._long[len(span)] if span in piece for token in self.beginning_with(piece)]
 
     def _find_form(self, original: Original) -> list[bool]:
         """For each token, whether it stands in a part that another example has too. A text's beginning counts as a token before it."""
         form = [False] * original.count
-        others = [other.data for other in self._texts.values() if other is not original]
-        for first in range(-1, original.count - PART + 1):
-            part = original.span(max(first, 0), PART + min(first, 0))
-            if any(other.startswith(part) if first < 0 else part in other for other in others):
+        for first, part in enumerate(original.parts(), -1):
+            if self._index.shared(part):
                 form[max(first, 0) : first + PART] = [True] * (first + PART - max(first, 0))
         return form
 
@@ -137,10 +227,11 @@ class Originals:
         """Whether the span of `limit` + 1 tokens from token `first` on is this example's own: no other has it, and most of it is no form."""
         key = (original, first)
         if key not in self._judged:
+            if original not in self._form:
+                self._form[original] = self._find_form(original)
             count = self._limit + 1
-            span = original.span(first, count)
             form = sum(self._form[original][first : first + count])
-            self._judged[key] = 2 * form < count and sum(span in other.data for other in self._texts.values()) < 2
+            self._judged[key] = 2 * form < count and len(self._index.find(original.span(first, count))) < 2
         return self._judged[key]
 
     def beginning_with(self, start: bytes) -> list[int]:
@@ -157,7 +248,7 @@ class Originals:
         for before, tokens, span in self._early:
             if written.endswith(before) and not any(span in text for text in free):
                 found.update(tokens)
-        for original, place in self._places.get(bytes(written[-KEY:]), ()) if len(written) >= KEY else ():
+        for original, place in self._index.places.get(bytes(written[-KEY:]), ()) if len(written) >= KEY else ():
             rest = self._completion(written, original, place, free)
             if rest:
                 found.update(self.beginning_with(rest))

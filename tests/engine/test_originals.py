@@ -1,11 +1,13 @@
 """Anti-copy: whatever a writer that wants to copy is left to write, it is no long copy of one example."""
 
 import random
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.originals import PART, Originals
+from core import originals as module
+from core.originals import BEGINNING, PART, Index, Original, Originals
 
 PIECES = [b"", b"a", b"b", b"c", b" ", b"ab", b"bc", b"abc", b" a", b"ca", b"aa", b"cab ca", b"abcabcabcab"]
 
@@ -17,6 +19,15 @@ def encode(text):
         token = max((n for n, piece in enumerate(PIECES) if piece and data.startswith(piece)), key=lambda n: len(PIECES[n]))
         ids.append(token)
         data = data[len(PIECES[token]) :]
+    return ids
+
+
+def cut_anyhow(text):
+    """Any piece, another one in another text."""
+    rng, data, ids = random.Random(text), text.encode(), []
+    while data:
+        ids.append(rng.choice([token for token, piece in enumerate(PIECES) if piece and data.startswith(piece)]))
+        data = data[len(PIECES[ids[-1]]) :]
     return ids
 
 
@@ -58,6 +69,96 @@ def copy_greedily(originals, text, free, seed):
 
 
 texts = st.text("abc ", min_size=1, max_size=60)
+
+
+common = st.sampled_from(["", "abcabc", "cab cab a"])
+
+
+class Plain(Originals):
+    """By looking for every part and every span in every other text, from the first to the last, whenever a text comes or goes."""
+
+    def update(self, texts, limit):
+        super().update([], 0)
+        super().update(texts, limit)
+
+    def _find_form(self, original):
+        form = [False] * original.count
+        others = [other.data for other in self._texts.values() if other is not original]
+        for first in range(-1, original.count - PART + 1):
+            part = original.span(max(first, 0), PART + min(first, 0))
+            if any(other.startswith(part) if first < 0 else part in other for other in others):
+                form[max(first, 0) : first + PART] = [True] * (first + PART - max(first, 0))
+        return form
+
+    def _own(self, original, first):
+        count = self._limit + 1
+        span = original.span(first, count)
+        form = sum(self._find_form(original)[first : first + count])
+        return 2 * form < count and sum(span in other.data for other in self._texts.values()) < 2
+
+
+@given(
+    st.lists(st.builds("{}{}{}".format, common, st.text("abc ", min_size=1, max_size=20), common), min_size=1, max_size=8, unique=True),
+    st.lists(st.tuples(st.sets(st.integers(0, 7)), st.integers(0, 4)), min_size=1, max_size=6),
+)
+def test_texts_that_come_and_go_leave_what_all_anew_would_find(pool, updates):
+    found, plain = Originals(PIECES, cut_anyhow), Plain(PIECES, cut_anyhow)
+    for places, limit in updates:
+        examples = [pool[place] for place in places if place < len(pool)]
+        found.update(examples, limit)
+        plain.update(examples, limit)
+        for text, original in found._texts.items():
+            for first in range(original.count - limit):
+                assert found._own(original, first) == plain._own(plain._texts[text], first)
+            assert found._form.get(original) in (None, plain._find_form(plain._texts[text]))
+        assert sorted(found._early) == sorted(plain._early)
+        for text in pool:
+            written = text.encode()
+            for end in range(len(written) + 1):
+                assert found.forbidden(written[:end], [b"abc a"]) == plain.forbidden(written[:end], [b"abc a"])
+
+
+def test_what_is_found_wherever_it_stands():
+    index, one, two = Index(), Original(b"abcabca", [0, 3, 7]), Original(b" abcabca", [0, 8])
+    index.add([one])
+    index.add([two])
+    assert index.find(b"abcabca") == index.find(b"bc") == {one, two}
+    assert index.find(BEGINNING + b"abcabc") == {one}
+    index.remove([one])
+    assert index.find(b"abcabca") == {two} and index.find(BEGINNING + b"abcabc") == set()
+
+
+def work(originals, texts):
+    """The instructions of `core.originals` that an update takes."""
+    counted = 0
+
+    def count(frame, event, _):
+        nonlocal counted
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        counted += event == "opcode"
+        return count
+
+    sys.settrace(count)
+    try:
+        originals.update(texts, 8)
+    finally:
+        sys.settrace(None)
+    return counted
+
+
+def test_the_work_grows_with_the_texts_and_that_of_one_more_hardly_with_them():
+    def unlike(number):
+        return "".join(random.Random(number).choices("abc ", k=80))
+
+    first, more = {}, {}
+    for count in (20, 80):
+        originals = Originals(PIECES, encode)
+        first[count] = work(originals, [unlike(number) for number in range(count)])
+        more[count] = work(originals, [unlike(number) for number in range(count + 1)])
+    assert first[80] < 6 * first[20]  # four times the texts; looked for in every other one, eleven times the work
+    assert more[80] < 2 * more[20]
 
 
 @given(st.lists(texts, min_size=1, max_size=4, unique=True), st.integers(1, 5), st.integers(0, 1000))
