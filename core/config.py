@@ -1,4 +1,5 @@
-"""`flavor.toml`: what it may hold, its defaults, and errors that name the line. Read here, written only when a workspace is new."""
+"""`flavor.toml`: what it may hold, its defaults, and errors that name the line. Read here, written when a workspace is new, and later
+in one line at most, that of the base."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from core.errors import FlavorError
-from core.files import write_atomic
+from core.files import typed_path, write_atomic
 from core.reading import decode, read_regular
 from core.task import Task
 from core.text import clean, hidden, short
@@ -26,6 +27,8 @@ TEMPLATES = ("alien-empires", "skill-checks", "image-prompts")
 STARTER = "starter"
 STARTER_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """Where others find the starter."""
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+"""What a model of the hub may be called."""
 MAX_BYTES = 1 << 20
 """Of `flavor.toml`."""
 
@@ -339,10 +342,53 @@ def render(task: Task, base: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def find_base(workspace: Path, base: str) -> str:
+    """A base as the worker finds it: a path in `flavor.toml` is meant from the workspace."""
+    path = workspace / base
+    if base != STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or os.path.isdir(path)):
+        return str(typed_path(base) if base.startswith("~") else path)
+    return base
+
+
+def check_base(workspace: Path, base: str) -> None:
+    """Raises FlavorError where `base` can be no model: not the starter, no folder or GGUF file that is there, and nothing that a model of the
+    hub may be called."""
+    found = find_base(workspace, base)
+    is_file = found.lower().endswith(".gguf")
+    if not (os.path.isfile(found) if is_file else HUB_ID.fullmatch(found) or (base and os.path.isdir(found))):
+        hint = "Give `starter`, a hub id like org/name, a folder, or a .gguf file; a path is meant from the workspace, and is to be there."
+        raise FlavorError(f"{short(base)!r} is no model.", hint, "missing")
+
+
+def put_base(workspace: Path, base: str) -> None:
+    """Write another base into `flavor.toml`: that one line, everything else as it stands. Raises FlavorError, with nothing changed."""
+    path = workspace / FILE
+    before = load(workspace)
+    text = decode(read_regular(path, MAX_BYTES, "config"), path, "config")
+    lines = text.splitlines(keepends=True)
+    place = _line_of(text, "model.base") or len(lines)
+    old = lines[place - 1]
+    if found := re.match(r"""(\s*["']?base["']?\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')""", old):
+        lines[place - 1] = f"{found[1]}{_quote(base)}{old[found.end() :]}"
+    else:  # the default: no line, or no [model] either
+        section = "" if re.match(r"\s*\[model\]", old) else "[model]\n"
+        lines[place - 1 : place] = [old.rstrip("\n") + "\n", f"{section}base = {_quote(base)}\n"]
+    text = "".join(lines)
+    by_hand = FlavorError(f"The base cannot be written into {path}.", f"Write base = {_quote(base)} under [model] there.", "config")
+    try:
+        after = parse(text, str(path))
+        if after != msgspec.structs.replace(before, model=msgspec.structs.replace(before.model, base=base)):
+            raise by_hand
+        write_atomic(path, text)
+    except (FlavorError, OSError):
+        raise by_hand from None
+
+
 def create(workspace: Path, task: Task, base: str = STARTER) -> Settings:
-    """Make the folder and its `flavor.toml`. Raises FlavorError where there is a workspace already."""
+    """Make the folder and its `flavor.toml`. Raises FlavorError where there is a workspace already, or `base` can be no model."""
     if os.path.exists(workspace / FILE):
         raise FlavorError(f"{workspace} is a workspace already.", f"Open it: flavor-tui {workspace}", "exists")
+    check_base(workspace, base)
     text = render(task, base)
     settings = parse(text, str(workspace / FILE))
     try:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from core import starter
 from core.basefolder import ALLOWED, check_folder
-from core.config import STARTER
+from core.config import HUB_ID, STARTER
 from core.errors import FlavorError
 from core.files import typed_path
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 Progress = tuple[str, float | None]
 """What is being done, and the share of it that is over."""
 

@@ -66,6 +66,7 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("a workspace already", ("new", there, "--heading", "x")),
         ("needs a heading", ("new", tmp_path / "n")),
         ("unknown kind", ("new", tmp_path / "n", "--heading", "x", "--field", "A=b")),
+        ("'A rumour' is no model. Give `starter`, a hub id", ("new", tmp_path / "n", "--heading", "x", "--base", "A rumour")),
         ("no template", ("new", tmp_path / "n", "--template", "x")),
     ]:
         assert said in refused(there, *words), words

@@ -4,6 +4,7 @@ import pytest
 
 from core import config
 from core.errors import FlavorError
+from core.task import Task
 
 
 @pytest.mark.parametrize("name", config.TEMPLATES)
@@ -57,6 +58,46 @@ def test_an_accent_may_be_written_as_a_character_of_its_own():
     task = config.parse(text).task
     assert (task.heading, task.fields[0].name, task.fields[0].values) == ("M\xe9nu", "Am\xe9", ("caf\xe9", "bar"))
     assert task.check({"am\xe9": "CAF\xc9"}) == {"Am\xe9": "caf\xe9"}
+
+
+@pytest.mark.parametrize(
+    "base", ["", "Tavern rumour", "a/b/c", "./nowhere", "/nowhere/at/all", "there.gguf", "~nobody-of-that-name/x", "x\0y"]
+)
+def test_no_workspace_is_made_on_what_is_no_model(tmp_path, base):
+    (tmp_path / "there.gguf").mkdir()
+    with pytest.raises(FlavorError, match=r"is no model\. Give `starter`, a hub id like org/name, a folder, or a \.gguf file"):
+        config.create(tmp_path / "new", Task("x"), base)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("base", ["starter", "gpt2", "org/model", "..", "../it.gguf", "{}", "{}/it.gguf"])
+def test_a_base_may_be_what_is_there_or_on_the_hub(tmp_path, base):
+    (tmp_path / "it.gguf").touch()
+    (tmp_path / "new").mkdir()
+    assert config.create(tmp_path / "new", Task("x"), base.format(tmp_path)).model.base == base.format(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ('[task]\nheading = "x"\n[model]\n  base = "old" # mine\nbase_too = 1\n', None),
+        ('[task]\nheading = "x"\n[model]\r\n  base = "o\\"ld" # mine\r\n[look]\n', '[task]\nheading = "x"\n[model]\r\n  base = "a/b" # mine\r\n[look]\n'),
+        ("[model]\nbase = 'old'\n[task]\nheading = \"x\"", '[model]\nbase = "a/b"\n[task]\nheading = "x"'),
+        ('[model]\n# base = "c"\ncalibrate = false\n[task]\nheading = "x"\n', '[model]\nbase = "a/b"\n# base = "c"\ncalibrate = false\n[task]\nheading = "x"\n'),
+        ('[task]\nheading = "x"', '[task]\nheading = "x"\n[model]\nbase = "a/b"\n'),
+        ('model.base = "old"\n[task]\nheading = "x"\n', None),
+        ('[task]\nheading = """\n[model]\nbase = "old"\nx"""\n', None),
+    ],
+)  # fmt: skip
+def test_another_base_is_one_line_of_the_file(tmp_path, text, becomes):
+    path = tmp_path / config.FILE
+    path.write_bytes(text.encode())
+    if becomes is None:
+        with pytest.raises(FlavorError):
+            config.put_base(tmp_path, "a/b")
+    else:
+        config.put_base(tmp_path, "a/b")
+    assert path.read_bytes().decode() == (becomes or text)
 
 
 def test_no_workspace(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,13 @@ def test_undo_does_not_reach_behind_a_repair(there):
         assert session.undo() is not None  # line 3, which is whole
         assert session.undo() is None
         assert len(session.store.examples) == 2
+
+
+def test_a_base_that_is_no_model_is_named(there):
+    path = there / "flavor.toml"
+    path.write_text(re.sub(r'base = ".*"', 'base = "A rumour"', path.read_text()))
+    said = run("doctor", there).stdout
+    assert "LOST     flavor.toml: its base 'A rumour' is no model. Give `starter`, a hub id" in said and "all is well" not in said
 
 
 def test_nothing_is_mended_while_another_session_writes(there):

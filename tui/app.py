@@ -435,14 +435,29 @@ class FlavorApp(WithNotes, InOrder):
         from tui.screens.models import ModelsDialog
 
         if self._opened and not self.screen.is_modal:
-            self.push_screen(ModelsDialog(), self._model_chosen)
+            self.push_screen(ModelsDialog(self._base_stays), self._model_chosen)
+
+    def _base_stays(self, name: str) -> str:
+        """Why a model is not made the base by a key, as its dialog says it; empty where it is: nothing was trained yet."""
+        base = self.session.settings.model.base
+        if name == base:
+            return f"{name} is the base of this workspace already."
+        if self.session.registry.names() or self.session.wish:
+            where = self.session.workspace / FILE
+            return f'{base} stays: runs begin from it. To use this one, write base = "{name}" under [model] in {where}, and open the workspace again: its runs start afresh.'
+        return ""
 
     def _model_chosen(self, name: str | None) -> None:
-        if name == self.session.settings.model.base:
-            self.say(f"{name} is the base of this workspace already.")
-        elif name:
-            where = self.session.workspace / FILE
-            self.say(f'To use it, write base = "{name}" under [model] in {where}, and open the workspace again: its runs start afresh.')
+        if not name:
+            return
+        try:
+            self.session.take_base(name)
+        except FlavorError as error:
+            self.complain(error)
+            return
+        self.say(f"{name} is the base of this workspace now, as {FILE} says.")
+        if self._start_worker:
+            self.jobs.other_base()
 
     def action_weaker(self) -> None:
         self._bake(-1)

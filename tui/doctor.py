@@ -69,7 +69,8 @@ def _settings(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
     """flavor.toml: whether it can be read, and whether it is what it was."""
     path = workspace / config.FILE
     try:
-        _check_keys(config.load(workspace))
+        settings = config.load(workspace)
+        _check_keys(settings)
     except FlavorError as error:
         good = next((one.folder for one in snapshots(workspace) if _can_be_read(one.folder / config.FILE)), None)
         if good is None:
@@ -80,6 +81,10 @@ def _settings(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
             write_atomic(path, read_bytes(good / config.FILE))
             mended = f"taken from snapshots/{good.name}{kept}"
         return [Finding("mend", config.FILE, f"{error.message} snapshots/{good.name} has it as it was", mended)]
+    try:
+        config.check_base(workspace, settings.model.base)
+    except FlavorError as error:
+        return [Finding("lost", config.FILE, f"its base {error}")]
     last = _last(workspace)
     before = last.sums.files.get(config.FILE) if last and last.sums else None
     if last and before and not _same(path, before.sha256):

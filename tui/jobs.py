@@ -37,6 +37,8 @@ STOPPED = {
     "curving": "The learning curve", "sweeping": "The sweep", "sheeting": "The contact sheet",
 }  # fmt: skip
 """What can be stopped, as a sentence begins with it."""
+NO_BASE = ("missing", "model")
+"""Why a base cannot be loaded, however often the worker is started."""
 LONG = 10.0
 """Seconds of a retraining from which on `c` asks first."""
 REDRAW = 0.1
@@ -166,6 +168,11 @@ class Jobs:
             if error.kind == "absent":
                 self.tell("dead", f"{error.message} D downloads it from the hub; R looks again.")
                 return
+            if error.kind in NO_BASE:
+                keys = self.app.own_key("models"), self.app.own_key("restart_worker")
+                self.tell("dead", f"{error.message} {keys[0]} shows the models that are here; {keys[1]} looks again.")
+                self.app.complain(error)
+                return
             self.tell("dead", f"{error.message} R starts it again; {self.session.workspace.name}/logs/worker.log says more.")
         else:
             self.rest()
@@ -224,6 +231,19 @@ class Jobs:
                 "The model is being made ready." if self.doing == "loading" else f"The worker is at work; {self.stops('what it does')}."
             )
 
+    def other_base(self) -> None:
+        """Load the base that the settings name now, in the place of the one that is there or on its way."""
+        if self._task:
+            self._task.cancel()
+        self.curve.forget()
+        self.sweep.forget()
+        if self._sheet:
+            self._sheet.forget()
+        self.samples.give_up()
+        self._trouble = ""
+        self.tell("loading", "starting the worker")
+        self.start(self._restart, "restart")
+
     def download(self) -> None:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
         if self.doing in ("dead", "none"):
@@ -240,6 +260,7 @@ class Jobs:
         await self._restart()
 
     async def _restart(self) -> None:
+        await asyncio.sleep(0)  # what was stopped has its last word first
         await self.session.stop_worker()
         self.samples.afresh()
         await self._load()

@@ -20,7 +20,7 @@ from core.choices import Choices
 from core.client import WorkerClient
 from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
-from core.files import make_folder, new_uid, now, sweep, typed_path
+from core.files import make_folder, new_uid, now, sweep
 from core.gauges.copying import Copying
 from core.lock import Lock
 from core.place import refuse_links
@@ -359,12 +359,14 @@ class Session:
     # -- the worker ----------------------------------------------------------------------------------------------------
 
     def base(self) -> str:
-        """The base as the worker finds it: a path in flavor.toml is meant from the workspace."""
-        base = self.settings.model.base
-        path = self.workspace / base
-        if base != config.STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or os.path.isdir(path)):
-            return str(typed_path(base) if base.startswith("~") else path)
-        return base
+        """The base as the worker finds it."""
+        return config.find_base(self.workspace, self.settings.model.base)
+
+    def take_base(self, base: str) -> None:
+        """Have another base from now on, in flavor.toml too: for a workspace in which nothing was trained. Raises FlavorError."""
+        self.must_write()
+        config.put_base(self.workspace, base)
+        self.settings = msgspec.structs.replace(self.settings, model=msgspec.structs.replace(self.settings.model, base=base))
 
     async def start_worker(self, early: bool = False) -> AsyncIterator[AnyEvent]:
         """Start the worker and load the base: its progress, up to `Loaded`. With `early`, a base that is used for the first time can be sampled

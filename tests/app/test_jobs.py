@@ -5,7 +5,7 @@ import re
 import signal
 
 import pytest
-from textual.widgets import TextArea
+from textual.widgets import DataTable, TextArea
 
 from core.config import FILE
 from core.errors import FlavorError
@@ -14,9 +14,11 @@ from runs.registry import Registry
 from tests.engine.conftest import make_tiny
 from tests.made import write
 from tui.app import FlavorApp
+from tui.models import Known
 from tui.screens import curate
 from tui.screens.library import LibraryScreen
 from tui.session import Session
+from tui.widgets.plain import Plain
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +142,50 @@ async def test_a_base_that_is_not_there_is_said(workspace):
     path = workspace / FILE
     path.write_text(path.read_text().replace('base = "starter"', 'base = "./nowhere.gguf"'))
     app = FlavorApp(workspace)
+    said = []
+    app.complain = lambda error: said.append(str(error))
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.jobs.doing == "dead")
-        assert "is not there" in app.jobs.line().plain
+        assert app.jobs.line().plain.endswith("nowhere.gguf is not there. M shows the models that are here; R looks again.")
+        assert said[0].endswith("Check the path of the GGUF file.")
         await pilot.press("a")
         assert Store(workspace, read_only=True).counts["accepted"] == 1
+
+
+async def test_another_base_is_loaded_at_once_until_there_are_runs(quick, base, tmp_path, monkeypatch):
+    """Whatever the worker does; one that was written by mistake needs no editor."""
+    path, other = quick / FILE, make_tiny(tmp_path / "other", seed=5)
+    before = re.sub(r'base = ".*"', 'base = "A rumour"', path.read_text())
+    path.write_text(before)
+
+    async def known(folders):
+        yield Known(str(other), "folder", 1, None, None)
+        yield Known(str(base), "folder", 1, None, None)
+
+    async def choose(pilot, *keys):
+        await pilot.press("M")
+        await until(pilot, lambda: app.screen.query("#models-table") and app.screen.query_one(DataTable).row_count == 2)
+        await pilot.press(*keys)
+
+    def loaded(one):
+        return app.session.loaded is not None and app.session.loaded.name == str(one) and app.jobs.doing in ("ready", "sampling")
+
+    monkeypatch.setattr("tui.screens.models.known", known)
+    app = FlavorApp(quick)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "dead")
+        await choose(pilot, "enter")
+        await until(pilot, lambda: loaded(other))
+        await pilot.press("g")
+        await choose(pilot, "down", "enter")
+        await until(pilot, lambda: loaded(base))
+        assert path.read_text() == before.replace("A rumour", str(base)) and len(app.session.store.pending) >= 3
+        await pilot.press("T")
+        await until(pilot, lambda: app.session.registry.names())
+        await choose(pilot, "enter")
+        said = app.screen.query_one("#models-doing", Plain)
+        await until(pilot, lambda: f'write base = "{other}" under [model]' in str(said.content))
+        assert path.read_text() == before.replace("A rumour", str(base))
 
 
 def lengthened(quick):

@@ -583,6 +583,10 @@ async def test_welcome_makes_a_workspace(tmp_path):
             await pilot.pause()
             assert isinstance(app.screen, WelcomeScreen) and shown(app, "#welcome-error").startswith("! ")
         app.screen.query_one("#folder", Input).value = named
+        app.screen.query_one("#base", Input).value = "Tavern rumour"
+        await pilot.press("ctrl+s")
+        assert "'Tavern rumour' is no model. Give `starter`" in shown(app, "#welcome-error") and not (folder / FILE).exists()
+        app.screen.query_one("#base", Input).value = "starter"
         app.screen.query_one("#fields", Input).value = "Mood=choice:calm,grim; Town, Tone"
         await pilot.press("ctrl+s")
         await pilot.pause()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
+from collections.abc import Callable
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -34,9 +34,10 @@ class ModelsDialog(Dialog[str]):
         Binding("c", "stop", "stop fetching", id="models_stop"),
     ]
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, stays: Callable[[str], str] = lambda name: "") -> None:
+        """`stays` says why a model cannot be chosen; nothing where it can."""
         super().__init__()
-        self._folders = [folder] if folder else []
+        self._stays = stays
         self._known: dict[str, Known] = {}
         self._fetching: Worker[None] | None = None
 
@@ -63,7 +64,7 @@ class ModelsDialog(Dialog[str]):
         table.loading = True
         self._say(LOOKING, "$text-muted")
         try:
-            async with contextlib.aclosing(known(self._folders)) as found:
+            async with contextlib.aclosing(known([])) as found:
                 async for one in found:
                     table.loading = False
                     if isinstance(one, Machine):
@@ -115,6 +116,8 @@ class ModelsDialog(Dialog[str]):
                 self._say("One at a time: c stops the one that is being fetched.", "$text-warning")
         elif one.problem:
             self._say(f"! {one.name}: {one.problem}", "$text-error")
+        elif why := self._stays(one.name):
+            self._say(f"! {why}", "$text-warning")
         else:
             self.dismiss(one.name)
 
