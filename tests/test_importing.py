@@ -74,7 +74,7 @@ def test_jsonl_fields_may_stand_beside_the_text(tmp_path, task):
         ("x.csv", b'text\n"a\n', "unexpected end"),
         ("x.md", b"no heading\n", "there is no `# Heading`"),
         ("x.md", b"# A\n\n## Attributes\n\nMood\n\n## Description\n\ntext\n", "line 5: not `Name: value`"),
-        ("x.pdf", b"", "unknown ending"),
+        ("x.pdf", b"", "unknown ending; known are .jsonl"),
         ("absent.jsonl", None, "cannot be opened"),
     ],
 )

@@ -39,7 +39,9 @@ async def import_(
             f"{counted(len(put.examples), 'example')} imported, {total} in all. `undo` takes {'it' if len(put.examples) == 1 else 'them'} back."
         ]
         if more := len(put.candidates):
-            said.append(f"{more} texts that were rejected or repaired elsewhere are kept as decisions.")
+            said.append(
+                f"{counted(more, 'text')} rejected or repaired elsewhere {'is' if more == 1 else 'are'} kept as {'a decision' if more == 1 else 'decisions'}."
+            )
         twins = preview.twins_line()
         said += [f"left out: {twins}" if skip_twins else twins] if twins else []
         yield Line(data, "\n".join([*said, *preview.notes()]))

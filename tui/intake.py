@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.errors import FlavorError
 from core.files import new_uid, now
-from core.text import clean_line, short
+from core.text import clean_line, counted, short
 from dataset.importing import MAX_BYTES, MAX_FAULTS, MAX_ROWS, Choice, Read, Reading, read, read_data
 from dataset.rows import IMPORTED, Candidate, Decision, Example, Tables
 from dataset.twins import Twin, find_twins
@@ -74,7 +74,7 @@ class Preview:
                 names = ", ".join(short(name, 20) for name in reading.unused[:8])
                 said.append(f"columns not used: {names}" + (", …" if len(reading.unused) > 8 else ""))
             if reading.prompts:
-                said.append(f"{reading.prompts} prompts left out: here the heading and the fields are the prompt")
+                said.append(f"{counted(reading.prompts, 'prompt')} left out: here the heading and the fields are the prompt")
         return list(dict.fromkeys(said))
 
     def faults_line(self) -> str:

@@ -85,7 +85,7 @@ def no_text(names: Sequence[str]) -> FlavorError:
     """No column is known to hold the text."""
     return FlavorError(
         f"it has no text, or no column that is known to be it ({listed(names) or 'none'}).",
-        "Say which: --text COLUMN, or choose it in the dialog.",
+        "Say which: --text COLUMN.",
         "columns",
     )
 

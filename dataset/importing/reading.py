@@ -163,7 +163,9 @@ def _file(path: Path, name: str, task: Task, choice: Choice, reading: Reading) -
     if not form:
         if not path.suffix and not os.path.lexists(path):
             read_bytes(path)  # says that it is not there, and how the hub is asked
-        raise fault(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; or say --format.")
+        raise FlavorError(
+            f"{path} has an unknown ending; known are {', '.join(ENDINGS)}.", "Say what it is, for instance --format txt.", "ending"
+        )
     if form == "parquet":
         read_regular_only(path)
         found = parquet(path)

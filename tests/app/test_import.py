@@ -63,8 +63,9 @@ async def test_a_column_is_asked_for(workspace, tmp_path):
     (tmp_path / "x.csv").write_text("headline,what,Height\nA,The tower at Sarn was found.,2\nB,Nobody asked.,3\n")
     async with opened(workspace) as (app, pilot):
         said = await look_at(app, pilot, tmp_path / "x.csv")
-        assert "choose the column of the text" in said
+        assert "choose the column of the text" in said and "Choose it above." in said and "--text" not in said
         await pilot.press("ctrl+s")
+        assert "--" not in shown(app, "#dialog-error")
         assert isinstance(app.screen, ImportDialog) and len(app.session.store.examples) == 3
         app.screen.query_one("#column-0", Select).value = "what"
         await pilot.pause()
@@ -79,6 +80,13 @@ async def test_a_column_is_asked_for(workspace, tmp_path):
             ("The tower at Sarn was found.", {}),
             ("Nobody asked.", {}),
         ]
+
+
+async def test_no_option_of_the_command_line_is_asked_for(workspace, tmp_path):
+    (tmp_path / "x.rtf").write_text("A tower.")
+    async with opened(workspace) as (app, pilot):
+        await look_at(app, pilot, tmp_path / "x.rtf")
+        assert "unknown ending; known are .jsonl" in shown(app, "#dialog-error") and "--" not in shown(app, "#dialog-error")
 
 
 async def test_faults_are_shown_and_nothing_is_imported(workspace, tmp_path):

@@ -25,6 +25,8 @@ from tui.widgets.plain import Plain, line, plain
 
 NOWHERE = ""
 """The choice of no column."""
+HINTS = {"columns": "Choose it above.", "ending": "Give it one of these."}
+"""What to do here about faults for which the command line has options, by kind."""
 SHOWN = 5
 PAUSE = 0.4
 """Seconds without a key after which a path is looked at."""
@@ -41,6 +43,11 @@ class SourceInput(CleanInput):
         event.prevent_default()
         event.stop()
         self.screen.post_message(Pasted(pasted))
+
+
+def _as_here(fault: FlavorError) -> FlavorError:
+    """A fault with what is to be done about it in this dialog."""
+    return FlavorError(fault.message, HINTS.get(fault.kind, fault.hint), fault.kind)
 
 
 class ColumnSelect(Select[str]):
@@ -147,7 +154,7 @@ class ImportDialog(Dialog[str | None]):
             else:
                 preview = await asyncio.to_thread(look, self._session, [source], choice)
         except FlavorError as error:
-            told = f"! {error}"
+            told = f"! {_as_here(error)}"
         if looked != self._looked:
             return  # another source stands there by now
         self._preview = preview
@@ -174,7 +181,7 @@ class ImportDialog(Dialog[str | None]):
             asked = all(fault.kind == "columns" for fault in preview.faults)
             said = "choose the column of the text above" if asked else preview.faults_line()
             parts.append((f"! {said}\n", "bold $text-error"))
-            parts += [(f"  {preview.fault_line(fault)}\n", "$text-error") for fault in preview.faults[: 1 if asked else SHOWN]]
+            parts += [(f"  {preview.fault_line(_as_here(fault))}\n", "$text-error") for fault in preview.faults[: 1 if asked else SHOWN]]
         if twins:
             how = "left out; ctrl+d takes them in" if self._skip_twins else "ctrl+d leaves them out"
             parts.append((f"≈ {twins}: {how}\n", "bold $text-warning"))
@@ -235,7 +242,7 @@ class ImportDialog(Dialog[str | None]):
             self._session.must_write()
             put = bring(self._session, self._preview, self._skip_twins)
         except FlavorError as error:
-            self._say(f"! {error}")
+            self._say(f"! {_as_here(error)}")
             return
         self.dismiss(f"{counted(len(put.examples), 'example')} imported; u takes that back.")
 
