@@ -86,7 +86,7 @@ def test_rows_of_a_lineage(session):
     session.choices.set_note("0002", "a run has one too")
     found = lines_of(session, words={first: "✓ good"})
     assert list(found) == ["0002/", "0002/epoch-01", "0001/", "0001/epoch-02", "0001/epoch-01", "base"]
-    assert found["0002/"][1:6] == ("▾●", "0002", "13+1", "", "") and found["0002/"].note == "a run has one too"
+    assert found["0002/"][1:6] == ("▾●", "0002", "13, 1 new", "", "") and found["0002/"].note == "a run has one too"
     assert found["0002/epoch-01"].tree == "▶│" and found["0002/epoch-01"].held == "3.100"
     assert (found[first].verdict, found[first].kept, found[first].note) == ("✓ good", "1/2", "×0.7 dry")
     folded = lines_of(session, open_=set())

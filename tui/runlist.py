@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.choices import Choice
 from core.runfiles import BASE, CheckpointInfo, is_refit
+from core.text import counted
 from runs.registry import Run
 from runs.tree import lanes
 
@@ -109,7 +110,7 @@ def _run_line(run: Run, beside: str, is_open: bool, kept: Mapping[str, str], cho
         f"{run.name}/",
         f"{fold}{beside}",
         run.name,
-        f"{spec.rows}+{spec.new_rows}" if spec and spec.kind == "train" else f"{spec.pairs} pairs" if spec else "",
+        f"{spec.rows}, {spec.new_rows} new" if spec and spec.kind == "train" else counted(spec.pairs, "pair") if spec else "",
         clock(result.seconds) if result and result.seconds else "",
         _held(best) if best else "",
         verdict,

@@ -66,6 +66,8 @@ async def test_evidence_is_one_key_away(baked):
         await pilot.press("down", "v")
         await pilot.pause()
         assert isinstance(app.screen, EvidenceDialog)
+        table = app.screen_stack[-2].query_one("#runs-table")
+        assert table.virtual_size.width <= table.size.width - 2  # every column is seen, beside a scrollbar too
         assert "! held-out loss  3.500, against 3.190  ← decided" in shown(app, "#evidence-text")
         assert "· 0001/epoch-02: 3.190" in shown(app, "#evidence-text")
         await pilot.press("escape")

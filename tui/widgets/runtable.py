@@ -14,13 +14,13 @@ from tui.widgets.plain import line, plain
 
 COLUMNS = (
     ("name", "run", 16),
-    ("rows", "rows", 8),
+    ("rows", "rows", 12),
     ("time", "time", 6),
     ("held", "held-out", 9),
     ("verdict", "verdict", 14),
     ("kept", "kept", 6),
 )
-NOTE, NARROW_NOTE = 36, 15
+NOTE, NARROW_NOTE = 34, 13
 """Columns of a note, in a wide terminal and in a narrow one."""
 Mark = tuple[str, str]
 """A run's sign on the picture, and its colour."""
