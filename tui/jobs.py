@@ -241,8 +241,7 @@ class Jobs:
             self._sheet.forget()
         self.samples.give_up()
         self._trouble = ""
-        self.tell("loading", "starting the worker")
-        self.start(self._restart, "restart")
+        self.start(self._restart, "loading", "starting the worker")
 
     def download(self) -> None:
         """Bring the base from the hub, then load it: the one thing here that uses the network."""
