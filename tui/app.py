@@ -201,7 +201,7 @@ class FlavorApp(WithNotes, InOrder):
         if self.session.held_by:
             self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
         elif self._start_worker:
-            self.jobs.load()
+            self.jobs.model.load()
         from tui.offers import offer
 
         offer(self)
@@ -242,7 +242,7 @@ class FlavorApp(WithNotes, InOrder):
             return "what is typed: it cannot be kept here"
         if self.session.store.journal.broken:
             return f"what could not be written; {self.own_key('rescue')} saves a copy elsewhere"
-        return self.jobs.lost_by_leaving
+        return self.jobs.retraining.lost_by_leaving
 
     def _way_back(self) -> Text | None:
         """What is said when the screen is gone: how to go on with the work. Nothing where not all of it could be written."""
@@ -351,10 +351,10 @@ class FlavorApp(WithNotes, InOrder):
         return op
 
     def retrain(self, fresh: bool, again: str = "") -> None:
-        self.jobs.retrain(fresh, again)
+        self.jobs.retraining.ask(fresh, again)
 
     def taste(self) -> None:
-        self.jobs.taste()
+        self.jobs.retraining.taste()
 
     def sample_more(self) -> None:
         self.jobs.samples.ask()
@@ -363,7 +363,7 @@ class FlavorApp(WithNotes, InOrder):
         self.jobs.samples.continue_text(area, fields)
 
     def measure_examples(self, done: Callable[[dict[str, float]], None]) -> None:
-        self.jobs.measure(done)
+        self.jobs.losses.ask(done)
 
     def arrived(self, candidate: Candidate) -> None:
         """A candidate was sampled and stored."""
@@ -425,11 +425,11 @@ class FlavorApp(WithNotes, InOrder):
 
     def action_restart_worker(self) -> None:
         if self._opened and not self.session.held_by:
-            self.jobs.restart()
+            self.jobs.model.restart()
 
     def action_download(self) -> None:
         if self._opened and not self.session.held_by:
-            self.jobs.download()
+            self.jobs.model.download()
 
     def action_models(self) -> None:
         from tui.screens.models import ModelsDialog
@@ -457,7 +457,7 @@ class FlavorApp(WithNotes, InOrder):
             return
         self.say(f"{name} is the base of this workspace now, as {FILE} says.")
         if self._start_worker:
-            self.jobs.other_base()
+            self.jobs.model.other_base()
 
     def action_weaker(self) -> None:
         self._bake(-1)

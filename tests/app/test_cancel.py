@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input
 
-from tui import jobs
+from tui import retraining
 from tui.app import FlavorApp
 
 
@@ -20,14 +20,14 @@ class Task:
 
 @pytest.mark.parametrize(("long", "presses"), [(0, 2), (3600, 1)])
 async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presses):
-    monkeypatch.setattr(jobs, "LONG", long)
+    monkeypatch.setattr(retraining, "LONG", long)
     app = FlavorApp(workspace, start_worker=False)
     said = []
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         app.say = lambda text, *_: said.append(text)
         task = app.jobs._task = Task()
-        app.jobs.doing, app.jobs._training_since = "training", jobs.time.monotonic()
+        app.jobs.doing, app.jobs.retraining._since = "training", retraining.time.monotonic()
         for press in range(presses):
             assert task.cancelled == 0 and len(said) == press
             await pilot.press("c")
@@ -37,11 +37,11 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
 
 
 async def test_another_key_takes_the_question_back_and_a_search_is_only_left(workspace, monkeypatch):
-    monkeypatch.setattr(jobs, "LONG", 0)
+    monkeypatch.setattr(retraining, "LONG", 0)
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         task = app.jobs._task = Task()
-        app.jobs.doing, app.jobs._training_since = "training", jobs.time.monotonic()
+        app.jobs.doing, app.jobs.retraining._since = "training", retraining.time.monotonic()
         await pilot.press("f3", "escape", "x", "escape", "j", "c", "f4", "slash", *"lamp", "escape")
         search = app.screen.query_one("#search", Input)
         assert (search.value, search.has_focus, task.cancelled) == ("", False, 0)
@@ -54,7 +54,7 @@ async def test_another_key_takes_the_question_back_and_a_search_is_only_left(wor
     ("doing", "wish", "lost"), [("training", None, "the retraining"), ("loading", list, "the retraining that is to follow")]
 )
 async def test_leaving_without_what_is_waited_for_asks_first(workspace, monkeypatch, doing, wish, lost):
-    monkeypatch.setattr(jobs, "LONG", 0)
+    monkeypatch.setattr(retraining, "LONG", 0)
     app = FlavorApp(workspace, start_worker=False)
     said = []
     async with app.run_test(size=(80, 24)) as pilot:

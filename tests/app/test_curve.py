@@ -192,7 +192,7 @@ async def test_what_has_not_had_its_turn_gives_way_too(quick, held):
         await until(pilot, lambda: jobs.doing == "ready")
         jobs.curve.ask(held, 600)
         assert jobs.doing == "curving"
-        jobs.retrain(False)
+        jobs.retraining.ask(False)
         assert jobs.doing == "training" and not jobs.make_room()
         jobs.cancel()
         assert jobs.doing == "ready"

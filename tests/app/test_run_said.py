@@ -8,7 +8,7 @@ from tests.made import bake, refit, write
 from tui import commands
 from tui.app import FlavorApp
 from tui.commands import Line
-from tui.jobs import _steps
+from tui.retraining import _steps
 from tui.session import Session
 
 BEFORE = "Memory is short (1.0 GB free, 1.2 GB wanted): training one row at a time."
@@ -42,7 +42,7 @@ async def test_the_screen_says_it(workspace, short):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await pilot.pause()
-        await app.jobs._retrain(lambda: app.session.plan(True))
+        await app.jobs.retraining._retrain(lambda: app.session.plan(True))
         await until(pilot, lambda: {BEFORE, AFTER} <= {str(note.message) for note in app._notifications})
 
 

@@ -176,7 +176,7 @@ async def test_a_sheet_that_a_run_stopped_is_made_once_when_it_is_over(slow, mon
         slow.session.settings = _queue(slow.session.settings, 0)
         jobs.sheet.ask(["0001/epoch-02"])
         await until(pilot, lambda: len(worker.asked) == 1)
-        jobs.retrain(False)
+        jobs.retraining.ask(False)
         await until(pilot, lambda: len(worker.asked) > 1)
         await pilot.pause(0.1)
         assert jobs.doing == "sheeting" and len(worker.asked) == 2
