@@ -19,11 +19,12 @@ def evening(kept, seed=3):
 
 
 def test_a_taste_is_learned():
-    found = list(rounds(evening(lambda lamp, rng: lamp)))
-    assert [each.learned for each in found] == [False, True, True, True]
-    best, low, _ = ratio(found[1:])
+    evenings = [list(rounds(evening(lambda lamp, rng: lamp, seed))) for seed in range(6)]
+    found = [each for rounds_ in evenings for each in rounds_ if each.learned]
+    assert len(found) >= 3 * len(evenings) - 2 and not any(rounds_[0].learned for rounds_ in evenings)
+    best, low, _ = ratio(found)
     assert best > 1.4 and low > 1.25
-    assert ratio(found[1:], bare=True)[0] >= best
+    assert ratio(found, bare=True)[0] >= best
 
 
 def test_chance_is_not_learned():

@@ -169,7 +169,9 @@ class RetrainJob:
         """What would end with the program, and took or will take a person's time; empty where that is nothing."""
         if self._session.wish:
             return "the retraining that is to follow"
-        return "the retraining" if self._jobs.doing == "training" and time.monotonic() - self._since >= LONG else ""
+        if self._jobs.doing != "training" or time.monotonic() - self._since < LONG:
+            return ""
+        return f"the measuring of {self._provisional}, which is in use already" if self._provisional else "the retraining"
 
     def asks_first(self) -> bool:
         """Whether one key is too little, since ten seconds of training or more would go with it: then it is to be pressed again."""
