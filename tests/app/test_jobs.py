@@ -13,6 +13,7 @@ from dataset.store import Store
 from runs.registry import Registry
 from tests.engine.conftest import make_tiny
 from tests.made import write
+from tui import retraining
 from tui.app import FlavorApp
 from tui.models import Known
 from tui.screens import curate
@@ -27,8 +28,9 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture
-def quick(workspace, base):
-    """The workspace on the tiny base, with few tokens a text."""
+def quick(workspace, base, monkeypatch):
+    """The workspace on the tiny base, with few tokens a text. One `c` stops a run, however long a busy machine has taken for it."""
+    monkeypatch.setattr(retraining, "LONG", 3600)
     path = workspace / FILE
     text = path.read_text().replace('base = "starter"', f'base = "{base}"')
     text = text.replace("# calibrate = true", "calibrate = false")  # the worker is watched here, not the bits
