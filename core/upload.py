@@ -17,7 +17,7 @@ import msgspec
 from core import answering, environment
 from core.errors import FlavorError
 from core.hub import Push
-from core.text import short
+from core.text import counted, short
 
 
 def explain(repo: str, error: Exception) -> FlavorError:
@@ -51,7 +51,7 @@ def push(asked: Push) -> Iterator[dict[str, Any]]:
         except RepositoryNotFoundError:
             hub.create_repo(asked.repo, repo_type=asked.kind, private=not asked.public)
             _must_be_private(asked, hub.repo_info(asked.repo, repo_type=asked.kind))
-        yield {"stage": f"sending {len(asked.names)} files"}
+        yield {"stage": f"sending {counted(len(asked.names), 'file')}"}
         added = [CommitOperationAdd(name, Path(asked.folder) / name) for name in asked.names]
         done = hub.create_commit(asked.repo, added, commit_message=asked.message, repo_type=asked.kind)
     except Exception as error:

@@ -11,6 +11,7 @@ from core.errors import FlavorError
 from core.files import exists, keep_aside, names, read_bytes, write_atomic
 from core.finding import Finding, Level
 from core.lock import Lock, read_note
+from core.text import counted
 from dataset.journal import Journal
 from dataset.rows import Mark, Tables
 from dataset.salvage import Known, Salvaged, Source, check_of, replay, salvage, source, speaks
@@ -66,7 +67,7 @@ def _sound(workspace: Path) -> tuple[Mark, Tables]:
 
 
 def _all_whole(mark: Mark) -> Finding:
-    return Finding("well", JOURNAL, f"{mark.seq} lines, every one whole and in its place")
+    return Finding("well", JOURNAL, f"{counted(mark.seq, 'line')}, every one whole and in its place")
 
 
 def _replace(workspace: Path, path: Path, data: bytes) -> str:
@@ -148,7 +149,7 @@ def _salvage_findings(problem: str, saved: Salvaged, unreadable: list[str], note
     found += [Finding("note", name, "it is there and cannot be read") for name in unreadable]
     for name, count in saved.used.items():
         if name != JOURNAL:
-            found.append(Finding("mend", JOURNAL, f"{count} lines of it are in {name}"))
+            found.append(Finding("mend", JOURNAL, f"{counted(count, 'line')} of it {'is' if count == 1 else 'are'} in {name}"))
     for name in saved.foreign:
         level: Level = "mend" if name == JOURNAL else "note" if name.startswith("damaged/") else "lost"
         found.append(Finding(level, JOURNAL, f"{name} has another history than what was kept; texts that only it has are not there"))

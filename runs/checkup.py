@@ -10,6 +10,7 @@ from core.errors import FlavorError
 from core.files import exists, names, read_bytes, sha256
 from core.finding import Finding
 from core.runfiles import BASE, CHECKPOINT, CheckpointInfo
+from core.text import counted
 from runs.registry import Registry, Run
 
 ADAPTER = "adapter_model.safetensors"
@@ -29,7 +30,9 @@ def check_runs(workspace: Path, sums: Mapping[str, str], pointed: bool) -> list[
         if path.startswith("runs/") and path not in said:
             found += _compare(workspace, path, sha)
     checkpoints = sum(len(run.checkpoints) for run in runs)
-    return found or [Finding("well", "runs", f"{len(runs)} runs with {checkpoints} checkpoints, every file as it was written")]
+    return found or [
+        Finding("well", "runs", f"{counted(len(runs), 'run')} with {counted(checkpoints, 'checkpoint')}, every file as it was written")
+    ]
 
 
 def _compare(workspace: Path, path: str, sha: str) -> list[Finding]:

@@ -16,6 +16,7 @@ from dataset.store import Store
 from runs.registry import Registry
 from tests.test_cli import run
 from tui.doctor import examine
+from tui.drafts import Draft, Typed
 from tui.session import Session
 
 
@@ -89,6 +90,21 @@ def test_undo_does_not_reach_behind_a_repair(there):
         assert session.undo() is not None  # line 3, which is whole
         assert session.undo() is None
         assert len(session.store.examples) == 2
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_draft_that_went_is_named_unless_its_text_was_saved(there, saved):
+    draft = Draft(there, "write")
+    draft.keep(Typed("A stew of one root. ", {}))
+    write(there, 2)
+    draft.drop()
+    shutil.copytree(there / "snapshots", there / "kept")
+    with Session(there) as session:
+        session.write_example("A stew of one root." if saved else "Another stew.", {})
+    shutil.rmtree(there / "snapshots")  # as if that session had been killed
+    (there / "kept").rename(there / "snapshots")
+    said = [one for one in examine(there, repair=False) if one.where.startswith("drafts")]
+    assert [one.level for one in said] == ["well" if saved else "note"]
 
 
 def test_a_base_that_is_no_model_is_named(there):

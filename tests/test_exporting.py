@@ -167,7 +167,7 @@ def test_the_card_says_where_rows_come_from(tmp_path, filled):
     write_folder(filled.store, filled.task, tmp_path / "dishes", "cc-by-4.0")
     card = (tmp_path / "dishes/README.md").read_text()
     assert card.startswith("---\nlicense: cc-by-4.0\n")
-    for said in ("12 short texts under the heading *Tiny Tavern Menu*", "| written | 10 |", "| accepted | 1 |", "| edited | 1 |", "1 texts were rejected",
+    for said in ("12 short texts under the heading *Tiny Tavern Menu*", "| written | 10 |", "| accepted | 1 |", "| edited | 1 |", "1 text was rejected",
                  "| Mood | one of Calm, Grim | 5 | 1 |", "| `data/train.jsonl` |", "config_name: dpo", "load_dataset("):  # fmt: skip
         assert said in card, said
     with pytest.raises(FlavorError, match="is there already"):

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from core.gauges.measured import of_training
 from core.gauges.reading import Course, Measured, Reading, Sample, Source
+from core.gauges.sampled import of_texts
 from core.gauges.verdict import decide, judge
+from tui.tasting import against
 
 ORDER = ["underbaked", "good", "overbaked"]
 HELD = [Source("h1", "One row.", held_out=True), Source("h2", "Another row.", held_out=True), Source("t", "A third.")]
@@ -141,6 +143,20 @@ def test_a_single_held_out_row_tells_little():
 
 def samples(count, finish="stop", text="The {0} keeper of light number {0} counts what the sea returns, and writes it down, and sleeps."):
     return [Sample(f"c{number}", text.format(number), finish) for number in range(count)]
+
+
+def test_one_is_said_as_one_and_equal_numbers_do_not_differ():
+    long = Source("r1", "A row of many more words than the texts that were cut off before they came as far as this one.")
+    cut = [*samples(9), Sample("cut", "The", "length")]
+    said = {reading.name: reading for reading in of_texts(cut, [long, *HELD])}
+    assert said["natural stop"].sentence.endswith(" 1 more was cut off before the length of the longest row.")
+    assert said["names"].sentence.endswith("; of your rows no two share one.")
+    near = of_training(
+        Measured("0001/epoch-02", 3.3001, seen=1), Course((("base", 4.0), ("0001/epoch-01", 3.3), ("0001/epoch-02", 3.3001)))
+    )
+    seen = next(reading for reading in near if reading.name == "seen")
+    assert (seen.sentence, against(seen)) == ("Half of the rows were seen for 1 epoch or more.", "1 epoch")
+    assert (near[0].sentence, against(near[0])) == ("Held-out loss, 3.300, is at its lowest.", "3.300")
 
 
 def test_texts_refine_the_verdict():

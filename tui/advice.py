@@ -153,4 +153,4 @@ def _said(told: Round) -> str:
     """A round in a sentence."""
     low, high = told.interval()
     edits = f"; the edited ones were changed by {percent(told.edits)}" if told.edits is not None else ""
-    return f"Of {told.checkpoint}, {told.kept} of {told.decided} were kept: {percent(low)} to {percent(high)} of all it writes{edits}."
+    return f"Of {told.checkpoint}, {told.kept} of {told.decided} {'was' if told.kept == 1 else 'were'} kept: {percent(low)} to {percent(high)} of all it writes{edits}."

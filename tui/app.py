@@ -229,7 +229,7 @@ class FlavorApp(WithNotes, InOrder):
     async def action_quit(self) -> None:
         lost = self._lost_by_leaving()
         if lost and not self._leaving.sure():
-            self.say(f"Once more leaves without {lost}.", "warning")
+            self.say(f"{self.key_for(*QUITS) or self.own_key('quit')} once more leaves without {lost}.", "warning")
             return
         self._leave(0, self._way_back() if self._opened else None)
 

@@ -11,6 +11,7 @@ from core.files import new_uid, now
 from core.gauges import rating
 from core.gauges.rating import Game, Ratings
 from core.runfiles import BASE
+from core.text import counted
 from dataset.rows import Candidate, Preferred, Side, Tables, Vote
 from tui.sheet import FEW_SHOT, ContactSheet, lane_name
 from tui.shown import shows_examples
@@ -147,4 +148,4 @@ def summary(session: Session, lane: str) -> str:
     if lane not in known.names:
         return ""
     share, (low, high) = known.share(lane)
-    return f"preferred blindly {share:.0%} ({low:.0%} to {high:.0%}), {known.games[lane]} votes"
+    return f"preferred blindly {share:.0%} ({low:.0%} to {high:.0%}), {counted(known.games[lane], 'vote')}"

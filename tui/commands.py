@@ -180,7 +180,7 @@ async def generate(
                 "seconds": round(seconds, 2),
                 "checkpoint": checkpoint or session.registry.current(),
             }
-            yield Line(data, f"{len(made)} candidates, {sampled} tokens in {duration(seconds)}")
+            yield Line(data, f"{counted(len(made), 'candidate')}, {counted(sampled, 'token')} in {duration(seconds)}")
         finally:
             await session.stop_worker()
 
@@ -262,15 +262,13 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             "measured_by": measured_by(current),
                             "note": event.note,
                         }
-                        left_out = (
-                            f"; {len(event.skipped)} rows were too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
-                        )
+                        left_out = f"; too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
                         if event.stopped:
                             yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
                         if event.note:
                             yield Line({"note": event.note}, event.note)
                         active = f"{current} is active, {event.why}"
-                        yield Line(data, f"{active}: {event.steps} steps in {duration(event.seconds)}{left_out}")
+                        yield Line(data, f"{active}: {counted(event.steps, 'step')} in {duration(event.seconds)}{left_out}")
         finally:
             await session.stop_worker()
 
@@ -297,7 +295,7 @@ async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Outpu
         finally:
             await session.stop_worker()
         data = {"loss": result.loss, "tokens": result.tokens, "rows": result.rows, "checkpoint": name}
-        yield Line(data, f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {result.rows} texts")
+        yield Line(data, f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {counted(result.rows, 'text')}")
 
 
 def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
@@ -322,7 +320,7 @@ def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
     }
     text = f"{run.name}  {run.status}" + (f": {run.reason}" if run.reason else "")
     if run.spec:
-        text += f"  {run.spec.rows} rows, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
+        text += f"  {counted(run.spec.rows, 'row')}, {run.spec.new_rows} new, from {run.spec.parent or 'the base'}"
     for info in run.checkpoints:
         loss = f"held-out loss {info.held_out_loss:.3f}" if info.held_out_loss is not None else ""
         loss += f" of {measured_by(info.name)}, on all rows" if loss and is_refit(info.name) else ""

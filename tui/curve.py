@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.protocol import Curved, Curving
-from core.text import duration
+from core.text import counted, duration
 from dataset.rounds import rounds
 from tui import report
 from tui.advice import next_step
@@ -40,7 +40,7 @@ async def _measure(session: Session, seeds: int, budget: float) -> Output:
                     yield told
             case Curved(missing=missing) if missing:
                 cheapest = f"the cheapest needs about {duration(event.least)}"
-                text = f"{event.done} points in {duration(event.seconds)}; {missing} are missing ({cheapest}): `curve` again goes on."
+                text = f"{counted(event.done, 'point')} in {duration(event.seconds)}; {missing} {'is' if missing == 1 else 'are'} missing ({cheapest}): `curve` again goes on."
                 yield Line({"measured_now": event.done, "missing": missing, "least": round(event.least, 1)}, text + "\n")
 
 

@@ -93,7 +93,9 @@ class CurveJob:
                             self._doing, f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False
                         )
                     case Curved(missing=missing) if missing:
-                        self._app.say(f"The {self._title} has {event.done} more; {missing} are missing. Ask again to go on.")
+                        self._app.say(
+                            f"The {self._title} has {event.done} more; {missing} {'is' if missing == 1 else 'are'} missing. Ask again to go on."
+                        )
         except asyncio.CancelledError:
             rest = budget - (time.monotonic() - began)
             if self._paused and rest > WORTH:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from core.errors import FlavorError
 from core.task import Task
+from core.text import counted
 from dataset.exporting import ENDINGS, Form, Table, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.rows import Example
 from tui.commands import Line, Output
@@ -45,7 +46,7 @@ async def export(
         store, task = session.store, session.task
         if what != "dataset":
             count = write_file(preferences(store, task, what), dest, like)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}, for TRL's {what.upper()}Trainer")
+            yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for TRL's {what.upper()}Trainer")
             return
         if not store.examples:
             raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
@@ -58,16 +59,16 @@ async def export(
             )
         if how == "disk":
             count = write_disk({name: table(rows, task, form) for name, rows in splits.items() if split in ("all", name)}, dest)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}, for datasets.load_from_disk")
+            yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for datasets.load_from_disk")
         elif folder:
             counts = write_folder(store, task, dest, licence, form)
             count = sum(rows for path, rows in counts.items() if path.startswith("data/"))
-            files = "".join(f"\n  {path}  {rows} rows" for path, rows in counts.items())
-            yield Line({"rows": count, "to": str(dest), "files": counts}, f"{count} rows in {dest}, with a card:{files}")
+            files = "".join(f"\n  {path}  {counted(rows, 'row')}" for path, rows in counts.items())
+            yield Line({"rows": count, "to": str(dest), "files": counts}, f"{counted(count, 'row')} in {dest}, with a card:{files}")
         else:
             rows = list(store.examples.values()) if split == "all" else splits[split]
             rows = [row for row in rows if not origins or row.origin in origins]
             if not rows:
                 raise FlavorError(f"No row is {' or '.join(sorted(origins))}.", "Leave --origin out.", "empty")
             count = write_file(as_table(rows, task, dest, form, like), dest, like)
-            yield Line({"rows": count, "to": str(dest)}, f"{count} rows in {dest}")
+            yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}")

@@ -14,8 +14,10 @@ from core.files import exists, folders_of, keep_aside, names, read_bytes, remove
 from core.finding import Finding
 from core.lock import Lock
 from core.place import OURS, refuse_links, warning
+from core.text import check_text, counted
 from dataset.checkup import check_dataset, mend_dataset
 from dataset.snapshots import Snapshot, snapshots
+from dataset.store import Store
 from runs.checkup import check_runs, mend_current
 from tui.drafts import read_draft
 
@@ -143,7 +145,7 @@ def _drafts(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
                 mended = f"moved to damaged/{aside.name}, where it can be read"
             found.append(Finding("lost", f"drafts/{name}", f"unsaved text that is damaged: {error}", mended))
     found += _changed_drafts(workspace, {one.where for one in found})
-    return found or [Finding("well", "drafts", f"{kept} unsaved texts, each whole")]
+    return found or [Finding("well", "drafts", f"{counted(kept, 'unsaved text')}, {'whole' if kept == 1 else 'each whole'}")]
 
 
 def _changed_drafts(workspace: Path, said: set[str]) -> list[Finding]:
@@ -151,9 +153,21 @@ def _changed_drafts(workspace: Path, said: set[str]) -> list[Finding]:
     last = _last(workspace)
     if last is None or last.sums is None:
         return []
-    what = f"an unsaved text of the last session was saved or changed since, or is lost; snapshots/{last.folder.name} has it"
+    what = f"an unsaved text of the last session was changed or thrown away since, or is lost; snapshots/{last.folder.name} has it"
     drafts = {where: one.sha256 for where, one in last.sums.files.items() if where.startswith("drafts/") and where not in said}
-    return [Finding("note", where, what) for where, sha in drafts.items() if not _same(workspace / where, sha)]
+    changed = [where for where, sha in drafts.items() if not _same(workspace / where, sha)]
+    return [Finding("note", where, what) for where in changed if not _saved(workspace, last.folder / where)]
+
+
+def _saved(workspace: Path, draft: Path) -> bool:
+    """Whether an example is known to be what a draft holds."""
+    try:
+        typed = read_draft(draft)
+        text, fields = check_text(typed.text), {name: value for name, value in typed.fields.items() if value}
+        examples = Store(workspace, read_only=True).examples.values()
+    except (OSError, ValueError, FlavorError):
+        return False
+    return any(example.text == text and example.fields == fields for example in examples)
 
 
 def _same(path: Path, sha: str) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from core.text import duration
+from core.text import counted, duration
 from tui import losses
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class MeasureJob:
         if not self._jobs.make_room():
             self._jobs.not_ready()
             return
-        text = f"measuring the loss of {len(self._session.store.examples)} examples"
+        text = f"measuring the loss of {counted(len(self._session.store.examples), 'example')}"
         self._jobs.start(functools.partial(self._measure, done, text), "measuring", text)
 
     async def _measure(self, done: Callable[[dict[str, float]], None], text: str) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from core.errors import FlavorError
 from core.files import cache_folder, publish_folder, remove_tree
 from core.hub import REPO, Push
-from core.text import clean_line
+from core.text import clean_line, counted
 from dataset.exporting import write_folder
 from tui.card import adapter_card, base_name, samples
 from tui.commands import Line, Output, Progress
@@ -48,7 +48,7 @@ async def push(
             sizes = {name: (staging / name).stat().st_size for name in names}
             for name, size in sizes.items():
                 yield Line({"file": name, "bytes": size}, f"{name}  {size:,} bytes")
-            total = f"{len(names)} files, {sum(sizes.values()):,} bytes"
+            total = f"{counted(len(names), 'file')}, {sum(sizes.values()):,} bytes"
             if dry_run:
                 publish_folder(staging, place)
                 yield Line({"repo": repo, "dry_run": str(place), "files": names}, f"{total} in {place}; nothing was sent")

@@ -177,7 +177,8 @@ class RetrainJob:
         """Whether one key is too little, since ten seconds of training or more would go with it: then it is to be pressed again."""
         if time.monotonic() - self._since < LONG or self._stopping.sure():
             return False
-        self._app.say("Once more stops the retraining.", "warning")
+        key = self._app.key_for("cancel") or self._app.own_key("cancel")
+        self._app.say(f"{key} once more stops the retraining.", "warning")
         return True
 
 

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from core.protocol import Curved, Curving
-from core.text import duration
+from core.text import counted, duration
 from tui.commands import Line, Output, start
 from tui.curve import measured
 from tui.evening.terminal import columns
@@ -25,7 +25,7 @@ async def sweep(workspace: Path, grid: Grid, seeds: int, budget: int | None) -> 
             try:
                 async for progress in start(session):
                     yield progress
-                said = f"{len(asked.recipes)} settings, {asked.total} trainings, {missing} of them to do, about {duration(asked.seconds())}"
+                said = f"{counted(len(asked.recipes), 'setting')}, {counted(asked.total, 'training')}, {missing} of them to do, about {duration(asked.seconds())}"
                 yield Line({"settings": len(asked.recipes), "trainings": asked.total, "missing": missing}, said)
                 async for line in _measure(asked, float(budget or NO_END)):
                     yield line
@@ -42,7 +42,7 @@ async def _measure(asked: Sweep, budget: float) -> Output:
                     for told in measured(event, "trainings"):
                         yield told
                 case Curved(missing=missing) if missing:
-                    text = f"{event.done} trainings in {duration(event.seconds)}; {missing} are missing: `sweep` again goes on.\n"
+                    text = f"{counted(event.done, 'training')} in {duration(event.seconds)}; {missing} {'is' if missing == 1 else 'are'} missing: `sweep` again goes on.\n"
                     yield Line({"measured_now": event.done, "missing": missing}, text)
 
 

@@ -170,10 +170,10 @@ def told_of(refit: str, run: Run) -> str:
 
 
 def against(reading: Reading) -> str:
-    """A reading's number with its interval and the level to hold it against: 21 % (12 to 33 %), against 4 %."""
+    """A reading's number with its interval and the level to hold it against, where that is another: 21 % (12 to 33 %), against 4 %."""
     interval = ""
     if reading.interval:
         low, high = (shown(end, reading.unit) for end in reading.interval)
         interval = f" ({low.removesuffix(' %')} to {high})"
-    level = f", against {shown(reading.reference, reading.unit)}" if reading.reference is not None else ""
-    return reading.value() + interval + level
+    level = shown(reading.reference, reading.unit) if reading.reference is not None else ""
+    return reading.value() + interval + (f", against {level}" if level not in ("", reading.value()) else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.gauges.reading import NO_COURSE, Course, Evidence, Measured, Reading, Says, percent
+from core.gauges.reading import NO_COURSE, Course, Evidence, Measured, Reading, Says, percent, shown
 from core.gauges.thresholds import THRESHOLDS, Thresholds
 
 
@@ -20,7 +20,9 @@ def of_training(measured: Measured, course: Course = NO_COURSE, held_out: int | 
         sentence = f"Texts of other kinds are foretold otherwise than by the base, by {measured.drift:.3f} nats a token."
         found.append(Reading("drift", measured.drift, sentence, unit="nats"))
     if measured.seen is not None:
-        found.append(Reading("seen", measured.seen, f"Half of the rows were seen for {measured.seen:g} epochs or more.", unit="epochs"))
+        found.append(
+            Reading("seen", measured.seen, f"Half of the rows were seen for {shown(measured.seen, 'epochs')} or more.", unit="epochs")
+        )
     return [reading for reading in found if reading]
 
 
@@ -60,7 +62,7 @@ def _course(name: str, loss: float, course: Course, at: Thresholds) -> tuple[Say
         return "under", f"Held-out loss went on falling: it is lower by {percent(1 - lower / loss)} at {after}."
     if before and not later and loss < before[-1][1] * (1 - at.falling):
         return "under", f"Held-out loss is still falling: by {percent(1 - loss / before[-1][1])} since {before[-1][0]}."
-    if loss <= min(lower, lowest):
+    if round(loss, 3) <= round(min(lower, lowest), 3):  # as they are shown
         return "fine", f"Held-out loss, {loss:.3f}, is at its lowest."
     return "fine", f"Held-out loss, {loss:.3f}, is close to its lowest, {min(lower, lowest):.3f}."
 

@@ -114,7 +114,7 @@ def shown(number: float, unit: str) -> str:
         case "ratio":
             return f"{number:.2f}"
         case _:
-            return f"{number:g} {unit}"
+            return f"{number:g} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def percent(share: float) -> str:

@@ -14,7 +14,7 @@ from core.gauges.openings import Groups, names, same_openings
 from core.gauges.reading import Evidence, Reading, Sample, Says, Source, percent
 from core.gauges.statistics import mean_interval, share_interval
 from core.gauges.thresholds import THRESHOLDS, Thresholds
-from core.text import words
+from core.text import counted, words
 
 SHOWN = 8
 """Pieces of evidence for one reading; the rest is more of the same."""
@@ -44,9 +44,9 @@ def _stops(samples: Sequence[Sample], rest: Level, at: Thresholds) -> Reading | 
         return None
     interval = share_interval(len(good), total)
     cut = len(samples) - total
-    aside = f" {cut} more were cut off before the length of the longest row." if cut else ""
+    aside = f" {cut} more {'was' if cut == 1 else 'were'} cut off before the length of the longest row." if cut else ""
     return Reading(
-        "natural stop", len(good) / total, f"{len(good)} of {total} texts ended by themselves.{aside}", interval,
+        "natural stop", len(good) / total, f"{len(good)} of {counted(total, 'text')} ended {'by itself' if total == 1 else 'by themselves'}.{aside}", interval,
         says="under" if interval[1] < at.stops else "fine",
         evidence=tuple(Evidence("…" + sample.text[-TAIL:], sample.uid) for sample in bad[:SHOWN]),
     )  # fmt: skip
@@ -56,7 +56,7 @@ def _breakdown(samples: Sequence[Sample], at: Thresholds) -> Reading:
     bad = [(sample.uid, broken) for sample in samples if (broken := breaks(sample.flags))]
     interval = share_interval(len(bad), len(samples))
     return Reading(
-        "breakdown", len(bad) / len(samples), f"{len(bad)} of {len(samples)} texts broke down (loops, headings, links, runaway length).",
+        "breakdown", len(bad) / len(samples), f"{len(bad)} of {counted(len(samples), 'text')} broke down (loops, headings, links, runaway length).",
         interval, says="under" if interval[0] > at.breaks else "fine" if interval[1] <= at.breaks else "",
         evidence=tuple(Evidence("; ".join(broken), uid) for uid, broken in bad[:SHOWN]),
     )  # fmt: skip
@@ -80,7 +80,7 @@ def _copying(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Reading
             evidence=tuple(Evidence(f"{percent(shares[uid])} of its runs", uid) for uid in most if shares[uid]),
         ),
         Reading(
-            "longest span", longest, f"The longest span taken word for word from a row has {longest} words; among your rows it has {rest.span}.",
+            "longest span", longest, f"The longest span taken word for word from a row has {counted(longest, 'word')}; among your rows it has {rest.span}.",
             reference=rest.span, unit="words",
             evidence=tuple(Evidence(f"“{' '.join(span)}”", uid, source) for uid, span, source in spans[:SHOWN] if span),
         ),
@@ -135,8 +135,9 @@ def _widespread(name: str, groups: Groups, usual: float, count: int, what: str, 
     interval = share_interval(largest, count)
     over = largest / count > at.same and interval[0] > 2 * usual
     some = f"{largest} of {count} texts" if largest else f"No two of {count} texts"
+    yours = f"of your rows at most {percent(usual)} share one" if usual else "of your rows no two share one"
     return Reading(
-        name, largest / count, f"{some}{what}; of your rows at most {percent(usual)} share one.", interval, usual,
+        name, largest / count, f"{some}{what}; {yours}.", interval, usual,
         says="leans over" if over else "fine",
         evidence=tuple(Evidence(f"“{what}” in {len(uids)} texts", ", ".join(uids[:3])) for what, uids in groups[:SHOWN]),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from statistics import median
 
 from core.task import Field, Task
-from core.text import clean_line, short, words
+from core.text import clean_line, counted, short, words
 from dataset.exporting.forms import Form
 from dataset.rows import IMPORTED, Example
 from dataset.store import Store
@@ -73,9 +73,7 @@ def _models(store: Store) -> str:
     said = "".join(f"* {count} by {which}\n" for which, count in found.most_common())
     if not said:
         return "No row was written by a model here.\n"
-    return (
-        f"Of the rows that a model wrote:\n\n{said}\nOf what models wrote, {rejected} texts were rejected; they are not among these rows.\n"
-    )
+    return f"Of the rows that a model wrote:\n\n{said}\nOf what models wrote, {counted(rejected, 'text')} {'was rejected and is' if rejected == 1 else 'were rejected and are'} not among these rows.\n"
 
 
 def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str, int], name: str) -> str:
@@ -92,7 +90,9 @@ def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str
     sample = (task.prompt(shown.fields) + shown.text).replace("```", "'''")
     columns = COLUMNS[form].format(fields="its `fields`, " if task.fields else "")
     lengths_said = (
-        f"{lengths[0]} to {lengths[-1]} words each (median {median(lengths):g})" if lengths[0] < lengths[-1] else f"{lengths[0]} words each"
+        f"{lengths[0]} to {lengths[-1]} words each (median {median(lengths):g})"
+        if lengths[0] < lengths[-1]
+        else f"{counted(lengths[0], 'word')} each"
     )
     made = f"from {dates[0]} to {dates[-1]}" if dates[0] < dates[-1] else f"on {dates[0]}"
     held = (

@@ -32,7 +32,7 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
             assert task.cancelled == 0 and len(said) == press
             await pilot.press("c")
         assert task.cancelled == 1 and "was stopped" in said[-1] and len(said) == presses
-        assert presses == 1 or said[0].startswith("Once more stops the retraining")
+        assert presses == 1 or said[0].startswith("c once more stops the retraining")
         app.jobs.doing, app.jobs._task = "none", None
 
 
@@ -62,7 +62,7 @@ async def test_leaving_without_what_is_waited_for_asks_first(workspace, monkeypa
         app.say = lambda text, *_: said.append(text)
         app.jobs.doing, app.session.wish = doing, wish
         await pilot.press("ctrl+q")
-        assert said == [f"Once more leaves without {lost}."] and not app._exit
+        assert said == [f"^q once more leaves without {lost}."] and not app._exit
         await pilot.press("ctrl+q")
         await pilot.pause()
         assert len(said) == 1 and app._exit

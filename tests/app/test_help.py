@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 
 import pytest
 from textual.containers import VerticalScroll
@@ -9,7 +10,7 @@ from textual.widgets import Input, Markdown
 
 from core import config
 from tests.app.test_jobs import until
-from tui import screens
+from tui import keys, screens
 from tui.app import FlavorApp
 from tui.say import program
 from tui.screens.curve import CurveDialog
@@ -31,6 +32,10 @@ def said(screen):
 def test_every_dialog_says_what_it_is_for(dialog):
     words = dialog.__dict__["HELP"]
     assert words.endswith(".") and len(words) < 180
+
+
+def test_no_key_is_explained_with_a_word_twice():
+    assert not [key.tip for page in keys.KEYS.values() for key in page if re.search(r"\b(\w+) \1\b", key.tip)]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ async def test_a_refused_taste_leaves_active_what_was(refused):
     app = FlavorApp(refused, start_worker=False)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await pilot.pause()
-        await app.jobs._retrain(lambda: plan(app.session))
+        await app.jobs.retraining._retrain(lambda: plan(app.session))
         assert any(str(note.message).startswith("0001/refit-01 stays active: as before") for note in app._notifications)
 
 
@@ -95,7 +95,7 @@ async def test_that_what_was_chosen_meanwhile_stays_is_said(workspace, monkeypat
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await pilot.pause()
-        await app.jobs._retrain(lambda: app.session.plan(True))
+        await app.jobs.retraining._retrain(lambda: app.session.plan(True))
         said = "0001/epoch-02 stays active, as you chose; 0002/epoch-01 is done (the lowest held-out loss): enter on Runs takes it."
         assert said in {str(note.message) for note in app._notifications} and not app.prefer_new
 

@@ -166,7 +166,7 @@ async def test_an_edit_asks_again_after_a_paste_and_forgets_the_question_when_ty
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f3", "e", "z", "escape")
-        assert "Once more" in shown(app, "#dialog-error")
+        assert shown(app, "#dialog-error") == "! esc once more throws away what you typed."
         app.post_message(Paste("a whole paragraph"))
         await pilot.pause()
         assert shown(app, "#dialog-error") == ""
@@ -291,7 +291,7 @@ async def test_an_edit_that_is_left_changes_nothing(workspace):
         await pilot.pause()
         card = shown(app)
         await pilot.press("e", "z", "escape", "y", "escape")
-        assert isinstance(app.screen, EditDialog) and "Once more" in shown(app, "#dialog-error")
+        assert isinstance(app.screen, EditDialog) and shown(app, "#dialog-error").startswith("! esc once more")
         await pilot.press("escape")
         await pilot.pause()
         assert shown(app) == card in TEXTS
@@ -545,7 +545,7 @@ async def asks_once_before_it_leaves(app, pilot):
     app.say = lambda text, *_: said.append(text)
     await pilot.press("ctrl+q")
     await pilot.pause()
-    assert said.pop() == "Once more leaves without what is typed: it cannot be kept here." and not app._exit
+    assert said.pop() == "^q once more leaves without what is typed: it cannot be kept here." and not app._exit
     await pilot.press("ctrl+q")
     await pilot.pause()
     assert app._exit

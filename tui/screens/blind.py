@@ -136,7 +136,7 @@ unveiled at the end.
         self.query_one("#unveiled").display = on
         if on:
             why = self._blind.enough() or "not clear yet: more votes would tell"
-            head = line(("The unveiling", "bold"), f"  {self._blind.votes} votes: {why}.\nenter goes on.")
+            head = line(("The unveiling", "bold"), f"  {counted(self._blind.votes, 'vote')}: {why}.\nenter goes on.")
             self.query_one("#blind-head", Plain).update(head)
             self.query_one("#blind-table", Plain).update(plain("\n".join(["", *self._blind.unveiled(), *self._texts()])))
             self.query_one("#unveiled").focus()

@@ -12,7 +12,7 @@ from textual.timer import Timer
 
 from core.errors import FlavorError
 from core.task import Task
-from core.text import short
+from core.text import counted, short
 from dataset.rows import Candidate, Verdict
 from tui import keys
 from tui.screens.page import Page
@@ -29,7 +29,9 @@ def flag_line(candidate: Candidate, copied: int) -> Content:
     """The gauges of a card: each with a sign and words."""
     ended = ("✓ ended by itself", "$text-success") if candidate.finish == "stop" else ("! cut off, never ended", "$text-warning")
     copying = (
-        (f"✓ copied {copied} words at most", "$text-success") if copied < 8 else (f"! copies {copied} words of an example", "$text-warning")
+        (f"✓ copied {counted(copied, 'word')} at most", "$text-success")
+        if copied < 8
+        else (f"! copies {copied} words of an example", "$text-warning")
     )
     if copied == 0:
         copying = ("✓ nothing copied", "$text-success")

@@ -82,7 +82,8 @@ class EditDialog(Dialog[bool]):
         return line(*parts)
 
     def on_mount(self) -> None:
-        self._leaving = Twice(cast("FlavorApp", self.app))
+        self._flavor = cast("FlavorApp", self.app)
+        self._leaving = Twice(self._flavor)
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor(area.document.end)
@@ -128,7 +129,7 @@ class EditDialog(Dialog[bool]):
 
     def action_leave(self) -> None:
         if self._changed() and not self._leaving.sure():
-            self._say("Once more throws away what you typed.")
+            self._say(f"{self._flavor.key_for('leave')} once more throws away what you typed.")
             return
         self._end(False)
 

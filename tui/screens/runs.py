@@ -14,7 +14,7 @@ from textual.widgets import DataTable
 from core.errors import FlavorError
 from core.gauges.verdict import Judgement
 from core.runfiles import BASE, measured_by
-from core.text import duration
+from core.text import counted, duration
 from runs.curves import Curve, Curves
 from runs.registry import Run
 from tui import keys, runlist
@@ -395,15 +395,15 @@ def _describe(run: Run) -> Content:
     if run.reason:
         parts.append((run.reason + "\n", "$text-warning"))
     if spec := run.spec:
-        what = f"taste: {spec.pairs} pairs\n" if spec.kind == "taste" else ""
+        what = f"taste: {counted(spec.pairs, 'pair')}\n" if spec.kind == "taste" else ""
         parts.append(
-            f"{what}from {spec.parent or 'the base'}\n{spec.rows} rows, {spec.new_rows} new · {epochs_of(spec)} · rate {spec.learning_rate:g}\n"
+            f"{what}from {spec.parent or 'the base'}\n{counted(spec.rows, 'row')}, {spec.new_rows} new · {epochs_of(spec)} · rate {spec.learning_rate:g}\n"
         )
         parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
     if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:
         parts.append((f"active {run.result.why}\n", "$text-warning"))
     if run.result and run.result.steps:
-        parts.append((f"{run.result.steps} steps in {duration(run.result.seconds)}\n", "$text-muted"))
+        parts.append((f"{counted(run.result.steps, 'step')} in {duration(run.result.seconds)}\n", "$text-muted"))
     return line(*parts)
 
 
