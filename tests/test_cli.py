@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from tests.made import bake, sample, write
+from tui.cli import parser
 from tui.session import Session
+
+ROOT = Path(__file__).parent.parent
 
 
 def run(*words, cwd=None):
@@ -70,6 +74,17 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("no template", ("new", tmp_path / "n", "--template", "x")),
     ]:
         assert said in refused(there, *words), words
+
+
+def test_every_argument_of_every_command_is_explained():
+    (commands,) = (action.choices for action in parser()._actions if action.dest == "command")
+    assert not [(name, action.dest) for name, command in commands.items() for action in command._actions if not action.help]
+
+
+def test_make_says_first_what_it_downloads():
+    """pip says nothing for minutes."""
+    said = subprocess.run(["make", "--dry-run", "--always-make", "run"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert "some minutes" in said[: said.index("pip install")]
 
 
 def test_new_says_which_attributes_it_made(tmp_path):

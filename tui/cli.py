@@ -68,13 +68,13 @@ def parser() -> Parser:
         command = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
         command.set_defaults(refuse=command.error)
         if workspace:
-            command.add_argument("workspace", type=Path, metavar="WORKSPACE")
+            command.add_argument("workspace", type=Path, metavar="WORKSPACE", help="the workspace's folder")
         return command
 
     demo = add("demo", "open a fresh copy of the demo workspace", workspace=False)
     demo.add_argument("--at", type=Path, metavar="FOLDER", help="where to put it (default: demo-workspace here)")
     demo.add_argument("--play", action="store_true", help="play a short evening without a person and print it")
-    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--seed", type=int, default=1, metavar="S", help="of what is sampled with --play (default: 1)")
     new = add("new", "make a workspace")
     new.add_argument("--heading", metavar="TEXT", help="what the texts are; the trigger of every prompt")
     new.add_argument(
@@ -96,13 +96,13 @@ def parser() -> Parser:
     imported.add_argument("--skip-duplicates", action="store_true", help="leave near-duplicates out: of examples, and of each other")
     imported.add_argument("--dry-run", action="store_true", help="show counts, first rows, faults and near-duplicates; import nothing")
     generate = add("generate", "sample candidates from the active checkpoint")
-    generate.add_argument("-n", type=int, default=8, metavar="N", dest="count")
+    generate.add_argument("-n", type=int, default=8, metavar="N", dest="count", help="candidates to sample (default: 8)")
     generate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="fix an attribute; the rest are drawn")
     generate.add_argument("--checkpoint", metavar="ID", help="another checkpoint, or base")
     generate.add_argument(
         "--seed", type=int, metavar="S", help="of the first one; batches then take no turns (docs/sampling.md), to be compared"
     )
-    generate.add_argument("--max-tokens", type=int, metavar="M")
+    generate.add_argument("--max-tokens", type=int, metavar="M", help="of each text (default: as flavor.toml says)")
     generate.add_argument("--preset", choices=list(config.PRESETS), help="faithful, balanced or wild")
     generate.add_argument(
         "--few-shot", type=int, metavar="K", help="examples shown in the prompt, from the base only; 0: the heading alone"
@@ -110,8 +110,8 @@ def parser() -> Parser:
     generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
     decide = add("decide", "accept, reject or skip a candidate")
-    decide.add_argument("candidate", metavar="CANDIDATE")
-    decide.add_argument("verdict", choices=["accept", "reject", "skip"])
+    decide.add_argument("candidate", metavar="CANDIDATE", help="its id, as `generate` prints it")
+    decide.add_argument("verdict", choices=["accept", "reject", "skip"], help="an accepted text becomes an example")
     decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
     decide.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="accepted with another value of an attribute")
     add("undo", "take the last decision, edit or import back")
@@ -120,13 +120,13 @@ def parser() -> Parser:
         "--again", metavar="RUN", help="a run once more, from its own rows and seed, for instance one that was interrupted"
     )
     retrain.add_argument("--fresh", action="store_true", help="afresh from the base, however many rows there are")
-    retrain.add_argument("--epochs", type=int, metavar="E")
-    retrain.add_argument("--seed", type=int, metavar="S")
+    retrain.add_argument("--epochs", type=int, metavar="E", help="at most so many (default: as flavor.toml says)")
+    retrain.add_argument("--seed", type=int, metavar="S", help="of the order of the rows and of the adapter (default: a new one)")
     taste = add("taste", "after training: learn from what was edited, accepted and rejected (see [training] taste)")
-    taste.add_argument("--seed", type=int, metavar="S")
+    taste.add_argument("--seed", type=int, metavar="S", help="of the order of the pairs (default: a new one)")
     evaluate = add("evaluate", "mean loss per token of the texts of an unseen file")
-    evaluate.add_argument("file", type=Path, metavar="FILE")
-    evaluate.add_argument("--checkpoint", metavar="ID")
+    evaluate.add_argument("file", type=Path, metavar="FILE", help="texts in any form that `import` reads")
+    evaluate.add_argument("--checkpoint", metavar="ID", help="another than the active one, or base")
     curve = add("curve", "how many examples are enough: held-out loss over their number, and what ten more would bring")
     curve.add_argument("--seeds", type=int, default=3, metavar="N", help="adapters at each size and fold (default: 3)")
     curve.add_argument(
@@ -147,7 +147,7 @@ def parser() -> Parser:
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
     gauges.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the active one")
     use = add("use", "make a checkpoint active")
-    use.add_argument("checkpoint", metavar="CHECKPOINT")
+    use.add_argument("checkpoint", metavar="CHECKPOINT", help="its id, as `runs` lists it, or base")
     use.add_argument(
         "--strength", type=float, metavar="S", help="of its adapter in sampling from now on: 0, the base, to 1.2; 1 is as trained"
     )
@@ -162,7 +162,12 @@ def parser() -> Parser:
         choices=["adapter", "merged", "gguf", "gguf-adapter", "ollama", "dataset", "dpo", "kto"],
         help="adapter: PEFT; merged: 16 bits; gguf: llama.cpp; ollama: with a Modelfile; dpo, kto: for TRL's trainers",
     )
-    export.add_argument("dest", type=Path, metavar="DEST")
+    export.add_argument(
+        "dest",
+        type=Path,
+        metavar="DEST",
+        help="where to write it, a name that is not there yet: a file for gguf, gguf-adapter, dpo, kto and a dataset with an ending, else a folder",
+    )
     export.add_argument(
         "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
     )
@@ -183,8 +188,8 @@ def parser() -> Parser:
     export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
     export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push = add("push", "put an adapter or the dataset on the hub, privately; names every file, and asks for the name to be typed")
-    push.add_argument("what", choices=["adapter", "dataset"])
-    push.add_argument("repo", metavar="OWNER/NAME")
+    push.add_argument("what", choices=["adapter", "dataset"], help="the active checkpoint's adapter, or all examples")
+    push.add_argument("repo", metavar="OWNER/NAME", help="the repository on the hub; it is made where there is none")
     push.add_argument("--public", action="store_true", help="for everybody to read")
     push.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing")
     push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
@@ -200,11 +205,11 @@ def parser() -> Parser:
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     add("download", "bring the base model from the hub")
     completion = add("completion", "print what bash, zsh or fish needs to complete commands", workspace=False)
-    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="yours")
     reproduce = add("reproduce", "sample a candidate again from its record")
-    reproduce.add_argument("candidate", metavar="CANDIDATE")
+    reproduce.add_argument("candidate", metavar="CANDIDATE", help="its id, as `generate` prints it")
     doctor = add("doctor", "check a workspace; without one, say what hardware, versions and models there are", workspace=False)
-    doctor.add_argument("workspace", type=Path, metavar="WORKSPACE", nargs="?")
+    doctor.add_argument("workspace", type=Path, metavar="WORKSPACE", nargs="?", help="the workspace's folder")
     doctor.add_argument("--bits", action="store_true", help="measure what 4 bits cost on your own rows (half a minute)")
     doctor.add_argument("--repair", action="store_true", help="mend what can be mended; the originals are kept in damaged/")
     return root
