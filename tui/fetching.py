@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from core.config import load
+from core.config import HUB_ID, STARTER, load
 from core.errors import FlavorError
 from core.text import clean_line
 from tui.commands import Line, Output, Progress
 from tui.processes import answers
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
 
 async def fetch(base: str) -> AsyncGenerator[str]:
     """Download a hub model in a process of its own; what happens, in words. Leaving early ends it. Raises FlavorError."""
-    if not HUB_ID.fullmatch(base):
+    if base == STARTER or base.lower().endswith(".gguf") or not HUB_ID.fullmatch(base):
         raise FlavorError(f"The base {base} is not from the hub.", "There is nothing to download.", "order")
     ended = False
     async with contextlib.aclosing(answers("core.download", base, online=True)) as lines:

@@ -6,12 +6,14 @@ import pytest
 from textual.widgets import DataTable, Input
 
 from core import config
+from core.errors import FlavorError
 from core.fit import Shape
 from core.shortlist import Advised
 from tests.app.test_jobs import until
 from tests.engine.conftest import make_tiny
 from tests.hub import Hub, Repo
 from tui.app import FlavorApp
+from tui.fetching import fetch
 from tui.screens.models import ModelsDialog
 from tui.widgets.plain import Plain
 
@@ -57,6 +59,22 @@ async def test_a_model_is_fetched_stopped_and_resumed(workspace, hub):
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, ModelsDialog))
         assert config.load(workspace).model.base == app.session.settings.model.base == "someone/tiny"  # nothing was trained yet
+
+
+async def test_a_plain_name_is_asked_of_the_hub_too(workspace, hub):
+    """Some models have one; what is none leads on to those that are."""
+    path = workspace / config.FILE
+    path.write_text(path.read_text().replace('base = "starter"', 'base = "Tavern"'))
+    app = FlavorApp(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "dead")
+        assert "D downloads it" in app.jobs.line().plain
+        await pilot.press("D")
+        await until(pilot, lambda: "There is no model 'Tavern' on the hub" in app.jobs.line().plain)
+        assert "M shows the models that are here" in app.jobs.line().plain
+    for base in ("starter", "x.gguf", "./x"):
+        with pytest.raises(FlavorError, match="is not from the hub"):
+            await anext(fetch(base))
 
 
 async def test_the_welcome_takes_the_base_that_is_chosen(tmp_path, hub):
