@@ -54,7 +54,9 @@ def next_step(session: Session) -> NextStep:
         return NextStep("curate", "Curate or write meanwhile: a retraining begins as soon as the model is ready.")
     last = next(reversed(session.registry.names()), None)
     if last and session.registry.run(last).status == "interrupted" and current.startswith(f"{last}/"):
-        sentence = f"Curate: {current} was ready before run {last} was interrupted. Only its measuring is missing; A on Runs makes up for it."
+        sentence = (
+            f"Curate: {current} was ready before run {last} was interrupted. Only its measuring is missing; A on Runs makes up for it."
+        )
         return NextStep("curate", sentence)
     if last and session.registry.run(last).status == "interrupted":
         sentence = f"Retrain: run {last} was interrupted. A on Runs carries it out once more, t begins a new one."
