@@ -119,7 +119,9 @@ class Probe:
 
 
 def _some(rows: Sequence[Encoded]) -> list[Encoded]:
-    return list(rows[:: max(1, len(rows) // PROBED)])[:PROBED]
+    """`PROBED` rows, evenly spread from the first to the newest."""
+    count = min(PROBED, len(rows))
+    return [rows[place * (len(rows) - 1) // max(1, count - 1)] for place in range(count)]
 
 
 def _recited(rows: Sequence[RowMeasure]) -> float | None:

@@ -1,6 +1,7 @@
 """A run on awkward rows: few, alike, too long, one held out; and what it measures, says and leaves behind."""
 
 import hashlib
+import itertools
 
 import pytest
 
@@ -8,6 +9,7 @@ from core import runfiles
 from core.config import Lora, Training
 from core.errors import FlavorError
 from core.protocol import Epoch, Row, Train, Trained
+from core.retraining import PROBED, _some
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.task import Field, Task
 from tests.engine.conftest import load_engine
@@ -58,6 +60,14 @@ def test_the_base_and_the_parent_are_measured_first(tiny, tmp_path):
     assert first.epoch == 0 and first.base_loss == pytest.approx(first.held_out_loss)  # a fresh adapter is the base
     result = runfiles.read(run / "result.json", Result)
     assert result.base_loss == first.base_loss and result.parent_loss is None
+
+
+def test_reciting_is_looked_for_from_the_first_row_to_the_newest():
+    for count in (*range(1, 20), 71):
+        places = _some(range(count))
+        assert (places[0], places[-1], len(places)) == (0, count - 1, min(count, PROBED))
+        gaps = [later - earlier for earlier, later in itertools.pairwise(places)]
+        assert not gaps or 0 < max(gaps) <= min(gaps) + 1
 
 
 def test_it_stops_by_itself_and_says_why(tiny, tmp_path):
