@@ -30,6 +30,7 @@ def moments(ops: Iterable[Op]) -> list[Moment]:
     """Every moment, oldest first."""
     examples: set[str] = set()
     verdicts: dict[str, str] = {}
+    kept = 0
     checkpoint = ""
     left: dict[int, str] = {}
     """What was active before each going back, by its line: taking it back makes that active again, after its own line was written."""
@@ -41,12 +42,12 @@ def moments(ops: Iterable[Op]) -> list[Moment]:
         for uid, example in op.put.examples.items():
             examples.add(uid) if example else examples.discard(uid)
         for uid, decision in op.put.decisions.items():
-            verdicts.pop(uid, None)
+            kept -= verdicts.pop(uid, "reject") != "reject"
             if decision and decision.verdict != "skip":
                 verdicts[uid] = decision.verdict
+                kept += decision.verdict != "reject"
         if op.kind not in UNSEEN:
             what = f"taken back: {op.note}" if op.kind == "undo" else op.note or op.kind
-            kept = sum(verdict != "reject" for verdict in verdicts.values())
             found.append(Moment(op.seq, op.time, what, checkpoint, len(examples), kept, len(verdicts)))
     return found
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,6 +170,27 @@ def test_going_back_at_random_is_replaying(session):
                     assert tables(session) == (then.examples, then.candidates, then.decisions)
                     assert set(session.store.pending) == {c.uid for c in session.store.candidates.values() if c.state == "pending"}
     assert way(session.store.tables(), session.store.tables()) == Tables()
+    for moment in all_moments(session):
+        then = tables_at(Journal(session.store.journal.path, read_only=True).replay(), moment.seq)
+        verdicts = [decision.verdict for decision in then.decisions.values() if decision.verdict != "skip"]
+        counts = len(then.examples), sum(verdict != "reject" for verdict in verdicts), len(verdicts)
+        assert (moment.examples, moment.kept, moment.decided) == counts
+
+
+def test_a_line_is_counted_and_not_all_lines_before_it_again():
+    class Looked(str):
+        times = 0
+        __hash__ = str.__hash__
+
+        def __ne__(self, other):
+            Looked.times += 1
+            return str(self) != other
+
+    def op(seq):
+        put = Tables(decisions={f"d{seq}": SimpleNamespace(verdict=Looked("accept"))})
+        return SimpleNamespace(seq=seq, time="", kind="decide", note="", of=None, active="", put=put)
+
+    assert moments(map(op, range(100)))[-1].kept == 100 and Looked.times <= 4 * 100
 
 
 def test_votes_stay(session):

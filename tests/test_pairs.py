@@ -5,14 +5,16 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.config import FILE
 from core.errors import FlavorError
 from core.files import new_uid, now
 from dataset.exporting import preferences, write_file
-from dataset.pairs import find_pairs, labelled
+from dataset.pairs import _likeness, _matched, find_pairs, labelled
 from dataset.rounds import rounds
-from dataset.rows import Candidate, Tables
+from dataset.rows import Candidate, Example, Tables
 from tests.test_runs import finish
 from tui.back import all_moments
 from tui.session import Session
@@ -135,6 +137,36 @@ def test_the_accepted_meet_the_rejected_of_the_same_prompt_first(session):
     # Where not all attributes are the same, the prompt has those that are.
     assert pairs[0].prompt == session.task.segments({"Mood": "Calm"})
     assert pairs[1].prompt == session.task.segments({"Mood": "Grim", "Price": "1"})
+
+
+FIELDS = st.dictionaries(st.sampled_from(["Mood", "Price", "Kind"]), st.sampled_from("abc"), max_size=3)
+
+
+@given(st.lists(FIELDS, max_size=9), st.lists(FIELDS, max_size=9))
+def test_matching_by_attribute_value_finds_what_comparing_each_with_each_finds(good, bad):
+    accepted = [Example(f"a{at}", "text", fields, "accepted", now()) for at, fields in enumerate(good)]
+    rejected = [Candidate(f"r{at}", "text", fields, "base", "b", 0, 0, "stop", 9, [], now()) for at, fields in enumerate(bad)]
+    each = [(-_likeness(example, other), at, place) for at, example in enumerate(accepted) for place, other in enumerate(rejected)]
+    found = {}
+    for _, at, place in sorted(each):
+        if at not in found and place not in found.values():
+            found[at] = place
+    assert _matched(accepted, rejected) == [(accepted[at], rejected[place]) for at, place in sorted(found.items())]
+
+
+def test_texts_with_nothing_in_common_are_not_compared_each_with_each():
+    class Counted(dict):
+        looked = 0
+
+        def items(self):
+            Counted.looked += 1
+            return super().items()
+
+        get = None
+
+    accepted = [Example(f"a{at}", "text", Counted(Name=f"good {at}"), "accepted", now()) for at in range(50)]
+    rejected = [Candidate(f"r{at}", "text", Counted(Name=f"bad {at}"), "base", "b", 0, 0, "stop", 9, [], now()) for at in range(50)]
+    assert len(_matched(accepted, rejected)) == 50 and Counted.looked <= 4 * 50
 
 
 def test_without_anything_in_common_the_heading_alone_is_the_prompt(session):
