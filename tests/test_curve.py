@@ -125,6 +125,10 @@ def test_the_command_measures_keeps_and_goes_on(filled):
         path.write_text(path.read_text().replace("epochs = 1\n", "epochs = 2\n"))
     with Session(filled) as session:
         assert session.learning.missing(1) == len(points)  # other settings, other points
+        text = path.read_text().replace("[training]\nepochs = 2\n", "[training]\nepochs = 1\nrefit_rows = 3\nstop_early = false\n")
+        path.write_text(text)
+    with Session(filled) as session:
+        assert session.learning.missing(1) == 0  # a point knows nothing of these
     assert "Cannot tell yet" in run(filled, "--budget", 0)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from core.errors import FlavorError
@@ -96,6 +97,10 @@ def test_what_is_kept_counts_in_every_grid(session):
     assert Sweep(session, Grid((8, 64), (), ())).missing() == 5  # only rank 64 is new
     head, *rows = table(sweep.recipes, sweep.compared())
     assert len(head) == len(rows[0]) == 9 and rows[1][6] == "✓ lower" and max(NUMBERS) < 9
+    changed = msgspec.structs.replace(session.settings.training, refit_rows=0, stop_early=False, epochs=3, learning_rate=1e-3)
+    settings = sweep._settings()
+    session.settings = msgspec.structs.replace(session.settings, training=changed)
+    assert sweep._settings() == settings  # a training of a sweep knows nothing of the first two, and the others are its recipe's
     session.change_example("row05", "Another dish.", {})
     assert sweep.missing() == sweep.total
 

@@ -27,8 +27,10 @@ SEEDS = 3
 """Nested orders of the rows, each with adapters of its own."""
 METHOD = 1
 """To be raised when points are measured in another way: those that are kept do not compare then."""
-ELSEWHERE = ("topup", "new_rows", "taste")
-"""Settings of training that a point knows nothing of begin so."""
+USED = (
+    "epochs", "learning_rate", "batch_size", "warmup_steps", "end_weight", "max_tokens", "drop_attribute", "drop_attributes", "human_share",
+)  # fmt: skip
+"""The settings of training that decide over a point."""
 BUDGET = 600.0
 """Seconds to measure, unless the person says otherwise."""
 
@@ -70,7 +72,7 @@ class Learning:
     def _settings(self) -> str:
         """A hash of what decides over a point besides its rows."""
         settings = self._session.settings
-        training = {name: value for name, value in msgspec.to_builtins(settings.training).items() if not name.startswith(ELSEWHERE)}
+        training = {name: getattr(settings.training, name) for name in USED}
         made_of = [METHOD, settings.model, settings.lora, training, settings.task]
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:16]
 

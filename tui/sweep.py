@@ -18,7 +18,7 @@ from core.text import short
 from dataset.folds import FOLDS
 from dataset.subsets import Subset, subsets
 from runs.points import SWEEP, Points
-from tui.learning import ELSEWHERE, METHOD, point_key, wanted_points
+from tui.learning import METHOD, USED, point_key, wanted_points
 from tui.planning import CHARACTERS_PER_TOKEN
 
 if TYPE_CHECKING:
@@ -108,9 +108,8 @@ class Sweep:
     def _settings(self) -> str:
         """A hash of what decides over a training besides its rows and its recipe."""
         settings = self._session.settings
-        training = msgspec.to_builtins(settings.training)
-        kept = {name: value for name, value in training.items() if not name.startswith((*ELSEWHERE, "epochs", "learning_rate"))}
-        made_of = [METHOD, settings.model, kept, settings.task]
+        training = {name: getattr(settings.training, name) for name in USED if name not in ("epochs", "learning_rate")}
+        made_of = [METHOD, settings.model, training, settings.task]
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:16]
 
     def _plan(self) -> list[tuple[Recipe, Subset, str]]:

@@ -1,13 +1,16 @@
 """Points of the learning curve on a tiny base: what they hold, how time is kept, and that sampling goes on as before."""
 
+import msgspec
 import pytest
 
 from core import curve as module
 from core.config import Training
 from core.evaluation import RowMeasure
 from core.protocol import Curve, Curved, Curving, Recipe, Row, Train, Wanted
+from core.task import Field, Task
 from tests.engine.conftest import load_engine
 from tests.engine.test_engine import make_run, texts
+from tui.learning import USED
 
 PROMPT = [("# Heading\n\n", 0.0)]
 ROWS = [Row(f"r{n}", PROMPT, f"the {n} text of many, with some more words") for n in range(12)]
@@ -187,3 +190,16 @@ def test_another_rank_leaves_our_adapter_as_it_was(loaded, tmp_path):
     events_of(engine, command(recipe(r=2, alpha=4)))
     assert [id(tensor) for tensor in engine._forms.parameters()] == own
     assert texts(engine, checkpoint) == before
+
+
+def test_a_point_uses_the_settings_that_its_name_is_made_of(engine):
+    class Watched(Training, frozen=True):
+        def __getattribute__(self, name):
+            looked.add(name)
+            return super().__getattribute__(name)
+
+    looked = set()
+    rows = [Row(row.id, PROMPT, row.text, origin="accepted" if at % 2 else "", fields={"Mood": "calm"}) for at, row in enumerate(ROWS)]
+    wanted = msgspec.structs.replace(command(SMALL, rows=rows), training=Watched(epochs=1), task=Task("Heading", fields=(Field("Mood"),)))
+    assert any(isinstance(event, Curving) and event.point for event in engine.curve(wanted))
+    assert looked & set(Training.__struct_fields__) == set(USED)
