@@ -162,7 +162,7 @@ class Player:
         assert worker
         shown = few_shot(self.case.task, list(session.store.examples.values()), session.settings.sampling.few_shot, self.seed)
         rows = [Row(str(at), shown + self.case.task.segments(fields), text) for at, (text, fields) in enumerate(self.case.measured)]
-        events = [event async for event in worker.evaluate(None, rows)]
+        events = [event async for event in worker.evaluate(None, rows, session.settings.training.max_tokens)]
         loss = next(event.loss for event in events if isinstance(event, Evaluated))
         self.few_shot = Lane(texts=judged, held_out=loss, seconds={"sample": seconds})
         announce("the base, shown examples", self.few_shot)

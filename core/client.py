@@ -303,8 +303,9 @@ class WorkerClient:
     def train(self, run: Path, sinks: list[str] | None = None) -> AsyncGenerator[AnyEvent]:
         return self._run(Train(id=self._number(), run=str(run), sinks=sinks or []))
 
-    def evaluate(self, checkpoint: Path | None, rows: list[Row]) -> AsyncIterator[AnyEvent]:
-        return self._run(Evaluate(id=self._number(), checkpoint=str(checkpoint) if checkpoint else None, rows=rows))
+    def evaluate(self, checkpoint: Path | None, rows: list[Row], max_tokens: int) -> AsyncIterator[AnyEvent]:
+        folder = str(checkpoint) if checkpoint else None
+        return self._run(Evaluate(id=self._number(), checkpoint=folder, rows=rows, max_tokens=max_tokens))
 
     def curve(
         self, rows: list[Row], points: list[Wanted], training: Training, task: Task, budget: float, speed: float

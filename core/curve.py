@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 import msgspec
 
 from core.config import Lora
-from core.encoding import Curriculum, encode_row
+from core.encoding import Curriculum, encode_row, longest
 from core.evaluation import RowMeasure, mean
 from core.forms import Forms
 from core.model import Base
@@ -41,7 +41,7 @@ class LearningCurve:
         self._base, self._forms, self._command = base, forms, command
         training = command.training
         self._rows = [encode_row(base.tokenizer, row, training.end_weight) for row in command.rows]
-        limit = min(training.max_tokens, getattr(base.model.config, "max_position_embeddings", training.max_tokens))
+        limit = longest(base.model, training.max_tokens)
         self._fits = [len(row.ids) <= limit for row in self._rows]
         self._rate = 1 / max(command.speed, 1.0)
         """Seconds a trained token, by estimate, then as measured over all points so far."""

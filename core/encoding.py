@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.config import Training
 from core.protocol import Row
@@ -48,6 +48,11 @@ def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, end_weight: float) 
     text = _ids(tokenizer, row.text)
     start = len(ids)
     return Encoded(row.id, [*ids, *text, tokenizer.eos_token_id], [*weights, *[1.0] * len(text), end_weight], start, start + len(text))
+
+
+def longest(model: PreTrainedModel, max_tokens: int) -> int:
+    """Tokens that a row may have: `max_tokens`, or the base's positions where it has fewer. Longer ones are left out of everything."""
+    return min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
 
 
 class Curriculum:

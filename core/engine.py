@@ -24,7 +24,7 @@ from core.choices import check_strength
 from core.config import Lora
 from core.curve import LearningCurve
 from core.decoding import LlamaDecoder
-from core.encoding import encode_row
+from core.encoding import encode_row, longest
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, mean, measure_rows
 from core.fit import IN_USE, of_a_step
@@ -257,10 +257,14 @@ class Engine:
     # -- measuring -----------------------------------------------------------------------------------------------------
 
     def evaluate(self, command: Evaluate) -> Iterator[Event | None]:
-        """Mean loss per token of the rows' texts, with a checkpoint or the base."""
+        """Mean loss per token of the rows' texts, with a checkpoint or the base. Rows that a run would leave out are left out."""
         base, forms, _ = self._ready()
         self.adapters.use(Path(command.checkpoint) if command.checkpoint else None)
-        rows = [encode_row(base.tokenizer, row, 1.0) for row in command.rows]
+        encoded = [encode_row(base.tokenizer, row, 1.0) for row in command.rows]
+        limit = longest(base.model, command.max_tokens)
+        rows = [row for row in encoded if len(row.ids) <= limit]
+        if encoded and not rows:
+            raise FlavorError(f"Every row is longer than {limit} tokens.", "Shorten them, or raise max_tokens in flavor.toml.", "empty")
         forms.train()
         base.model.eval()
         found: list[RowMeasure] = []
@@ -276,6 +280,7 @@ class Engine:
             tokens=sum(row.tokens for row in found),
             rows=len(found),
             losses=[by_row.get(row.id, 0.0) for row in command.rows],
+            skipped=[row.row for row in encoded if len(row.ids) > limit],
         )
 
     def curve(self, command: Curve) -> Iterator[Event | None]:

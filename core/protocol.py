@@ -76,10 +76,11 @@ class Train(Command, frozen=True, tag="train"):
 
 
 class Evaluate(Command, frozen=True, tag="evaluate"):
-    """Mean loss per token of the rows' texts."""
+    """Mean loss per token of the rows' texts, without rows of more than `max_tokens`."""
 
     checkpoint: str | None
     rows: list[Row]
+    max_tokens: int
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -300,7 +301,9 @@ class Evaluated(Event, frozen=True, tag="evaluated"):
     tokens: int
     rows: int
     losses: list[float]
-    """Mean loss per token of each row."""
+    """Mean loss per token of each row; 0 of one that has no text or was left out."""
+    skipped: list[str] = []
+    """Ids of the rows that were too long."""
 
 
 class Curving(Event, frozen=True, tag="curving"):

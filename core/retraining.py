@@ -12,7 +12,7 @@ from statistics import fmean, median
 
 import torch
 
-from core.encoding import Curriculum, Encoded, encode_row
+from core.encoding import Curriculum, Encoded, encode_row, longest
 from core.errors import FlavorError
 from core.evaluation import RowMeasure, drift, mean, measure_rows, neutral_scores
 from core.forms import Forms
@@ -149,7 +149,7 @@ class Retraining:
         """Raises FlavorError where no row is left to train on."""
         self._base, self._forms, self._spec, self._save = base, forms, spec, save
         encoded = {row.id: encode_row(base.tokenizer, row, spec.training.end_weight) for row in rows}
-        limit = min(spec.training.max_tokens, getattr(base.model.config, "max_position_embeddings", spec.training.max_tokens))
+        limit = longest(base.model, spec.training.max_tokens)
         self.limit = limit
         """Tokens that a row may have."""
         self.skipped = [row.id for row in rows if len(encoded[row.id].ids) > limit]

@@ -151,7 +151,10 @@ class Evaluate(Line):
     """Nats a token."""
     tokens: int
     rows: int
+    """Texts that were measured."""
     checkpoint: str
+    skipped: list[str]
+    """Those that are too long for `max_tokens`, by their place in the file, from 1."""
 
 
 class Piece(Line):

@@ -262,13 +262,13 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             "measured_by": measured_by(current),
                             "note": event.note,
                         }
-                        left_out = f"; too long and left out: {', '.join(event.skipped)}" if event.skipped else ""
                         if event.stopped:
                             yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
                         if event.note:
                             yield Line({"note": event.note}, event.note)
                         active = f"{current} is active, {event.why}"
-                        yield Line(data, f"{active}: {counted(event.steps, 'step')} in {duration(event.seconds)}{left_out}")
+                        said = f"{active}: {counted(event.steps, 'step')} in {duration(event.seconds)}{_left_out(event.skipped)}"
+                        yield Line(data, said)
         finally:
             await session.stop_worker()
 
@@ -294,8 +294,13 @@ async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Outpu
             result = await session.evaluate(rows, checkpoint)
         finally:
             await session.stop_worker()
-        data = {"loss": result.loss, "tokens": result.tokens, "rows": result.rows, "checkpoint": name}
-        yield Line(data, f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {counted(result.rows, 'text')}")
+        data = {"loss": result.loss, "tokens": result.tokens, "rows": result.rows, "checkpoint": name, "skipped": result.skipped}
+        said = f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {counted(result.rows, 'text')}"
+        yield Line(data, said + _left_out(result.skipped))
+
+
+def _left_out(skipped: list[str]) -> str:
+    return f"; {counted(len(skipped), 'row')} too long and left out: {', '.join(skipped)}" if skipped else ""
 
 
 def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:

@@ -32,7 +32,8 @@ def unmeasured(checkpoint: str) -> str:
 
 async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
     """Measure every example under the active checkpoint (of a refit: under the epoch that it repeats, which never saw the held-out
-    rows): the share that is done, again and again, and last the losses (nats a token) by id, which are kept where this session may write."""
+    rows): the share that is done, again and again, and last the losses (nats a token) by id, which are kept where this session may write.
+    Examples that a run would leave out, since they are too long, have none."""
     examples = list(session.store.examples.values())
     if not examples:
         raise FlavorError("There is no example to measure.", "Write or accept one first.", "empty")
@@ -44,13 +45,14 @@ async def measure(session: Session) -> AsyncIterator[float | dict[str, float]]:
     if checkpoint is None:
         raise FlavorError(unmeasured(current), "Retrain first: t.", "missing")
     rows = [Row(example.uid, session.task.segments(example.fields), example.text) for example in examples]
-    async for event in worker.evaluate(session.registry.checkpoint_folder(checkpoint), rows):
+    async for event in worker.evaluate(session.registry.checkpoint_folder(checkpoint), rows, session.settings.training.max_tokens):
         if isinstance(event, Loading) and event.share is not None:
             yield event.share
         elif isinstance(event, Evaluated):
-            losses = {example.uid: loss for example, loss in zip(examples, event.losses, strict=True)}
+            told = zip(examples, event.losses, strict=True)
+            losses = {example.uid: loss for example, loss in told if example.uid not in event.skipped}
             if not session.held_by:
-                kept = {example.uid: (_hash(session, example), losses[example.uid]) for example in examples}
+                kept = {example.uid: (_hash(session, example), losses[example.uid]) for example in examples if example.uid in losses}
                 measured.keep_losses(session.workspace, checkpoint, Losses(loaded.fingerprint, kept, now()))
             yield losses
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from core.text import counted, duration
@@ -13,6 +13,7 @@ from tui import losses
 
 if TYPE_CHECKING:
     from tui.jobs import Jobs
+    from tui.session import Session
 
 
 class MeasureJob:
@@ -31,12 +32,22 @@ class MeasureJob:
 
     async def _measure(self, done: Callable[[dict[str, float]], None], text: str) -> None:
         await asyncio.sleep(0)
-        began = time.monotonic()
+        began, asked = time.monotonic(), list(self._session.store.examples)
         async for told in losses.measure(self._session):
             if isinstance(told, dict):
                 done(told)
+                if skipped := [uid for uid in asked if uid not in told]:
+                    self._app.say(f"Measured.{left_out(self._session, skipped)} F4 opens the examples, enter one to shorten it.")
             else:
                 left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
                 self._jobs.tell("measuring", f"{text}: {told:.0%}, about {duration(left)} left", force=False)
         self._jobs.rest()
         self._app.changed()
+
+
+def left_out(session: Session, uids: Sequence[str]) -> str:
+    """Which examples are longer than a run takes, by their first words, as a sentence to be added; empty where there is none."""
+    examples = session.store.examples
+    heads = [" ".join(examples[uid].text.split())[:30] for uid in uids if uid in examples]
+    more = f" and {len(heads) - 3} more" if len(heads) > 3 else ""
+    return f" Too long and left out: {', '.join(f'“{head}…”' for head in heads[:3])}{more}." if heads else ""

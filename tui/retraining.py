@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Epoch, Loading, Provisional, Refit, Step, Trained
 from core.text import duration
+from tui.measuring import left_out
 from tui.runlist import felt
 from tui.twice import Twice
 
@@ -120,7 +121,6 @@ class RetrainJob:
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
                 case Trained():
-                    left_out = f" Too long and left out: {self._beginnings(event.skipped)}." if event.skipped else ""
                     stopped = f" Stopped by itself: {event.stopped}." if event.stopped else ""
                     current = self._session.registry.current()
                     if event.checkpoint == plan.spec.parent:
@@ -134,16 +134,9 @@ class RetrainJob:
                             f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
                         )
                         self._app.prefer_new = True
-                    self._app.say(f"{said}{stopped}{left_out}")
+                    self._app.say(f"{said}{stopped}{left_out(self._session, event.skipped)}")
                     if event.note:
                         self._app.say(event.note, "warning")
-
-    def _beginnings(self, uids: list[str]) -> str:
-        """Examples as a person knows them: by their first words."""
-        examples = self._session.store.examples
-        heads = [" ".join(examples[uid].text.split())[:30] for uid in uids if uid in examples]
-        more = f" and {len(heads) - 3} more" if len(heads) > 3 else ""
-        return ", ".join(f"“{head}…”" for head in heads[:3]) + more
 
     def _new_candidates(self) -> None:
         """Another checkpoint is active while its run goes on: its candidates come at once."""

@@ -467,11 +467,11 @@ class Session:
             self.registry.live = ""
 
     async def evaluate(self, rows: list[Parsed], checkpoint: str | None = None) -> Evaluated:
-        """Mean loss per token of texts, their headings and fields given."""
+        """Mean loss per token of texts, their headings and fields given; their ids are their places, from 1."""
         worker, _ = self.ready()
         folder = self.registry.checkpoint_folder(checkpoint or self.registry.current())
-        wire = [Row(str(number), self.task.segments(fields), text) for number, (text, fields) in enumerate(rows)]
-        async for event in worker.evaluate(folder, wire):
+        wire = [Row(str(number), self.task.segments(fields), text) for number, (text, fields) in enumerate(rows, 1)]
+        async for event in worker.evaluate(folder, wire, self.settings.training.max_tokens):
             if isinstance(event, Evaluated):
                 return event
         raise FlavorError("The measurement was cancelled.", kind="cancelled")

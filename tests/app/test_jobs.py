@@ -13,7 +13,7 @@ from dataset.store import Store
 from runs.registry import Registry
 from tests.engine.conftest import make_tiny
 from tests.made import write
-from tui import retraining
+from tui import losses, retraining
 from tui.app import FlavorApp
 from tui.models import Known
 from tui.screens import curate
@@ -86,6 +86,12 @@ async def test_the_whole_evening(quick, monkeypatch):
         assert isinstance(app.screen, LibraryScreen)
         await until(pilot, lambda: set(app.screen.losses) == set(app.session.store.examples))
         assert all(loss > 0 for loss in app.screen.losses.values())
+        await until(pilot, lambda: jobs.doing == "ready")
+        long = app.session.write_example("A tower of very many words, " * 30, {})
+        await pilot.press("l")
+        await until(pilot, lambda: any("left out: “A tower of very many words, A …”" in note.message for note in app._notifications))
+        assert long.uid not in app.screen.losses and long.uid not in losses.known(app.session)
+        app.session.delete_example(long.uid)
 
         await pilot.press("f2")
         area = app.screen.query_one(TextArea)

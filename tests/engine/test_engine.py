@@ -195,12 +195,28 @@ def test_evaluate_measures_the_text_alone(trained):
     rows = [Row(id="a", prompt=PROMPT, text="the 3 text of many the 3 text of many "), Row(id="b", prompt=PROMPT, text="zzzz")]
 
     def loss(checkpoint):
-        command = Evaluate(id=8, checkpoint=str(checkpoint) if checkpoint else None, rows=rows)
+        command = Evaluate(id=8, checkpoint=str(checkpoint) if checkpoint else None, rows=rows, max_tokens=1024)
         return next(event for event in engine.evaluate(command) if isinstance(event, Evaluated))
 
     base, tuned = loss(None), loss(run / "checkpoints/epoch-02")
     assert base.tokens == tuned.tokens == 38 + 4
     assert tuned.losses[0] < base.losses[0]
+
+
+def test_rows_that_a_run_would_leave_out_are_not_measured(trained):
+    """Longer than `max_tokens`, or than the base has positions: they are named."""
+    engine = trained[0]
+    rows = [Row("short", PROMPT, "z" * 20), Row("long", PROMPT, "z" * 200), Row("huge", PROMPT, "z" * 600)]
+
+    def evaluated(rows, max_tokens):
+        return list(engine.evaluate(Evaluate(id=8, checkpoint=None, rows=rows, max_tokens=max_tokens)))[-1]
+
+    alone = evaluated(rows[:1], 100)
+    found = evaluated(rows, 100)
+    assert (found.skipped, found.rows, found.loss, found.losses) == (["long", "huge"], 1, alone.loss, [*alone.losses, 0.0, 0.0])
+    assert evaluated(rows, 9999).skipped == ["huge"]  # the base has 512 positions
+    with pytest.raises(FlavorError, match="Every row is longer than 512 tokens"):
+        evaluated(rows[2:], 9999)
 
 
 def test_sixteen_bits(tiny):

@@ -117,7 +117,7 @@ def test_the_worker_samples_within_a_run_and_cancels_either(tiny, tmp_path):
             wanted(None, 3),
             b'{"type":"cancel","id":4,"of":4}\n',
             wanted(None, 4),
-            b'{"type":"evaluate","id":6,"checkpoint":null,"rows":[]}\n',
+            b'{"type":"evaluate","id":6,"checkpoint":null,"rows":[],"max_tokens":64}\n',
         )
         answered = until("sampled", 3)
         assert sum(event["type"] == "candidate" for event in answered) == 2 and not any(event["type"] == "trained" for event in answered)
