@@ -44,7 +44,7 @@ class Round:
         return share_interval(self.kept, self.decided)
 
     def edits_interval(self) -> Interval | None:
-        """Where the true mean of the changes lies; None where fewer than two were edited."""
+        """Where the true mean of the changes lies; None where fewer than four were edited."""
         return mean_interval(self.changes)
 
 

