@@ -7,6 +7,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from core.errors import FlavorError
 
@@ -137,13 +138,64 @@ def to_json(value: object) -> str:
 
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_OTHER_SCRIPT = "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u20d0-\u20ff\u2cef-\U0010ffff]"
+"""Without one of these every word is a `WORD`: no combining mark, and a script with blanks. Compiled when first needed."""
+_WITHOUT_BLANKS = (
+    range(0x0E00, 0x0F00), range(0x1000, 0x10A0), range(0x1780, 0x1800), range(0x2E80, 0x3100), range(0x31F0, 0x3200), range(0x3400, 0x4DC0),
+    range(0x4E00, 0xA000), range(0xA9E0, 0xAA00), range(0xAA60, 0xAA80), range(0xF900, 0xFB00), range(0xFF66, 0xFFA0),
+    range(0x1B000, 0x1B170), range(0x20000, 0x40000),
+)  # fmt: skip
+"""Thai, Lao, Myanmar, Khmer, Han, Hiragana and Katakana."""
+_WORD_OF_KINDS = re.compile("CM*|L[LM]*(?:'L[LM]*)*")
+
+
+class _Kinds(dict[int, str]):
+    """What a character is in a word, each looked up once: a letter or digit (L), a word by itself (C), a combining mark or joiner (M), an
+    apostrophe, or nothing of a word (a blank)."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        category = unicodedata.category(char)
+        if category[0] == "M" or char in "\u200c\u200d":
+            kind = "M"
+        elif char.isalnum():
+            kind = "C" if category[0] == "L" and any(code in block for block in _WITHOUT_BLANKS) else "L"
+        else:
+            kind = "'" if char in "'’" else " "
+        self[code] = kind
+        return kind
+
+
+_KINDS = _Kinds()
 
 
 def words(text: str) -> list[str]:
-    """The words of `text`, lower case, without punctuation: the unit of every text gauge."""
-    return WORD.findall(text.lower())
+    """The words of `text`, lower case, without punctuation: the unit of every text gauge. Of scripts without blanks every character is one."""
+    text = text.lower()
+    return WORD.findall(text) if _plain(text) else [text[start:end] for start, end in _spans(text)]
 
 
 def word_places(text: str) -> list[tuple[str, int, int]]:
     """The words of `text` as `words` has them, each with the places in it where it begins and ends."""
-    return [(match.group().lower(), match.start(), match.end()) for match in WORD.finditer(text)]
+    if _plain(text):
+        return [(match.group().lower(), match.start(), match.end()) for match in WORD.finditer(text)]
+    return [(text[start:end].lower(), start, end) for start, end in _spans(text)]
+
+
+def _plain(text: str) -> bool:
+    """Whether `WORD` finds the words of `text`. Asked for every text, so that English with its dashes and quotes is known the fast way."""
+    try:
+        return text.isascii() or bool(text.encode("cp1252"))
+    except UnicodeEncodeError:
+        return not re.search(_OTHER_SCRIPT, text)
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in _WORD_OF_KINDS.finditer(text.translate(_KINDS))]
+
+
+def per_word(found: Sequence[str]) -> int:
+    """How many of some words are one as English counts: two where most are single characters of a script without blanks, else one."""
+    if "".join(found).isascii():
+        return 1
+    return 2 if 2 * sum(_KINDS[ord(word[0])] == "C" for word in found) > len(found) else 1

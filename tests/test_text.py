@@ -11,7 +11,7 @@ from core.errors import FlavorError
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying, nearest
 from core.task import Field, Task, parse_field, parse_fields
-from core.text import check_text, clean, clean_line, words
+from core.text import _spans, check_text, clean, clean_line, word_places, words
 
 
 @given(st.text())
@@ -144,6 +144,40 @@ def test_lengths_are_flagged_against_the_examples():
     assert flags("one two three", "stop", [20, 30]) == ["much shorter than any example"]
     assert flags(" ".join(f"word{n}" for n in range(70)), "stop", [20, 30]) == ["much longer than any example"]
     assert flags(" ".join(f"word{n}" for n in range(25)), "stop", [20, 30]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The lighthouse-keeper’s 2nd café, isn't it?", ["the", "lighthouse", "keeper’s", "2nd", "café", "isn't", "it"]),
+        ("灯台守は眠らない。", list("灯台守は眠らない")),
+        ("塔2024号 and コーヒー", ["塔", "2024", "号", "and", *"コーヒー"]),
+        ("กินที่นี่", ["กิ", "น", "ที่", "นี่"]),
+        ("मीनार की हिन्दी", ["मीनार", "की", "हिन्दी"]),
+        ("x\u0323\u0304y z\u0338", ["x\u0323\u0304y", "z\u0338"]),
+        ("Башня смотрит, l’été", ["башня", "смотрит", "l’été"]),
+        ("한국어 문장", ["한국어", "문장"]),
+    ],
+)
+def test_words_of_every_script(text, expected):
+    assert words(text) == [word for word, _, _ in word_places(text)] == expected
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF)) | st.text("abcàßжщłøΩ’'_ 1-—"))
+def test_both_ways_to_find_words_find_the_same(text):
+    assert words(text) == [text.lower()[start:end] for start, end in _spans(text.lower())]
+
+
+def test_copies_and_loops_are_seen_without_blanks():
+    """Eight characters count as four words; what grammar repeats is no loop."""
+    row = "灯台守は毎晩古い噂を瓶に詰めて海へ流している。"
+    index = Copying([("a", row)])
+    assert index.longest("昨夜も" + row[:16]) == (8, "a")
+    assert index.longest("港の猫は朝になると屋根の上で眠る。") == (0, "")
+    assert index.spans("昨夜も" + row[:16], 6) == [(3, 19)] and index.spans("彼は毎晩古い噂を聞く。", 6) == []
+    assert nearest(row[3:], {"a": row, "b": "猫"})[1] == "a"
+    assert flags("灯台守は毎晩眠る。" * 3, "stop") == ["repeats itself"]
+    assert flags("彼は見ている。猫は寝ている。海は鳴っている。", "stop") == []
 
 
 LETTERS = st.lists(st.sampled_from("abc"), max_size=12).map(" ".join)

@@ -267,8 +267,8 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                         if event.note:
                             yield Line({"note": event.note}, event.note)
                         active = f"{current} is active, {event.why}"
-                        said = f"{active}: {counted(event.steps, 'step')} in {duration(event.seconds)}{_left_out(event.skipped)}"
-                        yield Line(data, said)
+                        took = f"{counted(event.steps, 'step')} in {duration(event.seconds)}"
+                        yield Line(data, f"{active}: {took}{_left_out(event.skipped)}")
         finally:
             await session.stop_worker()
 

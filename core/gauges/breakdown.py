@@ -6,15 +6,16 @@ import re
 import zlib
 from collections.abc import Sequence
 
-from core.text import is_clean, words
+from core.text import is_clean, per_word, words
 
 NOT_BROKEN = ("never ended", "much shorter than any example", "copies ")
 """How flags begin that have a gauge of their own, or are a matter of taste."""
 
 
 def repeats(text: str, size: int = 4) -> int:
-    """How often the most frequent run of `size` words stands in `text`."""
+    """How often the most frequent run of `size` words stands in `text`; of twice as many characters, where each counts for a word."""
     tokens = words(text)
+    size *= per_word(tokens)
     counts: dict[tuple[str, ...], int] = {}
     for start in range(len(tokens) - size + 1):
         key = tuple(tokens[start : start + size])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from core.text import words
+from core.text import per_word, words
 
 SIZE = 4
 """Words in the runs that are indexed; shorter matches say nothing."""
@@ -42,10 +42,10 @@ class Copying:
     def longest(self, text: str, but: str = "") -> tuple[int, str]:
         """Length in words of the longest span that an example (other than `but`) has too, and that example's id.
 
-        Spans under four words count as 0.
+        Spans under four words count as 0. Of a script without blanks two characters count for a word.
         """
         span, source = self.span(text, but)
-        return len(span), source
+        return len(span) // per_word(span), source
 
     def span(self, text: str, but: str = "") -> tuple[list[str], str]:
         """The words of the longest span that an example (other than `but`) has too, and that example's id."""
@@ -64,7 +64,9 @@ class Copying:
         """Where in the words of `text` spans of at least `least` words stand that one example has too: first word, and that after the last."""
         found: list[tuple[int, int]] = []
         alive: dict[tuple[str, int], int] = {}
-        for start, run in enumerate(runs(words(text))):
+        tokens = words(text)
+        least *= per_word(tokens)
+        for start, run in enumerate(runs(tokens)):
             alive = {(uid, place): alive.get((uid, place - 1), SIZE - 1) + 1 for uid, place in self._runs.get(run, set())}
             longest = max(alive.values(), default=0)
             if longest >= least:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from core.text import words
+from core.text import per_word, words
 
 Groups = list[tuple[str, list[str]]]
 """Something that texts share, and their ids; the largest group first, and none of one."""
@@ -19,11 +19,14 @@ def _groups(found: Mapping[str, list[str]]) -> Groups:
 
 
 def same_openings(texts: Mapping[str, str], size: int = 3) -> Groups:
-    """The texts that have their first `size` words in common. Shorter ones begin like nothing."""
+    """The texts that have their first `size` words in common, or twice as many characters, where each counts for a word. Shorter ones
+    begin like nothing."""
     found: dict[str, list[str]] = {}
     for uid, text in texts.items():
-        first = words(text)[:size]
-        if len(first) == size:
+        tokens = words(text)
+        wanted = size * per_word(tokens)
+        first = tokens[:wanted]
+        if len(first) == wanted:
             found.setdefault(" ".join(first), []).append(uid)
     return _groups(found)
 

@@ -14,7 +14,7 @@ from core.gauges.openings import Groups, names, same_openings
 from core.gauges.reading import Evidence, Reading, Sample, Says, Source, percent
 from core.gauges.statistics import mean_interval, share_interval
 from core.gauges.thresholds import THRESHOLDS, Thresholds
-from core.text import counted, words
+from core.text import counted, per_word, words
 
 SHOWN = 8
 """Pieces of evidence for one reading; the rest is more of the same."""
@@ -71,7 +71,7 @@ def _copying(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Reading
     over = interval is not None and interval[0] > at.copied_times * rest.copied + at.copied_more
     most = sorted(shares, key=lambda uid: -shares[uid])[:SHOWN]
     spans = sorted(((uid, *rest.index.span(text)) for uid, text in texts.items()), key=lambda found: -len(found[1]))
-    longest = len(spans[0][1])
+    longest = len(spans[0][1]) // per_word(spans[0][1])
     return [
         Reading(
             "copying", share,
