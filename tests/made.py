@@ -10,10 +10,10 @@ from core.runfiles import CheckpointInfo, Result
 from dataset.rows import Batch, Candidate, Tables
 
 
-def write(session, count, start=0):
-    """Rows with ids of their own, so that their folds are always the same: of the first twelve row04 and row09 are held out."""
+def write(session, count, start=0, ids="row"):
+    """Rows with `ids` of their own, so that their folds are always the same: of the first twelve row03, row04 and row09 are held out."""
     rows = [(f"Dish {number} is a stew of {number} roots, {number * 7} regrets and a spoon.", {}) for number in range(start, start + count)]
-    session.import_rows(rows, "rows", [f"row{number:02}" for number in range(start, start + count)])
+    session.import_rows(rows, "rows", [f"{ids}{number:02}" for number in range(start, start + count)])
 
 
 def top_up(session):

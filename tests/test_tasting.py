@@ -166,7 +166,7 @@ def test_a_good_checkpoint(session):
 
 
 def test_when_to_stop(session):
-    write(session, 12)
+    write(session, 12, ids="00")  # before those of what is edited later, as ids that sort by time are
     good = bake(session, [4.0, 3.2, 3.19])
     decide(session, good, kept=10, rejected=2, edited=2)
     better = bake(session, [3.19, 3.18], base=4.0)
