@@ -247,7 +247,7 @@ async def test_candidates_come_while_it_retrains(quick):
         await pilot.press("T")
         await until(pilot, lambda: "step" in jobs.line().plain)
         known = set(app.session.store.candidates)
-        while len(app.session.newest()) >= 2:
+        for _ in range(len(app.session.newest()) - 1):  # no more of them: others come as fast as a key rejects them
             await pilot.press("x")
         await until(pilot, lambda: len(set(app.session.store.candidates) - known) >= 4)
         assert jobs.doing == "training"
