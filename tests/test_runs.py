@@ -45,6 +45,14 @@ def write(session, count, start=0):
         session.write_example(f"The {number} dish is a stew of {number} roots and one regret.", {"Mood": "Calm"})
 
 
+def train(session):
+    """A first run of all rows, whose checkpoint is active."""
+    plan = session.plan(seed=1)
+    session.registry.create(plan.spec, plan.rows)
+    finish(session, "0001")
+    session.registry.use("0001/epoch-01")
+
+
 def test_a_plan_says_what_will_happen(session):
     with pytest.raises(FlavorError, match="no example to train on"):
         session.plan()
@@ -78,10 +86,7 @@ def test_a_plan_says_what_will_happen(session):
 
 def test_the_same_rows_are_baked_on_and_others_are_not(session):
     write(session, 12)
-    plan = session.plan(seed=1)
-    session.registry.create(plan.spec, plan.rows)
-    finish(session, "0001")
-    session.registry.use("0001/epoch-01")
+    train(session)
     assert (session.plan().spec.parent, session.planner.new_rows("0001/epoch-01")) == ("0001/epoch-01", 0)
     assert session.plan(fresh=True).spec.parent is None
     first, second, *_ = session.store.examples
@@ -96,10 +101,7 @@ def test_the_same_rows_are_baked_on_and_others_are_not(session):
 def test_a_changed_task_is_learned_afresh(session):
     """An adapter that learned another heading, or other names of attributes, is no start; and what is not asked for any more is said."""
     write(session, 12)
-    plan = session.plan(seed=1)
-    session.registry.create(plan.spec, plan.rows)
-    finish(session, "0001")
-    session.registry.use("0001/epoch-01")
+    train(session)
     top_up(session)
     task = session.settings.task
     for changed in (

@@ -81,12 +81,12 @@ class Plan:
         memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
         held = f" and {self.held} held out" if self.held else ""
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
+        names = ", ".join(map(short, self.unasked))
+        unasked = f"; without the values of {names}, which flavor.toml has no attribute for" if names else ""
         rows = counted(self.learned, "row")
-        if self.unasked:
-            hidden += f"; without the values of {', '.join(map(short, self.unasked))}, which flavor.toml has no attribute for"
         return (
             f"{how}: {rows}{held} ({self.spec.new_rows} new), {epochs_of(self.spec)}, {self.steps} steps, "
-            f"{self._all()}about {duration(self.seconds)}{memory}{hidden}"
+            f"{self._all()}about {duration(self.seconds)}{memory}{hidden}{unasked}"
         )
 
     def _all(self) -> str:
