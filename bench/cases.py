@@ -10,10 +10,10 @@ from pathlib import Path
 from bench import rules
 from bench.judge import Rules, Tokens, judge, longest_copy
 from bench.results import Judged
-from core import starter
 from core.config import template
 from core.task import Task
 from core.text import words
+from core.worker import starter
 from dataset.importing import read_rows
 from dataset.rows import Parsed
 

@@ -18,7 +18,7 @@ from core.protocol import Row
 from core.task import Field, Task
 from dataset.importing import read_rows
 from dataset.rows import Parsed
-from tui.session import Session
+from tui.session.session import Session
 
 
 def demo_rows() -> list[Parsed]:

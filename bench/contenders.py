@@ -17,15 +17,15 @@ import msgspec
 import torch
 
 from bench.common import demo_rows
-from core import starter
 from core.config import Lora, Sampling, Training, template
-from core.encoding import Curriculum, Encoded, encode_row
-from core.engine import Engine, peak_memory
-from core.evaluation import mean, measure_rows
-from core.memory import give_back_memory
-from core.model import hardware
 from core.protocol import Load, Row
-from core.training import train
+from core.worker import starter
+from core.worker.encoding import Curriculum, Encoded, encode_row
+from core.worker.engine import Engine, peak_memory
+from core.worker.evaluation import mean, measure_rows
+from core.worker.memory import give_back_memory
+from core.worker.model import hardware
+from core.worker.training import train
 
 ROWS, EPOCHS, SEED = 32, 4, 1
 TOKENS = 64

@@ -13,10 +13,10 @@ from pathlib import Path
 from bench.common import TASKS, rows_of
 from core import config
 from core.text import duration
-from tui import report
-from tui.commands import Line
-from tui.curve import curve
-from tui.session import Session
+from tui.commands.curve import curve
+from tui.commands.output import Line
+from tui.report.curve import law_line, outlier_lines, size_of
+from tui.session.session import Session
 
 OURS = ("empires", "checks", "paintings")
 
@@ -50,9 +50,9 @@ def table(folder: Path, task: str, seeds: int) -> None:
         )
         for level in told.levels:
             within = f"{level.interval[0]:.2f} to {level.interval[1]:.2f}" if level.interval else "-"
-            print(f"| {report.size_of(level)} | {level.loss:.3f} | {within} | {level.points} |")
-        print("\n" + "\n".join(line for line in (report.law_line(told), told.sentence) if line))
-        print("\n".join(report.outlier_lines(outlook, dict(session.store.examples))))
+            print(f"| {size_of(level)} | {level.loss:.3f} | {within} | {level.points} |")
+        print("\n" + "\n".join(line for line in (law_line(told), told.sentence) if line))
+        print("\n".join(outlier_lines(outlook, dict(session.store.examples))))
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ from core.config import Sampling
 from core.protocol import Evaluated, Row
 from core.runfiles import BASE
 from dataset.rows import Candidate
-from tui.session import Session
-from tui.shown import few_shot
+from tui.session.session import Session
+from tui.session.shown import few_shot
 
 MOST_ROWS = 50
 """No more rows are added from here on; the rounds go on."""

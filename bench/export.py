@@ -21,7 +21,7 @@ from core.files import cache_folder
 from core.protocol import Load, Row, Train
 from core.runfiles import measured_by, read_rows
 from core.task import Segment
-from tui.session import Session
+from tui.session.session import Session
 
 ROWS = 30
 ROUNDS = 5
@@ -50,8 +50,8 @@ def export(folder: Path, dest: Path, *words: str) -> float:
 
 def bake(folder: Path) -> tuple[str, list[Row]]:
     """A checkpoint as a person would have it after their first retrain, and the rows held out of it."""
-    from core.engine import Engine
     from core.protocol import Trained
+    from core.worker.engine import Engine
 
     with Session(folder) as session:
         plan = session.plan(seed=1)
@@ -72,7 +72,7 @@ class Ours:
     """The program's own engine with the checkpoint."""
 
     def __init__(self, folder: Path, checkpoint: str) -> None:
-        from core.engine import Engine
+        from core.worker.engine import Engine
 
         with Session(folder, read_only=True) as session:
             self.task, self.examples = session.task, [example.fields for example in session.store.examples.values()]
@@ -99,7 +99,7 @@ class Ours:
         import torch
         from transformers import AutoModelForCausalLM
 
-        from core import starter
+        from core.worker import starter
 
         self.engine.adapters.use(self.folder)
         names = {module: name for name, module in self.base.model.named_modules()}
@@ -114,7 +114,7 @@ class Ours:
         """The likeliest tokens, and by how much each is ahead of the second: the program's own, or a plain model's."""
         import torch
 
-        from core.encoding import encode_prompt
+        from core.worker.encoding import encode_prompt
 
         if model is None:
             self.engine.adapters.use(self.folder)
@@ -134,7 +134,7 @@ class Ours:
 
 def apart(ours: Ours, other: Any, rows: list[Row]) -> tuple[float, float, float]:
     """Largest difference of a logit, mean KL divergence (nats a token), and difference in held-out loss, over the rows' texts."""
-    from core.encoding import encode_row
+    from core.worker.encoding import encode_row
 
     most, kl, losses, places = 0.0, 0.0, 0.0, 0
     for row in rows:
@@ -169,7 +169,7 @@ def on_16_bits(ours: Ours) -> Any:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from core import starter
+    from core.worker import starter
 
     base = AutoModelForCausalLM.from_pretrained(starter.convert(starter.find()), dtype=torch.float32)
     model = PeftModel.from_pretrained(base, ours.folder).eval()
@@ -197,7 +197,7 @@ def agreement(greedy: Greedy, found: list[list[int]]) -> str:
 
 def joined(ours: Ours, rows: list[Row]) -> float:
     """What it costs, in nats a token of the texts, to cut the prompt into tokens as one string instead of line by line."""
-    from core.encoding import encode_row
+    from core.worker.encoding import encode_row
 
     costs = []
     for row in rows:
@@ -240,7 +240,7 @@ def main() -> None:
         if not LLAMA.exists():
             print("llama.cpp is not there: bench/llama_env.sh")
             return
-        from core.encoding import encode_prompt
+        from core.worker.encoding import encode_prompt
 
         prompts = [encode_prompt(ours.base.tokenizer, prompt)[0] for prompt in ours.prompts()]
         precise = ours.in_float32()

@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import load_file
 
 from bench.common import TASKS, rows_of
-from core import calibration, starter
 from core.config import Lora, Training
-from core.encoding import Curriculum, Encoded, encode_row
-from core.evaluation import mean, measure_rows
 from core.protocol import Load, Row
+from core.worker import calibration, starter
+from core.worker.encoding import Curriculum, Encoded, encode_row
+from core.worker.evaluation import mean, measure_rows
 
 LEARNED = {"checks": 24, "empires": 14, "paintings": 14}
 UNSEEN = {"checks": 10, "empires": 6, "paintings": 8}
@@ -31,7 +31,7 @@ class Bench:
     """The starter with its layers' weights in our hands."""
 
     def __init__(self) -> None:
-        from core.engine import Engine
+        from core.worker.engine import Engine
 
         self.engine = Engine()
         for _ in self.engine.load(Load(id=1, base="starter", quantization="nf4", lora=Lora())):
@@ -63,7 +63,7 @@ class Bench:
 
     def calibrated(self) -> Weights:
         """As the program holds them."""
-        from core.engine import Engine
+        from core.worker.engine import Engine
 
         engine = Engine()
         for _ in engine.load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):
@@ -116,7 +116,7 @@ class Bench:
 
 def trained(bench: Bench, weights: Weights, learned: list[Row], unseen: list[Encoded], task: str, seed: int, start: Start | None) -> float:
     """The lowest held-out loss of two epochs."""
-    from core.training import EpochDone, train
+    from core.worker.training import EpochDone, train
 
     bench.use(weights)
     bench.forms.fresh_adapter(seed)

@@ -24,14 +24,14 @@ import torch
 
 from bench.shapes import SHAPES, build, parameters_of
 from core.config import Lora, Sampling, Training
-from core.encoding import Curriculum
-from core.engine import Engine
 from core.errors import FlavorError
-from core.memory import WAYS, StepMemory, free_memory
-from core.model import Base, hardware
 from core.protocol import Row
-from core.sampling import Text
-from core.training import StepDone, train
+from core.worker.encoding import Curriculum
+from core.worker.engine import Engine
+from core.worker.memory import WAYS, StepMemory, free_memory
+from core.worker.model import Base, hardware
+from core.worker.sampling import Text
+from core.worker.training import StepDone, train
 
 ROWS, TOKENS, EPOCHS = 50, 180, 4
 CANDIDATES, WRITTEN = 8, 150

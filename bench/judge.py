@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.originals import PART
 from core.text import words
+from core.worker.originals import PART
 
 CRITERIA = ("form", "length", "ends", "own words", "subject", "attributes", "new")
 SHORTER, LONGER = 0.6, 1.5

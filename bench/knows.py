@@ -15,11 +15,11 @@ from bench import cases, rules
 from bench.cases import Case
 from bench.contenders import engine
 from core.config import Training
-from core.encoding import Curriculum, encode_prompt
 from core.protocol import Row
-from core.training import EpochDone, train
+from core.worker.encoding import Curriculum, encode_prompt
+from core.worker.training import EpochDone, train
 from dataset.rows import Example
-from tui.shown import few_shot
+from tui.session.shown import few_shot
 
 EPOCHS, SEED, SHOWN = 5, 1, 4
 

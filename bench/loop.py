@@ -16,8 +16,8 @@ from statistics import median
 from bench.common import demo_rows, measure, spread, workspace
 from core.protocol import Provisional, Refit, Sampled, Step, Trained
 from dataset.rows import Candidate
-from tui.session import Session
-from tui.ways import SHOWN
+from tui.session.session import Session
+from tui.session.ways import SHOWN
 
 Line = tuple[str, str, str, bool]
 """What, the target, what was measured, and whether it is reached."""

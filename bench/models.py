@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import wire_rows
-from core import fit, models, runfiles, starter
+from core import fit, runfiles
 from core.config import Lora, Training
 from core.errors import FlavorError
+from core.hub import models
+from core.worker import starter
 
 ROWS = 10
 SHAPES: dict[str, dict[str, Any]] = {
@@ -47,9 +49,9 @@ def make(folder: Path, shape: dict[str, Any]) -> None:
 
 def peak(base: str, calibrate: bool) -> int:
     """Bytes at the peak of loading and training. In this process."""
-    from core.engine import Engine, peak_memory
     from core.protocol import Load, Loaded, Train
     from core.runfiles import RunSpec
+    from core.worker.engine import Engine, peak_memory
 
     engine = Engine()
     *_, loaded = (

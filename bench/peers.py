@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from core.encoding import Encoded
-    from core.model import Base
+    from core.worker.encoding import Encoded
+    from core.worker.model import Base
 
 LOOKS = 5
 """How often the held-out loss is measured on the way, its end included."""
@@ -122,12 +122,12 @@ def run(tool: str, given: Given, case: Case, evening: Evening, budget: float) ->
 
 def load_base() -> Base:
     """The starter in 4 bits, as the program loads it, its linear layers then plain ones that hold the dequantised weights: the same
-    numbers, and none of the layer's pitfalls on a CPU (see `core/forms.py`)."""
+    numbers, and none of the layer's pitfalls on a CPU (see `core/worker/forms.py`)."""
     import torch
     from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn import Linear4bit
 
-    from core.model import Base, load
+    from core.worker.model import Base, load
 
     base = next(step for step in load("starter", "nf4", Model().calibrate) if isinstance(step, Base))
     for name, module in list(base.model.named_modules()):
@@ -173,7 +173,7 @@ def batches(recipe: Recipe, rows: Sequence[Encoded], seed: int) -> Iterator[list
 
 def update(model: PreTrainedModel, recipe: Recipe, batch: Sequence[Encoded]) -> None:
     """The gradient of the mean loss over all tokens that count, in micro-batches."""
-    from core.training import token_losses
+    from core.worker.training import token_losses
 
     weights = [[1.0 if recipe.whole_row or at >= row.start else 0.0 for at in range(len(row.ids))] for row in batch]
     mass = sum(sum(row[1:]) for row in weights)
@@ -186,8 +186,8 @@ def work(job: Job) -> Done:
     """Train until the recipe or the budget ends, measuring on the way; then sample."""
     import torch
 
-    from core.encoding import encode_row
-    from core.evaluation import mean, measure_rows
+    from core.worker.encoding import encode_row
+    from core.worker.evaluation import mean, measure_rows
 
     recipe = RECIPES[job.tool]
     base = load_base()
@@ -225,7 +225,7 @@ def work(job: Job) -> Done:
 
 def sample(base: Base, job: Job) -> list[tuple[str, str, bool]]:
     """The same prompts, seeds and settings as ours, with the adapter as it is at the end."""
-    from core.sampling import Sampler, Text
+    from core.worker.sampling import Sampler, Text
 
     base.model.eval()
     sampler = Sampler(base.model, base.tokenizer)

@@ -21,8 +21,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from bench.common import HERE, measure
-from core import starter
 from core.files import cache_folder
+from core.worker import starter
 
 DOCS = HERE.parent / "docs"
 FOUND, PAGE, PICTURE = DOCS / "performance.jsonl", DOCS / "performance.md", DOCS / "performance.svg"

@@ -15,12 +15,12 @@ import msgspec
 
 from bench.common import TASKS, rows_of
 from core.config import Lora, Sampling, Training
-from core.encoding import Curriculum, encode_row
 from core.gauges.breakdown import flags
 from core.gauges.reading import Course, Measured, Sample, Source
 from core.gauges.verdict import Judgement, judge
 from core.protocol import Load, Row
 from core.text import clean, words
+from core.worker.encoding import Curriculum, encode_row
 
 EPOCHS = (1, 2, 4, 8, 20, 60)
 LEARNED, HELD = 12, 6
@@ -57,8 +57,8 @@ def _samples(engine: Any, task: Any, rows: list[Row], seed: int) -> list[dict[st
 
 def plant(engine: Any, name: str, seed: int) -> dict[str, Any]:
     """One run of 60 epochs at the constant rate, looked at on the way."""
-    from core.retraining import Probe
-    from core.training import EpochDone, train
+    from core.worker.retraining import Probe
+    from core.worker.training import EpochDone, train
 
     task = TASKS[name]()
     rows = [Row(f"row{n}", task.segments(fields), text, fields=fields) for n, (text, fields) in enumerate(rows_of(name)[: LEARNED + HELD])]
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.out:
-        from core.engine import Engine
+        from core.worker.engine import Engine
 
         engine = Engine()
         for _ in engine.load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):

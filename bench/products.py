@@ -4,7 +4,7 @@ The first table is of what a processor with bfloat16 multiplies: microseconds, l
 torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do,
 float32 by MKL and oneDNN: milliseconds, median of seven by turns, of all layers of the starter, and of its output matrix. The third, where
 the processor has no bfloat16: milliseconds of a whole token, by turns in one process. The last, in microseconds: one layer of attention
-forwards and backwards by torch's fused kernel, and by plain products (`core/attention.py`).
+forwards and backwards by torch's fused kernel, and by plain products (`core/worker/attention.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
-import core.products
+import core.worker.products
 from bench.contenders import engine, noise, prompts_of
-from core.attention import ShortAttention
-from core.decoding import output_product
-from core.encoding import encode_prompt
-from core.products import dense_product, plain_product
+from core.worker.attention import ShortAttention
+from core.worker.decoding import output_product
+from core.worker.encoding import encode_prompt
+from core.worker.products import dense_product, plain_product
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536)]
 """Of its linear layers, out x in."""
@@ -120,14 +120,14 @@ def tokens() -> None:
     """One more token of the starter itself, with an adapter, by MKL alone and as it is."""
     made = engine(True)
     noise(made._forms.parameters())
-    sampler, one_dnn = made._sampler, core.products._one_dnn
+    sampler, one_dnn = made._sampler, core.worker.products._one_dnn
     prompts = [encode_prompt(made._base.tokenizer, row.prompt)[0] for row in prompts_of(max(TEXTS))]
     print("\n| texts | a token by MKL | ours |\n|---|---|---|")
     for count in TEXTS:
         found: tuple[list[float], list[float]] = ([], [])
         for turn in range(3):
             for way, times in zip((None, one_dnn), found, strict=True):
-                core.products._one_dnn = way
+                core.worker.products._one_dnn = way
                 made._forms.sample(True, f"{way} {turn} {count}")
                 sampler.decoder.head = output_product(made._base.model.get_output_embeddings().weight)
                 reading = sampler._read(prompts[:count])[1]

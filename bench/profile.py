@@ -15,9 +15,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench.contenders import RANK, ROWS, engine, noise, prompts_of, rows_of
 from core.config import Sampling, Training, template
-from core.encoding import Curriculum
-from core.forms import Group
-from core.training import token_losses
+from core.worker.encoding import Curriculum
+from core.worker.forms import Group
+from core.worker.training import token_losses
 
 TEXTS, STEPS = 16, 24
 SHOWN = 12

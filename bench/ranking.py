@@ -19,7 +19,7 @@ from core.ranking.predictor import Predictor
 from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, signs
 from core.text import words
 from dataset.store import Store
-from tui.ranking import LATELY
+from tui.session.ranking import LATELY
 
 HERE = Path(__file__).parent / "decided"
 COUNT, FIRST = 24, 8

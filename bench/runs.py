@@ -25,7 +25,7 @@ import msgspec
 from bench.common import fill, workspace
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from tui.app import FlavorApp
-from tui.session import Session
+from tui.session.session import Session
 
 RUNS, EPOCHS, STEPS = 200, 10, 120
 
@@ -146,8 +146,8 @@ def redrawn() -> dict[str, float]:
 def switch() -> dict[str, float]:
     """Medians on the starter with two trained checkpoints: to another one read before, to one never read, and another strength."""
     from core.config import Lora
-    from core.engine import Engine
     from core.protocol import Load, Train
+    from core.worker.engine import Engine
 
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["FLAVOR_TUI_STATE"] = scratch

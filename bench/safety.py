@@ -15,7 +15,7 @@ from core import config
 from core.files import new_uid, now, write_atomic
 from dataset.journal import encode
 from dataset.rows import Batch, Candidate, Example, Op, Tables
-from tui.session import Session
+from tui.session.session import Session
 
 TEXT = "An empire of patient clerks who file the weather by colour and lend it out to farmers at a modest rate. " * 4
 WAITING = 1000

@@ -23,7 +23,7 @@ from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from dataset.store import Store
 from tui.app import FlavorApp
-from tui.session import Session
+from tui.session.session import Session
 
 EMPTY = """
 from textual.app import App

@@ -17,15 +17,15 @@ from typing import Any
 from bench.common import fill
 from core import config
 from core.protocol import Candidate, Load, Sample, Train
-from tui.session import Session
-from tui.sheet import ContactSheet
+from tui.session.session import Session
+from tui.session.sheet import ContactSheet
 
 EPOCHS, ROWS, TOKENS = 5, 8, 96
 
 
 def _made(there: Path) -> tuple[Any, ContactSheet, list[Path]]:
     """An engine with a run of five checkpoints, and the sheet."""
-    from core.engine import Engine
+    from core.worker.engine import Engine
 
     config.create(there, config.template("alien-empires"))
     engine = Engine()

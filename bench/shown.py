@@ -21,13 +21,13 @@ from bench.cases import Case, Try
 from bench.contenders import engine
 from bench.results import Judged
 from core.config import Sampling, Training
-from core.encoding import Curriculum, encode_row
-from core.evaluation import mean, measure_rows
 from core.protocol import Row
-from core.sampling import Text
-from core.training import EpochDone, train
+from core.worker.encoding import Curriculum, encode_row
+from core.worker.evaluation import mean, measure_rows
+from core.worker.sampling import Text
+from core.worker.training import EpochDone, train
 from dataset.rows import Example
-from tui.shown import few_shot, nearest
+from tui.session.shown import few_shot, nearest
 
 EPOCHS, SEED, BATCH = 6, 1, 8
 BY_CHANCE = "3 shown, by chance"

@@ -15,13 +15,13 @@ from bench import cases, shown
 from bench.cases import Case
 from core import runfiles
 from core.config import Lora
-from core.encoding import Curriculum, encode_row
-from core.engine import Engine
-from core.evaluation import measure_rows
 from core.protocol import Load, Row
-from core.retraining import PROBED
 from core.runfiles import RunSpec
-from core.training import StepDone, train
+from core.worker.encoding import Curriculum, encode_row
+from core.worker.engine import Engine
+from core.worker.evaluation import measure_rows
+from core.worker.retraining import PROBED
+from core.worker.training import StepDone, train
 
 
 def refit(made: Any, spec: RunSpec, rows: list[Row], steps: int, slow: float) -> None:

@@ -26,9 +26,9 @@ from core.protocol import Candidate as Arrived
 from core.protocol import Trained
 from core.text import clean
 from dataset.rows import Candidate
-from tui.planning import Plan
-from tui.session import Session
-from tui.taste import plan_taste, tell
+from tui.session.planning import Plan
+from tui.session.session import Session
+from tui.session.taste import plan_taste, tell
 
 WRITTEN = 16
 DECIDED = 48
@@ -73,7 +73,7 @@ class Player:
 
     def keep(self, **changes: object) -> None:
         self.play = msgspec.structs.replace(self.play, **changes)
-        (self.session.workspace / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.play)))
+        (self.session.folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.play)))
 
     async def decide(self) -> None:
         """What a person would do with candidates as the session draws them, by the judge's rule."""

@@ -19,7 +19,7 @@ from core import config
 from core.config import FILE
 from core.protocol import Epoch, Trained
 from dataset.rows import Parsed
-from tui.session import Session
+from tui.session.session import Session
 
 FIRST = 8
 """Rows at the start."""

@@ -21,14 +21,14 @@ TURNS = 3
 BEGIN = "import time; began = time.perf_counter()\n"
 END = "\nprint(time.perf_counter() - began)"
 IMPORTS = {
-    "imports": "from core.lean import prepare\nprepare()\nimport core.engine",
-    "imports, plainly": "import core.engine",
+    "imports": "from core.worker.lean import prepare\nprepare()\nimport core.worker.engine",
+    "imports, plainly": "import core.worker.engine",
 }
 LOADING = f"""
-from core.lean import prepare
+from core.worker.lean import prepare
 prepare()
 from core.config import Lora
-from core.engine import Engine
+from core.worker.engine import Engine
 from core.protocol import Load
 {BEGIN}
 for _ in Engine().load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):
@@ -46,9 +46,9 @@ def calibration() -> None:
     """Choose the starter's codes, and say how long its texts and its layers took."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from core import starter
-    from core.calibration import CALIBRATING, calibrate
-    from core.model import hardware
+    from core.worker import starter
+    from core.worker.calibration import CALIBRATING, calibrate
+    from core.worker.model import hardware
 
     folder = starter.convert(starter.find())
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=hardware()[1]).requires_grad_(False).eval()

@@ -20,12 +20,12 @@ import msgspec
 from bench import cases, shown
 from bench.cases import Case
 from core.config import Lora, Training
-from core.encoding import Curriculum, encode_row
-from core.engine import Engine
 from core.protocol import Gauges, Load, Row
-from core.retraining import REFIT_SLOW, Probe
 from core.stopping import Baked, Watch, refit_steps, steps_of
-from core.training import SLOW_END, EpochDone, StepDone, train
+from core.worker.encoding import Curriculum, encode_row
+from core.worker.engine import Engine
+from core.worker.retraining import REFIT_SLOW, Probe
+from core.worker.training import SLOW_END, EpochDone, StepDone, train
 from dataset.folds import held_out
 
 SEEDS = [101, 201]

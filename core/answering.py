@@ -1,4 +1,4 @@
-"""The far side of a process that is asked once and answers in JSON lines (`tui/processes.py` is the near one)."""
+"""The far side of a process that is asked once and answers in JSON lines (`tui/commands/processes.py` is the near one)."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from dataset.rows import Candidate
 from tests.app.chromium import Chromium
-from tui.commands import make_demo
-from tui.session import Session
+from tui.commands.making import make_demo
+from tui.session.session import Session
 
 DRAWN = "document.body?.classList.contains('-first-byte')"
 

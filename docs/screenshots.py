@@ -19,8 +19,8 @@ from textual.widgets import DataTable, Input, TextArea
 from core.text import words
 from dataset.rows import Candidate
 from tui.app import FlavorApp
-from tui.commands import make_demo
-from tui.session import Session
+from tui.commands.making import make_demo
+from tui.session.session import Session
 
 SIZE = (100, 30)
 TYPED = (

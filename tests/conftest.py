@@ -13,7 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from core import config
 from core.task import Field, Task
 from tests.safety.sizes import SEED, SHARE, figures, table, write_report
-from tui.session import Session
+from tui.session.session import Session
 
 FIRST = (
     "test_the_loop_by_commands", "test_process_events.py", "test_crash_states.py", "test_tutorial.py", "test_loop.py", "test_learning.py",

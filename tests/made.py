@@ -62,5 +62,5 @@ def sample(session, checkpoint, texts, finish="stop", strength=1.0, prompts=(), 
     """Candidates as sampling would have stored them."""
     batch = Batch(new_uid(), checkpoint, list(prompts), list(range(len(texts))), settings, now(), strength=strength)
     made = [Candidate(new_uid(), text, {}, checkpoint, batch.uid, n, n, finish, 9, [], now()) for n, text in enumerate(texts)]
-    session._commit("sample", Tables(candidates={c.uid: c for c in made}, batches={batch.uid: batch}))
+    session.commit("sample", Tables(candidates={c.uid: c for c in made}, batches={batch.uid: batch}))
     return made

@@ -12,9 +12,10 @@ from dataset.journal import Journal
 from dataset.moments import moments, tables_at, way
 from dataset.rows import Tables
 from tests.made import bake, sample, write
-from tui.back import all_moments, back, go
-from tui.commands import make_demo
-from tui.session import Session
+from tui.commands.back import back
+from tui.commands.making import make_demo
+from tui.session.back import all_moments, go
+from tui.session.session import Session
 
 
 def tables(session):

@@ -5,9 +5,9 @@ from dataset.exporting import preferences
 from dataset.pairs import find_pairs, labelled
 from runs.sheets import Column, Text
 from tests.made import bake, sample, write
-from tui.blind import Blind, summary
-from tui.session import Session
-from tui.sheet import FEW_SHOT, ContactSheet
+from tui.session.blind import Blind, summary
+from tui.session.session import Session
+from tui.session.sheet import FEW_SHOT, ContactSheet
 
 
 def prepared(session, lanes=4):

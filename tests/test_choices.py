@@ -7,19 +7,19 @@ from core.errors import FlavorError
 from core.protocol import Candidate as Arrived
 from core.protocol import Loaded, Sampled
 from tests.made import bake, sample, write
-from tui.session import Session
+from tui.session.session import Session
 
 
 def test_choices_are_kept_by_checkpoint(session):
     choices = session.choices
-    assert choices.of("0001/epoch-01") == Choice() and strength_of(session.workspace, "0001/epoch-01") == 1
+    assert choices.of("0001/epoch-01") == Choice() and strength_of(session.folder, "0001/epoch-01") == 1
     assert choices.set_strength("0001/epoch-01", 0.8) == 0.8
     assert choices.set_note("0001/epoch-01", "dry,\n and the  best\x1b[31m so far") == "dry, and the best␛[31m so far"
     choices.set_strength("0002/epoch-03", 1.2)
-    assert Choices(session.workspace).all() == choices.all()
-    assert strength_of(session.workspace, "0001/epoch-01") == 0.8
+    assert Choices(session.folder).all() == choices.all()
+    assert strength_of(session.folder, "0001/epoch-01") == 0.8
     choices.set_strength("0002/epoch-03", 1.0)  # as trained: nothing to keep
-    assert list(read_choices(session.workspace)) == ["0001/epoch-01"]
+    assert list(read_choices(session.folder)) == ["0001/epoch-01"]
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.21, float("inf"), float("nan")])
@@ -37,19 +37,19 @@ def test_the_base_has_no_strength(session):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\0" * 90, b'{"checkpoints": {"0001/epoch-01": {"strength": 7}}}', b'{"checkpoints": 3}'])
 def test_a_damaged_file_counts_as_none_and_is_kept(session, content):
-    path = session.workspace / FILE
+    path = session.folder / FILE
     path.write_bytes(content)
-    assert strength_of(session.workspace, "0001/epoch-01") == 1
+    assert strength_of(session.folder, "0001/epoch-01") == 1
     assert session.choices.all() == {}
     session.choices.set_note("0001/epoch-01", "new")
-    assert read_choices(session.workspace)["0001/epoch-01"].note == "new"
-    assert [kept.read_bytes() for kept in (session.workspace / "damaged").iterdir()] == [content]
+    assert read_choices(session.folder)["0001/epoch-01"].note == "new"
+    assert [kept.read_bytes() for kept in (session.folder / "damaged").iterdir()] == [content]
 
 
 def test_what_another_version_adds_does_not_hide_ours(session):
-    path = session.workspace / FILE
+    path = session.folder / FILE
     path.write_text('{"checkpoints": {"0001/epoch-01": {"strength": 0.5, "colour": "red"}}, "more": 1}')
-    assert strength_of(session.workspace, "0001/epoch-01") == 0.5
+    assert strength_of(session.folder, "0001/epoch-01") == 0.5
 
 
 class Recorder:

@@ -12,8 +12,8 @@ import pytest
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from tests.made import bake, sample, write
-from tui.cli import parser
-from tui.session import Session
+from tui.commands.parser import parser
+from tui.session.session import Session
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,7 +43,7 @@ def waiting(there):
     with Session(there) as session:
         batch = Batch(new_uid(), "base", [], [5], {"temperature": 1.0}, now())
         made = Candidate(new_uid(), "A grim soup.", {"Mood": "Grim"}, "base", batch.uid, 0, 5, "stop", 3, [], now())
-        session._commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
+        session.commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
     return made.uid
 
 
@@ -148,7 +148,7 @@ def test_a_second_session_is_told_who_holds_the_workspace(there, waiting):
 
 
 def test_a_killed_holder_holds_nothing(there):
-    code = "import sys, time; from pathlib import Path; from tui.session import Session; s = Session(Path(sys.argv[1])); print('open', flush=True); time.sleep(60)"
+    code = "import sys, time; from pathlib import Path; from tui.session.session import Session; s = Session(Path(sys.argv[1])); print('open', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(there)], stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"open\n"
     with Session(there) as second:
@@ -210,9 +210,15 @@ HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "huggingfa
 @pytest.mark.parametrize(
     ("modules", "absent"),
     [
-        ("tui.app, tui.screens.write, tui.screens.library, tui.screens.runs, tui.screens.welcome, tui.commands, tui.play", HEAVY),
-        ("tui.session, tui.commands, tui.tasting, tui.advice, tui.cli, tui.play, dataset.store, runs.registry", (*HEAVY, "textual")),
-        ("core.worker", ("torch", "textual", "tinydb")),
+        (
+            "tui.app, tui.screens.write, tui.screens.library, tui.screens.runs, tui.screens.welcome, tui.commands.making, tui.commands.play",
+            HEAVY,
+        ),
+        (
+            "tui.session.session, tui.commands.tasting, tui.commands.retraining, tui.session.tasting, tui.session.advice, tui.commands.cli, tui.commands.play, dataset.store, runs.registry",
+            (*HEAVY, "textual"),
+        ),
+        ("core.worker.__main__", ("torch", "textual", "tinydb")),
     ],
 )
 def test_what_the_screens_process_never_imports(modules, absent):

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tui.cli import parser
-from tui.completion import SHELLS, commands, script
+from tui.commands.completion import SHELLS, commands, script
+from tui.commands.parser import parser
 from tui.launcher import COMMANDS
 
 

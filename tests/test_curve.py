@@ -21,11 +21,11 @@ from runs.points import Points
 from tests.engine.conftest import make_tiny
 from tests.made import bake, write
 from tests.test_tasting import decide
-from tui.advice import next_step
-from tui.plot import plot
-from tui.report import blocks
-from tui.session import Session
-from tui.ways import Tally
+from tui.report.curve import blocks
+from tui.report.plot import plot
+from tui.session.advice import next_step
+from tui.session.session import Session
+from tui.session.ways import Tally
 
 UIDS = [f"r{number:03}" for number in range(38)]
 

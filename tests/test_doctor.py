@@ -15,9 +15,9 @@ from dataset import snapshots
 from dataset.store import Store
 from runs.registry import Registry
 from tests.test_cli import run
-from tui.doctor import examine
-from tui.drafts import Draft, Typed
-from tui.session import Session
+from tui.session.doctor import examine
+from tui.session.drafts import Draft, Typed
+from tui.session.session import Session
 
 
 def write(there, count):

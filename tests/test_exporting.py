@@ -11,9 +11,9 @@ from core.errors import FlavorError
 from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.importing import read
 from tests.made import sample
-from tui.dataset_export import export
-from tui.intake import bring, look
-from tui.session import Session
+from tui.commands.dataset_export import export
+from tui.session.intake import bring, look
+from tui.session.session import Session
 
 LOAD = """
 import json, sys
@@ -67,7 +67,7 @@ def test_texts_alone_are_read_again(tmp_path, session, texts):
 
 async def test_rows_of_some_origins_alone(tmp_path, filled):
     async def exported(name, *origins, how=""):
-        return [line async for line in export(filled.workspace, "dataset", tmp_path / name, "rows", how, "all", "cc0-1.0", origins)]
+        return [line async for line in export(filled.folder, "dataset", tmp_path / name, "rows", how, "all", "cc0-1.0", origins)]
 
     await exported("made.txt", "accepted", "edited")
     assert (tmp_path / "made.txt").read_text() == "Kept soup.\n\nOdd soup, mended.\n"

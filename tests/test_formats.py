@@ -8,7 +8,7 @@ from core.errors import FlavorError
 from dataset.importing import Choice, read, read_data
 from dataset.pairs import find_pairs, labelled
 from dataset.rounds import rounds
-from tui.intake import bring, import_files, look, look_at_text
+from tui.session.intake import bring, import_files, look, look_at_text
 
 SOUP = ("Soup of the day before.", {"Mood": "Grim", "Price": "2"})
 PIE = ("A pie with a past.", {"Mood": "Calm"})

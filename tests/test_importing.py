@@ -11,7 +11,7 @@ from core.text import clean, clean_line
 from dataset.exporting import table, write_file
 from dataset.importing import read_rows
 from dataset.rows import Example
-from tui.intake import import_files
+from tui.session.intake import import_files
 
 TEXT = st.text(min_size=1, max_size=200).map(lambda text: clean(text).strip()).filter(bool)
 ROWS = st.lists(st.tuples(TEXT, st.sampled_from(["", "Calm", "Grim"]), st.text(max_size=20).map(clean_line)), min_size=1, max_size=8)

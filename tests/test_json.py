@@ -7,8 +7,9 @@ from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from docs import json_lines
 from tests.made import bake, write
-from tui import cli
-from tui.session import Session
+from tui.commands import cli
+from tui.commands.parser import parser
+from tui.session.session import Session
 
 
 def test_the_schema_in_the_docs_is_the_one_of_the_types():
@@ -16,7 +17,7 @@ def test_the_schema_in_the_docs_is_the_one_of_the_types():
 
 
 def test_the_schema_knows_every_command():
-    sub = next(action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
+    sub = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     assert set(json_lines.LINES) == set(sub.choices)
 
 
@@ -26,7 +27,7 @@ def test_every_line_has_its_type(tmp_path, there, capsys):
         bake(session, [4.0, 3.4, 3.19, 3.5])
         batch = Batch(new_uid(), "base", [], [5], {}, now())
         made = [Candidate(new_uid(), f"Soup {n}.", {}, "base", batch.uid, n, 5, "stop", 3, [], now()) for n in range(2)]
-        session._commit("sample", Tables(candidates={one.uid: one for one in made}, batches={batch.uid: batch}))
+        session.commit("sample", Tables(candidates={one.uid: one for one in made}, batches={batch.uid: batch}))
     (tmp_path / "x.csv").write_text("text,id\nOne.,1\nTwo.,2\n")
     (tmp_path / "bad.csv").write_text("text\n\ufeff\u202e\n")
     seen = set()
@@ -42,7 +43,7 @@ def test_every_line_has_its_type(tmp_path, there, capsys):
         (["completion", "bash"], 0), (["doctor", there], 0), (["report", there], 0), (["curve", there, "--budget", "0"], 0),
         (["push", there, "dataset", "me/soups", "--license", "mit", "--dry-run", tmp_path / "sent"], 0), (["models"], 0),
     ]:  # fmt: skip
-        args = cli.parser().parse_args([*map(str, words), "--json"])
+        args = parser().parse_args([*map(str, words), "--json"])
         assert cli.run(args) == status, words
         lines = capsys.readouterr().out.splitlines()
         kinds = [json_lines.check(words[0], line) for line in lines]

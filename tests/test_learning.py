@@ -8,9 +8,9 @@ import pytest
 from bench.common import TASKS, rows_of
 from bench.planted import verdicts
 from core.config import Lora, Training
-from core.encoding import Curriculum, encode_row
-from core.evaluation import mean, measure_rows
 from core.protocol import Load, Row
+from core.worker.encoding import Curriculum, encode_row
+from core.worker.evaluation import mean, measure_rows
 
 ORDER = ["underbaked", "good", "overbaked"]
 
@@ -33,7 +33,7 @@ def test_planted_adapters_are_judged_in_order():
 
 @pytest.fixture(scope="module")
 def engine():
-    from core.engine import Engine
+    from core.worker.engine import Engine
 
     engine = Engine()
     for _ in engine.load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):
@@ -49,7 +49,7 @@ def make_rows(count, start=0):
 
 def bake(engine, task, rows, epochs, peak=1e-3):
     """Yields after each epoch."""
-    from core.training import EpochDone, train
+    from core.worker.training import EpochDone, train
 
     base, forms, _ = engine._ready()
     forms.fresh_adapter(1)
@@ -91,7 +91,7 @@ def test_fixing_an_attribute_moves_the_text(engine):
 def test_the_verdict_sees_what_is_overbaked(engine):
     from core.gauges.reading import Course, Measured
     from core.gauges.verdict import judge
-    from core.retraining import Probe
+    from core.worker.retraining import Probe
 
     def drain(events):
         while True:

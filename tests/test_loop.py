@@ -23,8 +23,8 @@ from dataset.rows import Candidate
 from dataset.store import Store
 from runs.registry import Registry
 from tests.made import top_up
-from tui.intake import import_files
-from tui.session import Session
+from tui.session.intake import import_files
+from tui.session.session import Session
 
 pytestmark = pytest.mark.starter
 SHORT = "[sampling]\nmax_tokens = 24\nbatch = 2\nkeep_ready = 2\n"

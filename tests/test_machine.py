@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from core.doctor import PACKAGES, Advice, Facts, advise
+from core.worker.doctor import PACKAGES, Advice, Facts, advise
 from docs import json_lines
 from tests.test_cli import run
 

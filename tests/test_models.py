@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from core.fit import Machine, Shape, need
-from core.models import below, shape_of_folder
+from core.hub.models import below, shape_of_folder
 from docs import json_lines
 from tests.engine.conftest import make_tiny
 from tests.exports.conftest import run
 from tests.hub import Hub, Repo
-from tui import models
+from tui.commands import models
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from dataset.pairs import _likeness, _matched, find_pairs, labelled
 from dataset.rounds import rounds
 from dataset.rows import Candidate, Example, Tables
 from tests.test_runs import finish
-from tui.back import all_moments
-from tui.session import Session
-from tui.taste import plan_taste
+from tui.session.back import all_moments
+from tui.session.session import Session
+from tui.session.taste import plan_taste
 
 
 def sample(session, *texts, flags=(), **fields):
@@ -27,7 +27,7 @@ def sample(session, *texts, flags=(), **fields):
     for text in texts:
         uid = new_uid()
         made[uid] = Candidate(uid, text, dict(fields), "base", "b", 0, 0, "stop", 9, list(flags), now())
-    session._commit("sample", Tables(candidates=dict(made)))
+    session.commit("sample", Tables(candidates=dict(made)))
     return list(made)
 
 

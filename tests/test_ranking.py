@@ -21,7 +21,7 @@ from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, signs, 
 from core.ranking.suits import Suits
 from dataset.rows import Batch, Candidate, Decision, Tables
 from dataset.store import Store
-from tui.session import Session
+from tui.session.session import Session
 
 GOOD, BAD = "the lamp burns low and warm", "# # # #"
 
@@ -271,7 +271,7 @@ def add(session, count, checkpoint="base", good=True, text=""):
         found = session.ranking.signs(written, {}, [], event)
         uid = new_uid()
         made[uid] = Candidate(uid, written, {}, checkpoint, batch.uid, number, number, "stop", 9, [], now(), signs=found)
-    session._commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
+    session.commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
     return list(made)
 
 

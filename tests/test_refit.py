@@ -13,13 +13,13 @@ from dataset.rows import Tables
 from runs import measured
 from runs.measured import Losses
 from tests.made import bake, refit, sample, write
-from tui import losses, runlist
-from tui.advice import next_step
-from tui.card import adapter_card
-from tui.commands import _run_line
-from tui.evening.contents import _course, _row_losses
-from tui.sheet import telling
-from tui.taste import plan_taste
+from tui.commands.card import adapter_card
+from tui.commands.tasting import _run_line
+from tui.report.contents import _course, _row_losses
+from tui.session import losses, runlist
+from tui.session.advice import next_step
+from tui.session.sheet import telling
+from tui.session.taste import plan_taste
 
 HELD = {"row03", "row04", "row09"}
 
@@ -163,9 +163,9 @@ def test_what_it_copies_from_held_out_rows_is_copied(refitted):
 
 def test_losses_of_rows_are_measured_with_its_epoch(refitted):
     kept = {uid: (losses._hash(refitted, example), 3.0) for uid, example in refitted.store.examples.items()}
-    measured.keep_losses(refitted.workspace, "0001/refit-02", Losses("f", kept, "now"))
+    measured.keep_losses(refitted.folder, "0001/refit-02", Losses("f", kept, "now"))
     assert losses.known(refitted) == {}  # those would be of rows that it learned
-    measured.keep_losses(refitted.workspace, "0001/epoch-02", Losses("f", kept, "now"))
+    measured.keep_losses(refitted.folder, "0001/epoch-02", Losses("f", kept, "now"))
     assert len(losses.known(refitted)) == 12
     told = _row_losses(refitted, refitted.learning.outlook())
     assert "Measured with 0001/epoch-02, which learned 9 of the 12 rows" in told.how

@@ -18,12 +18,12 @@ from runs.measured import Bits, Losses
 from tests.made import bake, sample, write
 from tests.test_curve import measured as measure_curve
 from tests.test_tasting import decide
-from tui import losses
-from tui.evening import markdown, terminal
-from tui.evening.command import write_report
-from tui.evening.contents import gather
-from tui.evening.words import sections, spent
-from tui.session import Session
+from tui.commands.report import write_report
+from tui.report import markdown, terminal
+from tui.report.contents import gather
+from tui.report.words import sections, spent
+from tui.session import losses
+from tui.session.session import Session
 
 HOSTILE = "</style>\u202e<script>alert(1)</script> | a | **b** [x](javascript:y) # z <!-- \x1b[2J & \"q\" 'r' `c`"
 
@@ -98,7 +98,7 @@ def test_an_active_checkpoint_that_is_gone_breaks_nothing(session):
 
 def keep(session, found, checkpoint=None):
     rows = {uid: (losses._hash(session, session.store.examples[uid]), loss) for uid, loss in found.items()}
-    measured.keep_losses(session.workspace, checkpoint or session.registry.current(), Losses("f", rows, now()))
+    measured.keep_losses(session.folder, checkpoint or session.registry.current(), Losses("f", rows, now()))
 
 
 def test_losses_are_kept_for_rows_as_they_are(session):
@@ -114,9 +114,9 @@ def test_losses_are_kept_for_rows_as_they_are(session):
     assert losses.known(session) == {}  # of another checkpoint
     for number in range(6):
         keep(session, {"row03": 1.0}, f"{number:04}/epoch-01")
-    assert list(measured.read(session.workspace).losses) == [f"{number:04}/epoch-01" for number in range(2, 6)]
-    (session.workspace / measured.FILE).write_text("{")
-    assert measured.read(session.workspace).losses == {}
+    assert list(measured.read(session.folder).losses) == [f"{number:04}/epoch-01" for number in range(2, 6)]
+    (session.folder / measured.FILE).write_text("{")
+    assert measured.read(session.folder).losses == {}
 
 
 def test_rows_that_were_learned_are_held_against_their_own(session):
@@ -158,9 +158,9 @@ def test_the_best_texts_are_new_whole_and_unlike_one_another(session):
 
 def test_what_4_bits_cost(session):
     write(session, 8)
-    measured.keep_bits(session.workspace, Bits("starter", 4.25, 4.125, 8, now()))
+    measured.keep_bits(session.folder, Bits("starter", 4.25, 4.125, 8, now()))
     assert "+0.125 nats a token on 8 of your rows" in "".join(text for _, text in terminal.text_of(report_of(session)))
-    measured.keep_bits(session.workspace, Bits("another", 4.25, 4.125, 8, now()))
+    measured.keep_bits(session.folder, Bits("another", 4.25, 4.125, 8, now()))
     assert report_of(session).bits is None
 
 

@@ -14,9 +14,9 @@ from tests.made import bake, sample, write
 from tests.test_curve import measured as measure_curve
 from tests.test_report import HOSTILE, report_of
 from tests.test_tasting import decide
-from tui.evening import charts
-from tui.evening.command import write_report
-from tui.evening.page import page
+from tui.commands.report import write_report
+from tui.report import charts
+from tui.report.page import page
 
 VOID = {"meta", "line", "polyline"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

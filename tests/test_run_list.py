@@ -12,7 +12,7 @@ from core.runfiles import RunSpec
 from runs.curves import Curves, thin
 from runs.tree import lanes
 from tests.made import bake, sample, write
-from tui import runlist
+from tui.session import runlist
 
 
 def test_a_line_of_runs_is_one_lane():

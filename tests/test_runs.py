@@ -15,7 +15,7 @@ from core.text import duration
 from dataset.folds import fold, held_out
 from runs.registry import Registry
 from tests.made import bake, top_up
-from tui.back import go
+from tui.session.back import go
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=8, max_size=8), max_size=60), st.text("ghij", min_size=8, max_size=8))

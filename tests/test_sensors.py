@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from core.sensors import TOOL, Felt, Sensors, parse
+from core.worker.sensors import TOOL, Felt, Sensors, parse
 
 
 @pytest.mark.parametrize(

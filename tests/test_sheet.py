@@ -12,9 +12,9 @@ from core.protocol import Loaded, Sampled
 from core.text import word_places, words
 from runs.sheets import FILE, Column, Sheets
 from tests.made import bake, write
-from tui.marks import CLOSES, DIFFERS, OPENS, marked
-from tui.session import Session
-from tui.sheet import FEW_SHOT, PROMPTS, ContactSheet, telling
+from tui.session.marks import CLOSES, DIFFERS, OPENS, marked
+from tui.session.session import Session
+from tui.session.sheet import FEW_SHOT, PROMPTS, ContactSheet, telling
 
 
 class Recorder:
@@ -109,15 +109,15 @@ async def test_lines_that_are_no_columns_are_passed_over(session):
     write(session, 12)
     _, contact = ready(session)
     await make(contact, [])
-    path = session.workspace / FILE
+    path = session.folder / FILE
     whole = path.read_text().splitlines()
     short = {**json.loads(whole[1]), "lane": "short", "texts": []}
     foreign = {**json.loads(whole[1]), "lane": "foreign", "sheet": "another"}
     path.write_text("\n".join([*whole, "{", '{"type": "of tomorrow"}', json.dumps(short), json.dumps(foreign), '{"type": "colu']))
-    again = Sheets(session.workspace)
+    again = Sheets(session.folder)
     assert list(again.columns(contact.key)) == ["base", FEW_SHOT]
     again.add(Column(contact.key, "later", "now", again.column(contact.key, "base").texts))
-    assert Sheets(session.workspace).column(contact.key, "later")  # after the torn line
+    assert Sheets(session.folder).column(contact.key, "later")  # after the torn line
 
 
 def test_what_is_compared_unasked(session):

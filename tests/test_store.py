@@ -191,7 +191,7 @@ STEPS = st.lists(
 def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
     """Any sequence of deeds, taken back one by one, some of them after a restart, gives every state in between again."""
     from core import config
-    from tui.session import Session
+    from tui.session.session import Session
 
     folder = tmp_path_factory.mktemp("undo") / "w"
     config.create(folder, task)
@@ -202,7 +202,7 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
         if deed == "sample":
             batch = Batch(new_uid(), "base", [], [], {}, now())
             made = Candidate(new_uid(), f"candidate {number}", {"Mood": "Calm"}, "base", batch.uid, 0, 0, "stop", 3, [], now())
-            session._commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
+            session.commit("sample", Tables(candidates={made.uid: made}, batches={batch.uid: batch}))
             states = [
                 (*old[:1], {**old[1], made.uid: made}, old[2], old[3] | {made.uid}, old[4] + type(old[4])(pending=1)) for old in states
             ]

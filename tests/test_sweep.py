@@ -16,8 +16,8 @@ from core.gauges.statistics import t_quantile
 from core.protocol import Point
 from tests.engine.conftest import make_tiny
 from tests.made import write
-from tui.session import Session
-from tui.sweep import NUMBERS, Grid, Sweep, named, parse_grid, table
+from tui.session.session import Session
+from tui.session.sweep import NUMBERS, Grid, Sweep, named, parse_grid, table
 
 NAMES = ["present", "a", "b", "c", "d", "e"]
 

@@ -6,8 +6,8 @@ import pytest
 
 from core.errors import FlavorError
 from tests.made import bake, sample, write
-from tui.advice import next_step
-from tui.tasting import MOST_TEXTS, against
+from tui.session.advice import next_step
+from tui.session.tasting import MOST_TEXTS, against
 
 
 def test_verdicts_of_a_run(session):
@@ -49,7 +49,7 @@ def test_rows_seen_before_they_were_held_out(session):
 
 
 def test_readings_are_made_anew_only_when_something_changed(session, monkeypatch):
-    from tui import tasting
+    from tui.session import tasting
 
     calls = []
     judge = tasting.judge

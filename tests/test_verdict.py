@@ -8,7 +8,7 @@ from core.gauges.measured import of_training
 from core.gauges.reading import Course, Measured, Reading, Sample, Source
 from core.gauges.sampled import of_texts
 from core.gauges.verdict import decide, judge
-from tui.tasting import against
+from tui.session.tasting import against
 
 ORDER = ["underbaked", "good", "overbaked"]
 HELD = [Source("h1", "One row.", held_out=True), Source("h2", "Another row.", held_out=True), Source("t", "A third.")]

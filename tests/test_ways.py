@@ -15,13 +15,13 @@ from core.task import Field, Task
 from dataset.rows import Batch, Candidate, Example, Tables
 from tests.made import bake, sample, write
 from tests.test_choices import loaded
-from tui.blind import lane_of
-from tui.card import samples
-from tui.session import Session
-from tui.sheet import FEW_SHOT
-from tui.shown import MOST_SHOWN, few_shot, nearest
-from tui.tasting import LEAST_ALONE
-from tui.ways import FARTHEST, LATELY, SHOWN, Tally, in_turn, tallies, way_of
+from tui.commands.card import samples
+from tui.session.blind import lane_of
+from tui.session.session import Session
+from tui.session.sheet import FEW_SHOT
+from tui.session.shown import MOST_SHOWN, few_shot, nearest
+from tui.session.tasting import LEAST_ALONE
+from tui.session.ways import FARTHEST, LATELY, SHOWN, Tally, in_turn, tallies, way_of
 
 TASK = Task("A Toast to a Machine", fields=(Field("Mood", "choice", ("Solemn", "Giddy")), Field("Machine")))
 

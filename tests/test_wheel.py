@@ -61,7 +61,7 @@ def test_it_works_where_it_is_installed(built, tmp_path):
     flavor("export", "empires", "dataset", "out.parquet")  # by a process of its own
     flavor("new", "again", "--template", "alien-empires")
     assert json.loads(flavor("import", "again", "out.parquet", "--json"))["imported"] == 2
-    made = run(binaries / "python", "-c", "from tui.commands import make_demo; print(make_demo(None).rows)", cwd=tmp_path)
+    made = run(binaries / "python", "-c", "from tui.commands.making import make_demo; print(make_demo(None).rows)", cwd=tmp_path)
     assert made.strip() == "38"
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import shlex
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,18 +23,17 @@ from textual.worker import Worker, WorkerFailed, WorkerState
 
 from core.config import FILE
 from core.errors import FlavorError
-from core.text import clean, clean_line, short
+from core.text import clean_line, short
 from dataset.rows import Candidate, Op
 from tui import keys
 from tui.crash import CrashLog
 from tui.desk import Desk
-from tui.drafts import unwritten
-from tui.jobs import Jobs
-from tui.recent import remember
+from tui.jobs.jobs import Jobs
 from tui.screens.curate import CurateScreen
 from tui.screens.page import Page
 from tui.screens.whole import Whole
-from tui.session import Session
+from tui.session.recent import remember
+from tui.session.session import Session
 from tui.styles import Styles
 from tui.twice import Twice
 from tui.widgets.notes import WithNotes
@@ -130,8 +128,8 @@ class FlavorApp(WithNotes, InOrder):
             raise
         self.session = session
         self.jobs = Jobs(self)
-        self.desk = Desk(session.workspace, session.store.read_only)
-        self._crash = CrashLog(session.workspace)
+        self.desk = Desk(session.folder, session.store.read_only)
+        self._crash = CrashLog(session.folder)
         self._opened = True
 
     def _first_mode(self) -> str:
@@ -189,7 +187,7 @@ class FlavorApp(WithNotes, InOrder):
     def _settle(self) -> None:
         """What an open workspace needs besides its screen; the worker starts when that has been painted."""
         self.set_keymap(self._own_keys)
-        self.title = clean_line(f"flavor-tui {self.session.workspace.name}")
+        self.title = clean_line(f"flavor-tui {self.session.folder.name}")
         self.set_interval(self._TICK, self._tick)
         self.set_interval(self._LOOK, self.jobs.watch)
         self.call_after_refresh(self._painted)
@@ -197,7 +195,7 @@ class FlavorApp(WithNotes, InOrder):
     def _painted(self) -> None:
         gc.freeze()  # what is imported stays anyway; looking through it would hold the picture back by 20 ms
         gc.enable()
-        remember(self.session.workspace)
+        remember(self.session.folder)
         if self.session.held_by:
             self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
         elif self._start_worker:
@@ -227,33 +225,13 @@ class FlavorApp(WithNotes, InOrder):
                         keep()
 
     async def action_quit(self) -> None:
-        lost = self._lost_by_leaving()
+        from tui.leaving import lost_by_leaving, way_back
+
+        lost = lost_by_leaving(self) if self._opened else ""
         if lost and not self._leaving.sure():
             self.say(f"{self.key_for(*QUITS) or self.own_key('quit')} once more leaves without {lost}.", "warning")
             return
-        self._leave(0, self._way_back() if self._opened else None)
-
-    def _lost_by_leaving(self) -> str:
-        """What is not on the disk and will not be; empty where that is nothing."""
-        if not self._opened:
-            return ""
-        self.keep_typed()
-        if any(self.session.workspace in path.parents for path in unwritten):
-            return "what is typed: it cannot be kept here"
-        if self.session.store.journal.broken:
-            return f"what could not be written; {self.own_key('rescue')} saves a copy elsewhere"
-        return self.jobs.retraining.lost_by_leaving
-
-    def _way_back(self) -> Text | None:
-        """What is said when the screen is gone: how to go on with the work. Nothing where not all of it could be written."""
-        if self.session.store.journal.broken:
-            return None
-        there = str(self.session.workspace)
-        with contextlib.suppress(ValueError, OSError):
-            there = f"./{self.session.workspace.relative_to(Path.cwd())}"  # a folder may be called as a command is
-        from tui.say import program
-
-        return Text(f"To go on: {clean(program())} {clean(shlex.quote(there))}")
+        self._leave(0, way_back(self.session) if self._opened else None)
 
     def action_help_quit(self) -> None:
         """What ctrl+c says, where there is nothing to copy."""
@@ -435,17 +413,7 @@ class FlavorApp(WithNotes, InOrder):
         from tui.screens.models import ModelsDialog
 
         if self._opened and not self.screen.is_modal:
-            self.push_screen(ModelsDialog(self._base_stays), self._model_chosen)
-
-    def _base_stays(self, name: str) -> str:
-        """Why a model is not made the base by a key, as its dialog says it; empty where it is: nothing was trained yet."""
-        base = self.session.settings.model.base
-        if name == base:
-            return f"{name} is the base of this workspace already."
-        if self.session.registry.names() or self.session.wish:
-            where = self.session.workspace / FILE
-            return f'{base} stays: runs begin from it. To use this one, write base = "{name}" under [model] in {where}, and open the workspace again: its runs start afresh.'
-        return ""
+            self.push_screen(ModelsDialog(self.session.base_stays), self._model_chosen)
 
     def _model_chosen(self, name: str | None) -> None:
         if not name:

@@ -168,13 +168,14 @@ def main() -> None:
     environment.hide_tokens()
     argv = sys.argv[1:]
     if argv and (argv[0] in COMMANDS or argv[0] in ("-h", "--help")):
-        from tui import cli  # only here: a screen should not wait for it
+        from tui.commands import cli  # only here: a screen should not wait for it
+        from tui.commands.parser import parse
 
-        args = cli.parse(argv)
+        args = parse(argv)
         if args.command != "demo" or args.play or args.json or not _interactive():
             sys.exit(cli.run(args))
         from core.errors import FlavorError
-        from tui.commands import make_demo
+        from tui.commands.making import make_demo
         from tui.say import complain
 
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.place import warning
-from tui.drafts import Typed, kept_drafts
+from tui.session.drafts import Typed, kept_drafts
 
 if TYPE_CHECKING:
     from tui.app import FlavorApp
@@ -18,9 +18,9 @@ def offer(app: FlavorApp) -> None:
         app.say(f"{broken} ctrl+r: write again, or save a copy elsewhere.", "error")
     if session.unsure:
         app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
-    if place := warning(session.workspace):
+    if place := warning(session.folder):
         app.say(place, "warning")
-    drafts = [] if session.held_by else kept_drafts(session.workspace)
+    drafts = [] if session.held_by else kept_drafts(session.folder)
     if not drafts:
         return
     from tui.screens.drafts import DraftsDialog  # only here: a start without them need not wait

@@ -16,7 +16,7 @@ from core.environment import mask
 from core.errors import FlavorError
 from core.exports.order import Order
 from core.files import make_folder
-from core.locate import Progress
+from core.hub.locate import Progress
 from core.text import short
 
 

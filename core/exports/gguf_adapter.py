@@ -13,7 +13,7 @@ from core.errors import FlavorError
 from core.exports import adapter
 from core.exports.architecture import Architecture, Array, of_folder
 from core.exports.order import GGUF_FILE, Order
-from core.locate import fingerprint, locate
+from core.hub.locate import fingerprint, locate
 from core.runfiles import CheckpointInfo
 
 

@@ -10,7 +10,6 @@ import gguf
 import numpy as np
 import torch
 
-from core import starter
 from core.config import STARTER
 from core.errors import FlavorError
 from core.exports import vocabulary
@@ -19,8 +18,9 @@ from core.exports.gguf_adapter import base_folder
 from core.exports.merging import loaded, merged, pairs
 from core.exports.order import GGUF_FILE, Kind, Order
 from core.files import typed_path
-from core.locate import Progress
-from core.model import Base
+from core.hub.locate import Progress
+from core.worker import starter
+from core.worker.model import Base
 
 TYPES = {"f16": gguf.LlamaFileType.MOSTLY_F16, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 

@@ -13,8 +13,8 @@ from torch import nn
 from core.errors import FlavorError
 from core.exports import adapter
 from core.exports.order import Order
-from core.locate import Progress
-from core.model import Base, load
+from core.hub.locate import Progress
+from core.worker.model import Base, load
 
 
 def loaded(order: Order) -> Iterator[Progress | Base]:

@@ -12,8 +12,8 @@ from transformers import AutoConfig, GenerationConfig
 from core.exports.merging import loaded, merged, must_fit, pairs
 from core.exports.order import Order
 from core.files import write_new
-from core.locate import Progress
-from core.model import Base
+from core.hub.locate import Progress
+from core.worker.model import Base
 
 
 def fill(order: Order) -> Iterator[Progress]:

@@ -21,7 +21,7 @@ def fetch(name: str) -> Path:
     """The folder that a dataset was downloaded into. Raises FlavorError with the reason where it could not be."""
     if not ID.fullmatch(name):
         raise FlavorError(f"{short(name)!r} is no id of a dataset.", "hf://datasets/OWNER/NAME, as on its page.", "import")
-    command = [sys.executable, "-P", "-m", "core.hubdata", name]
+    command = [sys.executable, "-P", "-m", "core.hub.hubdata", name]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         cwd=environment.empty_folder(), env=environment.of_download(), pass_fds=environment.token_descriptors(),

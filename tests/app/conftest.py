@@ -6,7 +6,7 @@ from core import config
 from core.files import new_uid, now
 from core.task import Field, Task
 from dataset.rows import Batch, Candidate, Tables
-from tui.session import Session
+from tui.session.session import Session
 
 TASK = Task(
     "Brief Description of a Lighthouse", fields=(Field("Height", "scale"), Field("Keeper", "choice", ("Kind", "Odd")), Field("Coast"))
@@ -25,7 +25,7 @@ def add_candidates(session, texts, checkpoint="base"):
     for number, text in enumerate(texts):
         uid = new_uid()
         made[uid] = Candidate(uid, text, {"Height": "3", "Keeper": "Odd"}, checkpoint, batch.uid, number, number, "stop", 9, [], now())
-    session._commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
+    session.commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
     return list(made)
 
 

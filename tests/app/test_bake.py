@@ -3,7 +3,7 @@
 from tests.app.test_runs_screen import baked  # noqa: F401
 from tests.app.test_screens import shown
 from tui.app import FlavorApp
-from tui.session import Session
+from tui.session.session import Session
 
 
 async def test_the_slider_moves_and_the_bar_shows_it(baked):  # noqa: F811

@@ -3,8 +3,8 @@
 import pytest
 from textual.widgets import Input
 
-from tui import retraining
 from tui.app import FlavorApp
+from tui.jobs import retraining
 
 
 class Task:

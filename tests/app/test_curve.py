@@ -14,7 +14,7 @@ from tests.engine.conftest import make_tiny
 from tui.app import FlavorApp
 from tui.screens.curve import CurveDialog
 from tui.screens.sweep import SweepDialog
-from tui.session import Session
+from tui.session.session import Session
 from tui.widgets.plain import Plain
 
 

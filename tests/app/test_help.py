@@ -12,6 +12,7 @@ from core import config
 from tests.app.test_jobs import until
 from tui import keys, screens
 from tui.app import FlavorApp
+from tui.leaving import way_back
 from tui.say import program
 from tui.screens.curve import CurveDialog
 from tui.screens.dialog import Dialog
@@ -161,6 +162,6 @@ async def test_leaving_says_how_to_go_on(workspace, monkeypatch, broken):
         await until(pilot, lambda: app.current_mode == "curate")
         if broken:
             monkeypatch.setattr(app.session.store.journal, "broken", "no room")
-        said = app._way_back()
+        said = way_back(app.session)
         assert said is None if broken else said.plain == f"To go on: flavor-tui ./{workspace.name}"
         monkeypatch.undo()

@@ -13,12 +13,13 @@ from dataset.store import Store
 from runs.registry import Registry
 from tests.engine.conftest import make_tiny
 from tests.made import write
-from tui import losses, retraining
 from tui.app import FlavorApp
-from tui.models import Known
+from tui.commands.models import Known
+from tui.jobs import retraining
 from tui.screens import curate
 from tui.screens.library import LibraryScreen
-from tui.session import Session
+from tui.session import losses
+from tui.session.session import Session
 from tui.widgets.plain import Plain
 
 

@@ -8,12 +8,12 @@ from textual.widgets import DataTable, Input
 from core import config
 from core.errors import FlavorError
 from core.fit import Shape
-from core.shortlist import Advised
+from core.hub.shortlist import Advised
 from tests.app.test_jobs import until
 from tests.engine.conftest import make_tiny
 from tests.hub import Hub, Repo
 from tui.app import FlavorApp
-from tui.fetching import fetch
+from tui.commands.fetching import fetch
 from tui.screens.models import ModelsDialog
 from tui.widgets.plain import Plain
 
@@ -27,7 +27,7 @@ def hub(tmp_path, monkeypatch):
     hub.repos["model", "someone/tiny"] = Repo(private=False, files=files)
     for name, value in (("HF_ENDPOINT", hub.url), ("HF_HOME", str(tmp_path / "hf")), ("HF_HUB_DISABLE_XET", "1"), ("HOME", str(tmp_path))):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tui.models.ADVISED", (Advised("someone/tiny", Shape(90_000, 258, 64, 2), "MIT", "of no use"),))
+    monkeypatch.setattr("tui.commands.models.ADVISED", (Advised("someone/tiny", Shape(90_000, 258, 64, 2), "MIT", "of no use"),))
     yield hub
     hub.close()
 

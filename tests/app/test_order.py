@@ -5,9 +5,9 @@ from tests.app.test_screens import on_disk, shown
 from tests.made import bake, write
 from tests.test_ranking import add, teach
 from tui.app import FlavorApp
-from tui.back import go
 from tui.screens import curate
-from tui.session import Session
+from tui.session.back import go
+from tui.session.session import Session
 
 
 async def test_gauges_alone_are_said(workspace):

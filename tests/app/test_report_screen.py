@@ -14,7 +14,7 @@ from tests.engine.conftest import make_tiny
 from tui.app import FlavorApp
 from tui.screens.report import ReportScreen
 from tui.screens.sweep import SweepDialog
-from tui.session import Session
+from tui.session.session import Session
 
 
 async def gathered(pilot, word, where="#report-left"):

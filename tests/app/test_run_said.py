@@ -5,11 +5,11 @@ import pytest
 from core.protocol import Loading, Step, Trained
 from tests.app.test_jobs import until
 from tests.made import bake, refit, write
-from tui import commands
 from tui.app import FlavorApp
-from tui.commands import Line
-from tui.retraining import _steps
-from tui.session import Session
+from tui.commands import retraining as commands
+from tui.commands.output import Line
+from tui.jobs.retraining import _steps
+from tui.session.session import Session
 
 BEFORE = "Memory is short (1.0 GB free, 1.2 GB wanted): training one row at a time."
 AFTER = "The memory ran out in step 2, which was done again: from there on with gradient checkpointing, which is slower."

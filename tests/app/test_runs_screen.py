@@ -16,7 +16,7 @@ from tui.app import FlavorApp
 from tui.screens.curate import CurateScreen
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.runs import RunsScreen
-from tui.session import Session
+from tui.session.session import Session
 
 
 @pytest.fixture

@@ -18,10 +18,9 @@ from runs import measured
 from runs.measured import Losses
 from tests.app.conftest import TEXTS, add_candidates
 from tests.made import bake, write
-from tui import drafts, keys, losses
+from tui import keys
 from tui.app import FlavorApp, run_app
 from tui.desk import Desk
-from tui.drafts import Draft, Typed, kept_drafts, unwritten
 from tui.screens import curate
 from tui.screens.blind import BlindScreen
 from tui.screens.curate import CurateScreen
@@ -33,7 +32,9 @@ from tui.screens.moments import MomentsDialog
 from tui.screens.runs import RunsScreen
 from tui.screens.welcome import WelcomeScreen
 from tui.screens.write import WriteScreen
-from tui.session import Session
+from tui.session import drafts, losses
+from tui.session.drafts import Draft, Typed, kept_drafts, unwritten
+from tui.session.session import Session
 from tui.widgets.curves import CurvesPlot
 from tui.widgets.plain import Plain
 

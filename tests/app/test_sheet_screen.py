@@ -12,8 +12,8 @@ from tests.app.test_runs_screen import baked, to_runs  # noqa: F401
 from tests.app.test_screens import HOSTILE, shown
 from tui.app import FlavorApp
 from tui.screens.sheet import SheetScreen
-from tui.session import Session
-from tui.sheet import ContactSheet
+from tui.session.session import Session
+from tui.session.sheet import ContactSheet
 
 
 def fill(there, texts=None):

@@ -45,8 +45,8 @@ def other(tmp_path_factory):
 def load_engine(folder, quantization="nf4"):
     """An engine with `folder` loaded, and its `Loaded` event."""
     from core.config import Lora
-    from core.engine import Engine
     from core.protocol import Load
+    from core.worker.engine import Engine
 
     engine = Engine()
     *_, loaded = engine.load(Load(id=1, base=str(folder), quantization=quantization, lora=Lora(r=4, alpha=8)))

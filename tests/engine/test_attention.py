@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from core import attention, products
-from core.attention import ShortAttention
-from core.products import LowRank
+from core.worker import attention, products
+from core.worker.attention import ShortAttention
+from core.worker.products import LowRank
 
 
 def close(one, two, share=0.02):
@@ -33,7 +33,7 @@ def plain(q, k, v, seen):
 @pytest.mark.parametrize("kept", [0, 256])
 @pytest.mark.parametrize(("rows", "tokens", "shared"), [(1, 9, 2), (2, 33, 2), (2, 12, 6)])
 def test_short_attention_has_the_values_and_gradients_of_the_plain_one(monkeypatch, rows, tokens, shared, kept):
-    monkeypatch.setattr("core.attention.KEPT", kept)
+    monkeypatch.setattr("core.worker.attention.KEPT", kept)
     seen = torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
     if rows > 1:
         seen = seen.repeat(rows, 1, 1, 1)

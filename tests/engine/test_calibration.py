@@ -5,15 +5,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from core import calibration
-from core import codes as fourbit
-from core.calibration import calibrate, choose_codes, dequantised
-from core.codes import BLOCK
 from core.config import Lora, Sampling
-from core.engine import Engine
 from core.errors import FlavorError
-from core.model import Base, load
 from core.protocol import Candidate, Load, Loaded, Sample, Usable
+from core.worker import calibration
+from core.worker import codes as fourbit
+from core.worker.calibration import calibrate, choose_codes, dequantised
+from core.worker.codes import BLOCK
+from core.worker.engine import Engine
+from core.worker.model import Base, load
 
 
 def rounded(weight):

@@ -3,14 +3,14 @@
 import msgspec
 import pytest
 
-from core import curve as module
 from core.config import Training
-from core.evaluation import RowMeasure
 from core.protocol import Curve, Curved, Curving, Recipe, Row, Train, Wanted
 from core.task import Field, Task
+from core.worker import curve as module
+from core.worker.evaluation import RowMeasure
 from tests.engine.conftest import load_engine
 from tests.engine.test_engine import make_run, texts
-from tui.learning import USED
+from tui.session.learning import USED
 
 PROMPT = [("# Heading\n\n", 0.0)]
 ROWS = [Row(f"r{n}", PROMPT, f"the {n} text of many, with some more words") for n in range(12)]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
-from core import decoding
 from core.config import Sampling
-from core.sampling import Text
+from core.worker import decoding
+from core.worker.sampling import Text
 from tests.engine.conftest import load_engine, make_tiny
 
 SIZES = {"vocab_size": 258, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,

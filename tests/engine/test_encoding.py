@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from core.config import Training
-from core.encoding import Curriculum, encode_row
 from core.protocol import Row
 from core.task import Field, Task
+from core.worker.encoding import Curriculum, encode_row
 
 TASK = Task("Heading", fields=(Field("Mood"), Field("Place")))
 VALUES = {"Mood": "calm", "Place": "sea"}

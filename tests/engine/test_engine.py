@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core import runfiles
-from core.adapters import all_finite
 from core.config import Lora, Sampling, Training
 from core.errors import FlavorError
 from core.protocol import Candidate, Epoch, Evaluate, Evaluated, Row, Sample, Step, Train, Trained
 from core.runfiles import Result, RunSpec
+from core.worker.adapters import all_finite
 from tests.engine.conftest import load_engine
 
 PROMPT = [("# Heading\n\n", 0.0)]

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from core.encoding import encode_row
-from core.evaluation import drift, mean, measure_rows, neutral_scores, recited_share
 from core.protocol import Row
+from core.worker.encoding import encode_row
+from core.worker.evaluation import drift, mean, measure_rows, neutral_scores, recited_share
 
 PROMPT = [("# Heading\n\n", 0.0)]
 

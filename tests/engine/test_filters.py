@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import Sampling
-from core.filters import draw, dry_penalties, end_bonus, guide, likely, pick, probabilities, top_n_sigma, xtc
+from core.worker.filters import draw, dry_penalties, end_bonus, guide, likely, pick, probabilities, top_n_sigma, xtc
 
 FIRST, LAST = torch.arange(4) == 0, torch.arange(4) == 3
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from core.config import Sampling
-from core.encoding import encode_row
 from core.protocol import Row, Sample
-from core.training import token_losses
+from core.worker.encoding import encode_row
+from core.worker.training import token_losses
 from tests.engine.conftest import load_engine
 
 PROMPT = [("# Heading\n\n", 0.0)]

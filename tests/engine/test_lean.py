@@ -15,7 +15,7 @@ assert (dequantize_blockwise(*quantize_blockwise(weight, blocksize=64)) - weight
 assert torch.compile.__name__ == "compile" and torch.compile.__module__ == "torch"
 """
 SMALL = """
-import core.engine
+import core.worker.engine
 
 large = ("torch._dynamo.convert_frame", "torch._inductor", "torch.distributed.tensor", "sympy")
 assert not [name for name in large if name in sys.modules], "what is large"
@@ -31,7 +31,7 @@ torch._dynamo.mark_static_address(weight)
 assert not [name for name in large if name in sys.modules], "what is large, in training"
 """
 COMPILED = """
-import core.engine
+import core.worker.engine
 
 def twice(x):
     return x + x
@@ -49,7 +49,7 @@ with TransformGetItemToIndex():
     pass
 """
 SUBMODULE = """
-import core.engine
+import core.worker.engine
 from torch._dynamo.utils import counters
 import torch._dynamo.config
 
@@ -61,6 +61,6 @@ assert torch._dynamo.utils.__spec__.origin
 
 @pytest.mark.parametrize("script", [BITSANDBYTES, SMALL, COMPILED, MASKED, SUBMODULE])
 def test_what_is_imported(script):
-    begin = "import sys\nfrom core.lean import prepare\nprepare()\nimport torch\n"
+    begin = "import sys\nfrom core.worker.lean import prepare\nprepare()\nimport torch\n"
     done = subprocess.run([sys.executable, "-c", begin + script], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr

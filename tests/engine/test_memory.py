@@ -8,15 +8,16 @@ import sys
 import pytest
 import torch
 
-from core import memory, runfiles, training
+from core import runfiles
 from core.config import Training
-from core.encoding import Curriculum, encode_row
 from core.errors import FlavorError, out_of_memory
-from core.memory import WAYS, StepMemory, Way, set_checkpointing
-from core.preference import encode_pair, prefer
 from core.protocol import Loading, Row, Trained
 from core.runfiles import Result
-from core.training import EpochDone, StepDone, micro_batches, token_losses, train
+from core.worker import memory, training
+from core.worker.encoding import Curriculum, encode_row
+from core.worker.memory import WAYS, StepMemory, Way, set_checkpointing
+from core.worker.preference import encode_pair, prefer
+from core.worker.training import EpochDone, StepDone, micro_batches, token_losses, train
 from tests.engine.conftest import load_engine
 from tests.engine.test_preference import PAIRS
 from tests.engine.test_retraining import HELD, ROWS, bake
@@ -312,11 +313,11 @@ import json, resource, sys
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from core.config import Lora, Training
-from core.encoding import Encoded
-from core.forms import Forms
-from core.memory import StepMemory
-from core.model import Base
-from core.training import train
+from core.worker.encoding import Encoded
+from core.worker.forms import Forms
+from core.worker.memory import StepMemory
+from core.worker.model import Base
+from core.worker.training import train
 
 torch.set_num_threads(1)
 torch.manual_seed(0)

@@ -13,7 +13,7 @@ import pytest
 
 from core import environment
 from core.errors import FlavorError
-from core.locate import fingerprint, locate
+from core.hub.locate import fingerprint, locate
 
 
 def last(name):
@@ -63,7 +63,7 @@ def test_fingerprints_tell_weights_apart(tiny, other):
 def locate_in_process(name, cache, endpoint):
     """`locate` in a process of its own, since the hub's library reads its environment once."""
     code = f"""
-from core.locate import locate
+from core.hub.locate import locate
 from core.errors import FlavorError
 try:
     *_, folder = locate({name!r})
@@ -90,10 +90,10 @@ def test_what_is_not_here_is_not_fetched_by_itself(tmp_path):
 
 
 def download_in_process(name, cache, endpoint):
-    """The last thing that `core.download` says."""
+    """The last thing that `core.hub.download` says."""
     own = {"HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2"}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "core.download", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, "-P", "-m", "core.hub.download", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**environment.of_download(), **own},
     )  # fmt: skip
     with process:
@@ -135,7 +135,7 @@ def test_the_hub_refuses(hub, tmp_path, name, kind):
 
 
 def test_the_starter_is_found_without_being_imported():
-    from core import starter
+    from core.worker import starter
 
     assert starter.find().name == starter.FILE
     assert Path(starter.find()).stat().st_size > 50_000_000

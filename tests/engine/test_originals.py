@@ -6,8 +6,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import originals as module
-from core.originals import BEGINNING, PART, Index, Original, Originals
+from core.worker import originals as module
+from core.worker.originals import BEGINNING, PART, Index, Original, Originals
 
 PIECES = [b"", b"a", b"b", b"c", b" ", b"ab", b"bc", b"abc", b" a", b"ca", b"aa", b"cab ca", b"abcabcabcab"]
 
@@ -129,7 +129,7 @@ def test_what_is_found_wherever_it_stands():
 
 
 def work(originals, texts):
-    """The instructions of `core.originals` that an update takes."""
+    """The instructions of `core.worker.originals` that an update takes."""
     counted = 0
 
     def count(frame, event, _):

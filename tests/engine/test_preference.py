@@ -10,10 +10,10 @@ import torch
 from core import runfiles
 from core.config import Training
 from core.errors import FlavorError
-from core.preference import Looks, encode_pair, look, prefer, preference_loss
 from core.protocol import Epoch, Step, Train, Trained
 from core.runfiles import Pair, Result, RunSpec
-from core.training import EpochDone, StepDone
+from core.worker.preference import Looks, encode_pair, look, prefer, preference_loss
+from core.worker.training import EpochDone, StepDone
 from tests.engine.conftest import load_engine
 from tests.engine.test_engine import PROMPT, make_run, texts
 

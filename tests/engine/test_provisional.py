@@ -72,7 +72,7 @@ def test_one_that_is_as_good_stays(loaded, tiny, tmp_path):
 
 def test_the_same_weights_are_not_trained_twice(loaded, tiny, tmp_path, monkeypatch):
     """Another epoch is best, but it takes as many steps to repeat: the checkpoint gets its name, and no step is done again."""
-    monkeypatch.setattr("core.retraining.refit_steps", lambda best, of_a_pass: 9)
+    monkeypatch.setattr("core.worker.retraining.refit_steps", lambda best, of_a_pass: 9)
     unlike = [make(f"h{n}", "QZX 0123456789 " * 2, held_out=True) for n in range(2)]
     events, run = bake(tiny, tmp_path, [*ROWS, *unlike], epochs=30, rate=3e-2, engine=loaded, expected=90)
     assert sum(isinstance(event, Refit) for event in events) == 9

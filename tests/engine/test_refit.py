@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 
 from core import checkpoints, runfiles
 from core.checkpoints import WEIGHTS
-from core.encoding import Curriculum
 from core.errors import FlavorError
 from core.protocol import Epoch, Refit, Step, Train, Trained
-from core.retraining import Retraining
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.stopping import refit_steps
+from core.worker.encoding import Curriculum
+from core.worker.retraining import Retraining
 from tests.engine.conftest import load_engine
 from tests.engine.test_retraining import HELD, ROWS, bake, make
 

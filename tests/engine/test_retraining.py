@@ -9,9 +9,9 @@ from core import runfiles
 from core.config import Lora, Training
 from core.errors import FlavorError
 from core.protocol import Epoch, Row, Train, Trained
-from core.retraining import PROBED, _some
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.task import Field, Task
+from core.worker.retraining import PROBED, _some
 from tests.engine.conftest import load_engine
 
 TASK = Task("Heading", fields=(Field("Mood"),))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from core.config import Sampling
-from core.filters import pick
-from core.sampling import SURPRISED, Text, Tick, _Writing
+from core.worker.filters import pick
+from core.worker.sampling import SURPRISED, Text, Tick, _Writing
 
 PROMPT = [("# Heading\n\n", 0.0)]
 
@@ -44,7 +44,7 @@ def test_a_new_heading_ends_a_text(engine, monkeypatch, written):
     """The rows are fed a fixed text by a stand-in for the drawing of tokens, since an untrained model writes no headings."""
     ids = engine._base.tokenizer(written, add_special_tokens=False).input_ids
     fed = iter(ids)
-    monkeypatch.setattr("core.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
+    monkeypatch.setattr("core.worker.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
     text = sample(engine, [1])[0]
     assert (text.text, text.finish, text.cut_at_heading) == ("A text.", "stop", True)
 
@@ -77,7 +77,7 @@ def test_beyond_the_usual_length_a_sentence_is_finished_and_then_the_text(engine
 def test_hash_inside_a_line_is_no_heading(engine, monkeypatch):
     ids = engine._base.tokenizer("room #4", add_special_tokens=False).input_ids
     fed = iter([*ids, engine._sampler.end])
-    monkeypatch.setattr("core.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
+    monkeypatch.setattr("core.worker.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
     assert sample(engine, [1])[0].text == "room #4"
 
 
@@ -93,7 +93,7 @@ def test_how_likely_a_text_was_is_the_models_own_view(engine, monkeypatch):
     if len(ids) - 12 == len("# Heading\n\n"):  # the text is the bytes that were drawn, one a token
         assert plain.own == pytest.approx(sum(likely) / 12, abs=0.05)
     forced = itertools.cycle([5, 6])
-    monkeypatch.setattr("core.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(forced)] * len(uniform)))
+    monkeypatch.setattr("core.worker.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(forced)] * len(uniform)))
     assert sample(engine, [1], tokens=12)[0].own < plain.own  # what the model did not want
 
 
@@ -121,7 +121,7 @@ def test_a_shared_beginning_read_once_changes_nothing(engine):
 def test_guidance_reads_every_text_after_either_prompt(engine, monkeypatch):
     """Guided away from its own prompt a text is what it is unguided; away from another's, what the difference of the two wants. Texts
     that end before others take both of their rows along."""
-    monkeypatch.setattr("core.products.DENSE_ROWS", 10**9)
+    monkeypatch.setattr("core.worker.products.DENSE_ROWS", 10**9)
     engine._sampler.decoder = None  # these two round a row alike, whatever rows are beside it
     engine._forms.sample(False, "")
     prompts = [[(f"# {heading}\n\n", 0.0)] for heading in ("One", "Another, longer one", "3", "Four", "Fifth")]
@@ -199,7 +199,7 @@ def test_a_copy_that_is_all_guidance_leaves_gives_way_to_what_the_model_wants_wi
 
     picked = []
     monkeypatch.setattr(sampler, "_read", read)
-    monkeypatch.setattr("core.sampling.pick", recorded)
+    monkeypatch.setattr("core.worker.sampling.pick", recorded)
     for temperature in (0.0, 1.0):
         settings = Sampling(max_tokens=12, guidance=1.0, temperature=temperature)
         picked.clear()

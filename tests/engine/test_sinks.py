@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.protocol import Train, Trained
-from core.sinks import KINDS, Sinks
+from core.worker.sinks import KINDS, Sinks
 from tests.engine.conftest import load_engine
 from tests.engine.test_engine import make_run
 

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from core.config import Training
-from core.encoding import Curriculum, encode_prompt, encode_row
 from core.errors import FlavorError
 from core.protocol import Row
 from core.task import Field, Task
-from core.training import EpochDone, StepDone, TokenLoss, micro_batches, rate_at, token_losses, train
+from core.worker.encoding import Curriculum, encode_prompt, encode_row
+from core.worker.training import EpochDone, StepDone, TokenLoss, micro_batches, rate_at, token_losses, train
 
 TASK = Task("Heading", fields=(Field("Mood"),))
 

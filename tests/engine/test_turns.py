@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from core.checkpoints import WEIGHTS
 from core.config import Lora, Sampling
-from core.engine import Engine
 from core.errors import FlavorError
 from core.protocol import Candidate, Epoch, Load, Sample, Train, Trained, encode
+from core.worker.engine import Engine
 from tests.engine.conftest import load_engine
 from tests.engine.test_retraining import HELD, ROWS, TASK, bake
 

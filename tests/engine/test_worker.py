@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.errors import FlavorError
-from core.worker import _failure
+from core.worker.__main__ import _failure
 
 
 @pytest.mark.parametrize(

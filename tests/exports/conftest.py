@@ -11,15 +11,15 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from core import config
-from core.engine import Engine
 from core.files import cache_folder
 from core.protocol import Load, Train
 from core.task import Field, Task
+from core.worker.engine import Engine
 from dataset.rows import Tables
 from docs import json_lines
 from tests.engine.conftest import make_tiny
 from tests.made import sample
-from tui.session import Session
+from tui.session.session import Session
 
 TASK = Task("Tiny Tavern Menu", fields=(Field("Mood", "choice", ("Calm", "Grim")), Field("Cook")))
 CHECKPOINT = "0001/epoch-40"
@@ -90,7 +90,7 @@ def baked(tmp_path_factory):
         for strength in (1.0, 0.5):  # the cards' samples: no model needs to be loaded for them
             made = sample(session, CHECKPOINT, ["Broth, twice.", "The cook is out.", "No spoons today."])
             batch = session.store.batches[made[0].batch]
-            session._commit("sample", Tables(batches={batch.uid: msgspec.structs.replace(batch, strength=strength)}))
+            session.commit("sample", Tables(batches={batch.uid: msgspec.structs.replace(batch, strength=strength)}))
     return folder
 
 

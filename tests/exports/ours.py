@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 
 from core.config import load as settings_of
-from core.encoding import encode_prompt, encode_row
-from core.engine import Engine
 from core.exports.order import Order
 from core.protocol import Load
+from core.worker.encoding import encode_prompt, encode_row
+from core.worker.engine import Engine
 from tests.exports.conftest import CHECKPOINT
 
 
@@ -19,7 +19,7 @@ class Ours:
         self.settings = settings_of(workspace)
         self.folder = workspace / "runs" / checkpoint.replace("/", "/checkpoints/")
         if monkeypatch:
-            monkeypatch.setattr("core.model.hardware", lambda: ("cpu", torch.float32))
+            monkeypatch.setattr("core.worker.model.hardware", lambda: ("cpu", torch.float32))
         self.engine = Engine()
         model = self.settings.model
         list(

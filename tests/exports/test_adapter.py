@@ -13,8 +13,8 @@ from core.config import Sampling
 from core.exports.modelfile import modelfile
 from core.task import Field, Task
 from tests.exports.conftest import CHECKPOINT, run
-from tui.card import adapter_card, escaped, fenced
-from tui.session import Session
+from tui.commands.card import adapter_card, escaped, fenced
+from tui.session.session import Session
 
 
 def test_the_five_lines_of_the_card_write_what_the_checkpoint_writes(exported):

@@ -27,8 +27,8 @@ MODULES = (
     "dataset.journal",
     "dataset.snapshots",
     "dataset.checkup",
-    "tui.doctor",
-    "tui.drafts",
+    "tui.session.doctor",
+    "tui.session.drafts",
     "runs.registry",
 )
 """Where the real code calls the operating system."""

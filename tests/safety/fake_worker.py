@@ -13,7 +13,7 @@ import threading
 import time
 
 from core import protocol as p
-from core.worker import be_modest
+from core.worker.__main__ import be_modest
 
 FAULT, _, WHERE = os.environ.get("FAKE_FAULT", "").partition(":")
 TEXTS = os.environ.get("FAKE_TEXTS", "")

@@ -20,9 +20,9 @@ from core.errors import FlavorError
 from core.text import clean_line
 from dataset.importing import MAX_BYTES, Read, Reading
 from tests.safety.program import TASK
-from tui import intake
-from tui.intake import import_files
-from tui.session import Session
+from tui.session import intake
+from tui.session.intake import import_files
+from tui.session.session import Session
 
 PLACE = re.compile(r"line \d+|row \d+|byte \d+|\d+ bytes|holds no rows|not a regular file|cannot be opened|unknown ending")
 TEXTS = (".jsonl", ".json", ".csv", ".tsv", ".md", ".txt")

@@ -12,7 +12,7 @@ from core import config
 from core.task import Field, Task
 from dataset.store import Store
 from tests.safety.terminal import Terminal
-from tui.session import Session
+from tui.session.session import Session
 
 ROOT = Path(core.__file__).parent.parent
 FAKE = [sys.executable, "-P", "-m", "tests.safety.fake_worker"]

@@ -106,7 +106,7 @@ def _too_early(commit):
 
 
 def _all_in_place(patch):
-    for module in ("dataset.storage", "runs.registry", "tui.drafts", "core.runfiles"):
+    for module in ("dataset.storage", "runs.registry", "tui.session.drafts", "core.runfiles"):
         patch.setattr(f"{module}.write_atomic", _in_place)
 
 

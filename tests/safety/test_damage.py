@@ -17,9 +17,9 @@ from runs.registry import Registry
 from tests.safety.crash import TABLES, Desk, W, new_disk
 from tests.safety.disk import disk_of, on
 from tests.safety.sizes import cases, report, rng
-from tui.doctor import examine
-from tui.drafts import read_draft
-from tui.session import Session
+from tui.session.doctor import examine
+from tui.session.drafts import read_draft
+from tui.session.session import Session
 
 TEXT_FILES = ("w/journal.log", "w/dataset.json", "w/lock", "w/flavor.toml", "w/drafts/write.json", "w/runs/current")
 

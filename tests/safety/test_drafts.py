@@ -12,7 +12,7 @@ import pytest
 from core import config
 from core.task import Task
 from tests.safety.sizes import cases, report, rng
-from tui.drafts import read_draft
+from tui.session.drafts import read_draft
 
 LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
 """What is typed: letters that no control sequence contains, so that their echo can be told."""
@@ -21,7 +21,7 @@ MOST = 20
 NURSERY = """
 import fcntl, os, sys, termios
 from pathlib import Path
-import textual.widgets, tui.screens.write, tui.drafts
+import textual.widgets, tui.screens.write, tui.session.drafts
 from tui.app import FlavorApp
 
 def run(terminal, folder):
@@ -38,7 +38,7 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         if how == "careless":
-            tui.drafts.KEYS, tui.screens.write.EVERY = 10_000, 10_000
+            tui.session.drafts.KEYS, tui.screens.write.EVERY = 10_000, 10_000
         run(terminal, folder)
     print(child, flush=True)
     os.waitpid(child, 0)

@@ -23,7 +23,7 @@ from core.lock import Lock
 from dataset.rows import Example, Tables
 from dataset.snapshots import take
 from dataset.store import Store
-from tui.drafts import Draft, Typed
+from tui.session.drafts import Draft, Typed
 
 def work(folder, views):
     lock = Lock(folder / "lock")

@@ -13,7 +13,7 @@ from dataset.rows import Batch, Candidate, Tables
 from tests.safety.crash import W, new_disk
 from tests.safety.disk import Disk, on
 from tests.safety.sizes import SECONDS, report, rng, size
-from tui.session import STATES, Session
+from tui.session.session import STATES, Session
 
 EVENING = 150
 """Operations on one workspace."""
@@ -107,7 +107,7 @@ class Evening:
     def sample(self) -> None:
         uid, batch = new_uid(), Batch(new_uid(), "base", [], [], {}, now())
         made = Candidate(uid, f"candidate {self.rng.random()}", {}, "base", batch.uid, 0, 0, "stop", 3, [], now())
-        self.session._commit("sample", Tables(candidates={uid: made}, batches={batch.uid: batch}))
+        self.session.commit("sample", Tables(candidates={uid: made}, batches={batch.uid: batch}))
         self.model.candidates[uid] = "pending"
 
     def _decide(self, verdict: str) -> None:

@@ -21,7 +21,7 @@ from tests.safety.hostile import text
 from tests.safety.program import ROOT, WITH_FAKE, make_workspace
 from tests.safety.sizes import report, rng, size
 from tests.safety.terminal import Terminal
-from tui.session import Session
+from tui.session.session import Session
 
 NAME = "work\x1b]0;owned\x07 [/b] [@click=app.quit]\u202e here"
 """A folder's name may hold anything but a slash."""
@@ -57,9 +57,9 @@ def fill(workspace, texts):
             uid = new_uid()
             values = {"Height": "3", "Keeper": texts[-1 - number][:40]}
             candidates[uid] = Candidate(uid, raw, values, "base", batch.uid, number, number, "stop", 9, [raw[:30]], now())
-        session._commit("sample", Tables(candidates=candidates, batches={batch.uid: batch}))
+        session.commit("sample", Tables(candidates=candidates, batches={batch.uid: batch}))
         examples = {uid: Example(uid, raw, {"Keeper": raw[:40]}, "written", now()) for raw in texts[:9] if (uid := new_uid())}
-        session._commit("import", Tables(examples=examples), texts[0])
+        session.commit("import", Tables(examples=examples), texts[0])
         empty = hashlib.sha256(b"").hexdigest()
         spec = RunSpec("0001", texts[1], texts[2], "f", "nf4", Lora(), Training(), 1, 1, 1e-3, None, 0, 0, empty, {texts[3]: texts[4]})
         folder = session.registry.create(msgspec.structs.replace(spec, base=texts[2]), [])
@@ -263,7 +263,7 @@ def test_what_is_hidden_is_not_trained_on(tmp_path):
     with Session(workspace) as session:
         raw = "plain words\u200b and more"
         uid = new_uid()
-        session._commit("import", Tables(examples={uid: Example(uid, raw, {}, "imported", now())}), "from elsewhere")
+        session.commit("import", Tables(examples={uid: Example(uid, raw, {}, "imported", now())}), "from elsewhere")
         plan = session.plan(fresh=True)
         assert plan.left_out == 1 and raw not in [row.text for row in plan.rows] and "hidden" in plan.line()
         session.change_example(uid, raw, {})  # opened and saved: it was seen

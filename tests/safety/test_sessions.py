@@ -14,7 +14,7 @@ from tests.safety.sizes import cases, report
 SESSION = """
 import sys
 from pathlib import Path
-from tui.session import Session
+from tui.session.session import Session
 session = None
 for word in sys.stdin:
     try:

@@ -9,7 +9,7 @@ from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
 from tui.screens.dialog import Dialog
-from tui.session import Session
+from tui.session.session import Session
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, plain
 

@@ -13,8 +13,8 @@ from textual.widgets import Footer
 from core.errors import FlavorError
 from core.text import counted
 from dataset.rows import Preferred
-from tui.blind import Blind, Duel
 from tui.screens.dialog import Leaving
+from tui.session.blind import Blind, Duel
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:

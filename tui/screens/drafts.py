@@ -10,8 +10,8 @@ from textual.widgets import Footer, OptionList
 from textual.widgets.option_list import Option
 
 from core.text import short
-from tui.drafts import Typed
 from tui.screens.dialog import Dialog
+from tui.session.drafts import Typed
 from tui.widgets.boxes import Choices
 from tui.widgets.plain import Plain, plain
 

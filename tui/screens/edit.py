@@ -15,9 +15,9 @@ from textual.widgets import Footer, Input, TextArea
 
 from core.errors import FlavorError
 from core.text import check_text, clean_line
-from tui.drafts import EVERY, Draft, Typed, difference
 from tui.screens.dialog import Dialog
-from tui.session import Session
+from tui.session.drafts import EVERY, Draft, Typed, difference
+from tui.session.session import Session
 from tui.twice import Twice
 from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
@@ -55,7 +55,7 @@ class EditDialog(Dialog[bool]):
         self._save = save
         self._over = False
         self._with_fields = bool(session.task.fields)
-        self._draft = Draft(session.workspace, f"edit-{uid}", bool(session.held_by))
+        self._draft = Draft(session.folder, f"edit-{uid}", bool(session.held_by))
         self._kept = self._draft.read()
         self._untouched = CleanArea(text, id="untouched").text, {name: clean_line(value) for name, value in self._values.items()}
         """Text and fields as the boxes show them: what they would hide is visible in it, and lines end as the box's do."""

@@ -12,7 +12,7 @@ from core.gauges.reading import Reading
 from core.gauges.verdict import Judgement
 from core.text import clean_line
 from tui.screens.dialog import Dialog
-from tui.tasting import MARKS, SIGNS, against
+from tui.session.tasting import MARKS, SIGNS, against
 from tui.widgets.plain import Plain, line, plain
 
 

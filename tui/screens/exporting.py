@@ -18,9 +18,9 @@ from core.files import typed_path
 from core.text import counted
 from dataset.exporting import ENDINGS, write_file
 from dataset.rows import Example
-from tui.dataset_export import as_table
+from tui.commands.dataset_export import as_table
 from tui.screens.dialog import Dialog
-from tui.session import Session
+from tui.session.session import Session
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, plain
 
@@ -50,7 +50,7 @@ class ExportDialog(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="small"):
             yield Plain(plain(f"{counted(len(self._rows), 'example')} that Library shows, as a file", "bold"), id="dialog-title")
-            yield CleanInput(str(free_name(self._session.workspace)), placeholder="where to", id="export-path")
+            yield CleanInput(str(free_name(self._session.folder)), placeholder="where to", id="export-path")
             yield Plain(plain(FORMS, "$text-muted"), id="dialog-note")
             yield Plain(id="dialog-error")
             yield Footer(show_command_palette=False)

@@ -17,9 +17,9 @@ from core.errors import FlavorError
 from core.files import typed_path
 from core.text import clean_line, counted, short
 from dataset.importing import Choice
-from tui.intake import Preview, bring, first_rows, look, look_at_text
 from tui.screens.dialog import Dialog
-from tui.session import Session
+from tui.session.intake import Preview, bring, first_rows, look, look_at_text
+from tui.session.session import Session
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, line, plain
 

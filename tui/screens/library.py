@@ -11,10 +11,11 @@ from textual.widgets import DataTable, Input
 from core.errors import FlavorError
 from core.text import counted, short
 from dataset.rows import Candidate, Example
-from tui import keys, losses
-from tui.marks import TWIN
+from tui import keys
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
+from tui.session import losses
+from tui.session.marks import TWIN
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, fitted, line, plain
 

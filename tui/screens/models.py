@@ -15,8 +15,8 @@ from textual.worker import Worker
 
 from core.errors import FlavorError
 from core.fit import Machine
-from tui.fetching import fetch
-from tui.models import Known, known, told
+from tui.commands.fetching import fetch
+from tui.commands.models import Known, known, told
 from tui.screens.dialog import Dialog
 from tui.widgets.plain import Plain, line, plain
 

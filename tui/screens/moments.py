@@ -14,8 +14,8 @@ from textual.widgets import DataTable, Footer
 from core.errors import FlavorError
 from core.text import short
 from dataset.moments import Moment
-from tui.back import all_moments, clock
 from tui.screens.dialog import Dialog
+from tui.session.back import all_moments, clock
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:

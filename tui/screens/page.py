@@ -11,7 +11,7 @@ from textual.events import ScreenResume
 from textual.screen import Screen
 
 from tui.screens.whole import Whole
-from tui.session import Session
+from tui.session.session import Session
 from tui.widgets.chrome import WIDE, Activity, TopBar
 
 if TYPE_CHECKING:

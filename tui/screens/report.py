@@ -9,9 +9,9 @@ from textual.containers import Horizontal, VerticalScroll
 from core.errors import FlavorError
 from runs import measured, points
 from tui import keys
-from tui.evening import terminal
-from tui.evening.contents import Report, gather
-from tui.evening.words import sections
+from tui.report import terminal
+from tui.report.contents import Report, gather
+from tui.report.words import sections
 from tui.screens.page import Page
 from tui.widgets.plain import Plain, line
 
@@ -53,7 +53,7 @@ loss falls with the number of rows. **s** trains beside each other what other ra
     def _signature(self) -> object:
         """What the report depends on."""
         session = self.session
-        paths = [session.workspace / name for name in (measured.FILE, points.FILE)]
+        paths = [session.folder / name for name in (measured.FILE, points.FILE)]
         when = [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
         registry = session.registry
         return session.store.journal.seq, registry.current(), registry.names(), registry.live, bool(session.wish), when
@@ -87,7 +87,7 @@ loss falls with the number of rows. **s** trains beside each other what other ra
     # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_export_report(self) -> None:
-        from tui.evening.command import write_report
+        from tui.commands.report import write_report
 
         if self.report is None:
             self.flavor.say("The report is being gathered.")
@@ -95,11 +95,11 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         try:
             self.session.must_write()
             for form, name in NAMES.items():
-                write_report(self.report, self.session.workspace / name, form)
+                write_report(self.report, self.session.folder / name, form)
         except FlavorError as error:
             self.flavor.complain(error)
             return
-        self.flavor.say(f"{' and '.join(NAMES.values())} are in {self.session.workspace}.")
+        self.flavor.say(f"{' and '.join(NAMES.values())} are in {self.session.folder}.")
 
     def action_retrain_report(self) -> None:
         self.flavor.retrain(fresh=False)
@@ -111,8 +111,8 @@ loss falls with the number of rows. **s** trains beside each other what other ra
         self.flavor.measure_examples(lambda _: self.renew())
 
     def action_curve_report(self) -> None:
-        from tui.learning import BUDGET
         from tui.screens.curve import CurveDialog
+        from tui.session.learning import BUDGET
 
         self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())

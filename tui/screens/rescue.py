@@ -12,10 +12,10 @@ from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
 from core.files import typed_path
-from tui.rescue import save_copy
 from tui.say import program
 from tui.screens.dialog import Dialog
-from tui.session import Session
+from tui.session.rescue import save_copy
+from tui.session.session import Session
 from tui.widgets.plain import Plain, plain
 
 
@@ -41,7 +41,7 @@ class RescueDialog(Dialog[str | None]):
                 "ctrl+s tries to write again, once there is room. Or name a new folder elsewhere and press enter: a copy of all texts,"
             )
             yield Plain("decisions and drafts is saved there, and can be opened like any workspace.")
-            yield Input(str(Path.home() / f"{self._session.workspace.name}-copy"), id="rescue-folder", compact=True)
+            yield Input(str(Path.home() / f"{self._session.folder.name}-copy"), id="rescue-folder", compact=True)
             yield Plain(id="dialog-error")
             yield Footer(show_command_palette=False)
 

@@ -17,12 +17,13 @@ from core.runfiles import BASE, measured_by
 from core.text import counted, duration
 from runs.curves import Curve, Curves
 from runs.registry import Run
-from tui import keys, runlist
-from tui.planning import epochs_of
-from tui.runlist import STATUS, run_of
+from tui import keys
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page
-from tui.tasting import MARKS, SIGNS, against
+from tui.session import runlist
+from tui.session.planning import epochs_of
+from tui.session.runlist import STATUS, run_of
+from tui.session.tasting import MARKS, SIGNS, against
 from tui.widgets.plain import Plain, line
 from tui.widgets.runtable import Mark, RunTable
 
@@ -178,8 +179,8 @@ way to everything else you ask for, and goes on with the same key.
     def _votes(self, key: str) -> Content:
         if not self.session.store.votes or key.endswith("/"):
             return Content("")
-        from tui.blind import summary
-        from tui.sheet import lane_name
+        from tui.session.blind import summary
+        from tui.session.sheet import lane_name
 
         told = summary(self.session, lane_name(key, self.session.strength(key)))
         return line((f"{told}\n", "$text-accent")) if told else Content("")
@@ -268,7 +269,7 @@ way to everything else you ask for, and goes on with the same key.
 
     def compared(self) -> list[str]:
         """The checkpoints to hold against each other: the chosen ones of the marked runs, else those of the run under the cursor."""
-        from tui.sheet import telling
+        from tui.session.sheet import telling
 
         if len(self.marked) > 1:
             return [self._chosen_of(self._runs[name]) or "" for name in self.marked if self._chosen_of(self._runs[name])]
@@ -289,8 +290,8 @@ way to everything else you ask for, and goes on with the same key.
             self.flavor.say("There is nothing to compare yet: write examples, or retrain.", "warning")
 
     def action_back(self) -> None:
-        from tui.back import go
         from tui.screens.moments import MomentsDialog
+        from tui.session.back import go
 
         def gone(seq: int | None) -> None:
             if seq is None:
@@ -344,8 +345,8 @@ way to everything else you ask for, and goes on with the same key.
         self.flavor.checkpoint_changed()
 
     def action_curve(self) -> None:
-        from tui.learning import BUDGET
         from tui.screens.curve import CurveDialog
+        from tui.session.learning import BUDGET
 
         self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())

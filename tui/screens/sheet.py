@@ -11,9 +11,9 @@ from textual.containers import Horizontal, ScrollableContainer
 from textual.content import Content
 from textual.widgets import Footer
 
-from tui.marks import CLOSES, DIFFERS, OPENS, marked
 from tui.screens.dialog import Leaving
-from tui.sheet import ALWAYS, Lane
+from tui.session.marks import CLOSES, DIFFERS, OPENS, marked
+from tui.session.sheet import ALWAYS, Lane
 from tui.widgets.plain import Plain, line
 
 if TYPE_CHECKING:

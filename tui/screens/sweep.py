@@ -12,10 +12,10 @@ from textual.widgets import Footer, Input
 
 from core.errors import FlavorError
 from core.text import duration
-from tui.evening.terminal import columns
-from tui.evening.words import Table
+from tui.report.terminal import columns
+from tui.report.words import Table
 from tui.screens.dialog import Dialog
-from tui.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
+from tui.session.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, line, plain
 

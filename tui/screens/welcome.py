@@ -17,8 +17,8 @@ from core.errors import FlavorError
 from core.files import typed_path
 from core.task import Task, parse_fields
 from core.text import clean_line
-from tui.commands import make_demo
-from tui.recent import recent
+from tui.commands.making import make_demo
+from tui.session.recent import recent
 from tui.widgets.boxes import Choices, CleanInput
 from tui.widgets.plain import Plain, plain
 

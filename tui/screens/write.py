@@ -11,10 +11,10 @@ from core.errors import FlavorError
 from core.gauges.copying import nearest
 from core.text import MAX_TEXT, counted, words
 from tui import keys
-from tui.drafts import EVERY, Draft, Typed
-from tui.marks import TWIN
-from tui.planning import CHARACTERS_PER_TOKEN
 from tui.screens.page import Page
+from tui.session.drafts import EVERY, Draft, Typed
+from tui.session.marks import TWIN
+from tui.session.planning import CHARACTERS_PER_TOKEN
 from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
@@ -38,7 +38,7 @@ draft at once, whatever happens.
         self._draft: Draft | None = None
 
     def body(self) -> ComposeResult:
-        self._draft = Draft(self.session.workspace, "write", bool(self.session.held_by))
+        self._draft = Draft(self.session.folder, "write", bool(self.session.held_by))
         kept = self._draft.read()
         if kept and kept.text.strip() in self.session.store.texts().values():
             kept = None  # it was saved, and its writer died before it could say so

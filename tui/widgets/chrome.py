@@ -9,7 +9,7 @@ from textual.events import Click
 from textual.widget import Widget
 
 from core.text import counted
-from tui.session import Session
+from tui.session.session import Session
 from tui.widgets.plain import Plain, line
 
 WIDE = 110
@@ -32,7 +32,7 @@ def summary(session: Session) -> Content:
     only = " · READ-ONLY" if session.held_by or session.store.read_only else ""
     current = session.active()
     return line(
-        (session.workspace.name[:24] + "  ", "bold $accent"),
+        (session.folder.name[:24] + "  ", "bold $accent"),
         (f"{current} · {counted(len(session.store.examples), 'example')} · accepted {accepted} of {decided}{share}", "$text-muted"),
         (only, "bold $error"),
     )

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from core.errors import FlavorError
 from core.task import Field
-from tui.session import Session
+from tui.session.session import Session
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, plain
 

@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import DataTable
 
-from tui.runlist import Line
+from tui.session.runlist import Line
 from tui.widgets.chrome import WIDE
 from tui.widgets.plain import line, plain
 

@@ -1,0 +1,1 @@
+"""The command line: a generator of lines for each command. Knows no Textual."""

@@ -1,0 +1,174 @@
+"""The command line: arguments in (`parser`), each command's lines out. Opens no screen itself; `tui.launcher` does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from core.errors import FlavorError
+from core.text import clean, short, to_json
+from tui.commands.parser import parser
+from tui.say import complain
+
+if TYPE_CHECKING:
+    from tui.commands.output import Output
+
+
+def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """The generator of the chosen command."""
+    from tui.commands import checking, deciding, fetching, making, play, retraining, tasting
+
+    workspace: Path = getattr(args, "workspace", Path())
+    for name in ("count", "epochs", "max_tokens", "seeds"):
+        if (value := getattr(args, name, None)) is not None and not 1 <= value <= 10_000:
+            raise FlavorError(
+                f"{value} is no usable number for {'-n' if name == 'count' else '--' + name.replace('_', '-')}.", "From 1 to 10000."
+            )
+    if (seed := getattr(args, "seed", None)) is not None and not 0 <= seed < 1 << 62:
+        raise FlavorError("--seed must be 0 or more.")
+    match args.command:
+        case "demo":
+            return play.play(args.at, args.seed)
+        case "new":
+            return making.new(workspace, args.heading, args.field, args.template, args.base)
+        case "import":
+            from tui.commands import importing
+
+            choice = {"text": args.text, "form": args.format or "", "mark": args.mark, "split": args.split}
+            return importing.import_(workspace, args.sources, choice, args.field, args.dry_run, args.skip_duplicates)
+        case "generate":
+            changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
+            changes = {name: value for name, value in changes.items() if value is not None}
+            return deciding.generate(
+                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
+            )
+        case "decide":
+            return deciding.decide(workspace, args.candidate, args.verdict, args.text, args.set)
+        case "undo":
+            return deciding.undo(workspace)
+        case "retrain":
+            return retraining.retrain(workspace, args.fresh, args.epochs, args.seed, args.again)
+        case "taste":
+            return retraining.taste(workspace, args.seed)
+        case "evaluate":
+            return tasting.evaluate(workspace, args.file, args.checkpoint)
+        case "curve":
+            from tui.commands import curve
+
+            if not 0 <= args.budget <= 86_400:
+                raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
+            return curve.curve(workspace, args.seeds, args.budget)
+        case "sweep":
+            from tui.commands import sweeping
+            from tui.session.sweep import parse_grid
+
+            if args.budget is not None and not 0 <= args.budget <= 86_400:
+                raise FlavorError(f"{args.budget} is no usable number for --budget.", "From 0 to 86400 seconds.")
+            grid = parse_grid(args.sweep_rank, args.sweep_rate, args.sweep_epochs)
+            return sweeping.sweep(workspace, grid, args.seeds, args.budget)
+        case "report":
+            from tui.commands import report
+
+            return report.report(workspace, args.html, args.md, args.measure)
+        case "runs":
+            return tasting.runs(workspace)
+        case "gauges":
+            return tasting.gauges(workspace, args.checkpoint)
+        case "use":
+            return tasting.use(workspace, args.checkpoint, args.strength)
+        case "back":
+            from tui.commands import back
+
+            return back.back(workspace, args.line)
+        case "status":
+            return tasting.status(workspace)
+        case "export" if args.what in ("dataset", "dpo", "kto"):
+            from tui.commands import dataset_export
+
+            folder = args.how == "folder" or (not args.how and not args.dest.suffix)
+            licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
+            return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence, args.origins)
+        case "export":
+            from tui.commands import exporting
+
+            return exporting.export(workspace, args.what, args.dest, args.checkpoint, args.strength, args.kind, args.dtype, args.license)
+        case "models":
+            from tui.commands import models
+
+            return models.get(args.get) if args.get else models.models(args.folders)
+        case "serve":
+            from tui.commands import serving
+
+            if not 0 <= args.port < 65_536:
+                raise FlavorError(f"{args.port} is no port.", "From 1 to 65535; 0 for any that is free.")
+            return serving.serve(workspace, args.port)
+        case "push":
+            from tui.commands import pushing
+
+            return pushing.push(
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.checkpoint, args.strength
+            )
+        case "download":
+            return fetching.download(workspace)
+        case "completion":
+            return _completion(args.shell)
+        case "reproduce":
+            return deciding.reproduce(workspace, args.candidate)
+        case _ if args.workspace:
+            return checking.bits(args.workspace) if args.bits else checking.workspace(args.workspace, args.repair)
+        case _ if args.bits:
+            raise FlavorError("--bits needs a workspace: its rows are what is measured on.", "flavor-tui doctor WORKSPACE --bits")
+        case _:
+            return checking.machine()
+
+
+async def _completion(shell: Literal["bash", "zsh", "fish"]) -> Output:
+    from tui.commands.completion import script
+    from tui.commands.output import Line
+
+    text = script(parser(), shell)
+    yield Line({"shell": shell, "script": text}, text.rstrip("\n"))
+
+
+async def _print(args: argparse.Namespace) -> None:
+    from tui.commands.output import Line
+
+    live = sys.stderr.isatty()
+    async with contextlib.aclosing(_output(args)) as output:
+        async for item in output:
+            if not isinstance(item, Line):
+                if live:
+                    sys.stderr.write(f"\r\x1b[2K{short(item.text, 100)}")
+                    sys.stderr.flush()
+                continue
+            if live:
+                sys.stderr.write("\r\x1b[2K")
+                sys.stderr.flush()
+            if args.json:
+                print(to_json(item.data), flush=True)  # noqa: T201
+            elif item.text:
+                print(clean(item.text), flush=True)  # noqa: T201
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry a command out; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows no Unicode still gets its line
+    try:
+        asyncio.run(_print(args))
+    except FlavorError as error:
+        return complain(error, args.json)
+    except KeyboardInterrupt:
+        print("flavor-tui: stopped; what was whole is kept.", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit
+        return 0
+    except OSError as error:
+        return complain(FlavorError(f"{error.filename or 'A file'}: {error.strerror or error}.", "Mend that, then try again."), args.json)
+    return 0

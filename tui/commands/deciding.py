@@ -1,0 +1,137 @@
+"""`flavor-tui generate`, `decide`, `undo` and `reproduce`: candidates are sampled, and what a person says of them is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from core.choices import check_strength
+from core.config import Preset
+from core.errors import FlavorError
+from core.protocol import Sampled
+from core.text import counted, duration
+from dataset.importing import read_text
+from dataset.rows import Candidate
+from tui.commands.output import Line, Output, Progress, start
+from tui.session.session import Session
+
+
+def candidate_line(candidate: Candidate) -> Line:
+    """A candidate as `generate` tells it."""
+    data = {
+        "id": candidate.uid,
+        "text": candidate.text,
+        "fields": candidate.fields,
+        "checkpoint": candidate.checkpoint,
+        "seed": candidate.seed,
+        "flags": candidate.flags,
+        "finish": candidate.finish,
+    }
+    about = " · ".join(f"{name} {value}" for name, value in candidate.fields.items())
+    marks = f"  ! {', '.join(candidate.flags)}" if candidate.flags else ""
+    return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
+
+
+def ranked_line(session: Session, candidate: Candidate) -> Line:
+    """A candidate as `generate --ranked` tells it: why it stands where it does, and how likely it is to be kept (null: not known yet)."""
+    told, place = candidate_line(candidate), session.ranking.place(candidate.uid)
+    chance = round(place.predicted, 3) if place and place.predicted is not None else None
+    data = {**told.data, "slot": place.slot if place else "", "p_accept": chance}
+    return Line(data, f"[{session.ranking.why(candidate.uid)}]  {told.text}")
+
+
+def _given(pairs: list[str]) -> dict[str, str]:
+    """Attributes by name, unchecked, as `--set` gives them."""
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise FlavorError(f"--set {pair!r} is not NAME=VALUE.", "For instance --set 'Danger Level=4'.")
+        given[name] = value
+    return given
+
+
+async def generate(
+    workspace: Path,
+    count: int,
+    settings: list[str],
+    checkpoint: str | None,
+    seed: int | None,
+    changes: dict[str, Any],
+    preset: Preset | None,
+    ranked: bool = False,
+    strength: float | None = None,
+) -> Output:
+    if count < 1:
+        raise FlavorError("-n must be 1 or more.")
+    with Session(workspace) as session:
+        session.must_write()
+        fixed = session.task.check(_given(settings))
+        session.registry.checkpoint_folder(checkpoint or session.registry.current())
+        strength = None if strength is None else check_strength(strength)
+        try:
+            async for progress in start(session):
+                yield progress
+            made: list[Candidate] = []
+            seconds, sampled = 0.0, 0
+            if preset:
+                session.use_preset(preset)
+            if seed is not None:  # who gives one compares: the same seed must ask the same
+                changes = {"vary": False, **changes}
+            async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, strength=strength, **changes):
+                if isinstance(event, Candidate):
+                    made.append(event)
+                    if not ranked:
+                        yield candidate_line(event)
+                    yield Progress(f"{len(made)} of {count} candidates")
+                elif isinstance(event, Sampled):
+                    seconds, sampled = seconds + event.seconds, sampled + event.tokens
+            if ranked:
+                for candidate in session.ranked(made):
+                    yield ranked_line(session, candidate)
+            data = {
+                "candidates": len(made),
+                "tokens": sampled,
+                "seconds": round(seconds, 2),
+                "checkpoint": checkpoint or session.registry.current(),
+            }
+            yield Line(data, f"{counted(len(made), 'candidate')}, {counted(sampled, 'token')} in {duration(seconds)}")
+        finally:
+            await session.stop_worker()
+
+
+async def decide(
+    workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None, settings: list[str]
+) -> Output:
+    with Session(workspace) as session:
+        if (text or settings) and verdict != "accept":
+            raise FlavorError(f"{'--text' if text else '--set'} goes with accept only.")
+        edited = read_text(text, 1 << 20) if text else None
+        asked = session.store.candidates.get(candidate)
+        fields = session.task.check({**session.task.only(asked.fields), **_given(settings)}) if asked and settings else None
+        decision = session.decide(candidate, verdict, edited, fields)
+        data = {"candidate": candidate, "verdict": decision.verdict, "example": decision.example}
+        yield Line(data, f"{candidate}: {decision.verdict}, {counted(len(session.store.examples), 'example')} now")
+
+
+async def undo(workspace: Path) -> Output:
+    with Session(workspace) as session:
+        op = session.undo()
+        data = {"undone": op.kind if op else None, "examples": len(session.store.examples)}
+        yield Line(data, f"taken back: {op.told()}" if op else "There is nothing to take back.")
+
+
+async def reproduce(workspace: Path, candidate: str) -> Output:
+    with Session(workspace, read_only=True) as session:
+        if candidate not in session.store.candidates:
+            raise FlavorError(f"There is no candidate {candidate!r}.", "See `flavor-tui generate`.", "missing")
+        try:
+            async for progress in start(session):
+                yield progress
+            text = await session.candidates.reproduce(candidate)
+        finally:
+            await session.stop_worker()
+        same = text == session.store.candidates[candidate].text
+        yield Line(
+            {"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}"
+        )

@@ -1,0 +1,49 @@
+"""What a command yields: lines, data for machines and words for people (the last one is the result), and progress on the way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from core.protocol import Loaded, Loading
+from core.text import clean_line, counted
+from tui.session.session import Session
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of output: `data` for --json, `text` for people (empty: nothing to say)."""
+
+    data: dict[str, Any]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something that is under way; shown on a terminal's stderr only."""
+
+    text: str
+
+
+Output = AsyncIterator[Line | Progress]
+
+
+def _model_progress(event: Loading) -> Progress:
+    share = f" {event.share:.0%}" if event.share is not None else ""
+    return Progress(f"{event.stage}{share}")
+
+
+async def start(session: Session) -> AsyncIterator[Progress]:
+    """Start the worker and load the base, with progress."""
+    async for event in session.start_worker():
+        if isinstance(event, Loading):
+            yield _model_progress(event)
+        elif isinstance(event, Loaded) and event.note:
+            print(clean_line(event.note), file=sys.stderr)  # noqa: T201
+
+
+def left_out(skipped: list[str]) -> str:
+    """Which rows were too long, at the end of a sentence."""
+    return f"; {counted(len(skipped), 'row')} too long and left out: {', '.join(skipped)}" if skipped else ""

@@ -1,0 +1,53 @@
+"""The losses of all examples, measured as a job of the app: what Library and Report show beside the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from core.text import counted, duration
+from tui.session import losses
+
+if TYPE_CHECKING:
+    from tui.jobs.jobs import Jobs
+    from tui.session.session import Session
+
+
+class MeasureJob:
+    """Only a key asks for it, so it gives way to nothing. The losses are kept when all of them are there."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._app, self._session = jobs, jobs.app, jobs.session
+
+    def ask(self, done: Callable[[dict[str, float]], None]) -> None:
+        """Measure the loss of every example with the active checkpoint."""
+        if not self._jobs.make_room():
+            self._jobs.not_ready()
+            return
+        text = f"measuring the loss of {counted(len(self._session.store.examples), 'example')}"
+        self._jobs.start(functools.partial(self._measure, done, text), "measuring", text)
+
+    async def _measure(self, done: Callable[[dict[str, float]], None], text: str) -> None:
+        await asyncio.sleep(0)
+        began, asked = time.monotonic(), list(self._session.store.examples)
+        async for told in losses.measure(self._session):
+            if isinstance(told, dict):
+                done(told)
+                if skipped := [uid for uid in asked if uid not in told]:
+                    self._app.say(f"Measured.{left_out(self._session, skipped)} F4 opens the examples, enter one to shorten it.")
+            else:
+                left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
+                self._jobs.tell("measuring", f"{text}: {told:.0%}, about {duration(left)} left", force=False)
+        self._jobs.rest()
+        self._app.changed()
+
+
+def left_out(session: Session, uids: Sequence[str]) -> str:
+    """Which examples are longer than a run takes, by their first words, as a sentence to be added; empty where there is none."""
+    examples = session.store.examples
+    heads = [" ".join(examples[uid].text.split())[:30] for uid in uids if uid in examples]
+    more = f" and {len(heads) - 3} more" if len(heads) > 3 else ""
+    return f" Too long and left out: {', '.join(f'“{head}…”' for head in heads[:3])}{more}." if heads else ""

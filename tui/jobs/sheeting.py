@@ -1,0 +1,69 @@
+"""The contact sheet as a job of the app: made after each run, behind the queue, the training and whatever the person asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from core.errors import FlavorError
+from tui.session.sheet import ContactSheet, Lane
+
+if TYPE_CHECKING:
+    from tui.jobs.jobs import Jobs
+
+
+class SheetJob:
+    """Holds the checkpoints whose columns are wanted. What stops it for a moment leaves them; cancelling forgets them."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._app = jobs, jobs.app
+        self.contact = ContactSheet(jobs.session)
+        self._wanted: list[str] = []
+        self.made = 0
+        """Grows with every column."""
+
+    def ask(self, checkpoints: Iterable[str]) -> list[Lane]:
+        """Make what is missing for these, now or when the worker is free. Returns what is missing."""
+        if self._app.session.held_by:
+            return []
+        missing = self.contact.missing(self.contact.lanes(checkpoints))
+        self._wanted = list(dict.fromkeys([*self._wanted, *(lane.checkpoint for lane in missing)]))
+        self.go_on()
+        return missing
+
+    def go_on(self) -> None:
+        """Begin if something is wanted and the worker is free."""
+        if self._wanted and self._jobs.doing == "ready":
+            self._jobs.start(self._make, "sheeting", "contact sheet: beginning")
+
+    def stop(self) -> None:
+        """Make no more of it, neither now nor later, for the key on its screen: whatever else goes on is not meant."""
+        waited = bool(self._wanted)
+        self.forget()
+        if self._jobs.doing == "sheeting":
+            self._jobs.halt()
+        elif waited:
+            self._app.say("The contact sheet waits no more; it does when you open it again.")
+        else:
+            self._app.say("The contact sheet is not being made: there is nothing to stop.")
+
+    def forget(self) -> None:
+        """Do not begin again by itself."""
+        self._wanted = []
+
+    async def _make(self) -> None:
+        await asyncio.sleep(0)
+        wanted = list(self._wanted)
+        try:
+            async with contextlib.aclosing(self.contact.make(wanted)) as events:
+                async for lane, done, count in events:
+                    self._jobs.tell("sheeting", f"contact sheet: {lane.name}, {done} of {count} texts", force=False)
+                    self.made += done == count
+        except FlavorError:
+            self.forget()  # else it would fail again and again
+            raise
+        self._wanted = [name for name in self._wanted if name not in wanted]
+        self._jobs.rest()
+        self._app.changed()

@@ -1,0 +1,1 @@
+"""A workspace's session: what keys and commands call. Knows no Textual."""
