@@ -7,41 +7,32 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ScreenStackError
-from textual.content import Content
-from textual.events import Event, InputEvent, Key, MouseDown, Paste
 from textual.filter import LineFilter
-from textual.keys import key_to_character
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.worker import Worker, WorkerFailed, WorkerState
 
 from core.config import FILE
 from core.errors import FlavorError
 from core.text import clean_line, short
-from dataset.rows import Candidate, Op
 from tui import keys
 from tui.crash import CrashLog
 from tui.desk import Desk
+from tui.host import Host
 from tui.jobs.jobs import Jobs
 from tui.screens.curate import CurateScreen
-from tui.screens.page import Page
 from tui.screens.whole import Whole
 from tui.session.recent import remember
 from tui.session.session import Session
 from tui.styles import Styles
 from tui.twice import Twice
-from tui.widgets.notes import WithNotes
-from tui.widgets.order import InOrder
-from tui.widgets.plain import ControlFilter, line
+from tui.widgets.plain import ControlFilter
 
 if TYPE_CHECKING:
-    from textual.widgets import TextArea
+    pass
 
 
 WITH_WORKSPACE = frozenset(key.name for key in keys.KEYS["app"]) - {"help", "quit"}
@@ -76,7 +67,7 @@ def _report() -> Screen[None]:
 THEMES = {"dark": "textual-dark", "light": "textual-light"}
 
 
-class FlavorApp(WithNotes, InOrder):
+class FlavorApp(Host):
     """One workspace on five screens."""
 
     TITLE = "flavor-tui"
@@ -84,9 +75,6 @@ class FlavorApp(WithNotes, InOrder):
     ENABLE_COMMAND_PALETTE = False  # Textual 8.2's looks for its own parts after it was closed, and ends the program with it
     BINDINGS = keys.bindings("app")
     MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs, "report": _report}  # imported when first gone to
-    session: Session
-    jobs: Jobs
-    desk: Desk
     _TICK: ClassVar[float] = 2.0
     _LOOK: ClassVar[float] = 0.5
     _LEAVE: ClassVar[float] = 2.5
@@ -98,21 +86,16 @@ class FlavorApp(WithNotes, InOrder):
         """
         self._workspace = workspace
         self._life = life
-        self._crash = CrashLog(workspace)
+        self.crash = CrashLog(workspace)
         self._start_worker = start_worker
-        self._opened = False
         self._seq_seen = 0
-        self.pressed = 0
-        """Keys, pastes and clicks so far."""
         self._leaving = Twice(self)
-        self.prefer_new = False
-        """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
         if (workspace / FILE).exists():
             self._take(workspace)
             self.DEFAULT_MODE = self._first_mode()  # type: ignore[misc]  # its screen is the first that is painted
         super().__init__()
         self.stylesheet = Styles(variables=self.get_css_variables())
-        if self._opened:
+        if self.opened:
             self._show_theme()
 
     def _show_theme(self) -> None:
@@ -122,15 +105,15 @@ class FlavorApp(WithNotes, InOrder):
     def _take(self, workspace: Path) -> None:
         session = Session(workspace)
         try:
-            self._own_keys = keys.check(session.settings.keys)
+            self.own_keys = keys.check(session.settings.keys)
         except FlavorError:
             session.close()
             raise
         self.session = session
         self.jobs = Jobs(self)
         self.desk = Desk(session.folder, session.store.read_only)
-        self._crash = CrashLog(session.folder)
-        self._opened = True
+        self.crash = CrashLog(session.folder)
+        self.opened = True
 
     def _first_mode(self) -> str:
         if self.desk.mode in self.MODES:
@@ -149,9 +132,9 @@ class FlavorApp(WithNotes, InOrder):
                 loop.add_signal_handler(number, self._leave_soon, 128 + number)
         if self._life is not None:
             loop.add_reader(self._life, self._leave_soon, 128 + signal.SIGHUP)
-        self._crash.watch_threads()
-        loop.set_exception_handler(self._crash.lost_task)
-        if self._opened:
+        self.crash.watch_threads()
+        loop.set_exception_handler(self.crash.lost_task)
+        if self.opened:
             self._settle()
         else:
             from tui.screens.welcome import WelcomeScreen
@@ -186,7 +169,7 @@ class FlavorApp(WithNotes, InOrder):
 
     def _settle(self) -> None:
         """What an open workspace needs besides its screen; the worker starts when that has been painted."""
-        self.set_keymap(self._own_keys)
+        self.set_keymap(self.own_keys)
         self.title = clean_line(f"flavor-tui {self.session.folder.name}")
         self.set_interval(self._TICK, self._tick)
         self.set_interval(self._LOOK, self.jobs.watch)
@@ -216,22 +199,14 @@ class FlavorApp(WithNotes, InOrder):
         self.keep_typed()
         self.exit(code, message=message)
 
-    def keep_typed(self) -> None:
-        """Have each page and dialog write what is typed in it as a draft."""
-        for mode in {self.current_mode, *self.MODES}:
-            with contextlib.suppress(KeyError):  # never gone to
-                for screen in self.get_screen_stack(mode):
-                    if screen.is_mounted and (keep := getattr(screen, "keep", None)):
-                        keep()
-
     async def action_quit(self) -> None:
         from tui.leaving import lost_by_leaving, way_back
 
-        lost = lost_by_leaving(self) if self._opened else ""
+        lost = lost_by_leaving(self) if self.opened else ""
         if lost and not self._leaving.sure():
             self.say(f"{self.key_for(*QUITS) or self.own_key('quit')} once more leaves without {lost}.", "warning")
             return
-        self._leave(0, way_back(self.session) if self._opened else None)
+        self._leave(0, way_back(self.session) if self.opened else None)
 
     def action_help_quit(self) -> None:
         """What ctrl+c says, where there is nothing to copy."""
@@ -239,7 +214,7 @@ class FlavorApp(WithNotes, InOrder):
             self.say(f"{key} leaves the program.")
 
     async def on_unmount(self) -> None:
-        if self._opened:
+        if self.opened:
             await self.session.stop_worker()
             with contextlib.suppress(FlavorError):
                 self.session.close()
@@ -252,120 +227,14 @@ class FlavorApp(WithNotes, InOrder):
             await self.session.write_view()
         self._seq_seen = seq
 
-    async def on_event(self, event: Event) -> None:
-        await (self._survive(super().on_event, event) if isinstance(event, InputEvent | Paste) else super().on_event(event))
-
-    async def in_turn(self, event: Event) -> None:
-        self.pressed += isinstance(event, Key | Paste | MouseDown)
-        await self._survive(super().in_turn, event)
-
-    async def _survive(self, handle: Callable[[Event], Awaitable[None]], event: Event) -> None:
-        """A key, a click or a paste that meets a fault, ours or Textual's, is said and survived: what was acknowledged before is on the disk."""
-        if not self.screen_stack:
-            return  # still on its way when the app ended
-        try:
-            await handle(event)
-        except Exception as error:
-            self.say(f"That met a fault of the program ({self.keep_fault(error)}); nothing was lost.", "error")
-
-    # -- what the screens ask for --------------------------------------------------------------------------------------
-
-    def say(self, text: str, severity: SeverityLevel = "information") -> None:
-        """A passing note."""
-        self.notify(short(text, 500), severity=severity, markup=False, timeout=6)
-
-    def key_for(self, *actions: str) -> str:
-        """The first key that does one of these here and now, as a person reads it; empty where none does, as while letters are typed."""
-        into = self.focused
-        shown = [
-            self.get_key_display(active.binding)
-            for key, active in self.active_bindings.items()
-            if active.binding.action in actions and not (into and into.check_consume_key(key, key_to_character(key)))
-        ]
-        return shown[0] if shown else ""
-
-    def own_key(self, action: str) -> str:
-        """The first key of an action on its page, as `[keys]` has it."""
-        default = next(key.key for table in keys.KEYS.values() for key in table if key.name == action)
-        return self._own_keys.get(action, default).split(",")[0]
-
-    def complain(self, error: FlavorError) -> None:
-        """A failure, in one line."""
-        broken = self._opened and self.session.store.journal.broken
-        way_out = " ctrl+r: write again, or save a copy elsewhere." if broken else ""
-        self.notify(short(f"{error}{way_out}", 500), severity="error", markup=False, timeout=10)
-        if broken and isinstance(self.screen, Page):
-            self.screen.renew_all()
-
-    def changed(self) -> None:
-        """Something in the session changed: redraw, and see that the queue is filled."""
-        if isinstance(self.screen, Page):
-            self.screen.renew_all()
-        if self._opened:
-            self.jobs.samples.fill()
-
-    def checkpoint_changed(self) -> None:
-        """Another checkpoint is active: its candidates come first from now on."""
-        self.prefer_new = True
-        self.jobs.samples.stop()
-        self.changed()
-
-    def activity_line(self) -> Content:
-        """What is going on behind, with a sign and a word."""
-        if self.session.held_by:
-            return line(("○ read-only", "$text-warning"))
-        return self.jobs.line()
-
-    def undo(self) -> Op | None:
-        """Take the last thing back and say so."""
-        try:
-            op = self.session.undo()
-        except FlavorError as error:
-            self.complain(error)
-            return None
-        self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.")
-        if op and op.kind == "go":
-            self.checkpoint_changed()
-        return op
-
-    def retrain(self, fresh: bool, again: str = "") -> None:
-        self.jobs.retraining.ask(fresh, again)
-
-    def taste(self) -> None:
-        self.jobs.retraining.taste()
-
-    def sample_more(self) -> None:
-        self.jobs.samples.ask()
-
-    def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
-        self.jobs.samples.continue_text(area, fields)
-
-    def measure_examples(self, done: Callable[[dict[str, float]], None]) -> None:
-        self.jobs.losses.ask(done)
-
-    def arrived(self, candidate: Candidate) -> None:
-        """A candidate was sampled and stored."""
-        if isinstance(self.screen, CurateScreen):
-            self.screen.renew_all()
-
-    def redraw_activity(self) -> None:
-        """The line of activity changed, nothing else."""
-        if isinstance(self.screen, Page):
-            from tui.widgets.chrome import Activity
-
-            for activity in self.screen.query(Activity):
-                activity.show(self.activity_line())
-            if isinstance(self.screen, CurateScreen):
-                self.screen.activity_changed()
-
     # -- keys ----------------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a workspace none of the program's own keys but help and leaving does anything, nor is it shown."""
-        return self._opened or action not in WITH_WORKSPACE
+        return self.opened or action not in WITH_WORKSPACE
 
     def _go(self, mode: str) -> None:
-        if self._opened and self.current_mode != mode and not self.screen.is_modal:
+        if self.opened and self.current_mode != mode and not self.screen.is_modal:
             self.switch_mode(mode)
 
     def action_write(self) -> None:
@@ -384,7 +253,7 @@ class FlavorApp(WithNotes, InOrder):
         self._go("report")
 
     def action_theme(self) -> None:
-        if self._opened:
+        if self.opened:
             self.desk.keep(theme="dark" if self.theme == THEMES["light"] else "light")
             self._show_theme()
 
@@ -402,17 +271,17 @@ class FlavorApp(WithNotes, InOrder):
         rescue(self)
 
     def action_restart_worker(self) -> None:
-        if self._opened and not self.session.held_by:
+        if self.opened and not self.session.held_by:
             self.jobs.model.restart()
 
     def action_download(self) -> None:
-        if self._opened and not self.session.held_by:
+        if self.opened and not self.session.held_by:
             self.jobs.model.download()
 
     def action_models(self) -> None:
         from tui.screens.models import ModelsDialog
 
-        if self._opened and not self.screen.is_modal:
+        if self.opened and not self.screen.is_modal:
             self.push_screen(ModelsDialog(self.session.base_stays), self._model_chosen)
 
     def _model_chosen(self, name: str | None) -> None:
@@ -434,32 +303,14 @@ class FlavorApp(WithNotes, InOrder):
         self._bake(1)
 
     def _bake(self, steps: int) -> None:
-        if self._opened:
+        if self.opened:
             from tui.bake import bake
 
             bake(self, steps)
 
     def action_cancel(self) -> None:
-        if self._opened:
+        if self.opened:
             self.jobs.cancel()
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        if event.state == WorkerState.ERROR and event.worker.error is not None:
-            self._crash.record(event.worker.error, "in a job")
-
-    def keep_fault(self, error: BaseException) -> str:
-        """Record a fault that the app survives; one line that says what it was."""
-        return self._crash.record(error, "in a job")
-
-    def _fatal_error(self) -> None:
-        """The app met a fault and ends. Textual's own way prints the local variables of every frame, and with them texts."""
-        error: BaseException = self._exception or RuntimeError("unknown")
-        if isinstance(error, WorkerFailed):
-            error = error.error  # which knows the place
-        said = self._crash.record(error, "on the screen")
-        place = "its folder's logs/screen.log says where"
-        self._exit_renderables.append(Text(f"flavor-tui met a fault of its own ({said}); {place}. Every decision was on the disk."))
-        self._close_messages_no_wait()
 
 
 def run_app(workspace: Path | None, life: int | None = None) -> int:

@@ -8,14 +8,14 @@ from core.choices import STRONGEST
 from core.errors import FlavorError
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 STEP = 0.1
 CELLS = 13
 """Of the slider: one a tenth, 0 to 1.2."""
 
 
-def bake(app: FlavorApp, steps: int) -> None:
+def bake(app: Host, steps: int) -> None:
     """Move the slider; the next candidates are sampled with the new strength."""
     session = app.session
     current = session.registry.current()

@@ -15,10 +15,10 @@ from tui.session.drafts import unwritten
 from tui.session.session import Session
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 
-def lost_by_leaving(app: FlavorApp) -> str:
+def lost_by_leaving(app: Host) -> str:
     """What is not on the disk and will not be; empty where that is nothing."""
     app.keep_typed()
     if any(app.session.folder in path.parents for path in unwritten):

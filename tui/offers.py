@@ -8,10 +8,10 @@ from core.place import warning
 from tui.session.drafts import Typed, kept_drafts
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 
-def offer(app: FlavorApp) -> None:
+def offer(app: Host) -> None:
     """After the first picture: what was typed and not saved, and what is wrong with the disk or the place."""
     session = app.session
     if broken := session.store.journal.broken:
@@ -33,7 +33,7 @@ def offer(app: FlavorApp) -> None:
     app.push_screen(DraftsDialog(drafts), done)
 
 
-def rescue(app: FlavorApp) -> None:
+def rescue(app: Host) -> None:
     """Where the journal could not be written: the choice between writing again and a copy elsewhere."""
     if not app.session.store.journal.broken:
         app.say("Nothing is wrong: everything is written as you go.")

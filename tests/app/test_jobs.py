@@ -218,7 +218,7 @@ async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_p
             session.decide(uid, "reject")
     app = FlavorApp(quick)
     came, said = [], []
-    monkeypatch.setattr(app, "arrived", lambda candidate: came.append((app.jobs.doing, app.jobs.line().plain)))
+    monkeypatch.setattr(app, "arrived", lambda: came.append((app.jobs.doing, app.jobs.line().plain)))
     monkeypatch.setattr(app, "say", lambda text, *_: said.append(text))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: came)

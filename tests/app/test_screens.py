@@ -563,7 +563,7 @@ async def test_leaving_asks_where_a_draft_cannot_be_written(workspace, monkeypat
 
         monkeypatch.setattr(drafts, "write_atomic", full)
         monkeypatch.setattr(drafts, "unwritten", {})
-        monkeypatch.setattr("tui.app.unwritten", drafts.unwritten)
+        monkeypatch.setattr("tui.leaving.unwritten", drafts.unwritten)
         await pilot.press("x")
         await pilot.pause()
         await asks_once_before_it_leaves(app, pilot)

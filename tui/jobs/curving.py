@@ -103,4 +103,4 @@ class CurveJob:
             raise
         self._app.say(await subject.sentence())
         self._jobs.rest()
-        self._app.changed()
+        self._jobs.changed()

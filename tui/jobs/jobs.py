@@ -23,7 +23,7 @@ from tui.jobs.sampling import SampleJob
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.front import Front
     from tui.jobs.sheeting import SheetJob
 
 BEHIND = ("curving", "sweeping", "sheeting")
@@ -42,7 +42,7 @@ REDRAW = 0.1
 class Jobs:
     """What the worker is doing for this app. `line` says it; every method may be called at any time."""
 
-    def __init__(self, app: FlavorApp) -> None:
+    def __init__(self, app: Front) -> None:
         self.app = app
         self.session = app.session
         self.doing = "none"
@@ -228,6 +228,11 @@ class Jobs:
         what, stays = STOPPED[self.doing], self.retraining.stays
         self._stop()
         self.app.say(f"{what} was stopped; {f'{stays} stays active' if stays else 'everything is as it was'}.")
+
+    def changed(self) -> None:
+        """Something in the session changed: redraw, and see that the queue is filled."""
+        self.app.renew()
+        self.samples.fill()
 
     def go_on(self) -> None:
         """Begin what is done while nothing else is to do."""

@@ -38,7 +38,7 @@ class LoadJob:
                     self._jobs.tell("loading", f"{event.stage}{share}; {rest}", force=False)
                 elif isinstance(event, Usable):
                     self.early = True
-                    self._app.changed()
+                    self._jobs.changed()
                 elif isinstance(event, Loaded):
                     if event.note:
                         self._app.say(event.note, "warning")
@@ -54,7 +54,7 @@ class LoadJob:
         self._jobs.rest()
         if wish:
             self._jobs.retraining.begin(wish)
-        self._app.changed()
+        self._jobs.changed()
 
     def restart(self) -> None:
         """End the worker, if it is there, and start it again."""

@@ -42,7 +42,7 @@ class MeasureJob:
                 left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
                 self._jobs.tell("measuring", f"{text}: {told:.0%}, about {duration(left)} left", force=False)
         self._jobs.rest()
-        self._app.changed()
+        self._jobs.changed()
 
 
 def left_out(session: Session, uids: Sequence[str]) -> str:

@@ -89,7 +89,7 @@ class RetrainJob:
             self._jobs.samples.other_checkpoint()
         self._jobs.samples.afresh()
         self._jobs.rest()
-        self._app.changed()
+        self._jobs.changed()
         self._compare(plan.spec.name)
 
     async def _follow(self, plan: Plan) -> None:
@@ -142,7 +142,7 @@ class RetrainJob:
         """Another checkpoint is active while its run goes on: its candidates come at once."""
         self._jobs.samples.other_checkpoint()
         self._app.prefer_new = True
-        self._app.changed()
+        self._jobs.changed()
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""

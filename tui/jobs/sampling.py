@@ -104,7 +104,7 @@ class SampleJob:
             self._jobs.rest()
         elif waits := self._jobs.waits:
             self._jobs.tell(self._jobs.doing, f"{waits} goes on")
-        self._app.changed()
+        self._jobs.changed()
 
     async def _sample(self, beside: bool) -> None:
         await asyncio.sleep(0)  # a curve that was stopped has its last word first
@@ -116,7 +116,7 @@ class SampleJob:
                 if isinstance(event, Candidate):
                     done += 1
                     self._tell(beside, f"{done} of {count} from {event.checkpoint}")
-                    self._app.arrived(event)
+                    self._app.arrived()
         except Exception:
             self._stopped = True
             raise

@@ -66,4 +66,4 @@ class SheetJob:
             raise
         self._wanted = [name for name in self._wanted if name not in wanted]
         self._jobs.rest()
-        self._app.changed()
+        self._jobs.changed()

@@ -18,7 +18,7 @@ from tui.session.blind import Blind, Duel
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 
 class BlindScreen(Leaving[None]):
@@ -49,8 +49,8 @@ unveiled at the end.
         self._made = -1
 
     @property
-    def _flavor(self) -> FlavorApp:
-        return cast("FlavorApp", self.app)
+    def _flavor(self) -> Host:
+        return cast("Host", self.app)
 
     def compose(self) -> ComposeResult:
         yield Plain(id="blind-head")

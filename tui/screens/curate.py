@@ -193,8 +193,13 @@ kept for such texts, so that you see more than what pleases already, and so that
             parts.append((f"  {self.session.ranking.why(candidate.uid)}\n\n", "$text-accent"))
         side.update(line(*parts))
 
+    def candidate_arrived(self) -> None:
+        """One more waits."""
+        self.renew_all()
+
     def activity_changed(self) -> None:
         """Where there is no card, what is said instead hangs on what the model does."""
+        super().activity_changed()
         if self.is_mounted and self.candidate() is None:
             self._empty()
 

@@ -16,7 +16,7 @@ from tui.session.ways import tallies
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 
 class CurveDialog(Dialog[None]):
@@ -43,8 +43,8 @@ class CurveDialog(Dialog[None]):
         self.set_interval(0.5, self._watch)
 
     @property
-    def _flavor(self) -> FlavorApp:
-        return cast("FlavorApp", self.app)
+    def _flavor(self) -> Host:
+        return cast("Host", self.app)
 
     def _watch(self) -> None:
         """The line of activity now, the rest when a point has come."""

@@ -24,7 +24,7 @@ from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 
 class EditDialog(Dialog[bool]):
@@ -82,7 +82,7 @@ class EditDialog(Dialog[bool]):
         return line(*parts)
 
     def on_mount(self) -> None:
-        self._flavor = cast("FlavorApp", self.app)
+        self._flavor = cast("Host", self.app)
         self._leaving = Twice(self._flavor)
         area = self.query_one(TextArea)
         area.focus()

@@ -19,7 +19,7 @@ from tui.session.back import all_moments, clock
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 WHAT, NOW = 26, " ← now"
 """Cells of what happened, and what is said of the latest moment."""
@@ -53,7 +53,7 @@ class MomentsDialog(Dialog[int | None]):
         self.run_worker(self._read)
 
     async def _read(self) -> None:
-        flavor = cast("FlavorApp", self.app)
+        flavor = cast("Host", self.app)
         try:
             found = await asyncio.to_thread(all_moments, flavor.session)
         except FlavorError as error:

@@ -15,7 +15,7 @@ from tui.session.session import Session
 from tui.widgets.chrome import WIDE, Activity, TopBar
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 
 class Page(Whole, Screen[None]):
@@ -27,8 +27,8 @@ class Page(Whole, Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(WIDE, "-wide")]
 
     @property
-    def flavor(self) -> FlavorApp:
-        return cast("FlavorApp", self.app)
+    def flavor(self) -> Host:
+        return cast("Host", self.app)
 
     @property
     def session(self) -> Session:
@@ -80,6 +80,11 @@ class Page(Whole, Screen[None]):
         """Redraw everything, the bar and the line of activity included; nothing where there is nothing to see yet."""
         if self.is_mounted:
             self._draw()
+
+    def activity_changed(self) -> None:
+        """The line of activity changed, nothing else."""
+        for activity in self.query(Activity):
+            activity.show(self.flavor.activity_line())
 
     def _draw(self) -> None:
         self.query_one(TopBar).renew()

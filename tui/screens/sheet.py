@@ -17,7 +17,7 @@ from tui.session.sheet import ALWAYS, Lane
 from tui.widgets.plain import Plain, line
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 NARROWEST = 36
 """Columns of the terminal that a lane needs to be read with pleasure."""
@@ -49,8 +49,8 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         self._drawn: object = None
 
     @property
-    def _flavor(self) -> FlavorApp:
-        return cast("FlavorApp", self.app)
+    def _flavor(self) -> Host:
+        return cast("Host", self.app)
 
     def compose(self) -> ComposeResult:
         yield Plain(id="sheet-head")

@@ -20,7 +20,7 @@ from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.app import FlavorApp
+    from tui.host import Host
 
 FIELDS = (("rank", "ranks", "8 16 32"), ("rate", "rates", "2e-4 5e-4 1e-3"), ("epochs", "epochs", "4 8"))
 WHOLE = 84
@@ -61,8 +61,8 @@ class SweepDialog(Dialog[None]):
         self.set_interval(0.5, self._watch)
 
     @property
-    def _flavor(self) -> FlavorApp:
-        return cast("FlavorApp", self.app)
+    def _flavor(self) -> Host:
+        return cast("Host", self.app)
 
     def _sweep(self) -> Sweep:
         """What the inputs ask for. Raises FlavorError."""

@@ -4,7 +4,7 @@ the same functions, here. Knows no Textual."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ STATES = {"accept": "accepted", "edit": "edited", "reject": "rejected", "skip": 
 class Session(Workspace):
     """A workspace and what a person does with it: decide, sample, plan, retrain, measure. What says how things stand is asked for by name
     (`tasting`, `learning`, `planner`), and imported then."""
+
+    wish: Callable[[], Plan] | None = None
+    """The retraining that is to begin as soon as the model is ready."""
 
     # -- decisions -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -33,7 +33,6 @@ from dataset.store import Store
 from runs.registry import Registry
 
 if TYPE_CHECKING:
-    from tui.session.planning import Plan
     from tui.session.ranking import Ranking
 
 
@@ -70,8 +69,6 @@ class Workspace:
         self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
         """Attribute values that the person fixed for the next candidates."""
-        self.wish: Callable[[], Plan] | None = None
-        """The retraining that is to begin as soon as the model is ready."""
 
     def __enter__(self) -> Self:
         return self
