@@ -20,8 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.errors import FlavorError
-
 PRIVATE = 0o600
 """Nobody else on the machine reads a workspace."""
 STALE = re.compile(r"\..+\.[0-9a-f]{12}\.tmp|\.tmp-.+")
@@ -214,16 +212,6 @@ def unseal(data: bytes, must: bool = True) -> bytes:
     if int(match[1], 16) != zlib.crc32(text):
         raise ValueError("it is not as it was written")
     return text + b"}"
-
-
-def read_json(path: Path) -> Any:
-    """The JSON of `path`. Raises FlavorError naming the file where it is absent or damaged."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise FlavorError(f"{path} is missing.", kind="missing") from None
-    except (ValueError, OSError) as error:
-        raise FlavorError(f"{path} cannot be read: {error}.", kind="damaged") from None
 
 
 def publish_folder(staging: Path, final: Path) -> None:

@@ -33,6 +33,11 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: float = 0.0
     """Epochs in which the parent, and its parents, were trained on this text."""
 
+    @property
+    def human(self) -> bool:
+        """Whether a person wrote it, or changed it: anything but a model's words as they came."""
+        return self.origin != "accepted"
+
 
 class Command(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     id: int

@@ -39,6 +39,11 @@ class Example(msgspec.Struct, frozen=True):
     depth: int = 0
     """Models between a person's words and it: 0 written or imported; n from a model trained on examples of depth n - 1, at most."""
 
+    @property
+    def human(self) -> bool:
+        """Whether a person wrote it, or changed it: anything but a model's words as they came."""
+        return self.origin != "accepted"
+
 
 class Batch(msgspec.Struct, frozen=True):
     """What one sampling was asked for: with the checkpoint it gives the same candidates again."""

@@ -7,7 +7,6 @@ name, by the content's hash; when it is whole, and has that hash, it gets the na
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from core.errors import FlavorError
+from core.files import sha256
 
 LEAST = 8 << 20
 """Bytes of a file that is worth it."""
@@ -80,12 +80,7 @@ class Parts:
             http_get(url, file, resume_size=here, headers=headers, expected_size=size)
             file.flush()
             os.fsync(file.fileno())
-            if SHA256.fullmatch(etag) and _sha256(part) != etag:
+            if SHA256.fullmatch(etag) and sha256(part) != etag:
                 file.truncate(0)
                 raise FlavorError(f"A file of {self._name} came damaged.", "Download it again.", "network")
             os.replace(part, blob)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

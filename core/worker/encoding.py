@@ -80,12 +80,12 @@ class Curriculum:
         """
         mass = {True: 0.0, False: 0.0}
         for row in self._rows:
-            mass[row.origin != "accepted"] += row.repeat * sum(encode_row(self._tokenizer, row, self._settings.end_weight).weights)
+            mass[row.human] += row.repeat * sum(encode_row(self._tokenizer, row, self._settings.end_weight).weights)
         share = self._settings.human_share
         most = mass[True] * (1 - share) / share if share else mass[False]
         if mass[True] and mass[False] > most:
             for row in self._rows:
-                if row.origin == "accepted":
+                if not row.human:
                     self._shares[row.id] = most / mass[False]
 
     def _variant(self, row: Row, rng: random.Random) -> Row:

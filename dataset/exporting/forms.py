@@ -82,7 +82,7 @@ def preferences(store: Store, task: Task, form: Form) -> Table:
 
 def split_rows(examples: Mapping[str, Example]) -> dict[str, list[Example]]:
     """`train` and `test`: the rows that are held out of every run are the test split, where there are any."""
-    out = held_out(uid for uid, example in examples.items() if example.origin != "accepted")
+    out = held_out(uid for uid, example in examples.items() if example.human)
     splits = {
         "train": [row for uid, row in examples.items() if uid not in out],
         "test": [row for uid, row in examples.items() if uid in out],

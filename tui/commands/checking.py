@@ -56,7 +56,7 @@ async def machine() -> Output:
 async def bits(workspace: Path) -> Output:
     """What 4 bits cost on the person's own rows, without any adapter."""
     with Session(workspace, read_only=True) as session:
-        own = [example for example in session.store.examples.values() if example.origin != "accepted"][:MOST_MEASURED]
+        own = [example for example in session.store.examples.values() if example.human][:MOST_MEASURED]
         if not own:
             raise FlavorError("There is no row to measure on.", "Write one first.", "empty")
         rows = [Row(example.uid, session.task.segments(example.fields), example.text) for example in own]

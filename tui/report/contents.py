@@ -269,7 +269,7 @@ def _odd(found: Sequence[Outlier], examples: Mapping[str, Example]) -> tuple[Odd
 def _best(session: Session) -> tuple[Best, ...]:
     """Texts that were accepted without a change and without a flag, those first that have least in common with any other example."""
     store = session.store
-    kept = [example for example in store.examples.values() if example.origin == "accepted" and example.candidate in store.candidates]
+    kept = [example for example in store.examples.values() if not example.human and example.candidate in store.candidates]
     clean = [example for example in kept if not store.candidates[example.candidate].flags]
     by_new = sorted(((session.copying.overlap(e.text, but=e.uid)[0], e) for e in clean), key=lambda pair: (pair[0], pair[1].uid))
     middle = median(len(e.text.split()) for e in store.examples.values()) if store.examples else 0

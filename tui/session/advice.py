@@ -42,7 +42,7 @@ class NextStep:
 def next_step(session: Session) -> NextStep:
     """The next step for a workspace as it stands, from the active checkpoint's verdict, the rounds of decisions and the learning curve."""
     examples = session.store.examples.values()
-    human = sum(example.origin != "accepted" for example in examples)
+    human = sum(example.human for example in examples)
     current = session.registry.current()
     if human < LEAST:
         return NextStep(

@@ -62,7 +62,7 @@ class Learning:
         """The rows that people wrote or mended, each text once: its twin in another fold would give it away."""
         found: dict[str, Example] = {}
         for example in self._workspace.store.examples.values():
-            if example.origin != "accepted":
+            if example.human:
                 found.setdefault(example.text, example)
         return list(found.values())
 

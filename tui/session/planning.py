@@ -192,7 +192,7 @@ class Planner:
         if parent:
             run, _, name = parent.partition("/")
             before, epoch = self._workspace.registry.rows(run), int(name.partition("-")[2])
-        human = [uid for uid, example in self._workspace.store.examples.items() if example.origin != "accepted"]
+        human = [uid for uid, example in self._workspace.store.examples.items() if example.human]
         out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
         rows: list[Row] = []
         new = 0

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from core.config import FILE
 from core.errors import FlavorError
-from core.files import read_json, state_folder, write_json
+from core.files import state_folder, write_json
+from core.reading import read_json
 
 KEPT = 8
 

@@ -19,7 +19,7 @@ MOST_SHOWN = 1200
 
 def showable(examples: Iterable[Example]) -> list[Example]:
     """The examples that a prompt may show: none that was accepted as a model wrote it, none that is long."""
-    return [example for example in examples if example.origin != "accepted" and len(example.text) <= MOST_SHOWN]
+    return [example for example in examples if example.human and len(example.text) <= MOST_SHOWN]
 
 
 def shows_examples(batch: Batch) -> bool:

@@ -107,7 +107,7 @@ class Tasting:
         """The frozen rows of a run, and how many held-out ones its lineage was trained on before."""
         if run not in self._rows:
             rows = self._workspace.registry.rows(run).values()
-            sources = tuple(Source(row.id, row.text, row.origin != "accepted", row.held_out) for row in rows)
+            sources = tuple(Source(row.id, row.text, row.human, row.held_out) for row in rows)
             self._rows[run] = sources, sum(row.held_out and row.seen > 0 for row in rows)
         return self._rows[run]
 
