@@ -146,6 +146,9 @@ def parse_field(spec: str) -> Field:
         return Field(name, "scale")
     if kind.startswith("choice:"):
         values = tuple(v for v in (clean_line(part) for part in kind.removeprefix("choice:").split(",")) if v)
+        odd = next((value for value in values if "=" in value), "")
+        if odd and "=" not in values[0]:  # the next field, behind a comma that could belong to the values
+            raise FlavorError(f"{name} has a value {odd!r}.", "Write ; between two attributes, and no = in a value.")
         if len(values) >= 2:
             return Field(name, "choice", values)
     raise FlavorError(f"The field {spec!r} has an unknown kind.", "Write NAME=KIND; kinds: text, scale, choice:one,two,three.")

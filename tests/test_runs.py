@@ -71,7 +71,10 @@ def test_a_plan_says_what_will_happen(session):
     session.change_example(first, "Changed since.", {})
     few = session.plan()
     assert few.spec.parent is None and few.spec.shrink == 1 and few.spec.epochs == 8  # so few rows learn better afresh
-    assert few.line().startswith(f"afresh from the base: {few.learned} rows and {few.held} held out (3 new), ")
+    assert (
+        few.line().startswith(f"afresh from the base on all {len(few.rows)} rows (3 new), in use after about ")
+        and f"measured on {few.held} held out" in few.line()
+    )
     assert session.planner.plan(onwards=True).spec.parent == "0001/epoch-01"  # as taste asks for it
     top_up(session)
     topup = session.plan()
@@ -234,7 +237,9 @@ def test_a_run_afresh_expects_the_steps_that_were_best_before(session):
     write(session, 12)
     plan = session.plan(seed=1)
     assert plan.spec.expected == 16 and plan.first > 0
-    assert f"on all 12 rows first, which takes about {duration(plan.first)}, in all about {duration(plan.seconds)}" in plan.line()
+    assert (
+        "afresh from the base on all 12 rows" in plan.line() and f"in use after about {duration(plan.first)}; then measured" in plan.line()
+    )
     session.registry.create(plan.spec, plan.rows)
     result = session.registry.folder / "0001/result.json"
     runfiles.write(result, Result("cancelled"))

@@ -207,3 +207,8 @@ def test_copying_names_the_example():
     index.remove("a")
     assert index.longest("the lamp burns whale fat") == (0, "")
     assert nearest("whale fat lamp", {"a": "the lamp of whale fat", "b": "no"})[1] == "a"
+
+
+def test_two_attributes_with_a_comma_between_them_are_not_one():
+    with pytest.raises(FlavorError, match="Write ; between two attributes"):
+        parse_fields("Rarity=choice:common,rare, Kind=weapon,potion")

@@ -94,7 +94,9 @@ class Front(WithNotes, InOrder):
         await (self._survive(super().on_event, event) if isinstance(event, InputEvent | Paste) else super().on_event(event))
 
     async def in_turn(self, event: Event) -> None:
-        self.pressed += isinstance(event, Key | Paste | MouseDown)
+        if isinstance(event, Key | Paste | MouseDown):
+            self.pressed += 1
+            self.put_away_read()
         await self._survive(super().in_turn, event)
 
     async def _survive(self, handle: Callable[[Event], Awaitable[None]], event: Event) -> None:

@@ -53,8 +53,7 @@ async def test_another_key_takes_the_question_back_and_a_search_is_only_left(wor
 @pytest.mark.parametrize(
     ("doing", "wish", "lost"), [("training", None, "the retraining"), ("loading", list, "the retraining that is to follow")]
 )
-async def test_leaving_without_what_is_waited_for_asks_first(workspace, monkeypatch, doing, wish, lost):
-    monkeypatch.setattr(retraining, "LONG", 0)
+async def test_leaving_without_what_is_waited_for_asks_first(workspace, doing, wish, lost):
     app = FlavorApp(workspace, start_worker=False)
     said = []
     async with app.run_test(size=(80, 24)) as pilot:

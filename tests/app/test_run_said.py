@@ -46,6 +46,22 @@ async def test_the_screen_says_it(workspace, short):
         await until(pilot, lambda: {BEFORE, AFTER} <= {str(note.message) for note in app._notifications})
 
 
+async def test_that_a_retraining_pays_is_said_where_one_decides(workspace):
+    with Session(workspace) as session:
+        write(session, 4)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.jobs.doing, app.jobs._text = "ready", "ready: starter, 134 M parameters, NF4 on cpu"
+        assert "134 M" in app.jobs.line().plain  # seven are too few to hold any out
+        app.session.write_example("One more tower, and a bell in it.", {})
+        assert app.jobs.line().plain == "○ ready: starter; t retrains: 8 examples it does not know yet"
+        await pilot.press("f2")
+        assert "on Curate t retrains" in app.jobs.line().plain
+        bake(app.session, [4.0, 3.2])
+        assert "retrains" not in app.jobs.line().plain
+        app.jobs.doing = "none"
+
+
 @pytest.fixture
 def refused(workspace, monkeypatch):
     """A run of taste that was refused, while a refit is active: its parent, which is named then, is the epoch that the refit repeats."""

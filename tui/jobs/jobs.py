@@ -15,6 +15,7 @@ from textual.worker import Worker
 
 from core.errors import FlavorError
 from core.runfiles import BASE
+from core.text import counted
 from tui.jobs.curving import CurveJob
 from tui.jobs.loading import LoadJob
 from tui.jobs.measuring import MeasureJob
@@ -90,8 +91,19 @@ class Jobs:
             "sheeting": ("●", "$text-accent"),
             "dead": ("✗", "$text-error"),
         }[self.doing]
-        stops = f"; {self.stops()}" if self.doing == "downloading" else ""
-        return line((f"{sign} {self._text}{stops}", style))
+        text = self._text
+        if self.doing == "downloading":
+            text += f"; {self.stops()}"
+        elif self.doing == "ready" and (new := self._to_learn()):
+            key = self.app.key_for("retrain", "retrain_runs", "retrain_report") or f"on Curate {self.app.own_key('retrain')}"
+            text = f"{text.split(',')[0]}; {key} retrains: {counted(new, 'example')} it does not know yet"
+        return line((f"{sign} {text}", style))
+
+    def _to_learn(self) -> int:
+        """How many examples a retraining would bring, where that are enough."""
+        from tui.session.advice import retraining_pays  # not before the first picture
+
+        return retraining_pays(self.session)
 
     def tell(self, doing: str, text: str, force: bool = True) -> None:
         """What is done now, and the words for it; without `force` the line is drawn again only now and then."""
@@ -172,8 +184,8 @@ class Jobs:
     def waits(self) -> str:
         """What is going on that waits while texts are sampled, in a word; empty where that is nothing."""
         if self.doing == "loading" and self.model.early and self.session.registry.current() == BASE:
-            return "preparing"
-        return "retraining" if self.doing == "training" and not self._due else ""
+            return "preparing the model"
+        return self.retraining.word if self.doing == "training" and not self._due else ""
 
     def watch(self) -> None:
         """Notice a worker that ended while nothing was asked of it, or that lives and does not work."""

@@ -64,7 +64,7 @@ class RetrainJob:
         if plan.advice:
             self._app.say(plan.advice, "warning")
         self._since = time.monotonic()
-        self._jobs.start(functools.partial(self._retrain, make_plan), "training", f"retraining {plan.line()}")
+        self._jobs.start(functools.partial(self._retrain, make_plan), "training", "the retraining begins")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:
@@ -106,7 +106,8 @@ class RetrainJob:
                     self._app.say(event.stage, "warning")
                 case Step():
                     first = event.spent if event.step == 1 else first
-                    text = f"retraining  epoch {event.epoch}/{plan.spec.epochs}  {_steps(event, held, first)}"
+                    of = f" {self.stays}, which is in use:" if self.stays else " "
+                    text = f"{self.word}{of} epoch {event.epoch}/{plan.spec.epochs}  {_steps(event, held, first)}"
                     self._jobs.tell("training", f"{text}  {felt(event.celsius, event.device_memory)}".rstrip(), force=False)
                 case Refit():
                     first = event.spent if event.step == 1 else first
@@ -115,7 +116,7 @@ class RetrainJob:
                     if self._session.registry.current() == event.checkpoint:  # else it could not be written down
                         self._provisional = event.checkpoint
                         self._app.say(
-                            f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it, while its loss is measured."
+                            f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it, while its loss is measured. You may go on."
                         )
                         self._new_candidates()
                 case Epoch() if event.held_out_loss is not None:
@@ -153,6 +154,11 @@ class RetrainJob:
     # -- stopping ------------------------------------------------------------------------------------------------------
 
     @property
+    def word(self) -> str:
+        """What is going on: where its checkpoint is in use already, what remains is measuring it."""
+        return "measuring" if self.stays else "retraining"
+
+    @property
     def stays(self) -> str:
         """The provisional checkpoint of the run, where it is active: the person may have chosen another one. Else empty."""
         return self._provisional if self._provisional and self._session.registry.current() == self._provisional else ""
@@ -162,7 +168,7 @@ class RetrainJob:
         """What would end with the program, and took or will take a person's time; empty where that is nothing."""
         if self._session.wish:
             return "the retraining that is to follow"
-        if self._jobs.doing != "training" or time.monotonic() - self._since < LONG:
+        if self._jobs.doing != "training":
             return ""
         return f"the measuring of {self._provisional}, which is in use already" if self._provisional else "the retraining"
 

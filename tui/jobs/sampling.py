@@ -97,7 +97,7 @@ class SampleJob:
         if not beside:
             self._jobs.tell("sampling", words)
         elif waits := self._jobs.waits:
-            self._jobs.tell(self._jobs.doing, f"{waits} waits  {words}")
+            self._jobs.tell(self._jobs.doing, f"{words}; {waits} waits")
 
     def _end(self, beside: bool) -> None:
         if not beside:

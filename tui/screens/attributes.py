@@ -17,7 +17,7 @@ from tui.widgets.plain import Plain, plain
 class AttributesDialog(Dialog[dict[str, str] | None]):
     """Gives the fixed values, or None where it was left."""
 
-    HELP = "A value that stands here is in every candidate from now on. An empty one is drawn anew for each."
+    HELP = "A value that stands here is in every candidate from now on. An empty one is chosen at random for each."
     BINDINGS = [
         Binding("ctrl+s,enter", "save", "use these", priority=True, id="attributes_save"),
         Binding("escape", "dismiss_none", "leave", id="attributes_leave"),
@@ -29,7 +29,7 @@ class AttributesDialog(Dialog[dict[str, str] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="small"):
-            yield Plain(plain("Attributes of the next candidates; empty ones are drawn", "bold"), id="dialog-title")
+            yield Plain(plain("Attributes of the next candidates; empty ones are chosen at random", "bold"), id="dialog-title")
             yield FieldInputs(self._session, self._session.fixed)
             yield Plain(id="dialog-error")
             yield Footer(show_command_palette=False)

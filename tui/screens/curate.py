@@ -295,7 +295,7 @@ kept for such texts, so that you see more than what pleases already, and so that
             if fixed is not None:
                 self.session.fixed = fixed
                 said = ", ".join(f"{name} = {value}" for name, value in fixed.items())
-                self.flavor.say(f"The next candidates: {said or 'all attributes drawn'}. g samples now.")
+                self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. g samples now.")
 
         if not self.session.task.fields:
             self.flavor.say("This task has no attributes.", "warning")

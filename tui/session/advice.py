@@ -39,6 +39,13 @@ class NextStep:
     reasons: tuple[str, ...] = ()
 
 
+def retraining_pays(session: Session) -> int:
+    """How many examples the active checkpoint does not know, where they are enough to retrain; else 0. Cheap enough for behind a key."""
+    current = session.registry.current()
+    new = session.planner.unknown(current)
+    return new if new >= (LEAST if current == BASE else NEW_ROWS) else 0
+
+
 def next_step(session: Session) -> NextStep:
     """The next step for a workspace as it stands, from the active checkpoint's verdict, the rounds of decisions and the learning curve."""
     examples = session.store.examples.values()

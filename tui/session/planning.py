@@ -80,20 +80,18 @@ class Plan:
         """One line for the person."""
         how = f"top-up of {self.spec.parent}" if self.spec.parent else "afresh from the base"
         memory = f", about {self.memory / 1e9:.1f} GB" if self.memory else ""
-        held = f" and {self.held} held out" if self.held else ""
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         names = ", ".join(map(short, self.unasked))
         unasked = f"; without the values of {names}, which flavor.toml has no attribute for" if names else ""
-        rows = counted(self.learned, "row")
-        return (
-            f"{how}: {rows}{held} ({self.spec.new_rows} new), {epochs_of(self.spec)}, {self.steps} steps, "
-            f"{self._all()}about {duration(self.seconds)}{memory}{hidden}{unasked}"
-        )
-
-    def _all(self) -> str:
+        takes = f"{epochs_of(self.spec)}, {self.steps} steps"
+        new, time = f"({self.spec.new_rows} new)", f"about {duration(self.seconds)}"
         if self.first:
-            return f"on all {len(self.rows)} rows first, which takes about {duration(self.first)}, in all "
-        return f"then again on all {len(self.rows)} rows, " if self.refit else ""
+            work = f" on all {len(self.rows)} rows {new}, in use after about {duration(self.first)}; then measured on {self.held} held out: {takes}, in all {time}"
+        else:
+            held = f" and {self.held} held out" if self.held else ""
+            again = f"then again on all {len(self.rows)} rows, " if self.refit else ""
+            work = f": {counted(self.learned, 'row')}{held} {new}, {takes}, {again}{time}"
+        return f"{how}{work}{memory}{hidden}{unasked}"
 
 
 def epochs_of(spec: RunSpec) -> str:
@@ -109,6 +107,7 @@ class Planner:
         """`readings`: what is known of a checkpoint."""
         self._workspace = workspace
         self._readings = readings
+        self._had: tuple[str, frozenset[str]] = ("", frozenset())
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None, onwards: bool = False) -> Plan:
         """What a retrain would do. With few rows it is afresh, as `topup_from` says, unless they are those of the active checkpoint; else, and
@@ -224,6 +223,13 @@ class Planner:
     def new_rows(self, checkpoint: str) -> int:
         """The rows that the run of a checkpoint did not have, or not as they are now."""
         return self._rows(None if checkpoint == BASE else checkpoint)[1]
+
+    def unknown(self, checkpoint: str) -> int:
+        """Examples that the run of a checkpoint had not. Behind every key: of a run that does not change only the ids are kept."""
+        run = checkpoint.split("/")[0]
+        if run != self._had[0]:
+            self._had = run, frozenset() if checkpoint == BASE else frozenset(self._workspace.registry.rows(run))
+        return sum(uid not in self._had[1] for uid in self._workspace.store.examples)
 
     def gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""

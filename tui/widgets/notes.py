@@ -15,6 +15,10 @@ SHORTEST = 0.05
 """Seconds that a note is shown at least."""
 MOST_NOTES = 5
 """Passing notes that are shown at once."""
+READ_AT_ONCE = 1.5
+"""Seconds in which any note is read,"""
+CHARACTERS = 25
+"""and how many characters of a longer one are read in a second."""
 NUMBER = re.compile(r"(?<![\w/-])\d+(?:\.\d+)?(?![\w/-])")
 """One that stands alone: those in the name of a checkpoint say what a note is about."""
 
@@ -69,6 +73,19 @@ class WithNotes(App[int]):
             self._unnotify(old, refresh=False)
         self._notifications.add(note)
         if not self._notes_due:
+            self._notes_due = True
+            self.call_later(self._refresh_notifications)
+
+    def put_away_read(self) -> None:
+        """The person goes on: what has been there long enough to be read covers nothing any more. Warnings and errors stay their time."""
+        now = time()
+        read = [
+            note for note in self._notifications
+            if note.severity == "information" and now - note.raised_at > max(READ_AT_ONCE, len(note.message) / CHARACTERS)
+        ]  # fmt: skip
+        for note in read:
+            self._unnotify(note, refresh=False)
+        if read and not self._notes_due:
             self._notes_due = True
             self.call_later(self._refresh_notifications)
 
