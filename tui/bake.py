@@ -28,7 +28,7 @@ def bake(app: Host, steps: int) -> None:
         return
     app.say(f"{current} at strength {strength:.1f}, {meaning(strength)}  {slider(strength)}")
     if strength != before:
-        app.checkpoint_changed()
+        app.want_others()
 
 
 def slider(strength: float) -> str:

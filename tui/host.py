@@ -31,8 +31,8 @@ class Host(Front):
         else:
             self.renew()
 
-    def checkpoint_changed(self) -> None:
-        """Another checkpoint is active: its candidates come first from now on."""
+    def want_others(self) -> None:
+        """Other candidates come first from now on: of another checkpoint or strength, or with other attributes."""
         self.prefer_new = True
         self.jobs.samples.stop()
         self.changed()
@@ -52,7 +52,7 @@ class Host(Front):
             return None
         self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.")
         if op and op.kind == "go":
-            self.checkpoint_changed()
+            self.want_others()
         return op
 
     def retrain(self, fresh: bool, again: str = "") -> None:

@@ -1,6 +1,6 @@
 """Curate in the ranking's order: it says why a card is there, and the card stays while it is looked at."""
 
-from tests.app.conftest import TEXTS
+from tests.app.conftest import TEXTS, add_candidates
 from tests.app.test_screens import on_disk, shown
 from tests.made import bake, write
 from tests.test_ranking import add, teach
@@ -159,3 +159,20 @@ async def test_the_card_under_a_dialog_stays(workspace, monkeypatch):
         await pilot.press("escape", "a")  # it gives way when the dialog is gone, and no key decides what nobody has read
         await pilot.pause()
         assert len(on_disk(workspace).decisions) == 1 and page.shown in new and "just changed" in said[0]
+
+
+async def test_what_was_sampled_for_other_attributes_waits_behind(workspace):
+    """Who fixes values, or frees them again, wants candidates of that kind next, not twenty of the kind before."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 30)) as pilot:
+        session = app.session
+        before = set(session.store.pending)
+        assert {each.uid for each in session.newest()} == before
+        await pilot.press("f", "tab", *"Odd", "enter")
+        assert session.fixed == {"Keeper": "Odd"} and {each.uid for each in session.newest()} == before  # they have it
+        await pilot.press("f", "tab", "home", "ctrl+k", "enter")
+        assert session.fixed == {} and session.newest() == [] and {each.uid for each in session.queue()} == before
+        new = add_candidates(session, ["A tower without stairs."])
+        assert [each.uid for each in session.newest()] == new and session.queue()[0].uid == new[0]
+        app.changed()
+        assert app.screen.shown in before  # it is being read

@@ -293,9 +293,12 @@ kept for such texts, so that you see more than what pleases already, and so that
 
         def done(fixed: dict[str, str] | None) -> None:
             if fixed is not None:
-                self.session.fixed = fixed
+                changed = fixed != self.session.fixed
+                self.session.fix(fixed)
                 said = ", ".join(f"{name} = {value}" for name, value in fixed.items())
-                self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. g samples now.")
+                self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. What waits comes behind them.")
+                if changed:
+                    self.flavor.want_others()
 
         if not self.session.task.fields:
             self.flavor.say("This task has no attributes.", "warning")

@@ -301,7 +301,7 @@ way to everything else you ask for, and goes on with the same key.
             except FlavorError as error:
                 self.flavor.complain(error)
                 return
-            self.flavor.checkpoint_changed()
+            self.flavor.want_others()
 
         self.app.push_screen(MomentsDialog(), gone)
 
@@ -342,7 +342,7 @@ way to everything else you ask for, and goes on with the same key.
             self.flavor.complain(error)
             return
         self.flavor.say(f"{name} is active: the next candidates come from it.")
-        self.flavor.checkpoint_changed()
+        self.flavor.want_others()
 
     def action_curve(self) -> None:
         from tui.screens.curve import CurveDialog

@@ -68,7 +68,9 @@ class Workspace:
         self._copying: Copying | None = None
         self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
-        """Attribute values that the person fixed for the next candidates."""
+        """Attribute values that the person fixed for the next candidates: `fix`."""
+        self._fixed_at = ""
+        """When they last changed."""
 
     def __enter__(self) -> Self:
         return self
@@ -196,8 +198,8 @@ class Workspace:
         return self._ranking
 
     def newest(self) -> list[Candidate]:
-        """The candidates that wait and are such as would be sampled now: of the active checkpoint, with its strength, and of the base with
-        examples shown as soon as there are any; oldest first."""
+        """The candidates that wait and are such as would be sampled now: of the active checkpoint, with its strength and what is fixed, and of
+        the base with examples shown as soon as there are any; oldest first."""
         current = self.registry.current()
         strength, batches = self.strength(current), self.store.batches
         found = [
@@ -205,12 +207,25 @@ class Workspace:
             for candidate in self.store.pending.values()
             if candidate.checkpoint == current and ((batch := batches.get(candidate.batch)) is None or batch.strength == strength)
         ]
+        if self._fixed_at:
+            found = [candidate for candidate in found if self._asked_now(candidate)]
         if found and current == BASE and self.settings.sampling.few_shot > 0 and self.store.examples:
             from tui.session.shown import showable, wanted_examples
 
             if any(showable(self.store.examples.values())):
                 found = [c for c in found if (batch := batches.get(c.batch)) is None or not wanted_examples(batch)]
         return found
+
+    def fix(self, fixed: dict[str, str]) -> None:
+        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others waits behind."""
+        if fixed != self.fixed:
+            self.fixed, self._fixed_at = fixed, now()
+
+    def _asked_now(self, candidate: Candidate) -> bool:
+        """Whether a candidate was sampled for what is fixed now, or might have been: one that has the values."""
+        batch = self.store.batches.get(candidate.batch)
+        since = batch is not None and batch.created >= self._fixed_at
+        return since or (bool(self.fixed) and self.fixed.items() <= candidate.fields.items())
 
     def forget(self) -> None:
         """Much of the dataset changed at once: what was worked out from it is worked out again."""
