@@ -41,7 +41,7 @@ def test_a_clean_run():
     assert [verdict.word for verdict in told] == ["underbaked", "good", "good", "good", "overbaked", "overbaked"]
     assert told[0].sentence == "Held-out loss went on falling: it is lower by 9 % at 0001/epoch-03."
     assert told[4].sentence == (
-        "Held-out loss has risen by 2 % since 0001/epoch-03; the rows are recited: 41 % of their places against 3 % on unseen rows."
+        "Held-out loss has risen by 2 % since 0001/epoch-03; the rows are recited: 41 % of their tokens are known by heart, against 3 % on unseen rows."
     )
     assert told[4].decided == ("held-out loss", "recitation")
     assert told[1].decided == ("held-out loss", "recitation")

@@ -17,7 +17,7 @@ def of_training(measured: Measured, course: Course = NO_COURSE, held_out: int | 
             )
         )
     if measured.drift is not None:
-        sentence = f"Texts of other kinds are foretold otherwise than by the base, by {measured.drift:.3f} nats a token."
+        sentence = f"On texts of other kinds its guesses have moved from the base's by {measured.drift:.3f} nats a token."
         found.append(Reading("drift", measured.drift, sentence, unit="nats"))
     if measured.seen is not None:
         found.append(
@@ -77,14 +77,14 @@ def _recall(measured: Measured, at: Thresholds) -> Reading | None:
         return Reading(
             "recitation",
             recall,
-            f"The rows are recited: {percent(recall)} of their places against {against}.",
+            f"The rows are recited: {percent(recall)} of their tokens are known by heart, against {against}.",
             reference=known,
             says="over",
         )
     return Reading(
         "recitation",
         recall,
-        f"The rows are not recited: {percent(recall)} of their places against {against}.",
+        f"The rows are not recited: {percent(recall)} of their tokens are known by heart, against {against}.",
         reference=known,
         says="fine",
     )

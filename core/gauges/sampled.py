@@ -75,7 +75,7 @@ def _copying(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Reading
     return [
         Reading(
             "copying", share,
-            f"{percent(share)} of the texts' runs of four to six words stand in your rows; among those it is {percent(rest.copied)}.",
+            f"{percent(share)} of the texts' runs of four to six words stand in your rows; of a row of yours {percent(rest.copied)} stand in the others.",
             interval, rest.copied, says="over" if over else "fine",
             evidence=tuple(Evidence(f"{percent(shares[uid])} of its runs", uid) for uid in most if shares[uid]),
         ),

@@ -42,11 +42,9 @@ class Gain:
         """For the person."""
         ranked, unranked = (f"{share.kept} of {share.decided}" for share in (self.ranked, self.random))
         if self.ratio is None:
-            return f"Kept: {ranked} ranked, {unranked} at random; from {LEAST} at random on they are compared."
+            return f"Kept: {ranked} in this order, {unranked} at random; from {LEAST} at random on they are compared."
         verdict = "the ranking helps" if self.low > 1 else "the ranking does harm" if self.high < 1 else "not certain yet"
-        return (
-            f"Kept: {ranked} ranked, {unranked} at random, {self.ratio:.1f} times as many ({self.low:.1f} to {self.high:.1f}): {verdict}."
-        )
+        return f"Kept: {ranked} in this order, {unranked} at random, {self.ratio:.1f} times as many ({self.low:.1f} to {self.high:.1f}): {verdict}."
 
 
 def gain(decisions: Iterable[tuple[str, bool]]) -> Gain:

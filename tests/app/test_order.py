@@ -32,7 +32,7 @@ async def test_the_card_says_why_it_is_there(workspace):
         why = app.session.ranking.why(app.screen.shown)
         assert why in shown(app, "#place")
         assert "predicted " in shown(app, "#queue") and "most novel, " in shown(app, "#queue")
-        assert "Kept: 0 of 0 ranked" in shown(app, "#queue")
+        assert "Kept: 0 of 0 in this order" in shown(app, "#queue")
         await pilot.press("a")
         last = list(on_disk(workspace).decisions.values())[-1]
         assert last.slot in ("ranked", "uncertain", "novel", "random") and 0 < last.predicted < 1

@@ -102,7 +102,10 @@ def _shares(about: str, rows: Sequence[tuple[str, float, Interval | None, str]])
 
 def kept(rounds: Sequence[Round]) -> str:
     rows = [(told.checkpoint, told.share, told.interval(), f"{told.kept} of {told.decided} kept") for told in rounds]
-    return _shares("How many of each checkpoint's candidates were kept; the line is where the true share lies, nine times out of ten", rows)
+    return _shares(
+        "How many of each checkpoint's candidates were kept; the line is where the share of all it would write lies, nine times out of ten",
+        rows,
+    )
 
 
 def changed(rounds: Sequence[Round]) -> str:

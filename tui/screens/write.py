@@ -86,7 +86,7 @@ draft at once, whatever happens.
             score, uid = nearest(text, self.session.store.texts())
             if uid:
                 head = " ".join(self.session.store.examples[uid].text.split())[:40]
-                parts += [(f"nearest: {score:.0%} of its words shared with “{head}…”", "$text-muted" if score < 0.5 else "$text-warning")]
+                parts += [(f"most like “{head}…”: {score:.0%} of the words", "$text-muted" if score < 0.5 else "$text-warning")]
         self.query_one("#measure", Plain).update(line(*parts))
 
     def action_save_example(self) -> None:
