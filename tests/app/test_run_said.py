@@ -62,6 +62,23 @@ async def test_that_a_retraining_pays_is_said_where_one_decides(workspace):
         app.jobs.doing = "none"
 
 
+async def test_that_what_is_active_now_will_not_do_is_said(workspace, monkeypatch):
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.4, 3.2, 3.6])
+
+    async def retrain(self, plan):
+        self.use("0001/epoch-03")
+        yield done("0001/epoch-03", "as chosen")
+
+    monkeypatch.setattr(Session, "retrain", retrain)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.pause()
+        await app.jobs.retraining._retrain(lambda: app.session.plan(True))
+        assert any("while 0001/epoch-03 is overbaked" in str(note.message) for note in app._notifications)
+
+
 @pytest.fixture
 def refused(workspace, monkeypatch):
     """A run of taste that was refused, while a refit is active: its parent, which is named then, is the epoch that the refit repeats."""

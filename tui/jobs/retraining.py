@@ -90,6 +90,7 @@ class RetrainJob:
         self._jobs.samples.afresh()
         self._jobs.rest()
         self._jobs.changed()
+        self._judge()
         self._compare(plan.spec.name)
 
     async def _follow(self, plan: Plan) -> None:
@@ -144,6 +145,14 @@ class RetrainJob:
         self._jobs.samples.other_checkpoint()
         self._app.prefer_new = True
         self._jobs.changed()
+
+    def _judge(self) -> None:
+        """Say it where what is active now will not do: on Runs alone it would be seen too late."""
+        from tui.session.advice import next_step
+
+        verdict = self._session.tasting.readings(self._session.registry.current()).verdict
+        if verdict.word in ("overbaked", "underbaked"):
+            self._app.say(next_step(self._session).sentence, "warning")
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""
