@@ -185,7 +185,7 @@ class Jobs:
         """What is going on that waits while texts are sampled, in a word; empty where that is nothing."""
         if self.doing == "loading" and self.model.early and self.session.registry.current() == BASE:
             return "preparing the model"
-        return self.retraining.word if self.doing == "training" and not self._due else ""
+        return f"the {self.retraining.word}" if self.doing == "training" and not self._due else ""
 
     def watch(self) -> None:
         """Notice a worker that ended while nothing was asked of it, or that lives and does not work."""
