@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from dataset.rows import Op, Tables
 
-UNSEEN = ("sample", "pass")
-"""What the machine does by itself is no moment."""
+UNSEEN = ("sample", "pass", "vote")
+"""What the machine does by itself is no moment; nor is a vote, since going to one changes nothing."""
 MOVED = ("examples", "candidates", "decisions")
 """What going back changes. What was sampled with which seeds, and which text was preferred, stays true."""
 
@@ -24,6 +24,12 @@ class Moment(NamedTuple):
     examples: int
     kept: int
     decided: int
+    about: str = ""
+    """The first words of the one text that was decided, written, changed or deleted then."""
+
+    def told(self) -> str:
+        """What happened, with the text that it is about."""
+        return f"{self.what}, “{self.about}”" if self.about else self.what
 
 
 def moments(ops: Iterable[Op]) -> list[Moment]:
@@ -46,9 +52,11 @@ def moments(ops: Iterable[Op]) -> list[Moment]:
             if decision and decision.verdict != "skip":
                 verdicts[uid] = decision.verdict
                 kept += decision.verdict != "reject"
-        if op.kind not in UNSEEN:
-            what = f"taken back: {op.note}" if op.kind == "undo" else op.note or op.kind
-            found.append(Moment(op.seq, op.time, what, checkpoint, len(examples), kept, len(verdicts)))
+        undone = op.kind == "undo"
+        if op.kind not in UNSEEN and not (undone and op.put.votes):
+            what = f"taken back: {op.note}" if undone else op.note or op.kind
+            about = "" if op.kind == "go" else op.about()
+            found.append(Moment(op.seq, op.time, what, checkpoint, len(examples), kept, len(verdicts), about))
     return found
 
 

@@ -160,11 +160,21 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True):
     active: str = ""
     """The checkpoint that was active then; empty: as the line before says."""
 
-    def told(self) -> str:
-        """What it was, for a person: with the one text that it decided, wrote, changed or deleted."""
-        texts = [decision.after or decision.before for decision in self.put.decisions.values() if decision]
+    def about(self) -> str:
+        """The first words of the one text that it decided, wrote, changed or deleted, or took back; empty where there is none, or many."""
+        texts = _decided(self.put)
         texts = texts or [row.text for uid, new in self.put.examples.items() if (row := new or self.was.examples.get(uid))]
-        return f"{self.note or self.kind}, “{short(texts[0], 40)}”" if len(texts) == 1 else self.note or self.kind
+        texts = texts or _decided(self.was)
+        return short(texts[0], 40) if len(texts) == 1 else ""
+
+    def told(self) -> str:
+        """What it was, for a person, with the text that it is about."""
+        about = self.about()
+        return f"{self.note or self.kind}, “{about}”" if about else self.note or self.kind
+
+
+def _decided(tables: Tables) -> list[str]:
+    return [decision.after or decision.before for decision in tables.decisions.values() if decision]
 
 
 class Mark(NamedTuple):

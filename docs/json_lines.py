@@ -224,6 +224,7 @@ class Moment(Line):
     examples: int
     kept: int
     decided: int
+    about: str
 
 
 class Back(Line):

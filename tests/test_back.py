@@ -134,6 +134,8 @@ def test_moments_say_what_happened(session):
     assert [moment.examples for moment in told] == [12, 12, 13, 13, 12, 13, 13, 13]
     assert [(moment.kept, moment.decided) for moment in told][-1] == (1, 2)
     assert [moment.checkpoint for moment in told] == ["base", *["0001/epoch-02"] * 5, *["0001/epoch-01"] * 2]
+    about = ["", "", "Stew 0.", "Stew 1.", *["Dish 3 is a stew of 3 roots, 21 regrets…"] * 2, "", "Changed, and changed again."]
+    assert [moment.about for moment in told] == about
     session.use("0001/epoch-01")  # it is active already: no moment
     assert len(all_moments(session)) == len(told)
 
@@ -189,7 +191,7 @@ def test_a_line_is_counted_and_not_all_lines_before_it_again():
 
     def op(seq):
         put = Tables(decisions={f"d{seq}": SimpleNamespace(verdict=Looked("accept"))})
-        return SimpleNamespace(seq=seq, time="", kind="decide", note="", of=None, active="", put=put)
+        return SimpleNamespace(seq=seq, time="", kind="decide", note="", of=None, active="", put=put, about=str)
 
     assert moments(map(op, range(100)))[-1].kept == 100 and Looked.times <= 4 * 100
 
@@ -201,8 +203,27 @@ def test_votes_stay(session):
     seq = session.store.journal.seq
     session.commit("vote", Tables(votes={"v": Vote("v", "now", {}, Side("base", "a"), Side("few-shot", "b"), "left")}), "vote")
     write(session, 2, 2)
+    session.undo()
+    session.commit("vote", Tables(votes={"v": Vote("v", "now", {}, Side("base", "a"), Side("few-shot", "b"), "tie")}), "vote")
+    assert [moment.what for moment in all_moments(session)] == ["rows", "rows", "taken back: rows"]  # going to a vote would change nothing
     go(session, seq)
     assert len(session.store.examples) == 2 and list(session.store.votes) == ["v"]
+
+
+def test_a_moment_names_what_was_taken_back(session):
+    sample(session, "base", ["One stew.", "Another stew."])
+    for uid, verdict in zip(list(session.store.pending), ("reject", "accept"), strict=True):
+        session.decide(uid, verdict)
+        session.undo()
+    session.write_example("A soup\x1b[31m of\nregrets." + " More." * 2000, {})
+    told = [moment.told() for moment in all_moments(session)]
+    assert told[:4] == [
+        "rejected, “One stew.”",
+        "taken back: rejected, “One stew.”",
+        "accepted, “Another stew.”",
+        "taken back: accepted, “Another stew.”",
+    ]
+    assert told[4] == "example written, “A soup␛[31m of regrets. More. More. Mor…”"
 
 
 def test_the_command_lists_and_goes(there):

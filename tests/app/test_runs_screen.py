@@ -235,6 +235,23 @@ async def test_a_run_that_goes_on_is_drawn_as_it_grows(baked):
         await until(pilot, lambda: "0002  loss 3.50 → 3.00" in shown(app, "#run-legend"))
 
 
+async def test_a_moments_checkpoint_is_read_whole_in_a_long_list(baked):
+    with Session(baked) as session:
+        for number in range(30):
+            session.use(f"0001/epoch-0{1 + number % 3}")
+            session.write_example(f"炭火 and no. {number}: a stew that was told to wait, and waited.", {})
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("z")
+        await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 61)
+        await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        assert table.show_vertical_scrollbar and table.max_scroll_x == 0
+        picture = app.export_screenshot().replace("&#160;", " ")
+        assert "0001/epoch-03" in picture and "example written, “炭火 and no." in picture
+
+
 async def test_z_goes_to_a_moment_and_u_comes_back(baked):
     with Session(baked) as session:
         session.use("0001/epoch-02")
@@ -244,7 +261,7 @@ async def test_z_goes_to_a_moment_and_u_comes_back(baked):
         await to_runs(pilot)
         await pilot.press("z")
         await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 3)
-        assert column(app, "what") == ["example deleted ← now", "0001/epoch-02 is active", "rows"]
+        assert column(app, "what") == ["example deleted, “Dish 3 is a ste… ← now", "0001/epoch-02 is active", "rows"]
         await pilot.press("down", "down", "enter")
         await pilot.pause()
         assert app.session.registry.current() == "base" and len(app.session.store.examples) == 12

@@ -19,5 +19,5 @@ async def back(workspace: Path, line: int | None) -> Output:
             return
         for moment in all_moments(session):
             rows = counted(moment.examples, "example")
-            told = f"{moment.seq:>6}  {clock(moment.time):<16}  {rows:>13}  {moment.checkpoint:<16}  {moment.what}"
+            told = f"{moment.seq:>6}  {clock(moment.time):<16}  {rows:>13}  {moment.checkpoint:<16}  {moment.told()}"
             yield Line(moment._asdict(), told)

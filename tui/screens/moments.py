@@ -12,19 +12,26 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Footer
 
 from core.errors import FlavorError
-from core.text import short
 from dataset.moments import Moment
 from tui.screens.dialog import Dialog
 from tui.session.back import all_moments, clock
-from tui.widgets.plain import Plain, line, plain
+from tui.widgets.plain import Plain, fitted, line, plain
 
 if TYPE_CHECKING:
     from tui.host import Host
 
-WHAT, NOW = 26, " ← now"
-"""Cells of what happened, and what is said of the latest moment."""
+NOW = " ← now"
+"""What is said of the latest moment."""
 MOST = 2000
 """Moments that are listed; `flavor-tui back` has all."""
+COLUMNS = ("when", "what", "rows", "kept", "checkpoint")
+WHAT, LEAST_ROOM = 1, 20
+"""The column that says what happened, and its cells at least."""
+
+
+def _cells(moment: Moment) -> list[str]:
+    kept = f"{moment.kept}/{moment.decided}" if moment.decided else ""
+    return [clock(moment.time), moment.told(), str(moment.examples), kept, moment.checkpoint]
 
 
 class MomentsDialog(Dialog[int | None]):
@@ -46,10 +53,7 @@ class MomentsDialog(Dialog[int | None]):
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        table = self.query_one(DataTable)
-        for label, width in (("when", 17), ("what", WHAT), ("rows", 5), ("kept", 6), ("checkpoint", 13)):
-            table.add_column(label, key=label, width=width)
-        table.focus()
+        self.query_one(DataTable).focus()
         self.run_worker(self._read)
 
     async def _read(self) -> None:
@@ -60,15 +64,20 @@ class MomentsDialog(Dialog[int | None]):
             flavor.complain(error)
             self.dismiss(None)
             return
-        table = self.query_one(DataTable)
-        for place, moment in enumerate(reversed(found[-MOST:])):
-            self._add(table, moment, place == 0)
+        self.call_after_refresh(self._fill, found[: -MOST - 1 : -1])  # when the table knows how wide it is
 
-    def _add(self, table: DataTable[object], moment: Moment, latest: bool) -> None:
-        kept = f"{moment.kept}/{moment.decided}" if moment.decided else ""
-        what = short(moment.what, WHAT - 1 - len(NOW)) + NOW if latest else short(moment.what, WHAT - 1)
-        cells = (clock(moment.time), what, str(moment.examples), kept, moment.checkpoint)
-        table.add_row(*map(plain, cells), key=str(moment.seq))
+    def _fill(self, latest_first: list[Moment]) -> None:
+        """A row for each. What happened has the room that the others leave: a checkpoint's name is to be read whole."""
+        table = self.query_one(DataTable)
+        rows = [_cells(moment) for moment in latest_first]
+        widths = [1 + max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+        room = max(LEAST_ROOM, table.size.width - table.styles.scrollbar_size_vertical - sum(widths) + widths[WHAT])
+        for place, label in enumerate(COLUMNS):
+            table.add_column(label, key=label, width=room if place == WHAT else widths[place])
+        for moment, row in zip(latest_first, rows, strict=True):
+            now = NOW if moment is latest_first[0] else ""
+            row[WHAT] = fitted(row[WHAT], room - 1 - len(now)) + now
+            table.add_row(*map(plain, row), key=str(moment.seq))
 
     @on(DataTable.RowSelected)
     def _chosen(self, event: DataTable.RowSelected) -> None:
