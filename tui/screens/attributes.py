@@ -38,8 +38,10 @@ class AttributesDialog(Dialog[dict[str, str] | None]):
         self.query(Input).first().focus()
 
     def action_save(self) -> None:
+        inputs = self.query_one(FieldInputs)
+        inputs.complete()
         try:
-            self.dismiss(self._session.task.check(self.query_one(FieldInputs).values()))
+            self.dismiss(self._session.task.check(inputs.values()))
         except FlavorError as error:
             self.query_one("#dialog-error", Plain).update(plain(f"! {error}", "$text-error"))
 

@@ -116,14 +116,16 @@ class EditDialog(Dialog[bool]):
             self.query_one("#dialog-error", Plain).update(plain(f"! {problem}", "$text-error"))
 
     def action_save(self) -> None:
+        if self._with_fields:
+            self.query_one(FieldInputs).complete()
         try:
             text = check_text(self.query_one(TextArea).text)
             self._save(text, self._session.task.check(self._fields()))
         except FlavorError as error:
-            if error.kind == "field" and self._with_fields:
-                self.query_one(FieldInputs).focus_wrong()
+            wrong = error.kind == "field" and self._with_fields
+            moved = self.query_one(FieldInputs).focus_wrong() if wrong else ""
             self.keep()
-            self._say(str(error))
+            self._say(f"{error}{moved}")
             return
         self._end(True)
 

@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from core.errors import FlavorError
 from core.task import Field
+from core.text import clean_line
 from tui.session.session import Session
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, plain
@@ -27,6 +28,39 @@ def hint(field: Field) -> str:
             return "any text"
 
 
+def meant(field: Field, typed: str) -> str:
+    """The choice that `typed` is, in any case, or is the beginning of where only one begins so; else `typed` itself. A field of free text has
+    no choices: of a value that is known already the beginning may be all that is wanted."""
+    asked = clean_line(typed).casefold()
+    if not asked:
+        return typed
+    found = [choice for choice in field.choices() if choice.casefold().startswith(asked)]
+    same = [choice for choice in found if choice.casefold() == asked]
+    return (same or (found if len(found) == 1 else [typed]))[0]
+
+
+class FieldInput(CleanInput):
+    """The input of one attribute. What was typed in it becomes the choice that was meant as soon as it is left."""
+
+    def __init__(self, field: Field, value: str, known: list[str]) -> None:
+        suggester = SuggestFromList(field.choices() or known, case_sensitive=False)
+        super().__init__(value, placeholder=hint(field), suggester=suggester, compact=True)
+        self._field = field
+        self._before = self.value
+        """What stood here when the box was entered: what nobody typed stays as it is."""
+
+    def on_focus(self) -> None:
+        self._before = self.value
+
+    def on_blur(self) -> None:
+        self.complete()
+
+    def complete(self) -> None:
+        """Take the choice that is meant."""
+        if self.value != self._before:
+            self.value = self._before = meant(self._field, self.value)
+
+
 class FieldInputs(Vertical):
     """The attributes' inputs, a line each."""
 
@@ -40,27 +74,33 @@ class FieldInputs(Vertical):
         for number, field in enumerate(self._session.task.fields):
             with Horizontal(classes="field"):
                 yield Plain(plain(field.name), classes="field-name")
-                yield CleanInput(
-                    self._values.get(field.name, ""),
-                    placeholder=hint(field),
-                    suggester=SuggestFromList(field.choices() or known[field.name], case_sensitive=False),
-                    id=f"field-{number}",
-                    compact=True,
-                )
+                box = FieldInput(field, self._values.get(field.name, ""), known[field.name])
+                box.id = f"field-{number}"
+                yield box
 
     def values(self) -> dict[str, str]:
         """What stands in the inputs, unchecked, by field."""
         return {field.name: self.query_one(f"#field-{number}", Input).value for number, field in enumerate(self._session.task.fields)}
 
-    def focus_wrong(self) -> None:
-        """Go to the first input whose value its field does not allow."""
+    def complete(self) -> None:
+        """Take the choices that are meant, as if every input had been left: for what is saved from within one."""
+        for box in self.query(FieldInput):
+            box.complete()
+
+    def focus_first(self) -> None:
+        """Go to the first input, at once: a tab that comes next goes on from there."""
+        self.screen.set_focus(self.query(FieldInput).first())
+
+    def focus_wrong(self) -> str:
+        """Go to the first input whose value its field does not allow; a sentence that says so, to stand after what is wrong."""
         for number, field in enumerate(self._session.task.fields):
             box = self.query_one(f"#field-{number}", Input)
             try:
                 field.check(box.value)
             except FlavorError:
                 box.focus()
-                return
+                return f" The cursor is in {field.name} now."
+        return ""
 
     def fill(self, values: Mapping[str, str]) -> None:
         """Replace what stands in the inputs."""
