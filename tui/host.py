@@ -12,6 +12,7 @@ from dataset.rows import Op
 from tui.desk import Desk
 from tui.front import Front
 from tui.jobs.jobs import Jobs
+from tui.twice import Twice
 from tui.widgets.plain import line
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class Host(Front):
 
     jobs: Jobs
     desk: Desk
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._undoing = Twice(self)
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""
@@ -43,8 +48,14 @@ class Host(Front):
             return line(("○ read-only", "$text-warning"))
         return self.jobs.line()
 
-    def undo(self) -> Op | None:
-        """Take the last thing back and say so."""
+    def undo(self, here: Callable[[Op], bool] = lambda op: True) -> Op | None:
+        """Take the last thing back and say so. What is not of the page that asks, as its `here` says, is named first and wants the key once more;
+        a going back is of every page, since what it says of itself promises the key."""
+        last = self.session.store.last
+        if last and last.kind != "go" and not here(last) and not self._undoing.sure():
+            key = self.key_for("undo", "undo_library") or self.own_key("undo")
+            self.say(f"The last thing was not done here: {last.told()}. {key} once more takes it back.", "warning")
+            return None
         try:
             op = self.session.undo()
         except FlavorError as error:

@@ -42,7 +42,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "write": (
         Key("save_example", "ctrl+s", "save, next", "Save the example and start the next one", True),
         Key("continue_text", "ctrl+g", "continue", "Let the model continue the text", True),
-        Key("undo_write", "ctrl+u", "undo save", "Take the last saved example back", True),
+        Key("undo_write", "ctrl+u", "undo save", "With nothing typed: take the last saved example back into the boxes, to mend it", True),
         Key("leave", "escape", "curate", "Go to Curate; the draft is kept", True),
     ),
     "curate": (
@@ -50,7 +50,9 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("reject", "x", "reject", "Reject the candidate", True),
         Key("edit", "e", "edit", "Edit the text or its attributes, then accept it", True),
         Key("skip", "space", "skip", "Decide nothing about this candidate", True),
-        Key("undo", "u", "undo", "Take the last decision back, as often as you like", True),
+        Key(
+            "undo", "u", "undo", "Take the last decision back, as often as you like; what was done elsewhere only when pressed again", True
+        ),
         Key("retrain", "t", "retrain", "Retrain: afresh while the examples are few, else on from the active checkpoint", True),
         Key("retrain_fresh", "T", "retrain afresh", "Retrain from the base"),
         Key("taste", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
@@ -66,7 +68,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("delete", "d", "delete", "Delete the example (undoable)", True),
         Key("bring_in", "i", "import", "Import examples from files, folders, the hub or the clipboard", True),
         Key("export_library", "e", "export", "Write the examples that the table shows into a file: .csv, .txt, .jsonl, .md", True),
-        Key("undo_library", "u", "undo", "Take the last change back", True),
+        Key("undo_library", "u", "undo", "Take the last change back; what was done elsewhere only when pressed again", True),
         Key("measure", "l", "loss", "Measure the loss of every example with the active checkpoint"),
     ),
     "runs": (

@@ -244,12 +244,60 @@ async def test_a_paste_that_comes_when_the_app_has_ended_is_no_fault(workspace):
 
 
 async def test_undo_goes_on_after_a_restart(workspace):
-    for key, count in (("a", 4), ("u", 3), ("u", 2)):  # the second u takes back an example that was written before
+    for keys_, count in ("a", 4), ("u", 3), ("uu", 2):  # the last two take back an example that was written before
         app = FlavorApp(workspace, start_worker=False)
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
-            await pilot.press(key)
+            await pilot.press(*keys_)
         assert len(on_disk(workspace).examples) == count
+
+
+async def test_what_was_not_done_on_a_page_is_named_before_its_key_takes_it_back(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        said = lambda: [str(note.message) for note in app._notifications]  # noqa: E731
+        await pilot.press("x", "f4", "u")
+        assert said()[-1].startswith("The last thing was not done here: rejected, “") and said()[-1].endswith(
+            "”. u once more takes it back."
+        )
+        await pilot.press("down", "u")  # another key takes the question back
+        assert on_disk(workspace).counts["rejected"] == 1
+        await pilot.press("u")
+        assert on_disk(workspace).counts["rejected"] == 0
+        await pilot.press("f3", "u")
+        assert (
+            said()[-1].startswith("The last thing was not done here: example written, “Example 2: a tower")
+            and len(on_disk(workspace).examples) == 3
+        )
+        await pilot.press("u")
+        assert len(on_disk(workspace).examples) == 2 and said()[-1].startswith("Taken back: example written, “Example 2")
+
+
+async def test_a_decision_made_in_the_library_is_taken_back_there_at_once(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("x", "f4", *"ooooo", "enter", "ctrl+s")
+        await pilot.pause()
+        assert len(on_disk(workspace).examples) == 4
+        assert [str(note.message) for note in app._notifications][-1].endswith("It is no longer among the rows that are shown here.")
+        await pilot.press("u")
+        assert len(on_disk(workspace).examples) == 3 and on_disk(workspace).counts["rejected"] == 1
+
+
+async def test_the_library_says_that_an_edit_was_saved(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        said = lambda: [str(note.message) for note in app._notifications]  # noqa: E731
+        await pilot.press("f4", "enter", *" Twice.", "ctrl+s")
+        await pilot.pause()
+        assert said()[-1] == "Saved: “Example 2: a tower with a light and a k…”. u takes it back."
+        await pilot.press("slash", *"twice", "enter")
+        await pilot.pause(0.4)
+        await pilot.press("enter", *["backspace"] * 7, "ctrl+s")
+        await pilot.pause()
+        assert said()[-1].endswith("u takes it back. It is no longer among the rows that are shown here.")
+        await pilot.press("u")
+        assert app.screen.query_one(DataTable).row_count == 1
 
 
 async def test_editing_keeps_before_and_after(workspace):
@@ -355,7 +403,7 @@ async def test_what_is_typed_right_after_tab_goes_where_the_focus_goes(workspace
         for key in ("shift+tab", "3", "tab", "K", "tab", "b"):  # faster than any of them is answered
             app.post_message(Key(key, key if len(key) == 1 else None))
         await pilot.pause()
-        assert [field.value for field in fields] == ["3", "K", "b"]
+        assert [field.value for field in fields] == ["3", "Kind", "b"]
 
 
 async def test_a_hint_that_is_too_long_says_so(tmp_path):

@@ -61,6 +61,7 @@ class CurateScreen(Page):
 # Curate
 Each card is a text that the active checkpoint wrote. **a** takes it as an example, **x** throws it away, **e** lets you mend it,
 or its attributes, first, **space** decides nothing. **u** takes the last decision back, as far back as you like, also after a restart.
+Where the last thing was no decision, **u** says what it was, and takes it back when it is pressed once more.
 
 When some new examples have come together, **t** retrains: from the base while the examples are few, else the adapter goes on from
 where it is. **T** always starts from the base.
@@ -276,9 +277,9 @@ kept for such texts, so that you see more than what pleases already, and so that
         self.app.push_screen(dialog_for(self.session, card.uid), done)
 
     def action_undo(self) -> None:
-        op = self.flavor.undo()
-        self._looked_at, self._turned = "", 0.0
+        op = self.flavor.undo(here=lambda last: last.kind == "decide")
         if op:
+            self._looked_at, self._turned = "", 0.0
             back = [uid for uid in op.was.candidates if uid in self.session.store.pending] if op.kind == "decide" else []
             if back:  # it is for this one that the key was pressed, whatever the new checkpoint has
                 self.shown = self._looked_at = back[0]

@@ -10,7 +10,7 @@ from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
 from core.text import counted, short
-from dataset.rows import Candidate, Example
+from dataset.rows import Candidate, Example, Op
 from tui import keys
 from tui.screens.edit import dialog_for
 from tui.screens.page import Page
@@ -29,6 +29,13 @@ SIGNS = {
     "skipped": "· skipped",
     "passed": "· passed",
 }
+
+
+def done_in_library(op: Op) -> bool:
+    """Whether it was done here: what changes rows, and a decision of a candidate that did not wait, for those that wait are decided on Curate."""
+    if op.kind == "decide":
+        return all(candidate is None or candidate.state != "pending" for candidate in op.was.candidates.values())
+    return op.kind in ("change", "delete", "import")
 
 
 BESIDE, LEAST_ROOM = 36, 30
@@ -156,7 +163,17 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def action_open(self) -> None:
         if uid := self._selected():
-            self.app.push_screen(dialog_for(self.session, uid), lambda saved: self.flavor.changed() if saved else None)
+            self.app.push_screen(dialog_for(self.session, uid), self._edited)
+
+    def _edited(self, saved: bool | None) -> None:
+        """Say that it was saved, and where it went if the table shows it no more."""
+        last = self.session.store.last
+        if not saved or last is None:
+            return
+        shown = any(row.uid in last.put.examples for _, row in self._rows())
+        gone = "" if shown else " It is no longer among the rows that are shown here."
+        self.flavor.say(f"Saved: “{last.about()}”. {self.flavor.own_key('undo_library')} takes it back.{gone}")
+        self.flavor.changed()
 
     def action_search(self) -> None:
         self.query_one("#search", Input).focus()
@@ -198,7 +215,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             self.flavor.say("No example is shown that could be exported.", "warning")
 
     def action_undo_library(self) -> None:
-        if self.flavor.undo():
+        if self.flavor.undo(here=done_in_library):
             self.flavor.changed()
 
     def action_measure(self) -> None:
