@@ -63,8 +63,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "library": (
         Key("open", "enter", "open", "Open the row", True),
-        Key("search", "slash", "search", "Search in texts and attributes", True),
-        Key("filter", "o", "filter", "Show only one origin, or all", True),
+        Key("search", "slash", "search", "Search in texts and attributes, of all rows", True),
+        Key("filter", "o", "filter", "Show rejected, skipped and passed too, then one origin at a time", True),
         Key("delete", "d", "delete", "Delete the example (undoable)", True),
         Key("bring_in", "i", "import", "Import examples from files, folders, the hub or the clipboard", True),
         Key("export_library", "e", "export", "Write the examples that the table shows into a file: .csv, .txt, .jsonl, .md", True),

@@ -65,7 +65,7 @@ async def test_what_was_passed_over_is_in_the_library(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        await pilot.press("f4", *"ooooooo")
+        await pilot.press("f4", *"oooooooo")
         assert app.screen.query_one("#library-table").row_count == 4
         assert "4 passed shown" in shown(app, "#library-head")
         await pilot.press("enter", "ctrl+s")

@@ -137,7 +137,7 @@ async def test_the_librarys_texts_are_cut_where_the_screen_ends_and_say_so(works
             table = app.screen.query_one(DataTable)
             for row, begins in ((1, "灯灯"), (2, "A lamp that was lit")):
                 shown_row = "".join(segment.text for segment in table.render_line(row)).rstrip()
-                assert shown_row.endswith("…") and begins in shown_row and width - 8 < cell_len(shown_row) <= width
+                assert shown_row.endswith("…") and begins in shown_row and width - 8 < cell_len(shown_row) <= width, shown_row
             assert table.max_scroll_x == 0
 
 
@@ -443,13 +443,13 @@ async def test_library(workspace):
         await pilot.pause()
         assert isinstance(app.screen, LibraryScreen)
         table = app.screen.query_one(DataTable)
-        assert table.row_count == 4
-        await pilot.press("d")
-        assert table.row_count == 3 and len(on_disk(workspace).examples) == 2
-        await pilot.press("u")
-        assert table.row_count == 4 and len(on_disk(workspace).examples) == 3
-        await pilot.press("o")
         assert table.row_count == 3
+        await pilot.press("d")
+        assert table.row_count == 2 and len(on_disk(workspace).examples) == 2
+        await pilot.press("u")
+        assert table.row_count == 3 and len(on_disk(workspace).examples) == 3
+        await pilot.press("o")
+        assert table.row_count == 4
         await pilot.press("slash", *"Example 1")
         await pilot.pause(0.4)
         assert table.row_count == 1
@@ -461,6 +461,94 @@ async def test_library(workspace):
         await pilot.press("enter", "enter")
         await pilot.pause()
         assert isinstance(app.screen, EditDialog)
+
+
+def column(app, key):
+    """A column of Library as it is drawn."""
+    return [str(cell) for cell in app.screen.query_one(DataTable).get_column(key)]
+
+
+async def test_the_library_begins_with_the_examples_and_says_what_else_there_is(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("f4")
+        await pilot.pause()
+        assert "3 examples · all shown" in shown(app, "#library-head")
+        await pilot.press("f3", "x", "space", "f4")
+        await pilot.pause()
+        assert column(app, "origin") == ["✎ written"] * 3
+        assert "3 examples · o shows 2 more, rejected, skipped or passed over" in shown(app, "#library-head")
+        await pilot.press("o")
+        assert column(app, "origin") == ["✎ written"] * 3 + ["· skipped", "✗ rejected"]
+        assert "5 shown, 2 of them rejected, skipped or passed over" in shown(app, "#library-head")
+
+
+async def test_a_search_looks_into_all_rows_and_the_cursor_is_on_the_first_it_finds(workspace):
+    with Session(workspace) as session:
+        for number in range(40):
+            session.write_example(f"A mast without a lamp, number {number}.", {})
+        for uid in add_candidates(session, [f"The gulls of pier {number} sleep." for number in range(9)]):
+            session.decide(uid, "reject")
+        session.write_example("The gulls leave.", {})
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4", *["down"] * 30, "slash", *"gulls", "enter")
+        table = app.screen.query_one(DataTable)
+        assert (table.row_count, table.cursor_row, table.has_focus) == (10, 0, True)
+        assert column(app, "origin") == ["✎ written"] + ["✗ rejected"] * 9
+        await pilot.press("down", "slash", "end", *" of pier 4", "enter")
+        assert (table.row_count, table.cursor_row) == (1, 0)
+        await pilot.press("slash", "escape")
+        await pilot.pause(0.3)
+        assert (table.row_count, table.cursor_row) == (44, 0)  # the row it was on is none of the examples
+
+
+async def test_the_library_shows_attributes_and_finds_rows_by_them(workspace):
+    with Session(workspace) as session:
+        session.write_example("A lamp.", {"Keeper": "Odd", "Coast": "The [bold]reefs[/] beyond the edge of the known world"})
+        session.write_example("A mast.", {})
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        whole = ["no attributes", "- · Odd · The [bold]reefs[/] beyond the…", *["2 · - · -"] * 3]
+        assert column(app, "attributes") == whole
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert column(app, "attributes") == ["no attributes", "- · Odd · The…", *["2 · - · -"] * 3]
+        for asked, found in (("odd ·", ["✎ written"]), ("known world", ["✎ written"]), ("no attributes", ["✎ written"])):
+            await pilot.press("slash", "ctrl+u", *asked, "enter")
+            assert column(app, "origin") == found
+        assert column(app, "text") == ["A mast."]
+
+
+async def test_without_fields_the_library_has_no_column_for_them(tmp_path):
+    config.create(tmp_path / "w", Task("Dish"))
+    app = FlavorApp(tmp_path / "w", start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        assert [str(column.label) for column in app.screen.query_one(DataTable).ordered_columns] == ["origin", "words", "≈", "loss", "text"]
+
+
+async def test_what_the_librarys_keys_say(workspace):
+    """On an empty table there is nothing to delete; what enter does stands in the footer."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("f4", "o", "o", "o", "d")
+        await pilot.pause()
+        assert app.screen.query_one(DataTable).row_count == 0  # nothing was imported
+        assert [str(note.message) for note in app._notifications] == ["No row is shown that could be deleted."]
+        await until_footer(app, pilot)
+        drawn = "".join(segment.text for segment in list(app.screen._compositor.render_strips())[-1])
+        assert "open" in drawn and "help" in drawn
+
+
+async def until_footer(app, pilot):
+    while not app.screen.query("FooterKey"):
+        await pilot.pause(0.05)
+    await pilot.pause()
 
 
 async def test_the_librarys_losses_are_those_of_the_active_checkpoint_and_of_the_texts_as_they_are(workspace):
@@ -514,7 +602,7 @@ async def test_the_librarys_cursor_stays_on_its_row(workspace):
         session.decide(uid, "reject")
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("f4", *"ooooo", "enter")
+        await pilot.press("f4", *"oooooo", "enter")
         await pilot.pause()
         assert app.screen.query_one(TextArea).text == "An older candidate."
         await pilot.press("escape")
@@ -535,7 +623,7 @@ async def test_a_rejected_text_is_taken_after_all_and_is_a_machines(workspace):
         await pilot.pause()
         await pilot.press("x")
         card = app.screen.shown
-        await pilot.press("f4", *"ooooo", "enter", "ctrl+s")
+        await pilot.press("f4", *"oooooo", "enter", "ctrl+s")
         await pilot.pause()
         store = on_disk(workspace)
         (decision,) = store.decisions.values()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
@@ -19,7 +23,8 @@ from tui.session.marks import TWIN
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, fitted, line, plain
 
-FILTERS = ("all", "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
+EXAMPLES, ALL = "examples", "all"
+FILTERS = (EXAMPLES, ALL, "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
 SIGNS = {
     "written": "✎ written",
     "imported": "⇣ imported",
@@ -29,6 +34,13 @@ SIGNS = {
     "skipped": "· skipped",
     "passed": "· passed",
 }
+OTHERS = "rejected, skipped or passed over"
+UNDESCRIBED = "no attributes"
+"""What stands in the place of a row's attributes, and is found by a search."""
+BESIDE, LEAST_ROOM = 35, 30
+"""Cells of the other columns and the edges, and of a text at least."""
+LEAST_VALUES, MOST_VALUES = 13, 40
+"""Cells of the column of attributes: a third of what the others leave, within these."""
 
 
 def done_in_library(op: Op) -> bool:
@@ -36,10 +48,6 @@ def done_in_library(op: Op) -> bool:
     if op.kind == "decide":
         return all(candidate is None or candidate.state != "pending" for candidate in op.was.candidates.values())
     return op.kind in ("change", "delete", "import")
-
-
-BESIDE, LEAST_ROOM = 36, 30
-"""Cells of the other columns and the edges, and of a text at least."""
 
 
 class Search(CleanInput):
@@ -52,6 +60,15 @@ class Search(CleanInput):
         self.screen.query_one(DataTable).focus()
 
 
+class LibraryTable(DataTable[object]):
+    """The rows. The footer says what enter does, which a table's own binding hides."""
+
+    BINDINGS = [Binding("enter", "select_cursor", "open", tooltip="Open the row", show=True)]
+
+    def __init__(self) -> None:
+        super().__init__(cursor_type="row", zebra_stripes=True, id="library-table")
+
+
 class LibraryScreen(Page):
     """The table and its search."""
 
@@ -60,14 +77,17 @@ class LibraryScreen(Page):
     BINDINGS = keys.bindings("library")
     HELP = """
 # Library
-All examples, and the candidates that were rejected, skipped, or passed over because better ones waited. **enter** opens a row to read or edit it, **d** deletes an example
-(**u** brings it back), **i** imports, **e** writes the examples that the table shows into a file, **/** searches, **o** shows one origin only, **l** measures the loss of every example: the highest ones are
+All examples. **o** shows the candidates too that were rejected, skipped, or passed over because better ones waited, then one origin at a time. **/** searches texts and
+attributes, in those candidates as well; `no attributes` finds the rows that have none. **enter** opens a row to read or edit it, **d** deletes an example
+(**u** brings it back), **i** imports, **e** writes the examples that the table shows into a file, **l** measures the loss of every example: the highest ones are
 typos, off style, or your most original. **≈** marks near-duplicates.
 """
 
     def __init__(self) -> None:
         super().__init__()
-        self._filter = "all"
+        self._filter = EXAMPLES
+        self._shown, self._needle = EXAMPLES, ""
+        """The filter and the search that the table's rows are of."""
         self._seen: tuple[object, ...] | None = None
         self.losses: dict[str, float] = {}
         self._stamp: tuple[object, ...] | None = None
@@ -77,12 +97,13 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         with Vertical(id="desk"):
             yield Plain(id="library-head")
             yield Search(placeholder="search; enter goes to the table", id="search", compact=True)
-            table: DataTable[object] = DataTable(cursor_type="row", zebra_stripes=True, id="library-table")
-            yield table
+            yield LibraryTable()
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
-        for label, width in (("origin", 11), ("words", 5), ("≈", 1), ("loss", 5), ("text", LEAST_ROOM)):
+        for label, width in (("origin", 10), ("words", 5), ("≈", 1), ("loss", 5), ("attributes", LEAST_VALUES), ("text", LEAST_ROOM)):
+            if label == "attributes" and not self.session.task.fields:
+                continue
             table.add_column(label, width=width, key=label)
         table.focus()
 
@@ -91,21 +112,45 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             self.renew()
 
     def _rows(self) -> list[tuple[str, Example | Candidate]]:
-        store = self.session.store
-        decided = [(c.state, c) for c in store.candidates.values() if c.state in ("rejected", "skipped", "passed")]
-        rows: list[tuple[str, Example | Candidate]] = [(e.origin, e) for e in reversed(store.examples.values())]
-        rows += list(reversed(decided))
-        needle = self.query_one("#search", Input).value.casefold().strip()
+        """What filter and search leave, the examples first, the newest of each first. A search looks into everything from the start."""
+        rows: list[tuple[str, Example | Candidate]] = [(e.origin, e) for e in reversed(self.session.store.examples.values())]
+        needle = self._typed().casefold()
+        if self._filter != EXAMPLES or needle:
+            rows += [(c.state, c) for c in reversed(self._decided())]
         return [
             (origin, row)
             for origin, row in rows
-            if self._filter in ("all", origin) and (not needle or needle in " ".join((row.text, *row.fields.values())).casefold())
+            if self._filter in (EXAMPLES, ALL, origin) and (not needle or needle in self._searched_in(row).casefold())
         ]
 
+    def _decided(self) -> list[Candidate]:
+        """The candidates that are no examples, and wait for nothing."""
+        return [c for c in self.session.store.candidates.values() if c.state in ("rejected", "skipped", "passed")]
+
+    def _typed(self) -> str:
+        return self.query_one("#search", Input).value.strip()
+
+    def _searched_in(self, row: Example | Candidate) -> str:
+        """Its text, its attributes as they stand in the table, and those that the task has no more."""
+        return "\n".join((row.text, self._attributes(row), *row.fields.values()))
+
+    def _attributes(self, row: Example | Candidate) -> str:
+        """The values of the task's fields, in their order."""
+        values = [row.fields.get(field.name) for field in self.session.task.fields]
+        return " · ".join(value or "-" for value in values) if any(values) else UNDESCRIBED
+
+    def _widths(self, attributes: Iterable[str]) -> tuple[int, int]:
+        """Cells of the attributes (0: the task has none) and of the text."""
+        room = self.size.width - BESIDE
+        if not self.session.task.fields:
+            return 0, max(LEAST_ROOM, room)
+        longest = max(map(cell_len, attributes), default=0)
+        values = min(max(LEAST_VALUES, room // 3), MOST_VALUES, max(LEAST_VALUES, longest))
+        return values, max(LEAST_ROOM, room - values - 2)
+
     def renew(self) -> None:
-        room = max(LEAST_ROOM, self.size.width - BESIDE)
-        stamp = losses.stamp(self.session)
-        state = (stamp, self._filter, self.query_one("#search", Input).value, room)
+        stamp, needle = losses.stamp(self.session), self._typed()
+        state = (stamp, self._filter, needle, self.size.width)
         if state == self._seen:
             return
         self._seen = state
@@ -114,34 +159,53 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         table = self.query_one(DataTable)
         at, before = table.cursor_row, self._selected()
         table.clear()
-        table.ordered_columns[-1].width = room
         rows = self._rows()
+        attributes = [self._attributes(row) for _, row in rows]
+        values, room = self._widths(attributes)
+        table.ordered_columns[-1].width = room
+        if values:
+            table.ordered_columns[-2].width = values
         twins = {uid for _, row in rows if (uid := row.uid) and self.session.copying.overlap(row.text, but=uid)[0] >= TWIN}
-        for origin, row in rows:
+        signs = {origin: plain(sign) for origin, sign in SIGNS.items()}
+        for (origin, row), described in zip(rows, attributes, strict=True):
             loss = f"{self.losses[row.uid]:.2f}" if row.uid in self.losses else ""
             head = fitted(" ".join(row.text[: 4 * room].split()), room)
             table.add_row(
-                plain(SIGNS[origin]),
+                signs[origin],
                 plain(f"{len(row.text.split()):>5}"),
                 plain("≈" if row.uid in twins else ""),
                 plain(loss),
+                *([plain(fitted(described, values))] if values else []),
                 plain(head),
                 key=row.uid,
             )
         if rows:
-            order = [row.uid for _, row in rows]
-            table.move_cursor(row=order.index(before) if before in order else min(at, len(rows) - 1))
-        total = len(self.session.store.examples)
+            table.move_cursor(row=self._place([row.uid for _, row in rows], before, at, needle))
+        self._needle, self._shown = needle, self._filter
+        self.query_one("#library-head", Plain).update(self._head(rows, needle))
+
+    def _place(self, order: list[str], before: str | None, at: int, needle: str) -> int:
+        """The row for the cursor: the first one that a search finds, else the one it was on, else the one that came in its place."""
+        if needle and needle != self._needle:
+            return 0
+        if before in order:
+            return order.index(before)
+        return 0 if (needle, self._filter) != (self._needle, self._shown) else min(at, len(order) - 1)
+
+    def _head(self, rows: list[tuple[str, Example | Candidate]], needle: str) -> Content:
+        """How many are shown, how many are not, and which key shows them."""
+        hidden = len(self._decided())
         others = sum(isinstance(row, Candidate) for _, row in rows)
-        shown = (
-            f"{len(rows)} shown, {others} of them rejected, skipped or passed over"
-            if self._filter == "all"
-            else f"{len(rows)} {self._filter} shown"
-        )
-        needle = self.query_one("#search", Input).value.strip()
         if needle and not rows:
-            shown = f"nothing holds “{short(needle, 30)}”" + ("" if self._filter == "all" else f" among the {self._filter}; o shows others")
-        self.query_one("#library-head", Plain).update(line((f"{counted(total, 'example')} · ", "bold"), (shown, "$text-muted")))
+            among = "" if self._filter in (EXAMPLES, ALL) else f" among the {self._filter}; {self.flavor.own_key('filter')} shows others"
+            said = f"nothing holds “{short(needle, 30)}”{among}"
+        elif self._filter not in (EXAMPLES, ALL):
+            said = f"{len(rows)} {self._filter} shown"
+        elif self._filter == ALL or needle:
+            said = f"{len(rows)} shown, {others} of them {OTHERS}"
+        else:
+            said = f"{self.flavor.own_key('filter')} shows {hidden} more, {OTHERS}" if hidden else "all shown"
+        return line((f"{counted(len(self.session.store.examples), 'example')} · ", "bold"), (said, "$text-muted"))
 
     def _selected(self) -> str | None:
         table = self.query_one(DataTable)
@@ -155,6 +219,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     @on(Input.Submitted, "#search")
     def _submitted(self) -> None:
+        self.renew()  # the last letters may still wait for it
         self.query_one(DataTable).focus()
 
     @on(DataTable.RowSelected)
@@ -184,6 +249,9 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
     def action_delete(self) -> None:
         uid = self._selected()
+        if uid is None:
+            self.flavor.say("No row is shown that could be deleted.", "warning")
+            return
         if uid not in self.session.store.examples:
             self.flavor.say("Only examples can be deleted; what was rejected stays on record.", "warning")
             return
