@@ -66,3 +66,16 @@ async def test_a_single_point_has_a_scale_of_its_own():
         await pilot.pause()
         assert plot._x_min < 0 and plot._x_max > 20, "the frame would cover the first and the last sign"
         assert plot._y_min < 4 and plot._y_max > 5
+
+
+async def test_the_axes_say_what_they_are_within_the_lines_that_they_have():
+    app = App()
+    async with app.run_test(size=(80, 24)) as pilot:
+        plot = CurvesPlot()
+        await app.mount(plot)
+        plot.show([(Curve([], [(0, 5.0), (20, 4.0)]), "●", "green")])
+        await pilot.pause()
+        lines = ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+        (said,) = [line for line in lines if "step" in line]
+        assert said.startswith(" step ") and "10" in said and "loss" in lines[0]
+        assert lines[-1] == said or not lines[-1].strip()

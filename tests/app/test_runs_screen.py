@@ -49,6 +49,7 @@ async def test_the_table_shows_verdicts_and_the_panel_says_why(baked):
         await to_runs(pilot)
         assert isinstance(app.screen, RunsScreen)
         assert column(app, "verdict") == ["✓ done", "! overbaked", "✓ good", "○ underbaked", ""]
+        await pilot.press("up")
         assert shown(app, "#run-verdict") == ""  # a run has none
         await pilot.press("down")
         assert "Held-out loss has risen by 10 % since 0001/epoch-02." in shown(app, "#run-verdict")
@@ -63,7 +64,7 @@ async def test_evidence_is_one_key_away(baked):
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await to_runs(pilot)
-        await pilot.press("down", "v")
+        await pilot.press("v")
         await pilot.pause()
         assert isinstance(app.screen, EvidenceDialog)
         table = app.screen_stack[-2].query_one("#runs-table")
@@ -81,7 +82,7 @@ async def test_the_evidence_of_many_texts_scrolls(baked):
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await to_runs(pilot)
-        await pilot.press("down", "v")
+        await pilot.press("v")
         await pilot.pause()
         await pilot.press("pagedown", "down")
         await pilot.pause(0.1)
@@ -96,7 +97,7 @@ async def test_a_run_without_a_checkpoint_has_no_evidence(baked):
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await to_runs(pilot)
         assert column(app, "verdict")[0] == "! interrupted"
-        await pilot.press("v")
+        await pilot.press("ctrl+home", "v")
         assert isinstance(app.screen, RunsScreen)
 
 
@@ -149,7 +150,7 @@ async def test_a_run_is_folded_and_enter_on_it_uses_its_chosen_checkpoint(baked)
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await to_runs(pilot)
-        await pilot.press("down", "left")
+        await pilot.press("ctrl+home", "down", "left")
         await pilot.pause()
         assert names(app) == ["0001/", "base"] and column(app, "verdict") == ["→ epoch-03", ""]
         await pilot.press("enter")
@@ -172,7 +173,7 @@ async def test_marked_runs_are_drawn_together(baked):
         await to_runs(pilot)
         await until(pilot, lambda: app.screen._plot is not None)
         assert shown(app, "#run-legend").startswith("● 0002  held-out 3.50 → 3.20\nby step")  # the one under the cursor
-        await pilot.press("space", *["down"] * 4, "space")
+        await pilot.press("space", *["down"] * 3, "space")
         await pilot.pause()
         assert "● 0002  held-out 3.50 → 3.20\n▲ 0001  held-out 4.00 → 3.19" in shown(app, "#run-legend")
         assert column(app, "name")[0].startswith("● ") and column(app, "name")[3].startswith("▲ ")
@@ -186,7 +187,7 @@ async def test_a_note_is_kept_and_shown(baked):
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(120, 40)) as pilot:
         await to_runs(pilot)
-        await pilot.press("down", "n")
+        await pilot.press("n")
         await pilot.pause()
         await pilot.press(*"too dry", "enter")
         await pilot.pause()
@@ -273,3 +274,46 @@ async def test_z_goes_to_a_moment_and_u_comes_back(baked):
         assert app.session.registry.current() == "0001/epoch-02" and len(app.session.store.examples) == 11
         assert given_up == ["0001/epoch-02"]  # what the base was writing
         assert isinstance(app.screen, CurateScreen)
+
+
+async def test_the_cursor_is_on_what_is_active_until_it_is_moved(baked):
+    with Session(baked) as session:
+        bake(session, [3.5, 3.3])
+        session.use("0001/epoch-02")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        table = app.screen.query_one("#runs-table")
+        assert table.selected == "0001/epoch-02"
+        await pilot.press("f3")
+        app.session.use("0002/epoch-01")
+        await pilot.press("f5")
+        assert table.selected == "0002/epoch-01"
+        plan = app.session.plan(seed=4)
+        app.session.registry.create(plan.spec, plan.rows)
+        app.session.registry.live = plan.spec.name
+        app.screen.renew_all()
+        assert table.selected == "0003/"
+        await pilot.press("down", "down", "f3")
+        app.session.registry.live = ""
+        app.session.use("0001/epoch-03")
+        await pilot.press("f5")
+        assert table.selected == "0002/epoch-01"  # where the person put it
+
+
+async def test_before_a_run_has_a_curve_the_last_one_is_drawn_and_named(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        await until(pilot, lambda: app.screen._plot is not None)
+        plan = app.session.plan(seed=4)
+        folder = app.session.registry.create(plan.spec, plan.rows)
+        app.session.registry.live, app.jobs.doing = plan.spec.name, "training"
+        app.screen.renew_all()
+        await pilot.pause()
+        said = shown(app, "#run-legend")
+        assert said.startswith("0002 has nothing measured yet; the last that has:\n● 0001  held-out 4.00 → 3.19\n")
+        assert app.screen._plot.display
+        (folder / "metrics.jsonl").write_text('{"type": "epoch", "epoch": 0, "held_out_loss": 3.1}\n')
+        await until(pilot, lambda: shown(app, "#run-legend").startswith("● 0002  held-out 3.10"))
+        app.jobs.doing = "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -81,6 +82,8 @@ way to everything else you ask for, and goes on with the same key.
         """The runs that show their checkpoints; None before the first look."""
         self._active = ""
         """The checkpoint that was active at the last look: when another one is, its run opens."""
+        self._placed = ""
+        """The row on which the program put the cursor: while it is still there, it goes along with what is active."""
         self.marked: list[str] = []
         """Runs that are drawn, in the order in which they were marked."""
         self._curves = Curves()
@@ -125,9 +128,20 @@ way to everything else you ask for, and goes on with the same key.
         self._active = active
         if registry.live:
             self._open.add(registry.live)
-        self.query_one(RunTable).show(runlist.build(self.session, runs, self._open, self._words), self._marks())
+        table = self.query_one(RunTable)
+        untouched = table.selected in ("", self._placed)
+        table.show(runlist.build(self.session, runs, self._open, self._words), self._marks())
+        if untouched:
+            self._place(f"{registry.live}/" if registry.live else active)
         self._about()
         self._judge()
+
+    def _place(self, key: str) -> None:
+        """The cursor on the row of this run or checkpoint; on its run's where that is folded."""
+        table = self.query_one(RunTable)
+        self._placed = next((one for one in (key, f"{run_of(key)}/") if one in table.rows), BASE)
+        if table.selected != self._placed:
+            table.move_cursor(row=table.get_row_index(self._placed))
 
     def _marks(self) -> dict[str, Mark]:
         return {f"{name}/": DRAWN[at % len(DRAWN)] for at, name in enumerate(self.marked)}
@@ -191,12 +205,16 @@ way to everything else you ask for, and goes on with the same key.
         return self.marked or ([under] if under in self._runs else [])
 
     def _picture(self) -> None:
-        names = self._shown()
+        names, waiting = self._shown(), ""
+        if names == [self.session.registry.live] and not self._measured(names[0]):
+            waiting, names = names[0], self._last_measured() or names
         curves = {name: self._curves.of(self._runs[name].folder) for name in names}
         if self._plot:
-            self._plot.display = any(curve.held or curve.train for curve in curves.values())  # axes without a curve say nothing
+            self._plot.display = any(map(self._measured, names))  # axes without a curve say nothing
             self._plot.show([(curves[name], *DRAWN[at % len(DRAWN)]) for at, name in enumerate(names)])
         legend: list[str | tuple[str, str]] = []
+        if waiting and waiting not in names:
+            legend.append((f"{waiting} has nothing measured yet; the last that has:\n", "$text-muted"))
         for at, name in enumerate(names):
             sign, colour = DRAWN[at % len(DRAWN)]
             legend += [(f"{sign} ", colour), f"{name}  {_course(curves[name])}\n"]
@@ -208,6 +226,15 @@ way to everything else you ask for, and goes on with the same key.
         if (content := line(*legend)) != self._legend:
             self._legend = content
             self.query_one("#run-legend", Plain).update(content)
+
+    def _measured(self, name: str) -> bool:
+        """Whether a run has a curve that could be drawn."""
+        curve = self._curves.of(self._runs[name].folder)
+        return bool(curve.held or curve.train)
+
+    def _last_measured(self) -> list[str]:
+        """The newest run that has one; none where none has."""
+        return list(islice(filter(self._measured, reversed(self._runs)), 1))
 
     def _judgement(self, key: str) -> Judgement | None:
         """What is known of a checkpoint; None for what is none, and where its folder is gone."""

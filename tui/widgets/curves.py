@@ -14,7 +14,7 @@ from rich.style import Style
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.geometry import Size
-from textual_hires_canvas import Canvas, HiResMode
+from textual_hires_canvas import Canvas, HiResMode, TextAlign
 from textual_plot import PlotWidget
 from textual_plot.plot_widget import Legend, LinePlot, map_coordinate_to_hires_pixel
 
@@ -99,6 +99,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
     def on_mount(self) -> None:
         self.margin_top, self.margin_bottom, self.margin_left = 1, 1, 7
         self.set_ylabel("loss")
+        self.set_xlabel("step")
 
     def show(self, runs: Sequence[Drawn]) -> None:
         """Draw these runs; the later ones on top."""
@@ -136,6 +137,11 @@ class CurvesPlot(PlotWidget, can_focus=False):
     def _line(self, points: Sequence[tuple[float, float]], style: str) -> None:
         steps, losses = zip(*points, strict=True)
         self.plot(steps, losses, line_style=style, hires_mode=HiResMode.BRAILLE)
+
+    def _render_x_label(self) -> None:
+        """Before the first number, where there is room: the library's own takes two more lines, and is left out where they are not there."""
+        style = self.get_component_rich_style("plot--label")
+        self.query_one("#margin-bottom", Canvas).write_text(self.margin_left - 3, 0, f"[{style}]{self._x_label}", TextAlign.RIGHT)
 
     def _render_plot(self) -> None:
         """Without the batch every dot asks for a picture of its own, which takes longer than the dots."""
