@@ -14,7 +14,7 @@ from runs.sheets import FILE, Column, Sheets
 from tests.made import bake, write
 from tui.session.marks import CLOSES, DIFFERS, OPENS, marked
 from tui.session.session import Session
-from tui.session.sheet import FEW_SHOT, PROMPTS, ContactSheet, telling
+from tui.session.sheet import FEW_SHOT, PROMPTS, ContactSheet, in_front, telling
 
 
 class Recorder:
@@ -126,6 +126,16 @@ def test_what_is_compared_unasked(session):
     bake(session, [4.0, *[3.4] * 8])
     assert telling(session.registry.run("0002")) == ["0001/epoch-01", *(f"0002/epoch-0{n}" for n in (5, 6, 7, 8))]
     assert telling(session.registry.run("0001")) == ["0001/epoch-01"]
+
+
+def test_the_active_lane_comes_first_and_the_base_beside_it(session):
+    write(session, 12)
+    bake(session, [4.0, 3.4, 3.2, 3.1])
+    lanes = ContactSheet(session).lanes([f"0001/epoch-0{n}" for n in (1, 2, 3)])
+    order = lambda active: [lane.name[-2:] for lane in in_front(lanes, active)]  # noqa: E731
+    assert order("0001/epoch-02") == ["02", "se", "ot", "03", "01"]
+    assert order("base") == order("0007/epoch-01") == ["03", "se", "ot", "02", "01"]
+    assert in_front(lanes[:2], "base") == lanes[:2]
 
 
 def flat(pieces):

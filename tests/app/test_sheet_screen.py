@@ -36,15 +36,57 @@ async def test_lanes_stand_side_by_side(baked):  # noqa: F811
         await pilot.pause()
         assert isinstance(app.screen, SheetScreen)
         assert "prompt 1 of 6" in shown(app, "#sheet-head")
-        assert shown(app, "#lane-0").startswith("base\n\nThe lamp of Sarn") and shown(app, "#lane-1").startswith("few-shot")
-        assert shown(app, "#lane-4").startswith("0001/epoch-03 ▶\n\n") and "says lane ≠4 of 0." in shown(app, "#lane-4")
-        rows = {app.screen.query_one(f"#lane-{n}").region.y for n in range(5)}
-        assert len(rows) == 1 and app.screen.query_one("#lane-3").region.right <= 160
+        assert shown(app, "#lane-0-0").startswith("0001/epoch-03 ▶\n\nThe lamp of Sarn") and shown(app, "#lane-0-1").startswith("base\n\n")
+        assert shown(app, "#lane-0-2").startswith("few-shot") and "≠" not in "".join(shown(app, f"#lane-0-{n}") for n in range(3))
+        assert shown(app, "#lane-0-3").startswith("0001/epoch-02\n\n") and "says lane ≠3 of 0." in shown(app, "#lane-0-3")
+        assert shown(app, "#lane-0-4").startswith("0001/epoch-01\n\n") and "says lane ≠2 of 0." in shown(app, "#lane-0-4")
+        rows = {app.screen.query_one(f"#lane-0-{n}").region.y for n in range(5)}
+        assert len(rows) == 1 and app.screen.query_one("#lane-0-3").region.right <= 160
         await pilot.press("n")
-        assert "prompt 2 of 6" in shown(app, "#sheet-head") and "lane 0 of 1" in shown(app, "#lane-0")
+        assert "prompt 2 of 6" in shown(app, "#sheet-head") and "lane 4 of 1" in shown(app, "#lane-0-0")
         await pilot.press("escape")
         await pilot.pause()
         assert not isinstance(app.screen, SheetScreen)
+
+
+async def test_as_many_prompts_as_fit_stand_below_each_other(baked):  # noqa: F811
+    fill(baked, ["The lamp burns whale fat and gossip, and tells nobody. " * 8])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        await pilot.pause()
+        await pilot.press("p")
+        await pilot.pause()
+        asked = [str(widget.content) for widget in app.screen.query(".prompt .asked") if widget.region.height]
+        assert "prompt 6 of 6" in shown(app, "#sheet-head") and [text[:13] for text in asked[:2]] == ["prompt 1 of 6", "prompt 2 of 6"]
+        drawn = [block.region for block in app.screen.query(".prompt") if block.display]
+        bottom = app.screen.query_one("#sheet-body").region.bottom
+        assert drawn[-1].bottom >= bottom - 2, "nothing is left free"
+        assert drawn[-2].y < bottom, "little is drawn that nobody sees"
+
+
+async def test_the_keys_of_the_sheet_fit_at_80_columns(baked):  # noqa: F811
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: app.screen.query("FooterKey"))
+        await pilot.pause()
+        drawn = "".join(segment.text for segment in list(app.screen._compositor.render_strips())[-1])
+        assert "help" in drawn and "before" in drawn
+
+
+async def test_the_lanes_keep_their_places_while_another_checkpoint_becomes_active(baked):  # noqa: F811
+    fill(baked)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        await pilot.pause()
+        app.session.use("0001/epoch-01")
+        await pilot.press("n")
+        assert shown(app, "#lane-0-0").startswith("0001/epoch-03\n") and shown(app, "#lane-0-4").startswith("0001/epoch-01 ▶")
 
 
 async def test_at_80_columns_two_fit_and_the_others_are_reached(baked):  # noqa: F811
@@ -54,10 +96,10 @@ async def test_at_80_columns_two_fit_and_the_others_are_reached(baked):  # noqa:
         await to_runs(pilot)
         await pilot.press("c")
         await pilot.pause()
-        assert app.screen.query_one("#lane-1").region.right <= 80 < app.screen.query_one("#lane-2").region.right
+        assert app.screen.query_one("#lane-0-1").region.right <= 80 < app.screen.query_one("#lane-0-2").region.right
         await pilot.press("right", "right", "right")
         await pilot.pause()
-        assert 0 <= app.screen.query_one("#lane-4").region.x < 80
+        assert 0 <= app.screen.query_one("#lane-0-4").region.x < 80
 
 
 async def test_hostile_texts_are_shown_as_they_are(baked):  # noqa: F811

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, ScrollableContainer
+from textual.containers import Horizontal, ScrollableContainer, Vertical
 from textual.content import Content
 from textual.widgets import Footer
 
 from tui.screens.dialog import Leaving
 from tui.session.marks import CLOSES, DIFFERS, OPENS, marked
-from tui.session.sheet import ALWAYS, Lane
+from tui.session.sheet import ALWAYS, PROMPTS, Lane, in_front
 from tui.widgets.plain import Plain, line
 
 if TYPE_CHECKING:
@@ -21,23 +22,26 @@ if TYPE_CHECKING:
 
 NARROWEST = 36
 """Columns of the terminal that a lane needs to be read with pleasure."""
+BETWEEN = 5
+"""Lines around each text: its prompt, its lane's name, what is left free, and a last one that is not full."""
+NOT_YET = "not made yet: it is written when the model has nothing else to do"
 STYLES = {"": "", "same": "$text-muted", "copied": "bold $warning", "sign": "bold $accent"}
 
 
 class SheetScreen(Leaving[None]):
-    """One prompt at a time; the lanes beside each other, as many as fit, the others by scrolling."""
+    """The prompts below each other from the one that was turned to, the lanes beside each other: as many as fit, the others by scrolling."""
 
     CSS_PATH = "sheet.tcss"
     HELP = """
 # Contact sheet
-The same prompts and seeds at the checkpoints of one run (that of the row the cursor is on, on Runs) or of the marked runs, beside the base: what an
-epoch changed is seen at a glance. The texts are written while nothing else is to do, and kept. They are no candidates: nothing is decided here.
+The same prompts and seeds at the checkpoints of one run (that of the row the cursor is on, on Runs) or of the marked runs: the active one first, beside it the base, then
+the others. What an epoch changed is seen at a glance. The texts are written while nothing else is to do, and kept. They are no candidates: nothing is decided here.
 """
     BINDINGS = [
-        Binding("n,pagedown", "turn(1)", "next prompt", priority=True, id="sheet_next"),
-        Binding("p,pageup", "turn(-1)", "prompt before", priority=True, id="sheet_before"),
-        Binding("left", "slide(-1)", "lanes left", priority=True, id="sheet_left"),
-        Binding("right", "slide(1)", "lanes right", priority=True, id="sheet_right"),
+        Binding("n,pagedown", "turn(1)", "next", priority=True, id="sheet_next"),
+        Binding("p,pageup", "turn(-1)", "before", priority=True, id="sheet_before"),
+        Binding("left", "slide(-1)", "left", priority=True, id="sheet_left"),
+        Binding("right", "slide(1)", "right", priority=True, id="sheet_right"),
         Binding("x", "stop", "stop making it", id="sheet_stop", show=False),
         Binding("escape,c,q", "leave", "leave", id="sheet_leave"),
     ]
@@ -46,6 +50,8 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         super().__init__()
         self._checkpoints = checkpoints
         self._prompt = 0
+        self._active = ""
+        """The checkpoint that was active as this was opened: lanes do not change places while one reads."""
         self._drawn: object = None
 
     @property
@@ -53,10 +59,15 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         return cast("Host", self.app)
 
     def compose(self) -> ComposeResult:
+        self._active = self._flavor.session.registry.current()
         yield Plain(id="sheet-head")
-        with ScrollableContainer(id="sheet-body"), Horizontal(id="lanes"):
-            for number in range(len(self._lanes())):
-                yield Plain(classes="lane", id=f"lane-{number}")
+        with ScrollableContainer(id="sheet-body"), Vertical(id="prompts"):
+            for row in range(PROMPTS):
+                with Vertical(classes="prompt", id=f"prompt-{row}"):
+                    yield Plain(classes="asked")
+                    with Horizontal(classes="lanes"):
+                        for number in range(len(self._lanes())):
+                            yield Plain(classes="lane", id=f"lane-{row}-{number}")
         yield Plain(id="sheet-doing")
         yield Footer(show_command_palette=False)
 
@@ -71,7 +82,7 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         self._watch()
 
     def _lanes(self) -> list[Lane]:
-        return self._flavor.jobs.sheet.contact.lanes(self._checkpoints)
+        return in_front(self._flavor.jobs.sheet.contact.lanes(self._checkpoints), self._active)
 
     def _watch(self) -> None:
         """The line of activity now, the rest when a column has come."""
@@ -83,29 +94,44 @@ epoch changed is seen at a glance. The texts are written while nothing else is t
         self._drawn = told
         sheet = contact.sheets.sheet(contact.key)
         prompts = sheet.fields if sheet else [{}]
-        values = " · ".join(f"{name} {value}" for name, value in prompts[self._prompt % len(prompts)].items())
-        head = line((f"Contact sheet  prompt {self._prompt + 1} of {len(prompts)}  ", "bold"), values or self._flavor.session.task.heading)
-        legend = f"\n{DIFFERS} differs from the lane at its left (dim: the same)  {OPENS} {CLOSES} stands in an example"
+        head = line(("Contact sheet  ", "bold"), self._asked(prompts, self._prompt))
+        legend = f"\n{DIFFERS} differs from the first lane (dim: the same)  {OPENS} {CLOSES} stands in an example"
         self.query_one("#sheet-head", Plain).update(line(head, (legend, "$text-muted")))
-        self._show(lanes)
+        room = self.query_one("#sheet-body").size.height or self.size.height
+        for row in range(PROMPTS):
+            block = self.query_one(f"#prompt-{row}")
+            block.display = row < len(prompts) and room > 0  # what nobody sees takes its time all the same
+            if block.display:
+                at = (self._prompt + row) % len(prompts)
+                block.query_one(".asked", Plain).update(self._asked(prompts, at) if row else "")
+                room -= self._show(row, at, lanes)
 
-    def _show(self, lanes: Sequence[Lane]) -> None:
+    def _asked(self, prompts: Sequence[Mapping[str, str]], at: int) -> Content:
+        values = " · ".join(f"{name} {value}" for name, value in prompts[at].items())
+        return line((f"prompt {at + 1} of {len(prompts)}  ", "bold"), values or self._flavor.session.task.heading)
+
+    def _show(self, row: int, prompt: int, lanes: Sequence[Lane]) -> int:
+        """What every lane wrote for one prompt. Returns about how many lines that takes."""
         room = max(NARROWEST, self.size.width - 2)
         width = room // max(1, min(len(lanes), room // NARROWEST))
-        beside: str | None = None
-        for number, lane in enumerate(lanes):
-            for widget in self.query(f"#lane-{number}").results(Plain):
+        texts = [self._text(lane, prompt) for lane in lanes]
+        for number, (lane, text) in enumerate(zip(lanes, texts, strict=True)):
+            beside = texts[0] if number and lane.name not in ALWAYS else None
+            for widget in self.query(f"#lane-{row}-{number}").results(Plain):
                 widget.styles.width = width
-                column = self._flavor.jobs.sheet.contact.column(lane)
-                text = column.texts[self._prompt].text if column and self._prompt < len(column.texts) else None
-                widget.update(self._lane(lane, text, beside if lane.name not in ALWAYS else None, bool(column)))
-                beside = text if text is not None else beside
+                widget.update(self._lane(lane, text, beside))
+        return BETWEEN + max(cell_len(text or "") // (width - 2) for text in texts)
 
-    def _lane(self, lane: Lane, text: str | None, beside: str | None, made: bool) -> Content:
+    def _text(self, lane: Lane, prompt: int) -> str | None:
+        """None: not made."""
+        column = self._flavor.jobs.sheet.contact.column(lane)
+        return column.texts[prompt].text if column and prompt < len(column.texts) else None
+
+    def _lane(self, lane: Lane, text: str | None, beside: str | None) -> Content:
         active = " ▶" if lane.checkpoint == self._flavor.session.registry.current() and lane.name != ALWAYS[1] else ""
         head = (f"{lane.name}{active}\n\n", "bold underline")
         if text is None:
-            return line(head, ("not made" if made else "not made yet: it is written when the model has nothing else to do", "$text-muted"))
+            return line(head, (NOT_YET, "$text-muted"))
         return line(
             head, *((piece, STYLES[kind]) for piece, kind in marked(text or "(an empty text)", beside, self._flavor.session.copying))
         )

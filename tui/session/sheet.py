@@ -54,6 +54,14 @@ def telling(run: Run) -> list[str]:
     return [*parent, *(name for name in names if name in around)]
 
 
+def in_front(lanes: Iterable[Lane], active: str) -> list[Lane]:
+    """The lanes in the order in which they are looked at: the active checkpoint's, else the newest one's, then those of the base, which it is
+    to be held against, then the others, the newest first."""
+    lanes = list(lanes)
+    own = sorted((lane for lane in reversed(lanes) if lane.name not in ALWAYS), key=lambda lane: lane.checkpoint != active)
+    return [*own[:1], *(lane for lane in lanes if lane.name in ALWAYS), *own[1:]]
+
+
 class ContactSheet:
     """The sheet for the present task and settings. The base is always on it, bare and with examples in its prompt."""
 
