@@ -1,5 +1,7 @@
 """Blind A/B without a screen: which two are asked, what a vote leaves behind, undo, and what becomes of votes as pairs."""
 
+from collections import Counter
+
 from core.files import now
 from dataset.exporting import preferences
 from dataset.pairs import find_pairs, labelled
@@ -57,6 +59,21 @@ def test_a_taste_is_found_and_kept(there):
     with Session(there, read_only=True) as session:
         (there / "dataset.json").unlink()
         assert session.store.votes == votes
+
+
+def test_the_table_tells_how_often_a_lane_was_compared_and_how_often_it_won(session):
+    blind = prepared(session)
+    compared, won = Counter(), Counter()
+    for preferred in ("left", "right", "tie", "bad", "left"):
+        duel = blind.next()
+        blind.vote(duel, preferred)
+        if preferred != "bad":
+            compared.update((duel.left.lane, duel.right.lane))
+            won[(duel.left if preferred == "left" else duel.right).lane] += preferred != "tie"
+    head, *rows = blind.unveiled()
+    assert head.split()[:2] == ["compared", "won"]
+    told = {name: (int(games), int(wins)) for name, games, wins in (row.split()[:3] for row in rows)}
+    assert told == {lane: (compared[lane], won[lane]) for lane in blind.lanes}
 
 
 def test_undo_takes_a_vote_back_and_nothing_else(session):

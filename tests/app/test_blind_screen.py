@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.app.test_jobs import until
 from tests.app.test_runs_screen import baked, to_runs  # noqa: F401
 from tests.app.test_screens import HOSTILE, shown
 from tests.app.test_sheet_screen import fill
@@ -48,6 +49,32 @@ async def test_votes_by_keys_and_the_unveiling(baked, size):  # noqa: F811
         assert not isinstance(app.screen, BlindScreen)
 
 
+def footer(app):
+    return picture(app).splitlines()[-1]
+
+
+async def test_the_footer_offers_what_does_something(baked):  # noqa: F811
+    fill(baked, [f"A text of the sea, number {n}, with its own {n} gulls." for n in range(30)])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("b")
+        await until(pilot, lambda: app.screen.query("FooterKey"))
+        await pilot.pause()
+        assert all(word in footer(app) for word in ("left", "right", "tie", "both bad", "undo", "unveil", "leave", "help"))
+        await pilot.press("left", "enter")
+        await until(pilot, lambda: "go on" in footer(app))
+        assert not any(word in footer(app) for word in ("left", "right", "tie", "both bad", "unveil"))
+        assert "undo" in footer(app) and "leave" in footer(app)
+        table = picture(app).splitlines()
+        (head,) = [line for line in table if "preferred to the others" in line]
+        assert "compared  won" in head and "votes" not in head
+        assert max(len(line.rstrip()) for line in table if "█" in line or " to " in line) <= 80
+        await pilot.press("v")
+        await until(pilot, lambda: "unveil" in footer(app))
+        assert app.screen._duel is not None and "go on" not in footer(app)
+
+
 async def test_undo_there_touches_nothing_but_votes(baked):  # noqa: F811
     fill(baked)
     app = FlavorApp(baked, start_worker=False)
@@ -67,6 +94,9 @@ async def test_without_texts_it_waits(baked):  # noqa: F811
         await pilot.press("b")
         await pilot.pause()
         assert "made when the model is free" in shown(app, "#blind-left")
+        await until(pilot, lambda: app.screen.query("FooterKey"))
+        await pilot.pause()
+        assert "leave" in footer(app) and "tie" not in footer(app)
         await pilot.press("left", "t")
         assert app.session.store.votes == {}
 

@@ -179,7 +179,7 @@ def _ratings(report: Report) -> Section:
     line = (
         "How often you would prefer its text to that of the middle of the others, from your votes; where that lies, nine times out of ten."
     )
-    return Section("Blind A/B", (line,), Table(("lane", "preferred", "interval", "votes"), rows, frozenset({1, 3})))
+    return Section("Blind A/B", (line,), Table(("lane", "preferred", "interval", "compared"), rows, frozenset({1, 3})))
 
 
 def cover_title(cover: Cover) -> str:

@@ -38,6 +38,7 @@ unveiled at the end.
         Binding("x", "vote('bad')", "both bad", id="blind_bad"),
         Binding("u", "undo_vote", "undo", id="blind_undo"),
         Binding("enter,v", "unveil", "unveil", id="blind_unveil"),
+        Binding("enter,v", "go_on", "go on", id="blind_go_on"),
         Binding("escape,b,q", "leave", "leave", id="blind_leave"),
     ]
 
@@ -105,6 +106,12 @@ unveiled at the end.
             self.query_one(f"#blind-{side}", Plain).update(plain(text, "" if duel else "$text-muted"))
         for scroll in self.query(".side").results(VerticalScroll):
             scroll.scroll_home(animate=False)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What does nothing now is not offered: votes where nothing is asked, and that key which is not the other one's turn."""
+        now = {"vote": self._duel is not None and not self._unveiled, "unveil": not self._unveiled, "go_on": self._unveiled}
+        return now.get(action, True) and super().check_action(action, parameters)
 
     def action_vote(self, preferred: Preferred) -> None:
         if self._duel is None or self._unveiled:
@@ -128,7 +135,10 @@ unveiled at the end.
         self._show_unveiled(False)
 
     def action_unveil(self) -> None:
-        self._show_unveiled(not self._unveiled)
+        self._show_unveiled(True)
+
+    def action_go_on(self) -> None:
+        self._show_unveiled(False)
 
     def _show_unveiled(self, on: bool) -> None:
         self._unveiled = on
@@ -140,6 +150,7 @@ unveiled at the end.
             self.query_one("#blind-head", Plain).update(head)
             self.query_one("#blind-table", Plain).update(plain("\n".join(["", *self._blind.unveiled(), *self._texts()])))
             self.query_one("#unveiled").focus()
+            self.refresh_bindings()
         else:
             self._ask()
 

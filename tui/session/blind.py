@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tui.session.session import Session
 
 SCORES: dict[str, float] = {"left": 1.0, "tie": 0.5, "right": 0.0}
+BAR = 16
+"""Cells of a share of one."""
 Fields = tuple[tuple[str, str], ...]
 
 
@@ -132,13 +135,14 @@ class Blind:
         return rating.enough(self.ratings(), self.lanes, self.votes)
 
     def unveiled(self) -> list[str]:
-        """The ratings as a table, the best first."""
-        known = self.ratings()
-        lines = [f"{'':<24}{'votes':>5}  preferred to the others"]
+        """The ratings as a table, the best first; a tie is won by neither."""
+        known, games = self.ratings(), self._games()
+        won = Counter(one if score == 1 else other for one, other, score in games if score != SCORES["tie"])
+        lines = [f"{'':<24}{'compared':>8}{'won':>5}  preferred to the others"]
         for name in known.order():
             share, (low, high) = known.share(name)
-            bar = "█" * round(share * 20)
-            lines.append(f"{name:<24}{known.games[name]:>5}  {bar:<20} {share:4.0%} ({low:.0%} to {high:.0%})")
+            bar = "█" * round(share * BAR)
+            lines.append(f"{name:<24}{known.games[name]:>8}{won[name]:>5}  {bar:<{BAR}} {share:4.0%} ({low:.0%} to {high:.0%})")
         return lines
 
 
@@ -148,4 +152,4 @@ def summary(session: Session, lane: str) -> str:
     if lane not in known.names:
         return ""
     share, (low, high) = known.share(lane)
-    return f"preferred blindly {share:.0%} ({low:.0%} to {high:.0%}), {counted(known.games[lane], 'vote')}"
+    return f"preferred blindly {share:.0%} ({low:.0%} to {high:.0%}), {counted(known.games[lane], 'comparison')}"
