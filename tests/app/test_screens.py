@@ -480,7 +480,8 @@ async def test_the_library_begins_with_the_examples_and_says_what_else_there_is(
         assert column(app, "origin") == ["✎ written"] * 3
         assert "3 examples · o shows 2 more, rejected, skipped or passed over" in shown(app, "#library-head")
         await pilot.press("o")
-        assert column(app, "origin") == ["✎ written"] * 3 + ["· skipped", "✗ rejected"]
+        first, others = column(app, "origin")[:3], column(app, "origin")[3:]
+        assert first == ["✎ written"] * 3 and set(others) == {"· skipped", "✗ rejected"}
         assert "5 shown, 2 of them rejected, skipped or passed over" in shown(app, "#library-head")
 
 

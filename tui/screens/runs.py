@@ -53,16 +53,16 @@ class RunsScreen(Page):
 # Runs
 Each retrain is a run (▾), each epoch of it a checkpoint; the lanes at the left (● │ ╯) say which run grew from which. **enter** makes
 the checkpoint under the cursor active, at once: the next candidates come from it. On a run it takes the chosen one. **left** and
-**right** fold a run. Rows are those it was trained on, and how many of them were new; kept is what you kept of its candidates.
+**right** fold a run. The cursor begins on what is active, or on the run that is going on. Rows are those it was trained on, and how many of them were new; kept is what you kept of its candidates.
 
 **space** marks runs: the losses of all marked ones are drawn together, held-out loss with a sign at each epoch, training loss as a dim
-line behind it. Without a mark it is the run under the cursor.
+line behind it. Without a mark it is the run under the cursor; before that has a point, the last one that has some.
 
 The verdict says whether a checkpoint learned too little (○ underbaked), enough (✓ good) or the rows by heart (! overbaked).
 **v** shows each gauge that it was taken from, with the texts that prove it. **n** keeps a line of your own.
 
 **c** lays out what checkpoints wrote for the same prompts and seeds, side by side: the chosen ones of the marked runs, else those of
-the run under the cursor, the base always among them. It is made after each run while nothing else is to do. **b** asks you which of two
+the run under the cursor, the active one first and the base beside it. It is made after each run while nothing else is to do. **b** asks you which of two
 of those texts you prefer, without saying whose they are, until the votes tell.
 
 **z** lists every moment of the workspace: go to any of them, dataset and checkpoint together. Nothing is deleted by that.
