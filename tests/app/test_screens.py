@@ -276,7 +276,7 @@ async def test_what_was_not_done_on_a_page_is_named_before_its_key_takes_it_back
 async def test_a_decision_made_in_the_library_is_taken_back_there_at_once(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        await pilot.press("x", "f4", *"ooooo", "enter", "ctrl+s")
+        await pilot.press("x", "f4", *"oooooo", "enter", "ctrl+s")
         await pilot.pause()
         assert len(on_disk(workspace).examples) == 4
         assert [str(note.message) for note in app._notifications][-1].endswith("It is no longer among the rows that are shown here.")
