@@ -86,14 +86,14 @@ async def test_a_note_that_counts_on_takes_the_place_of_the_one_before(tmp_path)
 
 
 async def test_the_next_key_puts_away_what_was_read(tmp_path):
-    """A note covers a part of the screen: who goes on has read it, if there was time to. A warning stays."""
+    """A note covers a part of the screen: who goes on has read it, if there was time to. An error stays."""
     app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
     async with app.run_test(notifications=True) as pilot:
         for text, age, severity in (
             ("short, read", 2, "information"),
             ("new", 0, "information"),
             ("long " * 20, 2, "information"),
-            ("!", 3, "warning"),
+            ("!", 3, "error"),
         ):
             app._notifications.add(Note(text, severity=severity, timeout=9, raised_at=time() - age))
         await pilot.press("down")

@@ -77,11 +77,11 @@ class WithNotes(App[int]):
             self.call_later(self._refresh_notifications)
 
     def put_away_read(self) -> None:
-        """The person goes on: what has been there long enough to be read covers nothing any more. Warnings and errors stay their time."""
+        """The person goes on: what has been there long enough to be read covers nothing any more. Errors stay their time."""
         now = time()
         read = [
             note for note in self._notifications
-            if note.severity == "information" and now - note.raised_at > max(READ_AT_ONCE, len(note.message) / CHARACTERS)
+            if note.severity != "error" and now - note.raised_at > max(READ_AT_ONCE, len(note.message) / CHARACTERS)
         ]  # fmt: skip
         for note in read:
             self._unnotify(note, refresh=False)
