@@ -943,3 +943,17 @@ async def test_a_screen_that_is_left_before_it_is_drawn_ends_nothing(workspace, 
         await pilot.pause()
         await pilot.pause()
         assert isinstance(app.screen, CurateScreen) and app.is_running
+
+
+async def test_no_column_of_the_library_is_out_of_sight_at_80(workspace):
+    with Session(workspace) as session:
+        for number in range(30):
+            session.write_example(
+                f"Tower {number}, with a keeper who counts whatever passes in the night.", {"Height": "2", "Coast": "Cliffs"}
+            )
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        assert table.show_vertical_scrollbar and table.virtual_size.width <= table.size.width - 2

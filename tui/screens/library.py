@@ -145,7 +145,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         if not self.session.task.fields:
             return 0, max(LEAST_ROOM, room)
         longest = max(map(cell_len, attributes), default=0)
-        values = min(max(LEAST_VALUES, room // 3), MOST_VALUES, max(LEAST_VALUES, longest))
+        values = max(LEAST_VALUES, min(room // 3, MOST_VALUES, longest, room - 2 - LEAST_ROOM))
         return values, max(LEAST_ROOM, room - values - 2)
 
     def renew(self) -> None:
