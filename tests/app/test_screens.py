@@ -517,7 +517,7 @@ async def test_the_library_shows_attributes_and_finds_rows_by_them(workspace):
         assert column(app, "attributes") == whole
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
-        assert column(app, "attributes") == ["no attributes", "- · Odd · The…", *["2 · - · -"] * 3]
+        assert column(app, "attributes") == ["no attributes", "- · Odd · Th…", *["2 · - · -"] * 3]
         for asked, found in (("odd ·", ["✎ written"]), ("known world", ["✎ written"]), ("no attributes", ["✎ written"])):
             await pilot.press("slash", "ctrl+u", *asked, "enter")
             assert column(app, "origin") == found
