@@ -18,13 +18,15 @@ TEXTS = [
 ]
 
 
-def add_candidates(session, texts, checkpoint="base"):
+def add_candidates(session, texts, checkpoint="base", fields=None):
     """Candidates as sampling would have stored them; their ids."""
     batch = Batch(new_uid(), checkpoint, [[("# x\n\n", 0.0)]] * len(texts), list(range(len(texts))), {"temperature": 1.0}, now())
     made = {}
     for number, text in enumerate(texts):
         uid = new_uid()
-        made[uid] = Candidate(uid, text, {"Height": "3", "Keeper": "Odd"}, checkpoint, batch.uid, number, number, "stop", 9, [], now())
+        made[uid] = Candidate(
+            uid, text, fields or {"Height": "3", "Keeper": "Odd"}, checkpoint, batch.uid, number, number, "stop", 9, [], now()
+        )
     session.commit("sample", Tables(candidates=dict(made), batches={batch.uid: batch}))
     return list(made)
 

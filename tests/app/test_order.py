@@ -176,3 +176,13 @@ async def test_what_was_sampled_for_other_attributes_waits_behind(workspace):
         assert [each.uid for each in session.newest()] == new and session.queue()[0].uid == new[0]
         app.changed()
         assert app.screen.shown in before  # it is being read
+        await pilot.press("f", "tab", *"Odd", "enter")
+        assert app.screen.shown in before  # it has the value too
+        session.fix({})
+        await pilot.press("f", *"3", "enter")
+        assert session.fixed == {"Height": "3"} and app.screen.shown in before
+        await pilot.press("f", "home", "ctrl+k", *"4", "enter")
+        four = add_candidates(session, ["A tower for four."], fields={"Height": "4"})
+        await pilot.press("f", "home", "ctrl+k", *"2", "enter")
+        await pilot.press("f", "home", "ctrl+k", *"4", "enter")
+        assert app.screen.shown == four[0]  # it was there when it was asked for

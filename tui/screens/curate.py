@@ -299,6 +299,7 @@ kept for such texts, so that you see more than what pleases already, and so that
                 said = ", ".join(f"{name} = {value}" for name, value in fixed.items())
                 self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. What waits comes behind them.")
                 if changed:
+                    self._looked_at = ""  # one that has the values may come at once: it was asked for
                     self.flavor.want_others()
 
         if not self.session.task.fields:
