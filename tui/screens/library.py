@@ -175,7 +175,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
                 plain(f"{len(row.text.split()):>5}"),
                 plain("≈" if row.uid in twins else ""),
                 plain(loss),
-                *([plain(fitted(described, values))] if values else []),
+                *([plain(fitted(" ".join(described[: 4 * values].split()), values))] if values else []),
                 plain(head),
                 key=row.uid,
             )
