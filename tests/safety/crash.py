@@ -145,12 +145,12 @@ class Desk:
     def write(self) -> None:
         uid = new_uid()
         text = "The patient empire files its weather. " * self.rng.choice((1, 2, 20))
-        self.commit("write", Tables(examples={uid: Example(uid, text, {"Mood": "Calm"}, "written", now())}))
+        self._commit("write", Tables(examples={uid: Example(uid, text, {"Mood": "Calm"}, "written", now())}))
 
     def sample(self) -> None:
         uid, batch = new_uid(), Batch(new_uid(), "base", [], [], {}, now())
         made = Candidate(uid, "A candidate.", {}, "base", batch.uid, 0, 0, "stop", 3, [], now())
-        self.commit("sample", Tables(candidates={uid: made}, batches={batch.uid: batch}))
+        self._commit("sample", Tables(candidates={uid: made}, batches={batch.uid: batch}))
 
     def decide(self) -> None:
         if not self.store.pending:
@@ -166,12 +166,12 @@ class Desk:
             candidates={candidate.uid: msgspec.structs.replace(candidate, state=verdict)},
             decisions={decision.uid: decision},
         )
-        return self.commit("decide", put)
+        return self._commit("decide", put)
 
     def undo(self) -> None:
         last = self.store._undo[-1] if self.store._undo else None
         if last:
-            self.commit("undo", last.was, of=last.seq)
+            self._commit("undo", last.was, of=last.seq)
 
     def view(self) -> None:
         tables = self.store.snapshot()
