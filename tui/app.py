@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ScreenStackError
@@ -30,10 +30,6 @@ from tui.session.session import Session
 from tui.styles import Styles
 from tui.twice import Twice
 from tui.widgets.plain import ControlFilter
-
-if TYPE_CHECKING:
-    pass
-
 
 WITH_WORKSPACE = frozenset(key.name for key in keys.KEYS["app"]) - {"help", "quit"}
 QUITS = ("quit", "app.quit")

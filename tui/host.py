@@ -51,9 +51,9 @@ class Host(Front):
     def undo(self, here: Callable[[Op], bool] = lambda op: True) -> Op | None:
         """Take the last thing back and say so. What is not of the page that asks, as its `here` says, is named first and wants the key once more;
         a going back is of every page, since what it says of itself promises the key."""
-        last = self.session.store.last
+        last = None if self.session.held_by else self.session.store.last
         if last and last.kind != "go" and not here(last) and not self._undoing.sure():
-            key = self.key_for("undo", "undo_library") or self.own_key("undo")
+            key = self.key_for("undo", "undo_library", "undo_runs") or self.own_key("undo")
             self.say(f"The last thing was not done here: {last.told()}. {key} once more takes it back.", "warning")
             return None
         try:

@@ -78,7 +78,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("compare", "c", "compare", "Contact sheet: the same prompts and seeds at every checkpoint, side by side", True),
         Key("blind", "b", "blind A/B", "Two texts of one prompt, whose is hidden: vote, and see at the end what you prefer", True),
         Key("back", "z", "go back", "Go to any moment, dataset and checkpoint together; nothing is deleted", True),
-        Key("undo_runs", "u", "undo", "Undo the last decision, import or going back, as often as you like"),
+        Key("undo_runs", "u", "undo", "Take the last going back or vote back; what was done elsewhere only when pressed again"),
         Key("note", "n", "note", "Keep a line of your own about this checkpoint or run"),
         Key("retrain_runs", "t", "retrain", "Retrain: afresh while the examples are few, else on from the active checkpoint"),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),

@@ -629,7 +629,7 @@ async def test_a_rejected_text_is_taken_after_all_and_is_a_machines(workspace):
         store = on_disk(workspace)
         (decision,) = store.decisions.values()
         assert (decision.verdict, store.examples[decision.example].origin, store.counts["rejected"]) == ("accept", "accepted", 0)
-        await pilot.press("f3", "u")
+        await pilot.press("f3", "u", "u")
         assert app.screen.shown == card  # what comes back is in Library, and no card
         store = on_disk(workspace)
         (decision,) = store.decisions.values()
@@ -957,3 +957,29 @@ async def test_no_column_of_the_library_is_out_of_sight_at_80(workspace):
         await pilot.pause()
         table = app.screen.query_one(DataTable)
         assert table.show_vertical_scrollbar and table.virtual_size.width <= table.size.width - 2
+
+
+@pytest.mark.parametrize("task", [True, False])
+async def test_a_search_finds_no_words_that_stand_for_nothing(workspace, task):
+    """`no attributes` is said of rows, and stands in none."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        if not task:
+            app.session.settings = msgspec.structs.replace(app.session.settings, task=msgspec.structs.replace(app.session.task, fields=()))
+        app.session.write_example("A tower alone.", {})
+        await pilot.press("f4", "slash", *"ribut", "enter")
+        assert app.screen.query_one(DataTable).row_count == 0
+        await pilot.press("slash", "home", "ctrl+k", *"no attributes", "enter")
+        assert app.screen.query_one(DataTable).row_count == task
+
+
+async def test_what_was_kept_after_all_is_not_taken_back_unasked_on_other_pages(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("x")
+        app.session.decide(next(uid for uid, each in app.session.store.candidates.items() if each.state == "rejected"), "accept")
+        for page in ("f3", "f5"):
+            await pilot.press(page, "u")
+            assert len(app.session.store.examples) == 4
+        await pilot.press("f4", "u")
+        assert len(app.session.store.examples) == 3

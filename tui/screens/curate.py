@@ -13,7 +13,7 @@ from textual.timer import Timer
 from core.errors import FlavorError
 from core.task import Task
 from core.text import counted, short
-from dataset.rows import Candidate, Verdict
+from dataset.rows import Candidate, Op, Verdict
 from tui import keys
 from tui.screens.page import Page
 from tui.widgets.chrome import WIDE
@@ -49,6 +49,11 @@ def fields_line(fields: Mapping[str, str], task: Task) -> Content:
     for name, value in fields.items():
         parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
     return line(*parts)
+
+
+def decided_here(last: Op) -> bool:
+    """Whether it was a decision of a candidate that waited: what is kept after all is decided in Library."""
+    return last.kind == "decide" and any(candidate and candidate.state == "pending" for candidate in last.was.candidates.values())
 
 
 class CurateScreen(Page):
@@ -277,7 +282,7 @@ kept for such texts, so that you see more than what pleases already, and so that
         self.app.push_screen(dialog_for(self.session, card.uid), done)
 
     def action_undo(self) -> None:
-        op = self.flavor.undo(here=lambda last: last.kind == "decide")
+        op = self.flavor.undo(here=decided_here)
         if op:
             self._looked_at, self._turned = "", 0.0
             back = [uid for uid in op.was.candidates if uid in self.session.store.pending] if op.kind == "decide" else []
@@ -297,7 +302,7 @@ kept for such texts, so that you see more than what pleases already, and so that
                 changed = fixed != self.session.fixed
                 self.session.fix(fixed)
                 said = ", ".join(f"{name} = {value}" for name, value in fixed.items())
-                self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. What waits comes behind them.")
+                self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. What waits gives way to them.")
                 if changed:
                     self._looked_at = ""  # one that has the values may come at once: it was asked for
                     self.flavor.want_others()

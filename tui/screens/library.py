@@ -118,9 +118,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         if self._filter != EXAMPLES or needle:
             rows += [(c.state, c) for c in reversed(self._decided())]
         return [
-            (origin, row)
-            for origin, row in rows
-            if self._filter in (EXAMPLES, ALL, origin) and (not needle or needle in self._searched_in(row).casefold())
+            (origin, row) for origin, row in rows if self._filter in (EXAMPLES, ALL, origin) and (not needle or self._holds(row, needle))
         ]
 
     def _decided(self) -> list[Candidate]:
@@ -130,9 +128,13 @@ typos, off style, or your most original. **≈** marks near-duplicates.
     def _typed(self) -> str:
         return self.query_one("#search", Input).value.strip()
 
-    def _searched_in(self, row: Example | Candidate) -> str:
-        """Its text, its attributes as they stand in the table, and those that the task has no more."""
-        return "\n".join((row.text, self._attributes(row), *row.fields.values()))
+    def _holds(self, row: Example | Candidate, needle: str) -> bool:
+        """Whether the search finds it: in its text, its attributes in their order, or those that the task has no more."""
+        fields = self.session.task.fields
+        values = [value for field in fields if (value := row.fields.get(field.name))]
+        if needle == UNDESCRIBED and fields and not values:
+            return True
+        return needle in "\n".join((row.text, " · ".join(values), *row.fields.values())).casefold()
 
     def _attributes(self, row: Example | Candidate) -> str:
         """The values of the task's fields, in their order."""

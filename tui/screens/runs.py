@@ -379,7 +379,7 @@ way to everything else you ask for, and goes on with the same key.
         self.app.push_screen(CurveDialog())
 
     def action_undo_runs(self) -> None:
-        if self.flavor.undo():
+        if self.flavor.undo(here=lambda last: last.kind in ("go", "vote", "use")):
             self.flavor.changed()
 
     def action_retrain_runs(self) -> None:

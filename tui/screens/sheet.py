@@ -94,6 +94,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         self._drawn = told
         sheet = contact.sheets.sheet(contact.key)
         prompts = sheet.fields if sheet else [{}]
+        self._prompt %= len(prompts)  # another base, another sheet: it may have fewer
         head = line(("Contact sheet  ", "bold"), self._asked(prompts, self._prompt))
         legend = f"\n{DIFFERS} differs from the first lane (dim: the same)  {OPENS} {CLOSES} stands in an example"
         self.query_one("#sheet-head", Plain).update(line(head, (legend, "$text-muted")))

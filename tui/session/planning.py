@@ -225,11 +225,14 @@ class Planner:
         return self._rows(None if checkpoint == BASE else checkpoint)[1]
 
     def unknown(self, checkpoint: str) -> int:
-        """Examples that the run of a checkpoint had not. Behind every key: of a run that does not change only the ids are kept."""
+        """Examples that the run of a checkpoint had not, and one now would have. Behind every key: of a run that does not change only the ids are kept."""
         run = checkpoint.split("/")[0]
         if run != self._had[0]:
             self._had = run, frozenset() if checkpoint == BASE else frozenset(self._workspace.registry.rows(run))
-        return sum(uid not in self._had[1] for uid in self._workspace.store.examples)
+        known = self._had[1]
+        if not known and checkpoint != BASE:
+            return 0  # its rows cannot be read
+        return sum(uid not in known and is_clean(example.text) for uid, example in self._workspace.store.examples.items())
 
     def gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""

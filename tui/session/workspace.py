@@ -69,8 +69,8 @@ class Workspace:
         self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
         """Attribute values that the person fixed for the next candidates: `fix`."""
-        self._fixed_at = ""
-        """When they last changed."""
+        self._wishes: list[tuple[str, dict[str, str]]] = [("", {})]
+        """What was fixed in this session, and since when."""
 
     def __enter__(self) -> Self:
         return self
@@ -207,7 +207,7 @@ class Workspace:
             for candidate in self.store.pending.values()
             if candidate.checkpoint == current and ((batch := batches.get(candidate.batch)) is None or batch.strength == strength)
         ]
-        if self._fixed_at:
+        if len(self._wishes) > 1:
             found = [candidate for candidate in found if self._asked_now(candidate)]
         if found and current == BASE and self.settings.sampling.few_shot > 0 and self.store.examples:
             from tui.session.shown import showable, wanted_examples
@@ -217,15 +217,16 @@ class Workspace:
         return found
 
     def fix(self, fixed: dict[str, str]) -> None:
-        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others waits behind."""
+        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others gives way."""
         if fixed != self.fixed:
-            self.fixed, self._fixed_at = fixed, now()
+            self.fixed = fixed
+            self._wishes.append((now(), fixed))
 
     def _asked_now(self, candidate: Candidate) -> bool:
-        """Whether a candidate was sampled for what is fixed now, or might have been: one that has the values."""
+        """Whether a candidate was sampled when the same was fixed as now, or has what is fixed now anyway."""
         batch = self.store.batches.get(candidate.batch)
-        since = batch is not None and batch.created >= self._fixed_at
-        return since or (bool(self.fixed) and self.fixed.items() <= candidate.fields.items())
+        then = next(fixed for since, fixed in reversed(self._wishes) if since <= (batch.created if batch else ""))
+        return then == self.fixed or (bool(self.fixed) and self.fixed.items() <= candidate.fields.items())
 
     def forget(self) -> None:
         """Much of the dataset changed at once: what was worked out from it is worked out again."""

@@ -53,7 +53,8 @@ class FieldInput(CleanInput):
         self._before = self.value
 
     def on_blur(self) -> None:
-        self.complete()
+        if self.app.app_focus:  # else the terminal's window is left, not the box
+            self.complete()
 
     def complete(self) -> None:
         """Take the choice that is meant."""
