@@ -301,6 +301,19 @@ async def test_the_cursor_is_on_what_is_active_until_it_is_moved(baked):
         assert table.selected == "0002/epoch-01"  # where the person put it
 
 
+async def test_the_cursor_stays_under_a_finger(baked):
+    """The next key is meant for the row that it is on, though another checkpoint is active meanwhile."""
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        table = app.screen.query_one("#runs-table")
+        before = table.selected
+        await pilot.press("down", "up")
+        app.session.use("0001/epoch-01" if before != "0001/epoch-01" else "0001/epoch-02")
+        app.screen.renew_all()
+        assert table.selected == before
+
+
 async def test_before_a_run_has_a_curve_the_last_one_is_drawn_and_named(baked):
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -547,7 +547,9 @@ async def test_what_the_librarys_keys_say(workspace):
 
 
 async def until_footer(app, pilot):
-    while not app.screen.query("FooterKey"):
+    for _ in range(400):
+        if app.screen.query("FooterKey"):
+            break
         await pilot.pause(0.05)
     await pilot.pause()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,7 +18,7 @@ from tui.session.blind import Blind, Duel
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 
 class BlindScreen(Leaving[None]):
@@ -49,10 +49,6 @@ unveiled at the end.
         self._unveiled = False
         self._made = -1
 
-    @property
-    def _flavor(self) -> Host:
-        return cast("Host", self.app)
-
     def compose(self) -> ComposeResult:
         yield Plain(id="blind-head")
         with Horizontal(id="duel"):
@@ -65,8 +61,8 @@ unveiled at the end.
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        jobs = self._flavor.jobs
-        self._blind = Blind(self._flavor.session, jobs.sheet.contact, self._checkpoints)
+        jobs = self.flavor.jobs
+        self._blind = Blind(self.flavor.session, jobs.sheet.contact, self._checkpoints)
         self.query_one("#unveiled").display = False
         jobs.sheet.ask(self._checkpoints)
         self._watch()
@@ -74,7 +70,7 @@ unveiled at the end.
 
     def _watch(self) -> None:
         """The line of activity; and where nothing could be asked, look again when a column has come."""
-        jobs = self._flavor.jobs
+        jobs = self.flavor.jobs
         self.query_one("#blind-doing", Plain).update(jobs.line())
         if self._duel is None and not self._unveiled and self._made != jobs.sheet.made:
             self._made = jobs.sheet.made
@@ -88,7 +84,7 @@ unveiled at the end.
         bad = self._blind.bad
         count = f"  {counted(votes, 'vote')}" + (f", {bad} both bad" if bad else "")
         hint = "Enough: one may unveil now (enter), or go on." if why else "Whose they are is told at the unveiling (enter)."
-        asked = values or self._flavor.session.task.heading
+        asked = values or self.flavor.session.task.heading
         self.query_one("#blind-head", Plain).update(
             line(
                 ("Which would you rather have?", "bold"),
@@ -119,7 +115,7 @@ unveiled at the end.
         try:
             self._blind.vote(self._duel, preferred)
         except FlavorError as error:
-            self._flavor.complain(error)
+            self.flavor.complain(error)
             return
         self._ask()
 
@@ -127,10 +123,10 @@ unveiled at the end.
         try:
             vote = self._blind.undo()
         except FlavorError as error:
-            self._flavor.complain(error)
+            self.flavor.complain(error)
             return
         if vote is None:
-            self._flavor.say("The last thing done was no vote; u on Curate takes that back.", "warning")
+            self.flavor.say("The last thing done was no vote; u on Curate takes that back.", "warning")
             return
         self._show_unveiled(False)
 
@@ -158,11 +154,11 @@ unveiled at the end.
         """The last votes, with names."""
         told = {"left": ">", "right": "<", "tie": "=", "bad": "× both bad ×"}
         lines = ["", "the last votes"]
-        for vote in list(self._flavor.session.store.votes.values())[-12:]:
+        for vote in list(self.flavor.session.store.votes.values())[-12:]:
             a, b = (" ".join(side.text.split())[:28] for side in (vote.left, vote.right))
             lines.append(f"{vote.left.lane} “{a}…” {told[vote.preferred]} {vote.right.lane} “{b}…”")
         return lines
 
     def action_leave(self) -> None:
-        self._flavor.changed()
+        self.flavor.changed()
         self.dismiss(None)

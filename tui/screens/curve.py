@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -16,7 +16,7 @@ from tui.session.ways import tallies
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 
 class CurveDialog(Dialog[None]):
@@ -42,18 +42,14 @@ class CurveDialog(Dialog[None]):
         self._watch()
         self.set_interval(0.5, self._watch)
 
-    @property
-    def _flavor(self) -> Host:
-        return cast("Host", self.app)
-
     def _watch(self) -> None:
         """The line of activity now, the rest when a point has come."""
-        self.query_one("#curve-doing", Plain).update(self._flavor.jobs.line())
-        if not self._shown or self._flavor.session.learning.stale():
+        self.query_one("#curve-doing", Plain).update(self.flavor.jobs.line())
+        if not self._shown or self.flavor.session.learning.stale():
             self.run_worker(self._look, group="look", exclusive=True)
 
     async def _look(self) -> None:
-        session = self._flavor.session
+        session = self.flavor.session
         outlook = await session.learning.look()
         self._shown = True
         decided = rounds(session.store.decisions.values())
@@ -62,7 +58,7 @@ class CurveDialog(Dialog[None]):
         self.query_one("#evidence-text", Plain).update(plain("\n" + "\n\n".join(told)))
 
     def action_stop(self) -> None:
-        self._flavor.jobs.curve.stop()
+        self.flavor.jobs.curve.stop()
 
     def action_leave(self) -> None:
         self.dismiss(None)

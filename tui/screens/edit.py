@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,7 +24,7 @@ from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 
 class EditDialog(Dialog[bool]):
@@ -82,8 +82,7 @@ class EditDialog(Dialog[bool]):
         return line(*parts)
 
     def on_mount(self) -> None:
-        self._flavor = cast("Host", self.app)
-        self._leaving = Twice(self._flavor)
+        self._leaving = Twice(self.flavor)
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor(area.document.end)
@@ -131,7 +130,7 @@ class EditDialog(Dialog[bool]):
 
     def action_leave(self) -> None:
         if self._changed() and not self._leaving.sure():
-            self._say(f"{self._flavor.key_for('leave')} once more throws away what you typed.")
+            self._say(f"{self.flavor.key_for('leave')} once more throws away what you typed.")
             return
         self._end(False)
 

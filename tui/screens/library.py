@@ -63,7 +63,7 @@ class Search(CleanInput):
 class LibraryTable(DataTable[object]):
     """The rows. The footer says what enter does, which a table's own binding hides."""
 
-    BINDINGS = [Binding("enter", "select_cursor", "open", tooltip="Open the row", show=True)]
+    BINDINGS = [Binding("enter", "select_cursor", "open", tooltip="Open the row", show=True, id="open")]
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", zebra_stripes=True, id="library-table")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,7 +18,7 @@ from tui.session.back import all_moments, clock
 from tui.widgets.plain import Plain, fitted, line, plain
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 NOW = " ← now"
 """What is said of the latest moment."""
@@ -57,7 +57,7 @@ class MomentsDialog(Dialog[int | None]):
         self.run_worker(self._read)
 
     async def _read(self) -> None:
-        flavor = cast("Host", self.app)
+        flavor = self.flavor
         try:
             found = await asyncio.to_thread(all_moments, flavor.session)
         except FlavorError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -15,7 +15,7 @@ from tui.session.session import Session
 from tui.widgets.chrome import WIDE, Activity, TopBar
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 
 class Page(Whole, Screen[None]):
@@ -25,10 +25,6 @@ class Page(Whole, Screen[None]):
     _made: tuple[float, tuple[int, str]] = (0.0, (-1, ""))
     """When it was first drawn, and what of."""
     HORIZONTAL_BREAKPOINTS = [(WIDE, "-wide")]
-
-    @property
-    def flavor(self) -> Host:
-        return cast("Host", self.app)
 
     @property
     def session(self) -> Session:

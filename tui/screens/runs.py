@@ -10,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
+from textual.events import ScreenResume
 from textual.widgets import DataTable
 
 from core.errors import FlavorError
@@ -84,6 +85,8 @@ way to everything else you ask for, and goes on with the same key.
         """The checkpoint that was active at the last look: when another one is, its run opens."""
         self._placed = ""
         """The row on which the program put the cursor: while it is still there, it goes along with what is active."""
+        self._pressed = 0
+        """Keys of the app when this page was gone to: after one pressed here the cursor stays, for the next one is meant for its row."""
         self.marked: list[str] = []
         """Runs that are drawn, in the order in which they were marked."""
         self._curves = Curves()
@@ -129,12 +132,15 @@ way to everything else you ask for, and goes on with the same key.
         if registry.live:
             self._open.add(registry.live)
         table = self.query_one(RunTable)
-        untouched = table.selected in ("", self._placed)
+        untouched = table.selected == "" or (table.selected == self._placed and self.flavor.pressed == self._pressed)
         table.show(runlist.build(self.session, runs, self._open, self._words), self._marks())
         if untouched:
             self._place(f"{registry.live}/" if registry.live else active)
         self._about()
         self._judge()
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        self._pressed = self.flavor.pressed  # before the page's own handler redraws
 
     def _place(self, key: str) -> None:
         """The cursor on the row of this run or checkpoint; on its run's where that is folded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -18,7 +18,7 @@ from tui.session.sheet import ALWAYS, PROMPTS, Lane, in_front
 from tui.widgets.plain import Plain, line
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 NARROWEST = 36
 """Columns of the terminal that a lane needs to be read with pleasure."""
@@ -54,12 +54,8 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         """The checkpoint that was active as this was opened: lanes do not change places while one reads."""
         self._drawn: object = None
 
-    @property
-    def _flavor(self) -> Host:
-        return cast("Host", self.app)
-
     def compose(self) -> ComposeResult:
-        self._active = self._flavor.session.registry.current()
+        self._active = self.flavor.session.registry.current()
         yield Plain(id="sheet-head")
         with ScrollableContainer(id="sheet-body"), Vertical(id="prompts"):
             for row in range(PROMPTS):
@@ -73,7 +69,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
 
     def on_mount(self) -> None:
         self.query("#sheet-body").focus()
-        self._flavor.jobs.sheet.ask(self._checkpoints)
+        self.flavor.jobs.sheet.ask(self._checkpoints)
         self._watch()
         self.set_interval(0.5, self._watch)
 
@@ -82,14 +78,14 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         self._watch()
 
     def _lanes(self) -> list[Lane]:
-        return in_front(self._flavor.jobs.sheet.contact.lanes(self._checkpoints), self._active)
+        return in_front(self.flavor.jobs.sheet.contact.lanes(self._checkpoints), self._active)
 
     def _watch(self) -> None:
         """The line of activity now, the rest when a column has come."""
-        contact, lanes = self._flavor.jobs.sheet.contact, self._lanes()
+        contact, lanes = self.flavor.jobs.sheet.contact, self._lanes()
         missing = contact.missing(lanes)
-        self.query_one("#sheet-doing", Plain).update(self._flavor.jobs.line())
-        if self._drawn == (told := (self._prompt, missing, self._flavor.jobs.doing == "sheeting")):
+        self.query_one("#sheet-doing", Plain).update(self.flavor.jobs.line())
+        if self._drawn == (told := (self._prompt, missing, self.flavor.jobs.doing == "sheeting")):
             return
         self._drawn = told
         sheet = contact.sheets.sheet(contact.key)
@@ -109,7 +105,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
 
     def _asked(self, prompts: Sequence[Mapping[str, str]], at: int) -> Content:
         values = " · ".join(f"{name} {value}" for name, value in prompts[at].items())
-        return line((f"prompt {at + 1} of {len(prompts)}  ", "bold"), values or self._flavor.session.task.heading)
+        return line((f"prompt {at + 1} of {len(prompts)}  ", "bold"), values or self.flavor.session.task.heading)
 
     def _show(self, row: int, prompt: int, lanes: Sequence[Lane]) -> int:
         """What every lane wrote for one prompt. Returns about how many lines that takes."""
@@ -125,20 +121,20 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
 
     def _text(self, lane: Lane, prompt: int) -> str | None:
         """None: not made."""
-        column = self._flavor.jobs.sheet.contact.column(lane)
+        column = self.flavor.jobs.sheet.contact.column(lane)
         return column.texts[prompt].text if column and prompt < len(column.texts) else None
 
     def _lane(self, lane: Lane, text: str | None, beside: str | None) -> Content:
-        active = " ▶" if lane.checkpoint == self._flavor.session.registry.current() and lane.name != ALWAYS[1] else ""
+        active = " ▶" if lane.checkpoint == self.flavor.session.registry.current() and lane.name != ALWAYS[1] else ""
         head = (f"{lane.name}{active}\n\n", "bold underline")
         if text is None:
             return line(head, (NOT_YET, "$text-muted"))
         return line(
-            head, *((piece, STYLES[kind]) for piece, kind in marked(text or "(an empty text)", beside, self._flavor.session.copying))
+            head, *((piece, STYLES[kind]) for piece, kind in marked(text or "(an empty text)", beside, self.flavor.session.copying))
         )
 
     def action_turn(self, step: int) -> None:
-        contact = self._flavor.jobs.sheet.contact
+        contact = self.flavor.jobs.sheet.contact
         sheet = contact.sheets.sheet(contact.key)
         if sheet:
             self._prompt = (self._prompt + step) % len(sheet.prompts)
@@ -150,7 +146,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         body.scroll_relative(x=step * lane.outer_size.width, animate=False)
 
     def action_stop(self) -> None:
-        self._flavor.jobs.sheet.stop()
+        self.flavor.jobs.sheet.stop()
 
     def action_leave(self) -> None:
         self.dismiss(None)

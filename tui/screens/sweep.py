@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -20,7 +20,7 @@ from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, line, plain
 
 if TYPE_CHECKING:
-    from tui.host import Host
+    pass
 
 FIELDS = (("rank", "ranks", "8 16 32"), ("rate", "rates", "2e-4 5e-4 1e-3"), ("epochs", "epochs", "4 8"))
 WHOLE = 84
@@ -60,21 +60,17 @@ class SweepDialog(Dialog[None]):
         self._watch()
         self.set_interval(0.5, self._watch)
 
-    @property
-    def _flavor(self) -> Host:
-        return cast("Host", self.app)
-
     def _sweep(self) -> Sweep:
         """What the inputs ask for. Raises FlavorError."""
         rank, rate, epochs = (self.query_one(f"#sweep-{name}", Input).value for name, _, _ in FIELDS)
-        return Sweep(self._flavor.session, parse_grid(rank, rate, epochs))
+        return Sweep(self.flavor.session, parse_grid(rank, rate, epochs))
 
     @on(Input.Changed)
     def _watch(self) -> None:
         """The line of activity now, the rest when something has changed."""
-        self.query_one("#curve-doing", Plain).update(self._flavor.jobs.line())
+        self.query_one("#curve-doing", Plain).update(self.flavor.jobs.line())
         about, shown = self.query_one("#sweep-plan", Plain), self.query_one("#evidence-text", Plain)
-        session = self._flavor.session
+        session = self.flavor.session
         values = [self.query_one(f"#sweep-{name}", Input).value for name, _, _ in FIELDS]
         try:
             asked = self._sweep()
@@ -104,14 +100,14 @@ class SweepDialog(Dialog[None]):
         try:
             asked = self._sweep()
         except FlavorError as error:
-            self._flavor.complain(error)
+            self.flavor.complain(error)
             return
         if not asked.missing():
-            self._flavor.say("All of it is done.")
-        self._flavor.jobs.sweep.ask(asked, NO_END)
+            self.flavor.say("All of it is done.")
+        self.flavor.jobs.sweep.ask(asked, NO_END)
 
     def action_stop(self) -> None:
-        self._flavor.jobs.sweep.stop()
+        self.flavor.jobs.sweep.stop()
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.css.query import NoMatches
 from textual.dom import NoScreen
@@ -11,6 +11,9 @@ from textual.events import Event, Mount, Resize
 from textual.message_pump import MessagePump
 from textual.widget import MountError
 from textual.worker import Worker
+
+if TYPE_CHECKING:
+    from tui.host import Host
 
 
 class Whole(MessagePump):
@@ -20,6 +23,11 @@ class Whole(MessagePump):
     """Whether it has ended: what is still at work for it finds its widgets no more."""
     seen = False
     """Whether a picture of it was made."""
+
+    @property
+    def flavor(self) -> Host:
+        """The app that it belongs to."""
+        return cast("Host", self.app)
 
     def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
         """Textual takes a screen's widgets away before it ends the screen's work, which then ended the program. Work that is

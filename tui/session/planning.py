@@ -28,6 +28,8 @@ CHARACTERS_PER_TOKEN = 4.2
 """Of English prose, for estimates only."""
 MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
+FEW = 50
+"""New examples up to which those are looked for that no run takes."""
 REFIT_EPOCHS = 2
 """Best epochs as a rule, for estimates of the repetition on all rows."""
 
@@ -232,7 +234,11 @@ class Planner:
         known = self._had[1]
         if not known and checkpoint != BASE:
             return 0  # its rows cannot be read
-        return sum(uid not in known and is_clean(example.text) for uid, example in self._workspace.store.examples.items())
+        examples = self._workspace.store.examples
+        new = examples.keys() - known
+        return (
+            len(new) if len(new) > FEW else sum(is_clean(examples[uid].text) for uid in new)
+        )  # of many it changes nothing, and takes long
 
     def gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""

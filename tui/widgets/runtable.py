@@ -30,7 +30,7 @@ class RunTable(DataTable[Content]):
     """`show` makes it show these rows; the cursor stays on its row."""
 
     BINDINGS = [
-        Binding("enter", "select_cursor", "use", show=True),
+        Binding("enter", "select_cursor", "use", show=True, id="use"),
         Binding("left", "screen.fold", "fold", show=False),
         Binding("right", "screen.unfold", "unfold", show=False),
     ]
