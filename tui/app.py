@@ -200,7 +200,7 @@ class FlavorApp(Host):
 
         lost = lost_by_leaving(self) if self.opened else ""
         if lost and not self._leaving.sure():
-            self.say(f"{self.key_for(*QUITS) or self.own_key('quit')} once more leaves without {lost}.", "warning")
+            self.ask(f"{self.key_for(*QUITS) or self.own_key('quit')} once more leaves without {lost}.")
             return
         self._leave(0, way_back(self.session) if self.opened else None)
 

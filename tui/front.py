@@ -38,6 +38,11 @@ class Front(WithNotes, InOrder):
         """A passing note."""
         self.notify(short(text, 500), severity=severity, markup=False, timeout=6)
 
+    def ask(self, text: str) -> None:
+        """A question that the same key answers (`Twice`), and any other takes back."""
+        self.question = short(text, 500)
+        self.say(self.question, "warning")
+
     def key_for(self, *actions: str) -> str:
         """The first key that does one of these here and now, as a person reads it; empty where none does, as while letters are typed."""
         into = self.focused

@@ -54,7 +54,7 @@ class Host(Front):
         last = None if self.session.held_by else self.session.store.last
         if last and last.kind != "go" and not here(last) and not self._undoing.sure():
             key = self.key_for("undo", "undo_library", "undo_runs") or self.own_key("undo")
-            self.say(f"The last thing was not done here: {last.told()}. {key} once more takes it back.", "warning")
+            self.ask(f"The last thing was not done here: {last.told()}. {key} once more takes it back.")
             return None
         try:
             op = self.session.undo()

@@ -100,3 +100,14 @@ async def test_the_next_key_puts_away_what_was_read(tmp_path):
         await pilot.pause()
         assert sorted(note.message for note in app._notifications) == ["!", "long " * 20, "new"]
         assert len(app.screen.query(Toast)) == 3
+
+
+async def test_a_question_goes_with_whatever_key_comes(tmp_path):
+    """Another key takes it back: on the next page it would not be true."""
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.session.write_example("One more tower.", {})
+        await pilot.press("f3", "u")
+        assert any("once more takes it back" in note.message for note in app._notifications)
+        await pilot.press("f4")
+        assert not any("once more" in note.message for note in app._notifications)

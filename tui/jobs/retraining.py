@@ -186,7 +186,7 @@ class RetrainJob:
         if time.monotonic() - self._since < LONG or self._stopping.sure():
             return False
         key = self._app.key_for("cancel") or self._app.own_key("cancel")
-        self._app.say(f"{key} once more stops the {self.word}.", "warning")
+        self._app.ask(f"{key} once more stops the {self.word}.")
         return True
 
 

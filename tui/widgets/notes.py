@@ -51,6 +51,8 @@ def sweep(rack: ToastRack, notes: Notifications) -> None:
 class WithNotes(App[int]):
     """An app whose notes cost little, however many come at once."""
 
+    question = ""
+    """The note that asks for a key once more."""
     _notes_due = False
     """Whether a refresh of the toasts is queued already."""
 
@@ -77,11 +79,13 @@ class WithNotes(App[int]):
             self.call_later(self._refresh_notifications)
 
     def put_away_read(self) -> None:
-        """The person goes on: what has been there long enough to be read covers nothing any more. Errors stay their time."""
+        """The person goes on: what has been there long enough to be read covers nothing any more, and a question is answered or taken
+        back. Errors stay their time."""
         now = time()
         read = [
             note for note in self._notifications
-            if note.severity != "error" and now - note.raised_at > max(READ_AT_ONCE, len(note.message) / CHARACTERS)
+            if note.message == self.question
+            or (note.severity != "error" and now - note.raised_at > max(READ_AT_ONCE, len(note.message) / CHARACTERS))
         ]  # fmt: skip
         for note in read:
             self._unnotify(note, refresh=False)
