@@ -20,6 +20,11 @@ def offer(app: Host) -> None:
         app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.folder):
         app.say(place, "warning")
+    if not session.held_by:
+        from tui.session.advice import interruption  # its gauges are not needed for the first picture
+
+        if lost := interruption(session):
+            app.say(lost.sentence)
     drafts = [] if session.held_by else kept_drafts(session.folder)
     if not drafts:
         return

@@ -135,6 +135,11 @@ async def test_a_worker_that_dies_is_named_and_starts_again_on_a_key(quick):
         await until(pilot, lambda: app.jobs.doing in ("ready", "sampling"))
         assert Registry(quick).run("0001").status == "interrupted"
         assert app.session.registry.current() == "base"
+    later = FlavorApp(quick, start_worker=False)
+    async with later.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.pause()
+        said = [str(note.message) for note in later._notifications]
+        assert "Retrain: run 0001 was interrupted. A on Runs carries it out once more, t begins a new one." in said
 
 
 async def test_a_worker_that_dies_while_nothing_goes_on_is_noticed(quick):

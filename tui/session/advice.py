@@ -46,6 +46,19 @@ def retraining_pays(session: Session) -> int:
     return new if new >= (LEAST if current == BASE else NEW_ROWS) else 0
 
 
+def interruption(session: Session) -> NextStep | None:
+    """What is left to do where the last run was interrupted; None where it was not."""
+    last, current = next(reversed(session.registry.names()), None), session.registry.current()
+    if last is None or session.registry.run(last).status != "interrupted":
+        return None
+    if current.startswith(f"{last}/"):
+        sentence = (
+            f"Curate: {current} was ready before run {last} was interrupted. Only its measuring is missing; A on Runs makes up for it."
+        )
+        return NextStep("curate", sentence)
+    return NextStep("retrain", f"Retrain: run {last} was interrupted. A on Runs carries it out once more, t begins a new one.")
+
+
 def next_step(session: Session) -> NextStep:
     """The next step for a workspace as it stands, from the active checkpoint's verdict, the rounds of decisions and the learning curve."""
     examples = session.store.examples.values()
@@ -59,15 +72,8 @@ def next_step(session: Session) -> NextStep:
         return NextStep("curate", f"Curate or write meanwhile: {live} is being trained.")
     if session.wish:
         return NextStep("curate", "Curate or write meanwhile: a retraining begins as soon as the model is ready.")
-    last = next(reversed(session.registry.names()), None)
-    if last and session.registry.run(last).status == "interrupted" and current.startswith(f"{last}/"):
-        sentence = (
-            f"Curate: {current} was ready before run {last} was interrupted. Only its measuring is missing; A on Runs makes up for it."
-        )
-        return NextStep("curate", sentence)
-    if last and session.registry.run(last).status == "interrupted":
-        sentence = f"Retrain: run {last} was interrupted. A on Runs carries it out once more, t begins a new one."
-        return NextStep("retrain", sentence)
+    if lost := interruption(session):
+        return lost
     if current == BASE:
         return NextStep("retrain afresh", f"Retrain (t): {counted(len(examples), 'example')}, and the base is active.")
     judgement = session.tasting.readings(current)
