@@ -72,11 +72,14 @@ def bake(made: Any, case: Case) -> list[float]:
     return losses
 
 
-def texts(made: Any, case: Case, asked: Sequence[Mapping[str, str]], way: str = "", shown: int = 0, guidance: float = 0.0) -> list[Try]:
-    """What the adapter in the model writes for these values."""
+def texts(
+    made: Any, case: Case, asked: Sequence[Mapping[str, str]], way: str = "", shown: int = 0, guidance: float = 0.0,
+    trained: Sequence[str] = (),
+) -> list[Try]:  # fmt: skip
+    """What the adapter in the model writes for these values; it learned the texts `trained`, else the written ones."""
     cut = cases.token_ends()
     settings = msgspec.structs.replace(Sampling(), guidance=guidance, max_tokens=2 * max(len(cut(text)) for text, _ in case.written))
-    made._sampler.learn_examples([text for text, _ in case.written], settings)
+    made._sampler.learn_examples(trained or [text for text, _ in case.written], settings)
     made._forms.sample(True, "bench")
     examples = [Example(str(at), text, fields, "written", "") for at, (text, fields) in enumerate(case.written)]
     found = []
@@ -98,7 +101,7 @@ def alone(made: Any, case: Case, known: Sequence[Mapping[str, str]], trained: Se
     """The judge's word on `count` texts that the adapter in the model writes by itself, for values drawn as a session with the fields `known`
     draws them; `trained` are the texts that it learned."""
     batches = [range(DRAWN + start, DRAWN + min(start + BATCH, count)) for start in range(0, count, BATCH)]
-    tries = texts(made, case, [values for seeds in batches for values in case.task.draw({}, known, seeds)])
+    tries = texts(made, case, [values for seeds in batches for values in case.task.draw({}, known, seeds)], trained=trained)
     made._forms._state = ""  # the fast form holds casts of this adapter
     return cases.assess(case, tries, trained, cases.token_ends())
 

@@ -84,9 +84,11 @@ They can be changed later: each is a `[[task.fields]]` in the workspace's `flavo
     @on(Select.Changed, "#template")
     def _template(self, event: Select.Changed) -> None:
         task = config.template(str(event.value)) if event.value != BLANK else Task("")
-        self.query_one("#heading", Input).value = task.heading
         specs = [f"{f.name}={f.kind}" + (":" + ",".join(f.values) if f.values else "") for f in task.fields]
-        self.query_one("#fields", Input).value = "; ".join(specs)
+        for name, value in (("heading", task.heading), ("fields", "; ".join(specs))):
+            box = self.query_one(f"#{name}", Input)
+            box.value = value
+            box.cursor_position = 0  # what is longer than the box is seen from its beginning
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value
