@@ -97,11 +97,20 @@ def texts(
     return found
 
 
-def alone(made: Any, case: Case, known: Sequence[Mapping[str, str]], trained: Sequence[str], count: int) -> list[Judged]:
-    """The judge's word on `count` texts that the adapter in the model writes by itself, for values drawn as a session with the fields `known`
-    draws them; `trained` are the texts that it learned."""
+def drawn(case: Case, known: Sequence[Mapping[str, str]], count: int) -> list[dict[str, str]]:
+    """Values for `count` texts, as a session with examples of the fields `known` draws them."""
     batches = [range(DRAWN + start, DRAWN + min(start + BATCH, count)) for start in range(0, count, BATCH)]
-    tries = texts(made, case, [values for seeds in batches for values in case.task.draw({}, known, seeds)], trained=trained)
+    return [values for seeds in batches for values in case.task.draw({}, known, seeds)]
+
+
+def unseen(case: Case, count: int) -> list[dict[str, str]]:
+    """Values for `count` texts from rows that nothing is trained on, in turn."""
+    return [case.held_out[at % len(case.held_out)][1] for at in range(count)]
+
+
+def alone(made: Any, case: Case, asked: Sequence[Mapping[str, str]], trained: Sequence[str]) -> list[Judged]:
+    """The judge's word on a text for each of these values, written by the adapter in the model by itself; it learned the texts `trained`."""
+    tries = texts(made, case, asked, trained=trained)
     made._forms._state = ""  # the fast form holds casts of this adapter
     return cases.assess(case, tries, trained, cases.token_ends())
 

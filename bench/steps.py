@@ -2,17 +2,22 @@
 
 WORKSPACE is one that `bench.evening --keep` left: real runs, with the rows that its evening had come to. Each is trained on all its rows again, afresh with
 its own seed, with each number of steps and each share of them in which the rate falls; then the evening bench's judge reads what the adapter
-writes by itself, for values drawn as a session draws them. One line for each.
+writes by itself, for values drawn as a session draws them, and for values of rows that nothing was trained on: what was learned by heart is
+accepted among the first alone. One line for each.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import cases, shown
 from bench.cases import Case
+from bench.judge import likeness
+from bench.results import Judged
 from core import runfiles
 from core.config import Lora
 from core.protocol import Load, Row
@@ -23,8 +28,11 @@ from core.worker.evaluation import measure_rows
 from core.worker.retraining import PROBED
 from core.worker.training import StepDone, train
 
+NEAR = 0.35
+"""Share of an accepted text's content words that one trained text holds, above which it says much the same; the judge itself allows half."""
 
-def refit(made: Any, spec: RunSpec, rows: list[Row], steps: int, slow: float) -> None:
+
+def refit(made: Any, spec: RunSpec, rows: Sequence[Row], steps: int, slow: float) -> None:
     """Leave the adapter in the model that a run would have after so many steps on all its rows."""
     base, forms = made._base, made._forms
     forms.fresh_adapter(spec.seed)
@@ -40,17 +48,28 @@ def refit(made: Any, spec: RunSpec, rows: list[Row], steps: int, slow: float) ->
     loop.close()
 
 
-def line(made: Any, case: Case, rows: list[Row], count: int) -> str:
-    """The loss of unseen rows, what is recited of the trained ones, how many of `count` texts the judge accepts, and why not."""
+def told(judged: Sequence[Judged], trained: Sequence[str]) -> str:
+    """How many are accepted, how many of those say again what a trained text says, and why the others are not."""
+    kept = [one.text for one in judged if not one.failed]
+    near = sum(likeness(text, trained)[0] > NEAR for text in kept)
+    failed = Counter(criterion for one in judged for criterion in one.failed)
+    why = ", ".join(f"{criterion} {count}" for criterion, count in failed.most_common())
+    return f"{len(kept)} of {len(judged)} | {near} | {why}"
+
+
+def line(made: Any, case: Case, rows: Sequence[Row], count: int) -> str:
+    """The loss of unseen rows, what is recited of the trained ones, and the judge's word on `count` texts for values of either kind."""
     loss = shown.loss(made, [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)])
     base = made._base
     learned = [encode_row(base.tokenizer, row, 1.0) for row in rows[:: max(1, len(rows) // PROBED)]]
-    told = [row for part in measure_rows(base.model, learned, base.tokenizer.eos_token_id) for row in part]
-    recited = sum(row.recited * row.tokens for row in told) / sum(row.tokens for row in told)
-    judged = shown.alone(made, case, [row.fields for row in rows], [row.text for row in rows], count)
-    failed = [criterion for one in judged for criterion in one.failed]
-    why = ", ".join(f"{criterion} {failed.count(criterion)}" for criterion in sorted(set(failed), key=failed.count, reverse=True))
-    return f"{loss:.3f} | {recited:.0%} | {sum(not one.failed for one in judged)} of {len(judged)} | {why} |"
+    measures = [row for part in measure_rows(base.model, learned, base.tokenizer.eos_token_id) for row in part]
+    recited = sum(row.recited * row.tokens for row in measures) / sum(row.tokens for row in measures)
+    trained = [row.text for row in rows]
+    parts = [
+        told(shown.alone(made, case, asked, trained), trained)
+        for asked in (shown.drawn(case, [row.fields for row in rows], count), shown.unseen(case, count))
+    ]
+    return f"{loss:.3f} | {recited:.0%} | {' | '.join(parts)} |"
 
 
 def main() -> None:
@@ -66,8 +85,9 @@ def main() -> None:
     for _ in made.load(Load(id=1, base="starter", quantization="nf4", lora=Lora(), calibrate=True)):
         pass
     case = cases.load(args.task)
-    print("| task, run | rows | steps | rate falls over | loss of unseen rows | recited | accepted | what fails |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    told_of = "accepted | near a row | what fails"
+    print(f"| task, run | rows | steps | rate falls over | loss of unseen rows | recited | {told_of} | for unseen values: {told_of} |")
+    print("|---" * 12 + "|", flush=True)
     for name in args.run:
         folder = args.workspace / "runs" / name
         spec = runfiles.read(folder / "run.json", RunSpec)

@@ -121,7 +121,8 @@ class Bench:
         recall = self._gauges(self._probe(rows)).recall or 0.0
         if not count:
             return Done(way, loss, recall, seconds)
-        judged = shown.alone(self.made, self.case, [fields for _, fields in self.parsed], [text for text, _ in self.parsed], count)
+        asked = shown.drawn(self.case, [fields for _, fields in self.parsed], count)
+        judged = shown.alone(self.made, self.case, asked, [text for text, _ in self.parsed])
         kept, form = sum(not one.failed for one in judged), sum("form" not in one.failed for one in judged)
         return Done(way, loss, recall, seconds, f"{kept}, {form} of {len(judged)}")
 
