@@ -67,6 +67,8 @@ class Batch(msgspec.Struct, frozen=True):
     """The prompts without their attributes, which guidance led away from."""
     rounded: bool = False
     """They came from the base at its first use, before its 4-bit codes were chosen: nothing samples them again."""
+    invented: list[int] = []
+    """The places of those whose free-text attributes the base made up."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -77,7 +77,7 @@ async def generate(
             if preset:
                 session.use_preset(preset)
             if seed is not None:  # who gives one compares: the same seed must ask the same
-                changes = {"vary": False, **changes}
+                changes = {"vary": False, "invent": 0.0, **changes}
             async for event in session.sample(count, fixed, checkpoint=checkpoint, seed=seed, strength=strength, **changes):
                 if isinstance(event, Candidate):
                     made.append(event)

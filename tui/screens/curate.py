@@ -73,6 +73,9 @@ where it is. **T** always starts from the base.
 You can go on deciding meanwhile: where few cards are left, the retraining waits for more. From the base and with few rows its first checkpoint
 is active as soon as all of them were trained, and the cards come from it; then its loss is measured, which may bring a better one.
 
+Some cards are about something new, **(made up)** by the base after what your examples are about, so that the model meets more than
+you thought of. Where you fix such an attribute with **f**, what you fixed stays.
+
 Beside the heading stands why a card is where it is. **by gauges**: what can be seen of a text alone, until eight kept and eight rejected ones have
 taught more. **predicted 0.80**: what your decisions say it has for a chance to be kept. **most uncertain**, **most novel** and **at random**: places
 kept for such texts, so that you see more than what pleases already, and so that Report can say what the order gains.
@@ -150,7 +153,7 @@ kept for such texts, so that you see more than what pleases already, and so that
         origin += f"{why} · " if why else ""
         self.query_one("#place", Plain).update(plain(f"{origin}{place} of {len(queue)} ready", "$text-muted"))
         self.query_one("#fields", Plain).update(
-            line(fields_line(card.fields, self.session.task), (self._fixed(bool(card.fields)), "$text-accent"))
+            line(fields_line(card.fields, self.session.task), (self._made_up(card) + self._fixed(bool(card.fields)), "$text-accent"))
         )
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copying.longest(card.text)[0]))
@@ -177,6 +180,11 @@ kept for such texts, so that you see more than what pleases already, and so that
         """Whether a card is not what would be sampled now, and the first of the queue is."""
         newest = {candidate.uid for candidate in self.session.newest()}
         return card.uid not in newest and first.uid in newest
+
+    def _made_up(self, card: Candidate) -> str:
+        """That the card is about something that no example is about."""
+        batch = self.session.store.batches.get(card.batch)
+        return "  (made up)" if batch and card.index in batch.invented else ""
 
     def _fixed(self, more: bool) -> str:
         """What is fixed for the next candidates, in a few words."""

@@ -19,6 +19,7 @@ from core.runfiles import BASE
 from core.task import Segment
 from core.text import clean, words
 from dataset.rows import Batch, Candidate, Example, Tables
+from tui.session.inventing import Inventor
 from tui.session.shown import few_shot, nearest, showable
 from tui.session.ways import in_turn, tallies
 
@@ -34,6 +35,7 @@ class Candidates:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._inventor = Inventor(workspace)
 
     async def sample(
         self,
@@ -47,7 +49,7 @@ class Candidates:
     ) -> AsyncIterator[Candidate | AnyEvent]:
         """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
 
-        The attributes that are not `fixed` are drawn; candidate i uses seed + i. `strength` is the checkpoint's own by default; `changes`
+        The attributes that are not `fixed` are drawn, or made up (`Inventor`); candidate i uses seed + i. `strength` is the checkpoint's own by default; `changes`
         are sampling settings for this time.
         """
         self._workspace.must_write()
@@ -65,9 +67,11 @@ class Candidates:
             seeds = list(range(start, min(start + settings.batch, first + count)))
             examples = list(self._workspace.store.examples.values())
             drawn = self._workspace.task.draw(fixed, [example.fields for example in examples], seeds)
-            used = settings
-            if name != BASE and settings.vary and not settings.shown and showable(examples) and self._enough_wait(settings):
-                used = in_turn(settings, tallies(self._workspace.store), start)
+            used, invented = settings, []
+            if name != BASE and self._enough_wait(settings):
+                invented = await self._inventor.put_in(worker, drawn, fixed, settings, examples, start)
+                if settings.vary and not settings.shown and showable(examples):
+                    used = in_turn(settings, tallies(self._workspace.store), start)
             shown = self._shown(name, used, examples, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
             prompts = [before + self._workspace.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
@@ -75,7 +79,7 @@ class Candidates:
                 new_uid(), name, prompts, seeds, msgspec.to_builtins(used), now(),
                 self._workspace.settings.model.base, loaded.fingerprint, self._workspace.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}), strength,
-                [before + self._workspace.task.segments({}) for before in shown] if guided else [], loaded.rounded,
+                [before + self._workspace.task.segments({}) for before in shown] if guided else [], loaded.rounded, invented,
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]

@@ -72,14 +72,14 @@ class ContactSheet:
     @cached_property
     def settings(self) -> Sampling:
         """The person's own, without what looks at the examples: a sheet shows what a checkpoint does by itself, copies included."""
-        return msgspec.structs.replace(self._session.settings.sampling, max_copied_tokens=0, end_ramp=0.0, vary=False)
+        return msgspec.structs.replace(self._session.settings.sampling, max_copied_tokens=0, end_ramp=0.0, vary=False, invent=0.0)
 
     @property
     def key(self) -> str:
         """Of the sheet that fits the task and the settings; examples may grow without beginning another."""
         session = self._session
         settings = msgspec.to_builtins(self.settings)
-        del settings["vary"]  # a sheet knows no turns, and those from before there were any are still good
+        del settings["vary"], settings["invent"]  # a sheet knows neither, and those from before there were any are still good
         told = [
             msgspec.to_builtins(session.task),
             settings,
