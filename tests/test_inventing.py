@@ -12,8 +12,9 @@ from dataset.rows import Candidate
 from tests.made import bake
 from tests.made import sample as waiting
 from tests.test_choices import loaded
-from tui.session.inventing import AT_ONCE, free_names, listing, parsed
+from tui.session.inventing import AT_ONCE, free_names, listing, parsed, share_of, tallies
 from tui.session.session import Session
+from tui.session.ways import Tally
 
 TASK = Task("A Toast to a Machine", fields=(Field("Mood", "choice", ("Solemn", "Giddy")), Field("Machine"), Field("Owner")))
 KNOWN = [("A loom", "A widow"), ("A steam press", "The daily paper"), ("A pump", "Nobody at all"), ("A tower clock", "The town")]
@@ -131,3 +132,18 @@ async def test_a_fixed_choice_stays(session):
     session.worker, session.loaded = Base("A lift\nOwner: The bank"), loaded()
     made = await drawn(session, 1, {"Mood": "Solemn"})
     assert [candidate.fields for candidate in made] == [{"Mood": "Solemn", "Machine": "A lift", "Owner": "The bank"}]
+
+
+async def test_they_come_as_often_as_they_are_kept(session):
+    assert share_of(0.25, {True: Tally(), False: Tally()}) == 0.25 == share_of(0.25, {True: Tally(9, 20), False: Tally(9, 20)})
+    assert share_of(0.25, {True: Tally(0, 48), False: Tally(24, 48)}) < 0.02
+    assert share_of(0.25, {True: Tally(20, 20), False: Tally(1, 20)}) == 0.5 and share_of(0.9, {True: Tally(9, 9), False: Tally()}) == 1
+    assert share_of(0, {True: Tally(9, 9), False: Tally()}) == 0
+    invent(session, 0.5)
+    session.worker, session.loaded = Base("A lift\nOwner: The bank", "A music box\nOwner: A child"), loaded()
+    made = await drawn(session)
+    new = set(session.store.batches[made[0].batch].invented)
+    for at, candidate in enumerate(made):
+        session.decide(candidate.uid, "reject" if at in new else "skip" if at == 7 else "accept")
+    old = 8 - len(new) - (7 not in new)
+    assert tallies(session.store) == {True: Tally(0, len(new)), False: Tally(old, old)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,9 +14,12 @@ from core.config import Sampling
 from core.errors import FlavorError
 from core.gauges.breakdown import flags
 from core.protocol import Candidate as Arrived
+from core.runfiles import BASE
 from core.task import Segment, Task
 from core.text import clean, words
-from dataset.rows import Example
+from dataset.rows import KEPT, Example
+from dataset.store import Store
+from tui.session.ways import FARTHEST, LATELY, Tally
 
 if TYPE_CHECKING:
     from core.client import WorkerClient
@@ -31,6 +35,11 @@ MOST_TOKENS = 96
 ALIKE = 0.5
 """Share of its words of `LONG` letters or more that one that there is may have."""
 LONG = 4
+
+MOST = 2.0
+"""Times as many as `invent` says come where they are the ones that are kept."""
+DOUBT = 4
+"""Decisions, half of them kept, that are taken for made before the first."""
 
 Values = dict[str, str]
 """Of the free-text attributes of a task, by name."""
@@ -67,6 +76,28 @@ def parsed(task: Task, text: str) -> Values:
         return {}
 
 
+def tallies(store: Store) -> dict[bool, Tally]:
+    """What was kept lately of what was made up (True), and of the others that checkpoints wrote."""
+    found = {True: Tally(), False: Tally()}
+    for decision in islice(reversed(store.decisions.values()), FARTHEST):
+        candidate = store.candidates.get(decision.candidate)
+        batch = store.batches.get(candidate.batch) if candidate else None
+        if decision.verdict == "skip" or candidate is None or candidate.checkpoint == BASE or batch is None:
+            continue
+        tally = found[candidate.index in batch.invented]
+        if tally.decided < LATELY:
+            tally.decided += 1
+            tally.kept += decision.verdict in KEPT
+    return found
+
+
+def share_of(invent: float, kept: Mapping[bool, Tally]) -> float:
+    """The share of a batch that is to be made up: `invent`, times what is kept of such texts over what is kept of the others. Ones that nobody
+    keeps come ever more rarely, but come."""
+    made, drawn = ((tally.kept + DOUBT / 2) / (tally.decided + DOUBT) for tally in (kept[True], kept[False]))
+    return min(1.0, invent * min(MOST, made / drawn))
+
+
 class Inventor:
     """Makes values up ahead of need, and gives them out."""
 
@@ -87,14 +118,14 @@ class Inventor:
         examples: Sequence[Example],
         seed: int,
     ) -> list[int]:
-        """Put made-up values in place of free-text ones in a share (`settings.invent`) of `drawn`; which ones. None where the person fixed
-        such an attribute, or has written too few."""
+        """Put made-up values in place of free-text ones in a share of `drawn` (`share_of`); which ones. None where the person fixed such an
+        attribute, or has written too few."""
         task = self._workspace.task
         names = free_names(task)
         rng = random.Random(f"invent {seed}")
-        count = int(settings.invent * len(drawn) + rng.random())
-        if not count or not names or any(name in fixed for name in names):
+        if not settings.invent or not names or any(name in fixed for name in names):
             return []
+        count = int(share_of(settings.invent, tallies(self._workspace.store)) * len(drawn) + rng.random())
         if len(self._ready) < count:
             await self._refill(worker, settings, examples, seed)
         places = sorted(rng.sample(range(len(drawn)), min(count, len(self._ready))))
