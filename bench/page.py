@@ -199,7 +199,7 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
             "",
             *rounds(evening),
             "",
-            "Beside it, on the prompts and seeds of the round's first candidates; of ours everything that was sampled counts, shown or not. A peer's held-out "
+            "Beside it, on the prompts and seeds of the round's first candidates (the base's with an example's values where ours were made up); of ours everything that was sampled counts, shown or not. A peer's held-out "
             "loss is the best that it had on its way:",
             "",
             *beside(evening),

@@ -77,7 +77,7 @@ class Player:
 
     async def decide(self) -> None:
         """What a person would do with candidates as the session draws them, by the judge's rule."""
-        options = {"max_tokens": self.max_tokens, "seed": 1000 * self.play.seed, "batch": 16}
+        options = {"max_tokens": self.max_tokens, "seed": 1000 * self.play.seed, "batch": 16, "invent": 0.0}
         found = [event async for event in self.session.sample(DECIDED, {}, **options) if isinstance(event, Candidate)]
         found.sort(key=lambda candidate: candidate.seed)
         tries = [Try(c.text, c.fields, c.finish == "stop" and NEW_HEADING not in c.flags, [*c.fields.values()]) for c in found]

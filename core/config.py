@@ -144,8 +144,8 @@ class Sampling(_Section, frozen=True):
     """A batch of a checkpoint is sampled by itself or with three examples shown; the way of which more is kept comes more often. Where
     `shown` is set, that is the only way."""
     invent: Share = 0.25
-    """How many of a checkpoint's candidates are about something new: their free-text attributes are made up by the base, after those of your
-    examples; 0: none (docs/sampling.md)."""
+    """How many of a checkpoint's candidates are about something new at first, while enough wait: their free-text attributes are made up by the
+    base, after those of your examples. What you keep of them makes them more or fewer; 0: none (docs/sampling.md)."""
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""

@@ -173,6 +173,12 @@ class Registry:
         status = result.status if result else "running" if going_on else "interrupted"
         return Run(name, folder, status, result.reason if result else "", spec, result, epochs)
 
+    @property
+    def interrupted(self) -> str:
+        """The last run, where it was interrupted; else empty."""
+        last = next(reversed(self.names()), "")
+        return last if last and self.run(last).status == "interrupted" else ""
+
     def checkpoint_folder(self, name: str) -> Path | None:
         """Where a checkpoint's files are; None for the base. Raises FlavorError where there is no such checkpoint."""
         if name == BASE:

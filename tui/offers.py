@@ -20,8 +20,8 @@ def offer(app: Host) -> None:
         app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.folder):
         app.say(place, "warning")
-    if not session.held_by:
-        from tui.session.advice import interruption  # its gauges are not needed for the first picture
+    if not session.held_by and session.registry.interrupted:
+        from tui.session.advice import interruption  # its gauges take their time, and are seldom needed here
 
         if lost := interruption(session):
             app.say(lost.sentence)

@@ -182,9 +182,12 @@ kept for such texts, so that you see more than what pleases already, and so that
         return card.uid not in newest and first.uid in newest
 
     def _made_up(self, card: Candidate) -> str:
-        """That the card is about something that no example is about."""
+        """Which of the card's attributes the base made up."""
         batch = self.session.store.batches.get(card.batch)
-        return "  (made up)" if batch and card.index in batch.invented else ""
+        if batch is None or card.index not in batch.invented:
+            return ""
+        names = ", ".join(field.name for field in self.session.task.fields if not field.choices() and field.name in card.fields)
+        return f"  ({names} made up)"
 
     def _fixed(self, more: bool) -> str:
         """What is fixed for the next candidates, in a few words."""

@@ -48,8 +48,8 @@ def retraining_pays(session: Session) -> int:
 
 def interruption(session: Session) -> NextStep | None:
     """What is left to do where the last run was interrupted; None where it was not."""
-    last, current = next(reversed(session.registry.names()), None), session.registry.current()
-    if last is None or session.registry.run(last).status != "interrupted":
+    last, current = session.registry.interrupted, session.registry.current()
+    if not last:
         return None
     if current.startswith(f"{last}/"):
         sentence = (

@@ -19,7 +19,7 @@ from core.runfiles import BASE
 from core.task import Segment
 from core.text import clean, words
 from dataset.rows import Batch, Candidate, Example, Tables
-from tui.session.inventing import Inventor
+from tui.session.inventing import Inventor, spread
 from tui.session.shown import few_shot, nearest, showable
 from tui.session.ways import in_turn, tallies
 
@@ -65,13 +65,14 @@ class Candidates:
         first = int.from_bytes(os.urandom(4)) >> 1 if seed is None else seed
         for start in range(first, first + count, settings.batch):
             seeds = list(range(start, min(start + settings.batch, first + count)))
-            examples = list(self._workspace.store.examples.values())
-            drawn = self._workspace.task.draw(fixed, [example.fields for example in examples], seeds)
-            used, invented = settings, []
+            made_up, used = [], settings
             if name != BASE and self._enough_wait(settings):
-                invented = await self._inventor.put_in(worker, drawn, fixed, settings, examples, start)
-                if settings.vary and not settings.shown and showable(examples):
-                    used = in_turn(settings, tallies(self._workspace.store), start)
+                made_up = await self._inventor.values(worker, len(seeds), fixed, settings, start)
+            examples = list(self._workspace.store.examples.values())  # only now: the person may have written one meanwhile
+            drawn = self._workspace.task.draw(fixed, [example.fields for example in examples], seeds)
+            invented = spread(self._workspace.task, drawn, made_up, start)
+            if name != BASE and settings.vary and not settings.shown and showable(examples) and self._enough_wait(settings):
+                used = in_turn(settings, tallies(self._workspace.store), start)
             shown = self._shown(name, used, examples, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
             prompts = [before + self._workspace.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
@@ -94,6 +95,8 @@ class Candidates:
                 self._workspace.commit(
                     "sample", Tables(candidates={candidate.uid: candidate}, batches={} if recorded else {batch.uid: batch})
                 )
+                if not recorded:
+                    self._inventor.spent(made_up)
                 recorded = True
                 yield candidate
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -74,15 +74,19 @@ class ContactSheet:
         """The person's own, without what looks at the examples: a sheet shows what a checkpoint does by itself, copies included."""
         return msgspec.structs.replace(self._session.settings.sampling, max_copied_tokens=0, end_ramp=0.0, vary=False, invent=0.0)
 
+    def _told(self) -> dict[str, Any]:
+        """The settings, as a sheet keeps them."""
+        told: dict[str, Any] = msgspec.to_builtins(self.settings)
+        del told["vary"], told["invent"]  # it knows neither, and sheets from before there were any are still good
+        return told
+
     @property
     def key(self) -> str:
         """Of the sheet that fits the task and the settings; examples may grow without beginning another."""
         session = self._session
-        settings = msgspec.to_builtins(self.settings)
-        del settings["vary"], settings["invent"]  # a sheet knows neither, and those from before there were any are still good
         told = [
             msgspec.to_builtins(session.task),
-            settings,
+            self._told(),
             session.settings.model.base,
             bool(session.store.examples),
         ]
@@ -97,7 +101,7 @@ class ContactSheet:
         fields = session.task.draw({}, [example.fields for example in examples], seeds)
         shown = few_shot(session.task, examples, self.settings.few_shot, FIRST_SEED)
         prompts = [session.task.segments(values) for values in fields]
-        made = Sheet(self.key, now(), fields, prompts, seeds, msgspec.to_builtins(self.settings), shown)
+        made = Sheet(self.key, now(), fields, prompts, seeds, self._told(), shown)
         session.must_write()
         self.sheets.add(made)
         return made

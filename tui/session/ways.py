@@ -5,16 +5,16 @@ each decides how often it comes. Everything is made again from the store. Knows 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from core.config import Sampling
 from core.runfiles import BASE
-from dataset.rows import KEPT, Candidate
+from dataset.rows import KEPT, Batch, Candidate
 from dataset.store import Store
 
 Way = Literal["alone", "shown"]
@@ -25,6 +25,9 @@ LATELY = 48
 """Decisions that count for each way, the latest: what it brings changes with the examples."""
 FARTHEST = 400
 """Decisions before the last that are looked at at all."""
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass
@@ -50,18 +53,24 @@ def stands_alone(store: Store, candidate: Candidate) -> bool:
     return batch is None or way_of(batch.settings) == "alone"
 
 
-def tallies(store: Store) -> dict[Way, Tally]:
-    """What was kept lately of what checkpoints wrote, by the way it was sampled: of what was shown, that is, not of what was passed over."""
-    found = {name: Tally() for name in WAYS}
+def tallied(store: Store, kinds: Iterable[Kind], kind_of: Callable[[Candidate, Batch], Kind | None]) -> dict[Kind, Tally]:
+    """What was kept lately of what checkpoints wrote, by its kind (None: it does not count): of what was shown, that is, not of what was passed over."""
+    found = {kind: Tally() for kind in kinds}
     for decision in islice(reversed(store.decisions.values()), FARTHEST):
         candidate = store.candidates.get(decision.candidate)
-        if decision.verdict == "skip" or candidate is None or candidate.checkpoint == BASE or candidate.batch not in store.batches:
+        batch = store.batches.get(candidate.batch) if candidate else None
+        if decision.verdict == "skip" or candidate is None or candidate.checkpoint == BASE or batch is None:
             continue
-        tally = found[way_of(store.batches[candidate.batch].settings)]
-        if tally.decided < LATELY:
+        kind = kind_of(candidate, batch)
+        if kind is not None and (tally := found[kind]).decided < LATELY:
             tally.decided += 1
             tally.kept += decision.verdict in KEPT
     return found
+
+
+def tallies(store: Store) -> dict[Way, Tally]:
+    """By the way it was sampled, without what the base made something up for: that comes only where enough wait, more often in one way."""
+    return tallied(store, WAYS, lambda candidate, batch: None if candidate.index in batch.invented else way_of(batch.settings))
 
 
 def in_turn(settings: Sampling, kept: Mapping[Way, Tally], seed: int) -> Sampling:
