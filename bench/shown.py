@@ -104,7 +104,8 @@ def drawn(case: Case, known: Sequence[Mapping[str, str]], count: int) -> list[di
 
 
 def unseen(case: Case, count: int) -> list[dict[str, str]]:
-    """Values for `count` texts from rows that nothing is trained on, in turn."""
+    """Values for `count` texts from rows that nothing is trained on, in turn: there are some two dozen, so they come several times, and the judge
+    holds each text against those accepted before it."""
     return [case.held_out[at % len(case.held_out)][1] for at in range(count)]
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from bench.common import TASKS, rows_of
 from bench.planted import verdicts
-from core.config import Lora, Training
-from core.protocol import Load, Row
+from core.config import Lora, Sampling, Training
+from core.protocol import Candidate, Load, Row, Sample
 from core.worker.encoding import Curriculum, encode_row
 from core.worker.evaluation import mean, measure_rows
+from tui.session.inventing import listing, parsed
 
 ORDER = ["underbaked", "good", "overbaked"]
 
@@ -85,6 +86,18 @@ def test_fixing_an_attribute_moves_the_text(engine):
     none = loss([{} for _ in unseen])
     assert own < 0.98 * others
     assert own < none
+
+
+@pytest.mark.starter
+def test_the_base_makes_values_up(engine):
+    """After scenarios and what is done in them, most of what the starter adds is another one, and none is one of those."""
+    task, rows = make_rows(12)
+    prompts = [listing(task, [row.fields for row in random.Random(n).sample(rows, 6)]) for n in range(8)]
+    settings = Sampling(max_tokens=60, end_ramp=0.0)
+    command = Sample(id=2, checkpoint=None, prompts=prompts, seeds=list(range(8)), settings=settings, examples=[])
+    found = [parsed(task, event.text) for event in engine.sample(command) if isinstance(event, Candidate) and event.finish == "stop"]
+    whole = [values for values in found if list(values) == ["Scenario", "Action"]]
+    assert len({values["Scenario"] for values in whole}) >= 5 and not any(values in [row.fields for row in rows] for values in whole)
 
 
 @pytest.mark.starter

@@ -18,9 +18,17 @@ TEXTS = [
 ]
 
 
-def add_candidates(session, texts, checkpoint="base", fields=None):
+def add_candidates(session, texts, checkpoint="base", fields=None, invented=()):
     """Candidates as sampling would have stored them; their ids."""
-    batch = Batch(new_uid(), checkpoint, [[("# x\n\n", 0.0)]] * len(texts), list(range(len(texts))), {"temperature": 1.0}, now())
+    batch = Batch(
+        new_uid(),
+        checkpoint,
+        [[("# x\n\n", 0.0)]] * len(texts),
+        list(range(len(texts))),
+        {"temperature": 1.0},
+        now(),
+        invented=list(invented),
+    )
     made = {}
     for number, text in enumerate(texts):
         uid = new_uid()

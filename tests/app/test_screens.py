@@ -985,3 +985,22 @@ async def test_what_was_kept_after_all_is_not_taken_back_unasked_on_other_pages(
             assert len(app.session.store.examples) == 4
         await pilot.press("f4", "u")
         assert len(app.session.store.examples) == 3
+
+
+async def test_the_card_says_what_is_made_up(workspace):
+    with Session(workspace) as session:
+        for candidate in list(session.store.pending):
+            session.decide(candidate, "reject")
+        fields = {"Height": "3", "Keeper": "Odd", "Coast": "A shore of glass bottles"}
+        add_candidates(session, ["The lamp of Sarn is a bottle.", "The lamp of Sarn is drunk."], fields=fields, invented=[1])
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        seen = {}
+        for _ in range(2):
+            await pilot.pause()
+            seen[shown(app, "#text")] = shown(app, "#fields")
+            await pilot.press("x")
+    assert seen == {
+        "The lamp of Sarn is a bottle.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles",
+        "The lamp of Sarn is drunk.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles  (Coast made up)",
+    }

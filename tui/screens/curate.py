@@ -73,8 +73,8 @@ where it is. **T** always starts from the base.
 You can go on deciding meanwhile: where few cards are left, the retraining waits for more. From the base and with few rows its first checkpoint
 is active as soon as all of them were trained, and the cards come from it; then its loss is measured, which may bring a better one.
 
-Some cards are about something new, **(made up)** by the base after what your examples are about, so that the model meets more than
-you thought of. Where you fix such an attribute with **f**, what you fixed stays.
+Some cards are about something new, **made up** by the base after what your examples are about: more of them come where you keep them, fewer
+where you do not. Where you fix such an attribute with **f**, what you fixed stays.
 
 Beside the heading stands why a card is where it is. **by gauges**: what can be seen of a text alone, until eight kept and eight rejected ones have
 taught more. **predicted 0.80**: what your decisions say it has for a chance to be kept. **most uncertain**, **most novel** and **at random**: places
