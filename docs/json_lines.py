@@ -368,7 +368,7 @@ class Measured(Line):
 
 
 class Curve(msgspec.Struct, kw_only=True):
-    """Besides, the levels, the law that was fitted, the rows' losses, and the rounds of decisions and the ways of sampling."""
+    """Besides, the levels, the law that was fitted, the rows' losses, the rounds of decisions, and what was kept by the way of sampling and of what was made up."""
 
     rows: int
     measured: int

@@ -189,9 +189,19 @@ def test_the_picture_and_the_words(session):
         number for _, number in sorted((place, number) for number, line in enumerate(drawn) for place, c in enumerate(line) if c == "●")
     ]
     assert lines == sorted(lines) and lines[0] < lines[-1]  # falling
-    words = "\n\n".join(blocks(outlook, dict(session.store.examples), [], {"alone": Tally(3, 9), "shown": Tally(5, 8)}))
+    words = "\n\n".join(
+        blocks(
+            outlook,
+            dict(session.store.examples),
+            [],
+            {"alone": Tally(3, 9), "shown": Tally(5, 8)},
+            {True: Tally(2, 4), False: Tally(6, 13)},
+        )
+    )
     assert "3 of 9 sampled alone, 5 of 8 with examples shown" in words
-    assert "Kept lately" not in "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}))  # nothing to compare
+    assert "About something made up: 2 of 4 kept; about what examples are about: 6 of 13." in words
+    told = "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}, {True: Tally(), False: Tally(3, 9)}))
+    assert "Kept lately" not in told and "made up" not in told  # nothing to compare
     assert "n^-0." in words and "(all but a fold)" in words
 
 

@@ -12,6 +12,7 @@ from dataset.rounds import rounds
 from tui.commands.output import Line, Output, Progress, start
 from tui.report.curve import blocks
 from tui.session.advice import next_step
+from tui.session.inventing import kept
 from tui.session.session import Session
 from tui.session.ways import tallies
 
@@ -58,7 +59,7 @@ def _result(session: Session, seeds: int) -> Line:
     outlook = session.learning.outlook(seeds)
     forecast, law = outlook.forecast, outlook.forecast.law
     examples, decided = session.store.examples, rounds(session.store.decisions.values())
-    step, ways = next_step(session), tallies(session.store)
+    step, ways, made_up = next_step(session), tallies(session.store), kept(session.store)
     data: dict[str, Any] = {
         "rows": forecast.rows,
         "measured": outlook.measured,
@@ -79,7 +80,8 @@ def _result(session: Session, seeds: int) -> Line:
             for told in decided
         ],
         "ways": {way: {"kept": tally.kept, "decided": tally.decided} for way, tally in ways.items()},
+        "made_up": {"kept": made_up[True].kept, "decided": made_up[True].decided},
         "next": {"action": step.action, "sentence": step.sentence, "reasons": step.reasons},
     }
     advice = "\n".join([step.sentence, *(f"  {reason}" for reason in step.reasons)])
-    return Line(data, "\n\n".join([*blocks(outlook, dict(examples), decided, ways), forecast.sentence, advice]))
+    return Line(data, "\n\n".join([*blocks(outlook, dict(examples), decided, ways, made_up), forecast.sentence, advice]))

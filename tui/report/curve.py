@@ -67,15 +67,23 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
     return [f"{'checkpoint':<16}kept, and where the share of all it would write lies", *lines] if lines else []
 
 
-def ways_line(tallies: Mapping[Way, Tally]) -> str:
-    """What was kept lately of candidates that were sampled in either way; empty where no examples were shown."""
-    alone, shown = tallies["alone"], tallies["shown"]
-    if not shown.decided:
-        return ""
-    return f"Kept lately: {alone.kept} of {alone.decided} sampled alone, {shown.kept} of {shown.decided} with examples shown."
+def kept_lines(ways: Mapping[Way, Tally], made_up: Mapping[bool, Tally]) -> list[str]:
+    """What was kept lately of candidates that were sampled in either way, and of those that are about something made up; none of what there was not."""
+    lines = []
+    if ways["shown"].decided:
+        lines.append(f"Kept lately: {_of(ways['alone'])} sampled alone, {_of(ways['shown'])} with examples shown.")
+    if made_up[True].decided:
+        lines.append(f"About something made up: {_of(made_up[True])} kept; about what examples are about: {_of(made_up[False])}.")
+    return lines
 
 
-def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round], tallies: Mapping[Way, Tally]) -> list[str]:
+def _of(tally: Tally) -> str:
+    return f"{tally.kept} of {tally.decided}"
+
+
+def blocks(
+    outlook: Outlook, examples: dict[str, Example], decided: list[Round], ways: Mapping[Way, Tally], made_up: Mapping[bool, Tally]
+) -> list[str]:
     """Everything that is known, in paragraphs, besides the sentence."""
     told = outlook.forecast
     found = [
@@ -84,6 +92,6 @@ def blocks(outlook: Outlook, examples: dict[str, Example], decided: list[Round],
         [line for line in (law_line(told), estimate_line(told)) if line],
         outlier_lines(outlook, examples),
         round_lines(decided),
-        [line for line in (ways_line(tallies),) if line],
+        kept_lines(ways, made_up),
     ]
     return ["\n".join(block) for block in found if block]

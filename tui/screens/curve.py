@@ -12,6 +12,7 @@ from textual.widgets import Footer
 from dataset.rounds import rounds
 from tui.report.curve import blocks
 from tui.screens.dialog import Dialog
+from tui.session.inventing import kept
 from tui.session.ways import tallies
 from tui.widgets.plain import Plain, line, plain
 
@@ -53,7 +54,7 @@ class CurveDialog(Dialog[None]):
         outlook = await session.learning.look()
         self._shown = True
         decided = rounds(session.store.decisions.values())
-        told = blocks(outlook, dict(session.store.examples), decided, tallies(session.store))
+        told = blocks(outlook, dict(session.store.examples), decided, tallies(session.store), kept(session.store))
         self.query_one("#dialog-title", Plain).update(line(("How many examples are enough\n", "bold"), outlook.forecast.sentence))
         self.query_one("#evidence-text", Plain).update(plain("\n" + "\n\n".join(told)))
 
