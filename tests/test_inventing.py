@@ -13,6 +13,7 @@ from dataset.rows import Candidate
 from tests.made import bake
 from tests.made import sample as waiting
 from tests.test_choices import loaded
+from tui.commands import deciding
 from tui.session.inventing import AT_ONCE, free_names, kept, listing, parsed, share_of
 from tui.session.session import Session
 from tui.session.sheet import ContactSheet
@@ -261,3 +262,24 @@ def test_a_contact_sheet_is_the_same_one_whatever_is_made_up(session):
     key, sheet = contact.key, contact.sheet()
     setting(session, invent=0.7)
     assert ContactSheet(session).key == key and not {"vary", "invent"} & set(sheet.settings)
+
+
+@pytest.mark.parametrize(("seed", "changes"), [(7, {"vary": False, "invent": 0.0}), (None, {})])
+async def test_who_gives_a_seed_gets_what_the_examples_are_about(session, monkeypatch, seed, changes):
+    asked = []
+
+    async def started(session):
+        return
+        yield
+
+    async def sample(self, count, fixed, **options):
+        asked.append({name: value for name, value in options.items() if name in ("vary", "invent")})
+        return
+        yield
+
+    monkeypatch.setattr(deciding, "start", started)
+    monkeypatch.setattr(Session, "sample", sample)
+    folder = session.folder
+    session.close()
+    assert [line async for line in deciding.generate(folder, 2, [], None, seed, {}, None)]
+    assert asked == [changes]
