@@ -199,7 +199,7 @@ def test_the_picture_and_the_words(session):
         )
     )
     assert "3 of 9 sampled alone, 5 of 8 with examples shown" in words
-    assert "About something made up: 2 of 4 kept; about what examples are about: 6 of 13." in words
+    assert "About something made up: 2 of 4 kept; the others: 6 of 13." in words
     told = "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}, {True: Tally(), False: Tally(3, 9)}))
     assert "Kept lately" not in told and "made up" not in told  # nothing to compare
     assert "n^-0." in words and "(all but a fold)" in words

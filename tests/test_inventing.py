@@ -108,9 +108,9 @@ async def test_some_candidates_are_about_what_the_base_made_up(session):
         "A lift",  # without an owner
         "A steam press\nOwner: The daily paper of today",  # much the same
         "A #big #lie\nOwner: You",
+        "A lazy lazy wheel\nOwner: A miller",
         "A ferry engine\nOwner: Its captain...",  # never ended
         TWO[1],
-        TWO[0],  # once more
     )
     made = await drawn(session)
     batch = session.store.batches[made[0].batch]

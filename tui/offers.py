@@ -23,7 +23,8 @@ def offer(app: Host) -> None:
     if not session.held_by and session.registry.interrupted:
         from tui.session.advice import interruption  # its gauges take their time, and are seldom needed here
 
-        if lost := interruption(session):
+        lost = interruption(session)
+        if lost and lost.action == "retrain":  # where only the measuring is missing, the person was asked as they left
             app.say(lost.sentence)
     drafts = [] if session.held_by else kept_drafts(session.folder)
     if not drafts:

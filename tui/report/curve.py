@@ -73,7 +73,7 @@ def kept_lines(ways: Mapping[Way, Tally], made_up: Mapping[bool, Tally]) -> list
     if ways["shown"].decided:
         lines.append(f"Kept lately: {_of(ways['alone'])} sampled alone, {_of(ways['shown'])} with examples shown.")
     if made_up[True].decided:
-        lines.append(f"About something made up: {_of(made_up[True])} kept; about what examples are about: {_of(made_up[False])}.")
+        lines.append(f"About something made up: {_of(made_up[True])} kept; the others: {_of(made_up[False])}.")
     return lines
 
 

@@ -74,7 +74,7 @@ You can go on deciding meanwhile: where few cards are left, the retraining waits
 is active as soon as all of them were trained, and the cards come from it; then its loss is measured, which may bring a better one.
 
 Some cards are about something new, **made up** by the base after what your examples are about: more of them come where you keep them, fewer
-where you do not. Where you fix such an attribute with **f**, what you fixed stays.
+where you do not, and **e** mends what is made up as well. Where you fix such an attribute with **f**, what you fixed stays.
 
 Beside the heading stands why a card is where it is. **by gauges**: what can be seen of a text alone, until eight kept and eight rejected ones have
 taught more. **predicted 0.80**: what your decisions say it has for a chance to be kept. **most uncertain**, **most novel** and **at random**: places

@@ -7,6 +7,7 @@ import asyncio
 import math
 import random
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -122,10 +123,16 @@ class _Known:
         """Whether these are complete, as long as such values are, did not break down, and say something new."""
         if list(values) not in [list(each) for each in self.listed] or self.has(values):
             return False
-        if any(flags(value, "stop", self.lengths[name]) for name, value in values.items()):
+        if any(flags(value, "stop", self.lengths[name]) or _stutters(value) for name, value in values.items()):
             return False
         own = _content(values)
         return not any(len(own & other) > ALIKE * len(own) for other in [*self._sets, *map(_content, made_up)])
+
+
+def _stutters(value: str) -> bool:
+    """Whether a word stands twice in a row."""
+    found = words(value)
+    return any(len(one) > 1 and one == other for one, other in pairwise(found))
 
 
 def _same(values: Values) -> tuple[str, ...]:
