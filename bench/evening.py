@@ -154,7 +154,8 @@ class Player:
         return {"train": trained - began, "measure": time.perf_counter() - trained}, epochs
 
     async def play_few_shot(self, number: int) -> None:
-        """The base, shown some of the written rows, on the same prompts and seeds (an example's values where ours were made up); its loss with the same examples before every row."""
+        """The base, shown some of the written rows, on the same prompts and seeds (an example's values where ours were made up); its
+        loss with the same examples before every row."""
         candidates, seconds = await self.sample(number, checkpoint=BASE)
         judged = self.assess(candidates)
         self.skip(candidates)

@@ -63,6 +63,11 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text_heading: str = "Description"
     fields: tuple[Field, ...] = ()
 
+    @property
+    def free_names(self) -> list[str]:
+        """The attributes that a person writes freely."""
+        return [field.name for field in self.fields if not field.choices()]
+
     def field(self, name: str) -> Field:
         """The field called `name`, in any case. Raises FlavorError naming those there are."""
         wanted = clean_line(name).casefold()
@@ -102,7 +107,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Choices and scales are drawn evenly. Free texts come together from one example (`known`: their values), since those of one
         belong together; where there are none they are left open.
         """
-        texts = [field.name for field in self.fields if not field.choices()]
+        texts = self.free_names
         pools: dict[str, list[dict[str, str]]] = {
             field.name: [{field.name: value} for value in field.choices()] for field in self.fields if field.choices()
         }

@@ -14,7 +14,7 @@ from tests.made import bake
 from tests.made import sample as waiting
 from tests.test_choices import loaded
 from tui.commands import deciding
-from tui.session.inventing import AT_ONCE, free_names, kept, listing, parsed, share_of
+from tui.session.inventing import AT_ONCE, kept, listing, parsed, share_of
 from tui.session.session import Session
 from tui.session.sheet import ContactSheet
 from tui.session.ways import Tally, tallies
@@ -81,7 +81,7 @@ def invented(session, made):
 
 
 def test_the_base_is_shown_values_and_what_it_adds_is_read():
-    assert free_names(TASK) == ["Machine", "Owner"]
+    assert TASK.free_names == ["Machine", "Owner"]
     ((prompt, weight),) = listing(TASK, [{"Machine": "A loom", "Owner": "A widow"}])
     assert weight == 0 and prompt == (
         "# A Toast to a Machine\n\n## Attributes\n\nMachine: A loom\nOwner: A widow\n\n## Attributes\n\nMachine:"

@@ -182,7 +182,7 @@ def _next(session: Session) -> NextStep:
 
 
 def _entries(session: Session, examples: Sequence[Example]) -> list[Entry]:
-    free = frozenset(field.name for field in session.task.fields if not field.choices())
+    free = frozenset(session.task.free_names)
     return [Entry(example.uid, example.fields, example.text, free) for example in examples]
 
 

@@ -186,7 +186,7 @@ kept for such texts, so that you see more than what pleases already, and so that
         batch = self.session.store.batches.get(card.batch)
         if batch is None or card.index not in batch.invented:
             return ""
-        names = ", ".join(field.name for field in self.session.task.fields if not field.choices() and field.name in card.fields)
+        names = ", ".join(name for name in self.session.task.free_names if name in card.fields)
         return f"  ({names} made up)"
 
     def _fixed(self, more: bool) -> str:

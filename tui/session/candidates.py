@@ -49,8 +49,8 @@ class Candidates:
     ) -> AsyncIterator[Candidate | AnyEvent]:
         """Sample `count` candidates in batches; each is on the disk when it is yielded. Other events pass through.
 
-        The attributes that are not `fixed` are drawn, or made up (`Inventor`); candidate i uses seed + i. `strength` is the checkpoint's own by default; `changes`
-        are sampling settings for this time.
+        The attributes that are not `fixed` are drawn, or made up (`Inventor`); candidate i uses seed + i. `strength` is the checkpoint's own by
+        default; `changes` are sampling settings for this time.
         """
         self._workspace.must_write()
         worker, loaded = self._workspace.ready()

@@ -7,7 +7,7 @@ import asyncio
 import math
 import random
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,13 +48,8 @@ Values = dict[str, str]
 """Of the free-text attributes of a task, by name."""
 
 
-def free_names(task: Task) -> list[str]:
-    """The attributes that a person writes freely."""
-    return [field.name for field in task.fields if not field.choices()]
-
-
-def _free(names: Sequence[str], fields: Mapping[str, str]) -> Values:
-    return {name: fields[name] for name in names if fields.get(name)}
+def _free(task: Task, fields: Mapping[str, str]) -> Values:
+    return {name: fields[name] for name in task.free_names if fields.get(name)}
 
 
 def _lines(values: Values) -> str:
@@ -65,13 +60,13 @@ def listing(task: Task, known: Sequence[Values]) -> list[Segment]:
     """A prompt that lists values and ends where the next ones begin. The headings between them are what made-up ones end at."""
     heading = f"## {task.attributes_heading}\n\n"
     blocks = "".join(f"{heading}{_lines(values)}\n\n" for values in known)
-    return [(f"# {task.heading}\n\n{blocks}{heading}{free_names(task)[0]}:", 0.0)]
+    return [(f"# {task.heading}\n\n{blocks}{heading}{task.free_names[0]}:", 0.0)]
 
 
 def parsed(task: Task, text: str) -> Values:
     """What the base wrote after a `listing`, as values; empty where it is none."""
     first, *rest = clean(text).strip().split("\n")
-    found = [(free_names(task)[0], first), *((name, value) for name, _, value in (each.partition(":") for each in rest))]
+    found = [(task.free_names[0], first), *((name, value) for name, _, value in (each.partition(":") for each in rest))]
     if len({name.casefold() for name, _ in found}) < len(found) or not all(value.strip() for _, value in found):
         return {}
     try:
@@ -82,7 +77,7 @@ def parsed(task: Task, text: str) -> Values:
 
 def spread(task: Task, drawn: list[Values], made_up: Sequence[Values], seed: int) -> list[int]:
     """Put made-up values in the place of drawn free-text ones, here and there; where."""
-    names = free_names(task)
+    names = task.free_names
     places = sorted(random.Random(f"spread {seed}").sample(range(len(drawn)), len(made_up)))
     for place, values in zip(places, made_up, strict=True):
         drawn[place] = task.only({**{name: value for name, value in drawn[place].items() if name not in names}, **values})
@@ -107,26 +102,26 @@ class _Known:
     """The examples as what is made up is held against them. Built in a moment, which is too long for behind a key."""
 
     def __init__(self, task: Task, examples: Sequence[Example], seed: int) -> None:
-        names = free_names(task)
         some = random.Random(seed).sample(examples, min(SOUGHT, len(examples)))
-        own = [values for each in some if each.human and (values := _free(names, each.fields)).get(names[0])]
+        own = [values for each in some if each.human and (values := _free(task, each.fields)).get(task.free_names[0])]
         self.listed = list({_lines(values): values for values in own}.values())
-        self.lengths = {name: [len(words(values[name])) for values in self.listed if name in values] for name in names}
-        self.all = {_same(_free(names, each.fields)) for each in examples}
-        self._sets = [_content(_free(names, each.fields)) for each in some]
+        self.lengths = {name: [len(words(values[name])) for values in self.listed if name in values] for name in task.free_names}
+        self.all = {_same(_free(task, each.fields)) for each in examples}
+        self._said = [content(_free(task, each.fields)) for each in some]
 
     def has(self, values: Values) -> bool:
         """Whether an example is about just this."""
         return _same(values) in self.all
 
-    def will_do(self, values: Values, made_up: Sequence[Values]) -> bool:
-        """Whether these are complete, as long as such values are, did not break down, and say something new."""
+    def will_do(self, values: Values, made_up: Sequence[set[str]]) -> bool:
+        """Whether these are complete, as long as such values are, did not break down, and say what neither an example nor anything `made_up`
+        says, of which the words are given."""
         if list(values) not in [list(each) for each in self.listed] or self.has(values):
             return False
         if any(flags(value, "stop", self.lengths[name]) or _stutters(value) for name, value in values.items()):
             return False
-        own = _content(values)
-        return not any(len(own & other) > ALIKE * len(own) for other in [*self._sets, *map(_content, made_up)])
+        own = content(values)
+        return not any(len(own & other) > ALIKE * len(own) for other in chain(self._said, made_up))
 
 
 def _stutters(value: str) -> bool:
@@ -139,7 +134,7 @@ def _same(values: Values) -> tuple[str, ...]:
     return tuple(value.casefold() for value in values.values())
 
 
-def _content(values: Values) -> set[str]:
+def content(values: Values) -> set[str]:
     """Its long words; where there are none, shorter ones."""
     found = {word for value in values.values() for word in words(value)}
     return next((some for least in (4, 3) if (some := {word for word in found if len(word) >= least})), found)
@@ -151,8 +146,8 @@ class Inventor:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._stock: list[Values] = []
-        self._before: list[Values] | None = None
-        """All that was ever made up: nothing comes twice. None: not looked up yet."""
+        self._before: list[set[str]] | None = None
+        """The words of all that was ever made up: nothing comes twice. None: not looked up yet."""
         self._known: _Known | None = None
         self._known_of: tuple[int, str] = (0, "")
         """The examples that `_known` is of: how many, and the last one."""
@@ -162,7 +157,7 @@ class Inventor:
     async def values(self, worker: WorkerClient, count: int, fixed: Mapping[str, str], settings: Sampling, seed: int) -> list[Values]:
         """Made-up values for some of `count` candidates; `spent` says that they were used. None where the person fixed such an attribute, or has
         written too few examples that have the first one. Raises FlavorError where the worker died."""
-        names = free_names(self._workspace.task)
+        names = self._workspace.task.free_names
         if not settings.invent or not names or any(name in fixed for name in names):
             return []
         share = share_of(settings.invent, kept(self._workspace.store))
@@ -189,9 +184,8 @@ class Inventor:
             self._known_of, self._vain = now, 0
             self._stock = [values for values in self._stock if not self._known.has(values)]
         if self._before is None:
-            names = free_names(self._workspace.task)
-            some = [(each, store.batches.get(each.batch)) for each in store.candidates.values()]
-            self._before = [_free(names, each.fields) for each, batch in some if batch and each.index in batch.invented]
+            task, some = self._workspace.task, [(each, store.batches.get(each.batch)) for each in store.candidates.values()]
+            self._before = [content(_free(task, each.fields)) for each, batch in some if batch and each.index in batch.invented]
 
     async def _make(self, worker: WorkerClient, size: int, settings: Sampling, seed: int) -> None:
         """A batch of them. One that fails is in vain, unless the worker died: candidates can do without."""
@@ -211,7 +205,7 @@ class Inventor:
                 if isinstance(event, Arrived) and event.finish == "stop":
                     values = parsed(task, event.text)
                     if values and known.will_do(values, self._before):
-                        self._before.append(values)
+                        self._before.append(content(values))
                         self._stock.append(values)
         except FlavorError as error:
             if error.kind == "worker":

@@ -54,7 +54,8 @@ def stands_alone(store: Store, candidate: Candidate) -> bool:
 
 
 def tallied(store: Store, kinds: Iterable[Kind], kind_of: Callable[[Candidate, Batch], Kind | None]) -> dict[Kind, Tally]:
-    """What was kept lately of what checkpoints wrote, by its kind (None: it does not count): of what was shown, that is, not of what was passed over."""
+    """What was kept lately of what checkpoints wrote, by its kind (None: it does not count): of what was shown, that is, not of what was
+    passed over."""
     found = {kind: Tally() for kind in kinds}
     for decision in islice(reversed(store.decisions.values()), FARTHEST):
         candidate = store.candidates.get(decision.candidate)
