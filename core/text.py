@@ -7,7 +7,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from core.errors import FlavorError
@@ -105,6 +105,11 @@ def duration(seconds: float) -> str:
     whole = max(0, math.ceil(seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def assigned(values: Mapping[str, str]) -> str:
+    """`Danger Level = 4, Disposition = Aloof`."""
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 def check_text(text: str) -> str:

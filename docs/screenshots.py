@@ -148,6 +148,9 @@ async def dialogs(app: FlavorApp, pilot: Pilot[int], save: Callable[[str], None]
         await pilot.pause(0.3)
         await pilot.press(key)
         await pilot.pause(1.5)
+        if name == "curve":
+            await pilot.press("enter")
+            await pilot.pause(100)  # a few points
         if name == "models":
             await filled(pilot, app.screen.query_one(DataTable))
         app.clear_notifications()

@@ -108,6 +108,8 @@ class FlavorApp(Host):
         self.session = session
         self.jobs = Jobs(self)
         self.desk = Desk(session.folder, session.store.read_only)
+        with contextlib.suppress(FlavorError):  # the attributes may be others now
+            session.fix(session.task.check(self.desk.fixed))
         self.crash = CrashLog(session.folder)
         self.opened = True
 

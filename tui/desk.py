@@ -1,15 +1,17 @@
-"""Which screen and which card was last looked at, and whether dark or light, so that the next start is where the last one ended, whatever way it ended."""
+"""Which screen and which card was last looked at, what is fixed for the next candidates, and whether dark or light, so that the next start is where
+the last one ended, whatever way it ended."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from core.files import PRIVATE, read_bytes, write_all
 
-LENGTH = 200
+LENGTH = 4000
 """Bytes of the file: each note is one write over the one before. Not synced: a power cut may cost the place, never a decision."""
 
 
@@ -20,22 +22,34 @@ class Desk:
         self._path = workspace / "desk.json"
         self._read_only = read_only
         self.mode = self.card = self.theme = ""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        self.fixed: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             note = json.loads(read_bytes(self._path, 4 * LENGTH))
             self.mode, self.card = str(note["mode"])[:20], str(note["card"])[:40]
             self.theme = str(note.get("theme", ""))[:20]
+            self.fixed = {str(name): str(value) for name, value in note.get("fixed", {}).items()}
 
-    def keep(self, mode: str | None = None, card: str | None = None, theme: str | None = None) -> None:
-        """Note a change of the screen, the card or the theme."""
-        mode, card, theme = (old if new is None else new for old, new in ((self.mode, mode), (self.card, card), (self.theme, theme)))
-        if (mode, card, theme) == (self.mode, self.card, self.theme):
+    def keep(
+        self, mode: str | None = None, card: str | None = None, theme: str | None = None, fixed: Mapping[str, str] | None = None
+    ) -> None:
+        """Note a change of the screen, the card, the theme or what is fixed; values that are too long for the file are not kept."""
+        before = self._note()
+        self.mode = self.mode if mode is None else mode
+        self.card = self.card if card is None else card
+        self.theme = self.theme if theme is None else theme
+        self.fixed = self.fixed if fixed is None else dict(fixed)
+        if self._note() == before or self._read_only:
             return
-        self.mode, self.card, self.theme = mode, card, theme
-        if self._read_only:
-            return
+        note = self._note()
+        if len(note) > LENGTH:
+            note = self._note({})
         with contextlib.suppress(OSError):
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
             try:
-                write_all(handle, json.dumps({"mode": mode, "card": card, "theme": theme}).encode().ljust(LENGTH) + b"\n")
+                write_all(handle, note.ljust(LENGTH) + b"\n")
             finally:
                 os.close(handle)
+
+    def _note(self, fixed: Mapping[str, str] | None = None) -> bytes:
+        said = self.fixed if fixed is None else fixed
+        return json.dumps({"mode": self.mode, "card": self.card, "theme": self.theme, "fixed": said}).encode()

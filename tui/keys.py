@@ -83,7 +83,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("retrain_runs", "t", "retrain", "Retrain: afresh while the examples are few, else on from the active checkpoint"),
         Key("again", "A", "again", "Carry this run out once more, from its own rows and seed: what to do when one was interrupted"),
         Key("retrain_fresh_runs", "T", "afresh", "Retrain from the base"),
-        Key("curve", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do"),
+        Key("curve", "l", "curve", "How many examples are enough: the learning curve, as far as it is measured"),
         Key("taste_runs", "P", "taste", "Learn from what was edited, accepted and rejected, after training"),
     ),
     "report": (
@@ -91,7 +91,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("retrain_fresh_report", "T", "retrain afresh", "Retrain from the base"),
         Key("export_report", "e", "export", "Write the report into the workspace, as a page and as Markdown", True),
         Key("measure_report", "m", "measure rows", "Measure the loss of every example with the active checkpoint", True),
-        Key("curve_report", "l", "curve", "How many examples are enough: measure the learning curve while nothing else is to do", True),
+        Key("curve_report", "l", "curve", "How many examples are enough: the learning curve, as far as it is measured", True),
         Key("sweep_report", "s", "sweep", "Train other ranks, rates and epochs beside the present ones, on the same folds", True),
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.place import warning
+from core.text import assigned
 from tui.session.drafts import Typed, kept_drafts
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ def offer(app: Host) -> None:
         app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.folder):
         app.say(place, "warning")
+    if session.fixed and not session.held_by:
+        app.say(f"Fixed since last time: {assigned(session.fixed)}. {app.own_key('attributes')} on Curate changes it.")
     if not session.held_by and session.registry.interrupted:
         from tui.session.advice import interruption  # its gauges take their time, and are seldom needed here
 

@@ -36,6 +36,10 @@ def quick(workspace, base):
     return workspace
 
 
+def said_of_plan(app):
+    return str(app.screen.query_one("#curve-plan", Plain).content)
+
+
 async def test_the_curve_gives_way_and_goes_on(quick):
     app = FlavorApp(quick)
     points = Points(quick)
@@ -43,8 +47,11 @@ async def test_the_curve_gives_way_and_goes_on(quick):
         jobs = app.jobs
         await until(pilot, lambda: jobs.doing == "ready")
         await pilot.press("f5", "l")
+        await until(pilot, lambda: isinstance(app.screen, CurveDialog) and "enter begins" in said_of_plan(app))
+        assert jobs.doing == "ready"  # to look is not to measure
+        await pilot.press("enter")
         await until(pilot, lambda: jobs.doing == "curving" and "left" in jobs.line().plain)
-        assert isinstance(app.screen, CurveDialog)
+        await until(pilot, lambda: "c stops it" in said_of_plan(app))
         await until(pilot, lambda: len(points.all()) >= 1)
         await until(pilot, lambda: "held-out loss" in str(app.screen.query_one("#evidence-text", Plain).content))
 
@@ -55,7 +62,7 @@ async def test_the_curve_gives_way_and_goes_on(quick):
         await pilot.pause(0.2)
         assert jobs.doing == "ready" and len(points.all()) == measured  # it does not begin again by itself
 
-        await pilot.press("f5", "l")  # goes on where it was
+        await pilot.press("f5", "l", "enter")  # goes on where it was
         await until(pilot, lambda: jobs.doing == "curving" and len(points.all()) > measured)
         keys = [kept.point.key for kept in points.all()]
         assert len(set(keys)) == len(keys)
@@ -66,7 +73,7 @@ async def test_the_curve_gives_way_and_goes_on(quick):
         await pilot.press("c")
         await until(pilot, lambda: jobs.doing == "ready")
 
-        await pilot.press("f5", "l", "l", "l")  # left and opened again: it goes on
+        await pilot.press("f5", "l", "enter", "l", "l")  # left and opened again: it goes on
         await until(pilot, lambda: jobs.doing == "curving")
         await pilot.press("escape", "T")  # a retraining comes first, too
         await until(pilot, lambda: jobs.doing == "training")
@@ -112,6 +119,8 @@ async def test_too_few_rows_are_said(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(100, 40), notifications=True) as pilot:
         await pilot.press("f5", "l")
+        await until(pilot, lambda: "needs 8 rows of yours" in said_of_plan(app))
+        await pilot.press("enter")
         await pilot.pause()
         assert any("needs 8 rows of yours" in note.message for note in app._notifications)
 

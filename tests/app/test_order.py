@@ -1,10 +1,14 @@
 """Curate in the ranking's order: it says why a card is there, and the card stays while it is looked at."""
 
+import pytest
+
+from core.config import FILE
 from tests.app.conftest import TEXTS, add_candidates
 from tests.app.test_screens import on_disk, shown
 from tests.made import bake, write
 from tests.test_ranking import add, teach
 from tui.app import FlavorApp
+from tui.desk import Desk
 from tui.screens import curate
 from tui.session.back import go
 from tui.session.session import Session
@@ -51,10 +55,34 @@ async def test_the_card_stays_when_better_ones_arrive(workspace):
         add(app.session, 8)
         app.changed()
         await pilot.pause()
-        assert app.screen.shown == card and "1 of 9 ready" in shown(app, "#place")
+        assert app.screen.shown == card and "9 ready" in shown(app, "#place")
         await pilot.press("x")
         await pilot.press("u")
         assert app.screen.shown == card
+
+
+async def test_what_is_taken_back_comes_again_in_its_order(workspace):
+    """Three decisions in one key's rhythm, and three times u: whatever the order says now, the three come first, as they did."""
+    with Session(workspace) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "skip")
+        teach(session)
+        add(session, 3, good=False)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        came = []
+        for _ in range(3):
+            came.append(app.screen.shown)
+            await pilot.press("x")
+        add(app.session, 4)  # better ones
+        app.changed()
+        await pilot.press("u", "u", "u")
+        again = []
+        for _ in range(4):
+            again.append(app.screen.shown)
+            await pilot.press("x")
+        assert again[:3] == came and again[3] not in came
 
 
 async def test_what_was_passed_over_is_in_the_library(workspace):
@@ -159,6 +187,40 @@ async def test_the_card_under_a_dialog_stays(workspace, monkeypatch):
         await pilot.press("escape", "a")  # it gives way when the dialog is gone, and no key decides what nobody has read
         await pilot.pause()
         assert len(on_disk(workspace).decisions) == 1 and page.shown in new and "just changed" in said[0]
+
+
+async def test_what_is_fixed_stays_fixed_at_the_next_start_and_is_said(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 30)) as pilot:
+        await pilot.press("f", *"4", "tab", *"Odd", "enter")
+        await pilot.pause()
+        assert shown(app, "#fields") == "Height 3/5 · Keeper Odd (fixed)   next: Height 4"
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 30), notifications=True) as pilot:
+        await pilot.pause()
+        assert app.session.fixed == {"Height": "4", "Keeper": "Odd"} and "(fixed)" in shown(app, "#fields")
+        assert any("Height = 4, Keeper = Odd" in note.message for note in app._notifications)
+    path = workspace / FILE
+    path.write_text(path.read_text().split("[[task.fields]]")[0])
+    app = FlavorApp(workspace, start_worker=False)
+    assert app.session.fixed == {}  # there are no such attributes now
+    app.session.close()
+
+
+@pytest.mark.parametrize(
+    "note", ['{"mode": "curate", "card": "", "fixed": 3}', '{"mode": "curate", "card": "", "fixed": {"Height": [1]}}', "{"]
+)
+def test_a_desk_that_others_wrote_fixes_nothing(workspace, note):
+    (workspace / "desk.json").write_text(note)
+    app = FlavorApp(workspace, start_worker=False)
+    assert app.session.fixed == {}
+    app.session.close()
+
+
+def test_values_that_are_too_long_for_the_desk_cost_nothing_else(workspace):
+    Desk(workspace, False).keep(mode="runs", fixed={"Coast": "é" * 4000})
+    kept = Desk(workspace, True)
+    assert kept.mode == "runs" and kept.fixed == {}
 
 
 async def test_what_was_sampled_for_other_attributes_waits_behind(workspace):

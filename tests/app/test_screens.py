@@ -1002,5 +1002,5 @@ async def test_the_card_says_what_is_made_up(workspace):
             await pilot.press("x")
     assert seen == {
         "The lamp of Sarn is a bottle.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles",
-        "The lamp of Sarn is drunk.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles  (Coast made up)",
+        "The lamp of Sarn is drunk.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles (made up)",
     }

@@ -41,6 +41,11 @@ class CurveJob:
         self._left = 0.0
         self._paused = False
 
+    @property
+    def going(self) -> bool:
+        """Whether it is measured, or is to be as soon as the model is free."""
+        return self._left > 0 or self._jobs.doing == self._doing
+
     def ask(self, subject: Measures, budget: float) -> None:
         """Begin, or go on where it was stopped: now, or when what is going on is over. Nothing where nothing is missing."""
         try:

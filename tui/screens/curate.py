@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import monotonic
 
 from textual.app import ComposeResult
@@ -12,7 +12,7 @@ from textual.timer import Timer
 
 from core.errors import FlavorError
 from core.task import Task
-from core.text import counted, short
+from core.text import assigned, counted, short
 from dataset.rows import Candidate, Op, Verdict
 from tui import keys
 from tui.screens.page import Page
@@ -42,12 +42,21 @@ def flag_line(candidate: Candidate, copied: int) -> Content:
     return line(*parts)
 
 
-def fields_line(fields: Mapping[str, str], task: Task) -> Content:
-    """`Danger Level 4/5 · Disposition Aloof`."""
+def fields_line(fields: Mapping[str, str], task: Task, made_up: Collection[str] = (), fixed: Mapping[str, str] | None = None) -> Content:
+    """`Danger Level 4/5 (fixed) · Disposition Aloof (made up)`, and of what is `fixed` for the next ones what is otherwise here."""
     parts: list[str | tuple[str, str]] = []
     scales = {field.name for field in task.fields if field.kind == "scale"}
+    coming = dict(fixed or {})
     for name, value in fields.items():
         parts += [" · " if parts else "", (name + " ", "$text-muted"), f"{value}/5" if name in scales else value]
+        if name in made_up:
+            parts.append((" (made up)", "$text-accent"))
+        elif coming.get(name) == value:
+            parts.append((" (fixed)", "$text-accent"))
+            del coming[name]
+    if coming:
+        said = ", ".join(f"{name} {value}" for name, value in coming.items())
+        parts.append((f"{'   ' if parts else ''}next: {short(said, 40)}", "$text-accent"))
     return line(*parts)
 
 
@@ -90,6 +99,8 @@ kept for such texts, so that you see more than what pleases already, and so that
         """When a card that was looked at gave way to another without a key: to a newer checkpoint's, as a rule."""
         self._came = 0.0
         """When the card came."""
+        self._taken_back: list[str] = []
+        """Candidates whose decisions were taken back, the last one last: they come again in the order they had."""
         self._again: Timer | None = None
         """Looks whether the card may give way, when it has been read."""
 
@@ -147,14 +158,11 @@ kept for such texts, so that you see more than what pleases already, and so that
         if card is None:
             self._empty()
             return
-        place = next((i for i, c in enumerate(queue, 1) if c.uid == card.uid), 1)
         origin = "" if card.checkpoint == current else f"from {card.checkpoint} · "
         why = self.session.ranking.why(card.uid)
         origin += f"{why} · " if why else ""
-        self.query_one("#place", Plain).update(plain(f"{origin}{place} of {len(queue)} ready", "$text-muted"))
-        self.query_one("#fields", Plain).update(
-            line(fields_line(card.fields, self.session.task), (self._made_up(card) + self._fixed(bool(card.fields)), "$text-accent"))
-        )
+        self.query_one("#place", Plain).update(plain(f"{origin}{len(queue)} ready", "$text-muted"))
+        self.query_one("#fields", Plain).update(fields_line(card.fields, self.session.task, self._made_up(card), self.session.fixed))
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copying.longest(card.text)[0]))
         self._queue(queue, card)
@@ -171,7 +179,13 @@ kept for such texts, so that you see more than what pleases already, and so that
             self._again = self.set_timer(left, look)
 
     def _next(self, queue: list[Candidate]) -> Candidate | None:
-        """The first that says something. A text that ended at once is the first to arrive, and waits for better ones while they are written."""
+        """What was taken back, then the first that says something: a text that ended at once is the first to arrive, and waits for better ones
+        while they are written."""
+        while self._taken_back:
+            if self.flavor.prefer_new or not (again := self.session.store.pending.get(self._taken_back[-1])):
+                self._taken_back.pop()
+            else:
+                return again
         told = [candidate for candidate in queue if candidate.text]
         rest = [] if self.flavor.jobs.samples.busy else queue
         return next(iter(told or rest), None)
@@ -181,18 +195,10 @@ kept for such texts, so that you see more than what pleases already, and so that
         newest = {candidate.uid for candidate in self.session.newest()}
         return card.uid not in newest and first.uid in newest
 
-    def _made_up(self, card: Candidate) -> str:
+    def _made_up(self, card: Candidate) -> Collection[str]:
         """Which of the card's attributes the base made up."""
         batch = self.session.store.batches.get(card.batch)
-        if batch is None or card.index not in batch.invented:
-            return ""
-        names = ", ".join(name for name in self.session.task.free_names if name in card.fields)
-        return f"  ({names} made up)"
-
-    def _fixed(self, more: bool) -> str:
-        """What is fixed for the next candidates, in a few words."""
-        said = ", ".join(f"{name} {value}" for name, value in self.session.fixed.items())
-        return f"{'   ' if more else ''}next: {short(said, 40)}" if said else ""
+        return self.session.task.free_names if batch and card.index in batch.invented else ()
 
     def _has_side(self) -> bool:
         """Whether there is room for the queue. By the size, since the class of a screen's width comes after its first picture."""
@@ -299,6 +305,7 @@ kept for such texts, so that you see more than what pleases already, and so that
             back = [uid for uid in op.was.candidates if uid in self.session.store.pending] if op.kind == "decide" else []
             if back:  # it is for this one that the key was pressed, whatever the new checkpoint has
                 self.shown = self._looked_at = back[0]
+                self._taken_back.append(back[0])
                 self._came = monotonic()
             self.flavor.changed()
 
@@ -312,8 +319,8 @@ kept for such texts, so that you see more than what pleases already, and so that
             if fixed is not None:
                 changed = fixed != self.session.fixed
                 self.session.fix(fixed)
-                said = ", ".join(f"{name} = {value}" for name, value in fixed.items())
-                self.flavor.say(f"The next candidates: {said or 'all attributes at random'}. What waits gives way to them.")
+                self.flavor.desk.keep(fixed=fixed)
+                self.flavor.say(f"The next candidates: {assigned(fixed) or 'all attributes at random'}. What waits gives way to them.")
                 if changed:
                     self._looked_at = ""  # one that has the values may come at once: it was asked for
                     self.flavor.want_others()

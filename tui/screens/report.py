@@ -112,9 +112,7 @@ loss falls with the number of rows. **s** trains beside each other what other ra
 
     def action_curve_report(self) -> None:
         from tui.screens.curve import CurveDialog
-        from tui.session.learning import BUDGET
 
-        self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
 
     def action_sweep_report(self) -> None:

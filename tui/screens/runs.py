@@ -379,9 +379,7 @@ way to everything else you ask for, and goes on with the same key.
 
     def action_curve(self) -> None:
         from tui.screens.curve import CurveDialog
-        from tui.session.learning import BUDGET
 
-        self.flavor.jobs.curve.ask(self.session.learning, BUDGET)
         self.app.push_screen(CurveDialog())
 
     def action_undo_runs(self) -> None:
