@@ -70,6 +70,8 @@ class Candidate(Line):
     id: str
     text: str
     fields: Fields
+    made_up: list[str]
+    """The attributes whose values the base made up."""
     checkpoint: str
     seed: int
     flags: list[str]

@@ -283,3 +283,15 @@ async def test_who_gives_a_seed_gets_what_the_examples_are_about(session, monkey
     session.close()
     assert [line async for line in deciding.generate(folder, 2, [], None, seed, {}, None)]
     assert asked == [changes]
+
+
+async def test_generate_says_at_each_value_whether_it_is_made_up(session):
+    session.worker = Base(*TWO)
+    lines = [deciding.candidate_line(session, each) async for each in session.sample(8, {}, seed=1) if isinstance(each, Candidate)]
+    invented = [line for line in lines if line.data["made_up"]]
+    assert 0 < len(invented) < 8
+    for line in invented:
+        assert line.data["made_up"] == ["Machine", "Owner"]
+        mood, machine, owner = (line.data["fields"][name] for name in ("Mood", "Machine", "Owner"))
+        assert f"Mood {mood} · Machine {machine} (made up) · Owner {owner} (made up)" in line.text
+    assert all("(made up)" not in line.text for line in lines if line not in invented)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 from core.choices import check_strength
@@ -16,25 +17,27 @@ from tui.commands.output import Line, Output, Progress, start
 from tui.session.session import Session
 
 
-def candidate_line(candidate: Candidate) -> Line:
+def candidate_line(session: Session, candidate: Candidate) -> Line:
     """A candidate as `generate` tells it."""
+    made_up = session.made_up(candidate)
     data = {
         "id": candidate.uid,
         "text": candidate.text,
         "fields": candidate.fields,
+        "made_up": made_up,
         "checkpoint": candidate.checkpoint,
         "seed": candidate.seed,
         "flags": candidate.flags,
         "finish": candidate.finish,
     }
-    about = " · ".join(f"{name} {value}" for name, value in candidate.fields.items())
+    about = " · ".join(f"{name} {value}{' (made up)' if name in made_up else ''}" for name, value in candidate.fields.items())
     marks = f"  ! {', '.join(candidate.flags)}" if candidate.flags else ""
     return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
 
 
 def ranked_line(session: Session, candidate: Candidate) -> Line:
     """A candidate as `generate --ranked` tells it: why it stands where it does, and how likely it is to be kept (null: not known yet)."""
-    told, place = candidate_line(candidate), session.ranking.place(candidate.uid)
+    told, place = candidate_line(session, candidate), session.ranking.place(candidate.uid)
     chance = round(place.predicted, 3) if place and place.predicted is not None else None
     data = {**told.data, "slot": place.slot if place else "", "p_accept": chance}
     return Line(data, f"[{session.ranking.why(candidate.uid)}]  {told.text}")
@@ -73,7 +76,7 @@ async def generate(
             async for progress in start(session):
                 yield progress
             made: list[Candidate] = []
-            seconds, sampled = 0.0, 0
+            sampled, began = 0, monotonic()
             if preset:
                 session.use_preset(preset)
             if seed is not None:  # who gives one compares: the same seed must ask the same
@@ -82,10 +85,11 @@ async def generate(
                 if isinstance(event, Candidate):
                     made.append(event)
                     if not ranked:
-                        yield candidate_line(event)
+                        yield candidate_line(session, event)
                     yield Progress(f"{len(made)} of {count} candidates")
                 elif isinstance(event, Sampled):
-                    seconds, sampled = seconds + event.seconds, sampled + event.tokens
+                    sampled += event.tokens
+            seconds = monotonic() - began  # with what was made up for them
             if ranked:
                 for candidate in session.ranked(made):
                     yield ranked_line(session, candidate)

@@ -162,7 +162,7 @@ kept for such texts, so that you see more than what pleases already, and so that
         why = self.session.ranking.why(card.uid)
         origin += f"{why} · " if why else ""
         self.query_one("#place", Plain).update(plain(f"{origin}{len(queue)} ready", "$text-muted"))
-        self.query_one("#fields", Plain).update(fields_line(card.fields, self.session.task, self._made_up(card), self.session.fixed))
+        self.query_one("#fields", Plain).update(fields_line(card.fields, self.session.task, self.session.made_up(card), self.session.fixed))
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copying.longest(card.text)[0]))
         self._queue(queue, card)
@@ -194,11 +194,6 @@ kept for such texts, so that you see more than what pleases already, and so that
         """Whether a card is not what would be sampled now, and the first of the queue is."""
         newest = {candidate.uid for candidate in self.session.newest()}
         return card.uid not in newest and first.uid in newest
-
-    def _made_up(self, card: Candidate) -> Collection[str]:
-        """Which of the card's attributes the base made up."""
-        batch = self.session.store.batches.get(card.batch)
-        return self.session.task.free_names if batch and card.index in batch.invented else ()
 
     def _has_side(self) -> bool:
         """Whether there is room for the queue. By the size, since the class of a screen's width comes after its first picture."""

@@ -228,6 +228,13 @@ class Workspace:
         then = next(fixed for since, fixed in reversed(self._wishes) if since <= (batch.created if batch else ""))
         return then == self.fixed or (bool(self.fixed) and self.fixed.items() <= candidate.fields.items())
 
+    def made_up(self, candidate: Candidate) -> list[str]:
+        """The attributes of a candidate whose values the base made up."""
+        batch = self.store.batches.get(candidate.batch)
+        if batch is None or candidate.index not in batch.invented:
+            return []
+        return [name for name in self.task.free_names if name in candidate.fields]
+
     def forget(self) -> None:
         """Much of the dataset changed at once: what was worked out from it is worked out again."""
         self._copying = self._ranking = None
