@@ -33,8 +33,8 @@ What this workspace has become: rows and time, what you kept of each checkpoint,
 values without an example, rows that stand out or contradict each other, the best new texts, and what to do next.
 
 **e** writes it into the workspace as `report.html`, one page to keep or to show, and as `report.md`. **m** measures the loss of
-every row under the active checkpoint, which finds typos, another style, and the most original texts. **l** measures how the held-out
-loss falls with the number of rows. **s** trains beside each other what other ranks, rates and epochs would give.
+every row under the active checkpoint, which finds typos, another style, and the most original texts. **l** shows how the held-out
+loss falls with the number of rows, and measures it with **enter**. **s** trains beside each other what other ranks, rates and epochs would give.
 """
 
     def __init__(self) -> None:

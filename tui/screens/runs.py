@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container, VerticalScroll
-from textual.content import Content
+from textual.containers import Container
 from textual.events import ScreenResume
 from textual.widgets import DataTable
 
 from core.errors import FlavorError
 from core.gauges.verdict import Judgement
-from core.runfiles import BASE, measured_by
-from core.text import counted, duration
-from runs.curves import Curve, Curves
+from core.runfiles import BASE
+from runs.curves import Curves
 from runs.registry import Run
 from tui import keys
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.page import Page
 from tui.session import runlist
-from tui.session.planning import epochs_of
-from tui.session.runlist import STATUS, run_of
-from tui.session.tasting import MARKS, SIGNS, against
-from tui.widgets.plain import Plain, line
+from tui.session.runlist import run_of
+from tui.session.tasting import SIGNS
+from tui.widgets.runside import RunSide
 from tui.widgets.runtable import Mark, RunTable
 
 if TYPE_CHECKING:
@@ -70,8 +67,8 @@ of those texts you prefer, without saying whose they are, until the votes tell.
 
 **[** and **]** change how strongly the active checkpoint's adapter counts, from 0 (the base) to 1.2: what may save an overbaked one.
 
-**l** measures how the held-out loss falls with the number of your rows, and says what ten more should bring. It takes its time, gives
-way to everything else you ask for, and goes on with the same key.
+**l** shows how the held-out loss falls with the number of your rows, and says what ten more should bring; **enter** there measures what is
+missing of it. That takes its time, and gives way to everything else you ask for.
 """
 
     def __init__(self) -> None:
@@ -91,19 +88,13 @@ way to everything else you ask for, and goes on with the same key.
         """Runs that are drawn, in the order in which they were marked."""
         self._curves = Curves()
         self._plot: CurvesPlot | None = None
-        self._legend: Content | None = None
 
     def body(self) -> ComposeResult:
         with Container(id="runs-desk"):
             yield RunTable()
             with Container(id="runs-below"):
                 yield Container(id="run-plot")
-                with VerticalScroll(id="run-side", can_focus=False):
-                    yield Plain(id="run-verdict")
-                    yield Plain(id="run-votes")
-                    yield Plain(id="run-legend")
-                    yield Plain(id="run-about")
-                    yield Plain(id="run-held")
+                yield RunSide()
 
     def on_mount(self) -> None:
         self.query_one(RunTable).focus()
@@ -183,27 +174,19 @@ way to everything else you ask for, and goes on with the same key.
     def _about(self) -> None:
         key = self._selected()
         run = self._runs.get(run_of(key))
-        judgement = self._judgement(key)
-        self.query_one("#run-verdict", Plain).update(_panel(judgement, key) if judgement else "")
-        about = self.query_one("#run-about", Plain)
-        self.query_one("#run-votes", Plain).update(self._votes(key))
-        if run is None:
-            base = f"Weights: {self.session.settings.model.base}."
-            foreign = f"runs/{key.rstrip('/')} is no run of this program; it is left alone."
-            about.update(line(base if key == BASE else foreign))
-        else:
-            about.update(_describe(run))
-        self.query_one("#run-held", Plain).update(_held(run) if run else "")
+        otherwise = f"runs/{key.rstrip('/')} is no run of this program; it is left alone."
+        if key == BASE:
+            otherwise = f"Weights: {self.session.settings.model.base}."
+        self.query_one(RunSide).show(key, run, self._judgement(key), self._votes(key), otherwise)
         self._picture()
 
-    def _votes(self, key: str) -> Content:
+    def _votes(self, key: str) -> str:
         if not self.session.store.votes or key.endswith("/"):
-            return Content("")
+            return ""
         from tui.session.blind import summary
         from tui.session.sheet import lane_name
 
-        told = summary(self.session, lane_name(key, self.session.strength(key)))
-        return line((f"{told}\n", "$text-accent")) if told else Content("")
+        return summary(self.session, lane_name(key, self.session.strength(key)))
 
     def _shown(self) -> list[str]:
         """The runs on the picture: the marked ones, else that under the cursor."""
@@ -214,24 +197,11 @@ way to everything else you ask for, and goes on with the same key.
         names, waiting = self._shown(), ""
         if names == [self.session.registry.live] and not self._measured(names[0]):
             waiting, names = names[0], self._last_measured() or names
-        curves = {name: self._curves.of(self._runs[name].folder) for name in names}
+        drawn = [(name, self._curves.of(self._runs[name].folder), DRAWN[at % len(DRAWN)]) for at, name in enumerate(names)]
         if self._plot:
             self._plot.display = any(map(self._measured, names))  # axes without a curve say nothing
-            self._plot.show([(curves[name], *DRAWN[at % len(DRAWN)]) for at, name in enumerate(names)])
-        legend: list[str | tuple[str, str]] = []
-        if waiting and waiting not in names:
-            legend.append((f"{waiting} has nothing measured yet; the last that has:\n", "$text-muted"))
-        for at, name in enumerate(names):
-            sign, colour = DRAWN[at % len(DRAWN)]
-            legend += [(f"{sign} ", colour), f"{name}  {_course(curves[name])}\n"]
-        for name in names:
-            if told := runlist.felt(curves[name].celsius, curves[name].device_memory):
-                legend.append((f"{name} on the GPU: {told}\n", "$text-muted"))
-        if names:
-            legend.append(("by step: held-out loss with signs, training loss dim\n", "$text-muted"))
-        if (content := line(*legend)) != self._legend:
-            self._legend = content
-            self.query_one("#run-legend", Plain).update(content)
+            self._plot.show([(curve, *mark) for _, curve, mark in drawn])
+        self.query_one(RunSide).tell(drawn, waiting)
 
     def _measured(self, name: str) -> bool:
         """Whether a run has a curve that could be drawn."""
@@ -400,51 +370,3 @@ way to everything else you ask for, and goes on with the same key.
 
     def action_taste_runs(self) -> None:
         self.flavor.taste()
-
-
-def _course(curve: Curve) -> str:
-    """How a curve went, in numbers: from its start to the lowest epoch, which may be higher than the start."""
-    if curve.held:
-        return f"held-out {curve.held[0][1]:.2f} → {min(loss for _, loss in curve.held[1:] or curve.held):.2f}"
-    return f"loss {curve.train[0][1]:.2f} → {curve.train[-1][1]:.2f}" if curve.train else "nothing measured"
-
-
-def _held(run: Run) -> Content:
-    """The held-out losses of a run, the chosen epoch marked."""
-    parts: list[str | tuple[str, str]] = []
-    for epoch, loss in run.held_out():
-        best = run.result is not None and measured_by(run.result.checkpoint or "") == f"{run.name}/epoch-{epoch:02}"
-        why = f"  ← chosen: {run.result.why}" if best and run.result else ""
-        parts.append((f"epoch {epoch}  held-out loss {loss:.3f}{why}\n", "bold" if best else ""))
-    if run.result and run.result.stopped:
-        parts.append((f"stopped by itself: {run.result.stopped}\n", "$text-muted"))
-    return line(*parts)
-
-
-def _describe(run: Run) -> Content:
-    """A run in a few lines."""
-    parts: list[str | tuple[str, str]] = [(f"Run {run.name}  {STATUS[run.status]}\n", "bold")]
-    if run.reason:
-        parts.append((run.reason + "\n", "$text-warning"))
-    if spec := run.spec:
-        what = f"taste: {counted(spec.pairs, 'pair')}\n" if spec.kind == "taste" else ""
-        parts.append(
-            f"{what}from {spec.parent or 'the base'}\n{counted(spec.rows, 'row')}, {spec.new_rows} new · {epochs_of(spec)} · rate {spec.learning_rate:g}\n"
-        )
-        parts.append((f"seed {spec.seed} · rank {spec.lora.r}, alpha {spec.lora.alpha}\n", "$text-muted"))
-    if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:
-        parts.append((f"active {run.result.why}\n", "$text-warning"))
-    if run.result and run.result.steps:
-        parts.append((f"{counted(run.result.steps, 'step')} in {duration(run.result.seconds)}\n", "$text-muted"))
-    return line(*parts)
-
-
-def _panel(judgement: Judgement, name: str) -> Content:
-    """The verdict, then a line for each gauge."""
-    verdict = judgement.verdict
-    sign = "" if name == BASE else f"{SIGNS[verdict.word]}\n"
-    parts: list[str | tuple[str, str]] = [(sign, "bold"), verdict.sentence + "\n\n"]
-    for reading in judgement.readings:
-        style = "" if reading.says in ("under", "over", "leans over") else "$text-muted"
-        parts.append((f"{MARKS[reading.says]} {reading.name} {against(reading)}\n", style))
-    return line(*parts)
