@@ -106,8 +106,6 @@ class Player:
         checkpoint = self.session.registry.current()
         rows = self._trained_on
         candidates, seconds["sample"] = await self.sample(number)
-        order = show_order(self.session, candidates)
-        first = among_first(order, candidates, self.assess(candidates))
         loss = epochs[checkpoint] if checkpoint in epochs else await self.loss(checkpoint)
         if number == 1 or last:
             self.sets.append(self.keep(number, candidates))
@@ -115,14 +113,26 @@ class Player:
             await self.play_few_shot(number)
         shown, over, more = await self.choose(number, candidates)
         seconds["sample"] += more
+        first, by_chance = self.ordered([*shown, *over])
         both = self.assess([*shown, *over])
         judged, passed = both[: len(shown)], both[len(shown) :]
         self.skip(over)
         self.decide(shown, judged)
         self.rounds.append(
             Round(number=number, checkpoint=checkpoint, rows=rows, texts=judged, over=passed, held_out=loss, seconds=seconds, epochs=epochs,
-                  first=first)
+                  first=first, by_chance=by_chance)
         )  # fmt: skip
+
+    def ordered(self, sampled: Sequence[Candidate]) -> tuple[int, float]:
+        """What stands first in the session's order of each group of `count`, and what any order would have there: accepted ones."""
+        in_turn = sorted(sampled, key=lambda candidate: candidate.seed)
+        first, by_chance = 0, 0.0
+        for start in range(0, len(in_turn), self.count):
+            group = in_turn[start : start + self.count]
+            judged = self.assess(group)
+            first += among_first(show_order(self.session, group), group, judged)
+            by_chance += sum(not each.failed for each in judged) * min(1.0, page.FIRST / len(group))
+        return first, by_chance
 
     async def choose(self, number: int, candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate], float]:
         """What a person would be shown of the round's candidates and of as many more as the program samples; what it passes over; and the

@@ -89,7 +89,7 @@ def ranked(evening: Evening) -> Finding:
     rounds = [each for each in evening.rounds if each.first is not None and each.sampled.accepted]
     if not rounds:
         return "no order to compare", None
-    expected = sum(each.sampled.accept_rate * min(FIRST, len(each.texts)) for each in rounds)
+    expected = sum(each.sampled.accept_rate * min(FIRST, len(each.texts)) if each.by_chance is None else each.by_chance for each in rounds)
     gain = sum(each.first or 0 for each in rounds) / expected
     return f"{gain:.2f} times", gain >= 1.25
 

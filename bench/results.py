@@ -67,7 +67,9 @@ class Round(Lane, frozen=True, kw_only=True):
     epochs: dict[str, float] = {}
     """The bench's own held-out loss after each epoch of the last retrain, by checkpoint."""
     first: int | None = None
-    """Accepted among the first `FIRST` in the session's own order, where it has one."""
+    """Accepted among the first `FIRST` in the session's own order of each group of candidates (as many as are shown, in the order of their seeds)."""
+    by_chance: float | None = None
+    """As many would be in any order of these groups. None in older results: there the first group alone was put in order."""
 
     @property
     def sampled(self) -> Lane:

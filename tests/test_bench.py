@@ -230,6 +230,8 @@ def test_what_was_to_be_reached():
     ]
     assert findings(made_up(rounds=worse)) == [True, False, False, False, False, False]
     assert findings(made_up(rounds=[lane(Round, 4, number=0, checkpoint="base", rows=0), *rounds[1:]]))[0] is False
+    ordered = lane(Round, 6, number=2, checkpoint="d", rows=16, held_out=2.9, epochs={"c": 2.9}, first=15, by_chance=12.0)  # in groups
+    assert page.ranked(made_up(rounds=[*rounds[:2], ordered])) == ("1.25 times", True)
     assert findings(made_up(rounds=rounds[:2], peers=[], sets=[])) == [False, None, True, True, None, None]
 
 
