@@ -111,3 +111,15 @@ async def test_a_question_goes_with_whatever_key_comes(tmp_path):
         assert any("once more takes it back" in note.message for note in app._notifications)
         await pilot.press("f4")
         assert not any("once more" in note.message for note in app._notifications)
+
+
+async def test_notes_leave_the_line_of_activity_free(tmp_path):
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        for words in (3, 40):
+            app.jobs.tell("training", "word " * words)
+            app.say("a note")
+            await pilot.pause(0.3)
+            activity, toast = app.screen.query_one("#activity"), app.screen.query_one(Toast)
+            assert activity.region.height == (1 if words == 3 else 3)
+            assert 0 < toast.region.bottom <= activity.region.y

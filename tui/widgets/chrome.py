@@ -5,8 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Click
+from textual.events import Click, Resize
 from textual.widget import Widget
+from textual.widgets._toast import ToastRack
 
 from core.text import counted
 from tui.session.session import Session
@@ -14,6 +15,8 @@ from tui.widgets.plain import Plain, line
 
 WIDE = 110
 """Cells from which things stand side by side."""
+KEY_LINES = 1
+"""Of the keys, below the line of activity."""
 TABS = (
     ("write", "Write", "F2"),
     ("curate", "Curate", "F3"),
@@ -80,6 +83,13 @@ class Activity(Widget):
         if content != self._content:
             self._content = content
             self.refresh(layout=True)
+
+    def on_resize(self, event: Resize) -> None:
+        """Passing notes stand above it, however many lines it has."""
+        below = event.size.height + KEY_LINES
+        for rack in self.screen.query(ToastRack):
+            if rack.styles.margin.bottom != below:  # else everything is laid out anew, before the first picture too
+                rack.styles.margin = (0, 0, below, 0)
 
     def render(self) -> Content:
         return self._content
