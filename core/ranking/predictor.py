@@ -18,7 +18,8 @@ MOST = 128
 HALF_LIFE = 64
 """Decisions after which one counts half: taste moves, and so do checkpoints."""
 GAUGES = {
-    "ended": 1.5, "flags": -1.0, "length off": -0.5, "shape": 3.0, "strange": -6.0, "punctuation": -1.0, "suits": 0.8, "nearest": -3.0,
+    "ended": 1.5, "flags": -1.0, "length off": -0.5, "shape": 3.0, "strange": -6.0, "punctuation": -1.0, "fields": 2.0, "suits": 0.8,
+    "nearest": -3.0,
 }  # fmt: skip
 """What the gauges say before anything was decided: log-odds for one more of each sign."""
 PULL, PULL_TASTE = 8.0, 4.0
