@@ -31,12 +31,12 @@ def test_two_points_worked_by_hand():
     model = fit([[-1.0], [1.0]], [False, True], [1.0, 1.0], [0.0], [2 * (1 - sigmoid(1))])
     assert model.weights[0] == pytest.approx(1, abs=1e-6)
     assert model.intercept == pytest.approx(0, abs=1e-6)
-    assert model.probability([1.0]) == pytest.approx(sigmoid(1))
+    assert model.score([1.0]) == pytest.approx(1)
 
 
 def test_the_intercept_alone_gives_the_weighted_share():
     model = fit([[0.0]] * 4, [True, True, True, False], [1.0, 1.0, 1.0, 6.0], [0.0], [1.0])
-    assert model.probability([0.0]) == pytest.approx(3 / 9, abs=1e-3)
+    assert sigmoid(model.score([0.0])) == pytest.approx(3 / 9, abs=1e-3)
 
 
 def test_a_strong_pull_keeps_the_guess():
@@ -47,7 +47,7 @@ def test_a_strong_pull_keeps_the_guess():
 def test_separable_rows_are_separated():
     rows = [[x / 10, (-1.0) ** x] for x in range(-20, 21) if x]
     model = fit(rows, [row[0] > 0 for row in rows], [1.0] * len(rows), [0.0, 0.0], [0.1, 0.1])
-    assert all((model.probability(row) > 0.5) == (row[0] > 0) for row in rows)
+    assert all((model.score(row) > 0) == (row[0] > 0) for row in rows)
 
 
 def test_solving_by_hand():
@@ -114,6 +114,16 @@ def test_of_two_alike_the_second_waits():
     assert [place.uid for place in arrange([one, two, other], Predictor(decided()), [], 0)] == ["a1", "a3", "a2"]
     assert arrange([other, one, two], Predictor(decided()), [frozenset("zw")], 0)[0].uid == "a1"
     assert KEEP + DIFFER == 1
+
+
+def test_while_nothing_is_learned_the_better_one_comes_before_the_less_alike_one():
+    """What the gauges say of good texts is near 1 for all of them; held against each other they differ by as much as bad ones do."""
+    shown = [frozenset({"tower", "keeper", "stairs", "door"})]
+    better = Item("better", row(ended=1, shape=1, suits=2), frozenset({"tower", "lamp", "fog", "wick"}))
+    worse = Item("worse", row(ended=1, shape=1, suits=-2), frozenset({"soup", "spoon", "kettle", "stove"}))
+    assert UNLEARNED.chance(worse.known) > 0.9
+    assert [place.uid for place in arrange([worse, better], UNLEARNED, shown, 0, ("ranked",))] == ["better", "worse"]
+    assert LEARNED.chances([better.known]) == [LEARNED.chance(better.known)]
 
 
 def test_too_few_decisions_teach_nothing():

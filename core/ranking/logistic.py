@@ -16,13 +16,13 @@ LEAST_CURVATURE = 1e-6
 
 @dataclass(frozen=True)
 class Logistic:
-    """`probability` of the label 1."""
+    """`score`: the log-odds of the label 1."""
 
     weights: tuple[float, ...]
     intercept: float
 
-    def probability(self, values: Sequence[float]) -> float:
-        return sigmoid(self.intercept + dot(self.weights, values))
+    def score(self, values: Sequence[float]) -> float:
+        return self.intercept + dot(self.weights, values)
 
 
 def dot(one: Sequence[float], other: Sequence[float]) -> float:

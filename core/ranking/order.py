@@ -56,7 +56,7 @@ def arrange(
     apart = {item.uid for item in items if "random" in slots and in_lane(item.uid)}
     lane = [item for item in items if item.uid in apart]
     rest = [item for item in items if item.uid not in apart]
-    chance = {item.uid: predictor.chance(item.known) for item in items}
+    chance = dict(zip((item.uid for item in items), predictor.chances([item.known for item in items]), strict=True))
     nearest = NAMES.index("nearest")
     alike = {item.uid: max([item.known.signs[nearest], *(likeness(item.content, other) for other in shown)]) for item in items}
     placed: list[Placed] = []

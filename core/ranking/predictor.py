@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from core.ranking.leaning import Leaning
-from core.ranking.logistic import Logistic, fit
+from core.ranking.logistic import Logistic, fit, sigmoid
 from core.ranking.signs import NAMES, Known
 
 LEAST = 8
@@ -92,9 +92,18 @@ class Predictor:
 
     def chance(self, known: Known) -> float:
         """How likely a candidate is to be kept, 0 to 1; while nothing is learned, good for an order only."""
-        if not self.learned:
-            return self._model.probability(known.signs)
-        return self._model.probability(self._standard(self._row(known)))
+        return sigmoid(self._score(known))
+
+    def chances(self, several: Sequence[Known]) -> list[float]:
+        """The same for candidates that are held against each other. While nothing is learned it is as if they were good ones and bad ones in the
+        mean: what the gauges say of good texts lies so near to 1 that any likeness would outweigh it."""
+        scores = [self._score(known) for known in several]
+        middle = fmean(scores) if scores and not self.learned else 0.0
+        return [sigmoid(score - middle) for score in scores]
+
+    def _score(self, known: Known) -> float:
+        """Log-odds."""
+        return self._model.score(self._standard(self._row(known)) if self.learned else known.signs)
 
 
 def _scales(rows: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
