@@ -19,6 +19,9 @@ from tui.session.session import Session
 from tui.widgets.notes import WithNotes
 from tui.widgets.order import InOrder
 
+AWAY = 3600.0
+"""Seconds for which a note stays that tells what happened meanwhile."""
+
 
 class Front(WithNotes, InOrder):
     """What is drawn, without what it is drawn of. Subclasses set `session`, and `opened` where there is one."""
@@ -34,9 +37,9 @@ class Front(WithNotes, InOrder):
 
     # -- what is said --------------------------------------------------------------------------------------------------
 
-    def say(self, text: str, severity: SeverityLevel = "information") -> None:
-        """A passing note."""
-        self.notify(short(text, 500), severity=severity, markup=False, timeout=6)
+    def say(self, text: str, severity: SeverityLevel = "information", *, about: str = "", waits: bool = False) -> None:
+        """A passing note, in the place of one `about` the same. One that `waits` is there until a key after it was read, for a person who was away."""
+        self.notify(short(text, 500), severity=severity, markup=False, timeout=AWAY if waits else 6, about=about)
 
     def ask(self, text: str) -> None:
         """A question that the same key answers (`Twice`), and any other takes back."""

@@ -61,7 +61,7 @@ class Host(Front):
         except FlavorError as error:
             self.complain(error)
             return None
-        self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.")
+        self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.", about="undo")
         if op and op.kind == "go":
             self.want_others()
         return op

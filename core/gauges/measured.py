@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.gauges.reading import NO_COURSE, Course, Evidence, Measured, Reading, Says, percent, shown
 from core.gauges.thresholds import THRESHOLDS, Thresholds
+from core.text import counted
 
 
 def of_training(measured: Measured, course: Course = NO_COURSE, held_out: int | None = None, at: Thresholds = THRESHOLDS) -> list[Reading]:
@@ -37,6 +38,8 @@ def _held_out(measured: Measured, course: Course, rows: int | None, at: Threshol
         sentence = f"{some} trained on earlier in this lineage, so the held-out loss tells little until a retrain afresh."
     elif rows is not None and rows < at.least_held_out:
         says, sentence = "", f"Held-out loss is {loss:.3f}, but with {rows} held-out row it tells little."
+    elif says and rows is not None and rows < at.few_held_out:
+        sentence = f"{sentence[:-1]}, on {counted(rows, 'held-out row')} only."
     best = min((other for _, other in course.points), default=None)
     evidence = tuple(Evidence(f"{other:.3f}", name) for name, other in course.points)
     return Reading("held-out loss", loss, sentence, reference=best, unit="nats", says=says, evidence=evidence)

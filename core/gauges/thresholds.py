@@ -43,6 +43,8 @@ class Thresholds:
     """Fewer sampled texts say nothing."""
     least_held_out: int = 2
     """Fewer held-out rows say nothing."""
+    few_held_out: int = 5
+    """Of fewer it is said how many there are."""
 
 
 THRESHOLDS = Thresholds()

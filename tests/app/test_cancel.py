@@ -25,7 +25,7 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
     said = []
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        app.say = lambda text, *_: said.append(text)
+        app.say = lambda text, *_, **__: said.append(text)
         task = app.jobs._task = Task()
         app.jobs.doing, app.jobs.retraining._since = "training", retraining.time.monotonic()
         for press in range(presses):
@@ -58,7 +58,7 @@ async def test_leaving_without_what_is_waited_for_asks_first(workspace, doing, w
     said = []
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        app.say = lambda text, *_: said.append(text)
+        app.say = lambda text, *_, **__: said.append(text)
         app.jobs.doing, app.session.wish = doing, wish
         await pilot.press("ctrl+q")
         assert said == [f"^q once more leaves without {lost}."] and not app._exit
@@ -120,7 +120,7 @@ async def test_what_keeps_the_model_busy_is_said_with_its_key(workspace, doing, 
     notes = []
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        app.say = lambda text, *_: notes.append(text)
+        app.say = lambda text, *_, **__: notes.append(text)
         app.jobs.tell(doing, "It ran out of memory. R starts it again." if doing == "dead" else "")
         await pilot.press(*keys)
         await pilot.pause()

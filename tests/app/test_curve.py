@@ -91,7 +91,7 @@ async def test_c_in_the_dialogs_stops_what_they_show_and_nothing_else(quick, hel
         await until(pilot, lambda: jobs.doing == "ready")
         await pilot.press("f3", "t")
         await until(pilot, lambda: "run" in held.begun)
-        app.say = lambda text, *_: said.append(text)
+        app.say = lambda text, *_, **__: said.append(text)
         app.push_screen(CurveDialog())
         await pilot.press("c")
         assert said == ["The learning curve is not being measured: there is nothing to stop."] and jobs.doing == "training"

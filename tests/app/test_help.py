@@ -130,7 +130,7 @@ async def test_escape_closes_it_and_does_nothing_else(workspace):
 async def test_ctrl_c_says_how_to_leave(workspace):
     app = FlavorApp(workspace, start_worker=False)
     said = []
-    app.say = lambda text, *_: said.append(text)
+    app.say = lambda text, *_, **__: said.append(text)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "curate")
         await pilot.press("ctrl+c")

@@ -224,11 +224,11 @@ async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_p
     app = FlavorApp(quick)
     came, said = [], []
     monkeypatch.setattr(app, "arrived", lambda: came.append((app.jobs.doing, app.jobs.line().plain)))
-    monkeypatch.setattr(app, "say", lambda text, *_: said.append(text))
+    monkeypatch.setattr(app, "say", lambda text, *_, **__: said.append(text))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: came)
         assert came[0] == ("loading", "◌ sampling: 1 of 4 from base; preparing the model waits")
-        await pilot.press("t", "escape", "t")
+        await pilot.press("t", "c", "t")
         assert app.jobs.doing == "loading" and not app.session.registry.names()
         assert [text.split(";")[0].split(" as soon")[0] for text in said] == [
             "The retraining begins",

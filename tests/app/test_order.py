@@ -112,7 +112,7 @@ async def test_a_key_meant_for_the_card_that_has_just_gone_decides_nothing(works
         await pilot.pause()
         old = app.screen.shown
         monkeypatch.setattr(curate, "GLANCE", 3600)
-        app.say = lambda text, *_: said.append(text)
+        app.say = lambda text, *_, **__: said.append(text)
         new = add(app.session, 2, checkpoint="0001/epoch-01")
         monkeypatch.setattr(app.session.registry, "current", lambda: "0001/epoch-01")
         app.prefer_new = True
@@ -183,7 +183,7 @@ async def test_the_card_under_a_dialog_stays(workspace, monkeypatch):
         await pilot.press("e")
         await pilot.pause(1.2)
         assert page.shown == read and app.screen is not page
-        app.say = lambda text, *_: said.append(text)
+        app.say = lambda text, *_, **__: said.append(text)
         await pilot.press("escape", "a")  # it gives way when the dialog is gone, and no key decides what nobody has read
         await pilot.pause()
         assert len(on_disk(workspace).decisions) == 1 and page.shown in new and "just changed" in said[0]

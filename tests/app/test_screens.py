@@ -682,7 +682,7 @@ async def test_a_second_session_is_read_only(workspace):
 
 async def asks_once_before_it_leaves(app, pilot):
     said = []
-    app.say = lambda text, *_: said.append(text)
+    app.say = lambda text, *_, **__: said.append(text)
     await pilot.press("ctrl+q")
     await pilot.pause()
     assert said.pop() == "^q once more leaves without what is typed: it cannot be kept here." and not app._exit

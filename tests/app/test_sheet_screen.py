@@ -191,7 +191,7 @@ async def test_x_stops_the_sheet_and_nothing_else(slow):
         await to_runs(pilot)
         worker, jobs = load(slow), slow.jobs
         slow.session.settings = _queue(slow.session.settings, 6)
-        slow.say = lambda text, *_: said.append(text)
+        slow.say = lambda text, *_, **__: said.append(text)
         slow.changed()
         await until(pilot, lambda: worker.asked == [("epoch-03", 8)])
         await pilot.press("c", "x")

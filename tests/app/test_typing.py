@@ -178,7 +178,7 @@ async def test_a_fault_of_a_key_that_waited_is_survived(workspace, monkeypatch):
     said = []
     async with app.run_test(size=(80, 24)) as pilot:
         await written(pilot, app)
-        monkeypatch.setattr(app, "say", lambda text, *_: said.append(text))
+        monkeypatch.setattr(app, "say", lambda text, *_, **__: said.append(text))
         monkeypatch.setattr(app.session, "write_example", lambda *_: 1 / 0)
         burst(app, "x", ["ctrl+s"], "y")
         await until(pilot, lambda: said and app.screen.query_one(TextArea).text == "xy")

@@ -31,7 +31,8 @@ def candidate_line(session: Session, candidate: Candidate) -> Line:
         "finish": candidate.finish,
     }
     about = " · ".join(f"{name} {value}{' (made up)' if name in made_up else ''}" for name, value in candidate.fields.items())
-    marks = f"  ! {', '.join(candidate.flags)}" if candidate.flags else ""
+    flags = ["cut off, never ended" if flag == "never ended" else flag for flag in candidate.flags]
+    marks = f"  ! {', '.join(flags)}" if flags else ""
     return Line(data, f"{candidate.uid}  {candidate.checkpoint}  {about}{marks}\n{candidate.text}\n")
 
 

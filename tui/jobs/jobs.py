@@ -185,7 +185,9 @@ class Jobs:
         """What is going on that waits while texts are sampled, in a word; empty where that is nothing."""
         if self.doing == "loading" and self.model.early and self.session.registry.current() == BASE:
             return "preparing the model"
-        return f"the {self.retraining.word}" if self.doing == "training" and not self._due else ""
+        if self.doing != "training" or self._due:
+            return ""
+        return f"the measuring of {self.retraining.stays}" if self.retraining.stays else "the retraining"
 
     def watch(self) -> None:
         """Notice a worker that ended while nothing was asked of it, or that lives and does not work."""

@@ -117,7 +117,9 @@ class RetrainJob:
                     if self._session.registry.current() == event.checkpoint:  # else it could not be written down
                         self._provisional = event.checkpoint
                         self._app.say(
-                            f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it, while its loss is measured. You may go on."
+                            f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it, while its loss is measured. You may go on.",
+                            about="the run",
+                            waits=True,
                         )
                         self._new_candidates()
                 case Epoch() if event.held_out_loss is not None:
@@ -136,7 +138,7 @@ class RetrainJob:
                             f"{event.checkpoint} is active after {duration(event.seconds)}, {event.why}: the next candidates come from it."
                         )
                         self._app.prefer_new = True
-                    self._app.say(f"{said}{stopped}{left_out(self._session, event.skipped)}")
+                    self._app.say(f"{said}{stopped}{left_out(self._session, event.skipped)}", about="the run", waits=True)
                     if event.note:
                         self._app.say(event.note, "warning")
 

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, ScrollableContainer, Vertical
 from textual.content import Content
 from textual.widgets import Footer
 
+from core.text import counted
 from tui.screens.dialog import Leaving
 from tui.session.marks import CLOSES, DIFFERS, OPENS, marked
 from tui.session.sheet import ALWAYS, PROMPTS, Lane, in_front
@@ -93,7 +94,9 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         self._prompt %= len(prompts)  # another base, another sheet: it may have fewer
         head = line(("Contact sheet  ", "bold"), self._asked(prompts, self._prompt))
         legend = f"\n{DIFFERS} differs from the first lane (dim: the same)  {OPENS} {CLOSES} stands in an example"
-        self.query_one("#sheet-head", Plain).update(line(head, (legend, "$text-muted")))
+        beside = len(lanes) - self._room() // NARROWEST
+        more = f"  {counted(beside, 'more lane')} to the right" if beside > 0 else ""
+        self.query_one("#sheet-head", Plain).update(line(head, (legend, "$text-muted"), (more, "$text-accent")))
         room = self.query_one("#sheet-body").size.height or self.size.height
         for row in range(PROMPTS):
             block = self.query_one(f"#prompt-{row}")
@@ -109,7 +112,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
 
     def _show(self, row: int, prompt: int, lanes: Sequence[Lane]) -> int:
         """What every lane wrote for one prompt. Returns about how many lines that takes."""
-        room = max(NARROWEST, self.size.width - 2)
+        room = self._room()
         width = room // max(1, min(len(lanes), room // NARROWEST))
         texts = [self._text(lane, prompt) for lane in lanes]
         for number, (lane, text) in enumerate(zip(lanes, texts, strict=True)):
@@ -118,6 +121,10 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
                 widget.styles.width = width
                 widget.update(self._lane(lane, text, beside))
         return BETWEEN + max(cell_len(text or "") // (width - 2) for text in texts)
+
+    def _room(self) -> int:
+        """Columns for the lanes."""
+        return max(NARROWEST, self.size.width - 2)
 
     def _text(self, lane: Lane, prompt: int) -> str | None:
         """None: not made."""

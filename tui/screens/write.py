@@ -135,10 +135,7 @@ becomes that choice; **→** takes what stands there in grey.
         if self._draft:
             self._draft.drop()
         self._fill("", {})
-        if saved.fields:  # who gave some gives them again; at once, or a tab that comes next would be undone
-            self.query_one(FieldInputs).focus_first()
-        else:
-            self.set_focus(area)
+        self.set_focus(area)  # where one begins; at once, or a tab that comes next would be undone
         self.flavor.say(f"Saved: {counted(len(self.session.store.examples), 'example')}.")
         if self.session.copying.overlap(saved.text, but=saved.uid)[0] >= TWIN:
             self.flavor.say(

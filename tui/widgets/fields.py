@@ -88,10 +88,6 @@ class FieldInputs(Vertical):
         for box in self.query(FieldInput):
             box.complete()
 
-    def focus_first(self) -> None:
-        """Go to the first input, at once: a tab that comes next goes on from there."""
-        self.screen.set_focus(self.query(FieldInput).first())
-
     def focus_wrong(self) -> str:
         """Go to the first input whose value its field does not allow; a sentence that says so, to stand after what is wrong."""
         for number, field in enumerate(self._session.task.fields):

@@ -30,6 +30,9 @@ class Note(Notification):
     they are negative, and such a timer looks for its next moment for ever, in the event loop.
     """
 
+    about = ""
+    """What it tells of: a later one about the same takes its place."""
+
     @property
     def time_left(self) -> float:
         return max(SHORTEST, super().time_left)
@@ -64,13 +67,18 @@ class WithNotes(App[int]):
         severity: SeverityLevel = "information",
         timeout: float | None = None,
         markup: bool = False,
+        about: str = "",
     ) -> None:
         """A note, without markup unless asked for, with the few latest beside it, each once. Of many in one moment (a key that is held down,
         a worker that raves) only those are drawn that are still there when the moment is over, or drawing them would hold up the keys. From the
-        event loop only. One that differs from another in its numbers only takes its place."""
+        event loop only. One that differs from another in its numbers only, or is `about` the same, takes its place."""
         note = Note(message, title, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout, markup=markup)
+        note.about = about
         alike = (NUMBER.sub("0", message), title, severity)
-        same = [old for old in self._notifications if (NUMBER.sub("0", old.message), old.title, old.severity) == alike]
+        same = [
+            old for old in self._notifications
+            if (NUMBER.sub("0", old.message), old.title, old.severity) == alike or (about and getattr(old, "about", "") == about)
+        ]  # fmt: skip
         for old in same or list(self._notifications)[: 1 - MOST_NOTES]:
             self._unnotify(old, refresh=False)
         self._notifications.add(note)
