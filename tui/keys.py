@@ -36,7 +36,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("models", "M", "models", "The models on this machine, what fits it, and good ones to begin with"),
         Key("weaker", "left_square_bracket", "weaker", "Sample with less of the active adapter: what may save an overbaked one"),
         Key("stronger", "right_square_bracket", "stronger", "Sample with more of the active adapter"),
-        Key("cancel", "c", "cancel", "Stop the retraining or the sampling that is going on"),
+        Key("cancel", "c,escape", "cancel", "Stop the retraining or the sampling that is going on"),
         Key("quit", "ctrl+q", "quit", "Leave; everything is saved already"),
     ),
     "write": (

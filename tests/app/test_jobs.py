@@ -228,7 +228,7 @@ async def test_candidates_of_a_base_come_while_its_codes_are_chosen(quick, tmp_p
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: came)
         assert came[0] == ("loading", "◌ sampling: 1 of 4 from base; preparing the model waits")
-        await pilot.press("t", "c", "t")
+        await pilot.press("t", "escape", "t")
         assert app.jobs.doing == "loading" and not app.session.registry.names()
         assert [text.split(";")[0].split(" as soon")[0] for text in said] == [
             "The retraining begins",

@@ -64,8 +64,8 @@ async def test_an_attribute_that_is_typed_is_deleted_in_its_box_and_never_lost(w
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await on_write(pilot, app)
         await saved(pilot, "A tower.")
-        assert app.focused.id == "field-0"
-        await pilot.press("4", "ctrl+u")
+        assert app.focused is area(app)
+        await pilot.press("tab", "4", "ctrl+u")
         assert values(app) == ["", "", ""] and len(texts(workspace)) == 4
         await pilot.press("4", "tab", "ctrl+u")  # in an empty box, beside one that is not
         assert values(app) == ["4", "", ""] and len(texts(workspace)) == 4
@@ -112,13 +112,16 @@ async def test_the_page_that_takes_it_back_is_named(workspace):
         assert "Something else was done last: example deleted. u on Library takes it back." in said(app)
 
 
-async def test_the_focus_goes_where_the_next_example_begins(workspace):
+async def test_the_next_example_begins_in_the_text_whatever_the_last_one_had(workspace):
+    """And tab goes round, to the first attribute."""
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await on_write(pilot, app)
         await pilot.press(*"No attributes.", "ctrl+s")
         assert app.focused is area(app)
         await saved(pilot, "One attribute.")
+        assert app.focused is area(app)
+        await pilot.press("tab")
         assert app.focused.id == "field-0"
 
 
