@@ -196,10 +196,13 @@ def test_gauges_and_verdicts(there):
     assert (last["checkpoint"], last["verdict"], last["decided"]) == ("0001/epoch-03", "overbaked", ["held-out loss"])
     assert last["next"] == "use another" and last["next_sentence"].startswith("Use 0001/epoch-02")
     said = run("gauges", there, "0001/epoch-02").stdout
-    assert "0001/epoch-02: ✓ good. Held-out loss, 3.190, is at its lowest." in said and "next: Use 0001/epoch-02" in said
+    assert (
+        "0001/epoch-02: ✓ good. Held-out loss, 3.190, is at its lowest, on 3 held-out rows only." in said
+        and "next: Use 0001/epoch-02" in said
+    )
     told = json.loads(run("runs", there, "--json").stdout.splitlines()[0])["checkpoints"]
     assert [checkpoint["verdict"] for checkpoint in told] == ["underbaked", "good", "overbaked"]
-    assert told[2]["why"] == "Held-out loss has risen by 10 % since 0001/epoch-02."
+    assert told[2]["why"] == "Held-out loss has risen by 10 % since 0001/epoch-02, on 3 held-out rows only."
     assert "0001/epoch-03  ! overbaked" in run("runs", there).stdout
     assert "no checkpoint '0009/epoch-01'" in refused(there, "gauges", there, "0009/epoch-01")
 

@@ -36,7 +36,9 @@ def test_a_lineage_is_one_course(session):
     assert course.from_base and dict(course.points)[best] == pytest.approx(3.3)
     assert dict(course.points)["base"] == pytest.approx(4.4)
     verdict = session.tasting.readings(last).verdict
-    assert verdict.word == "overbaked" and verdict.sentence == "Held-out loss has risen by 3 % since 0001/epoch-02."
+    assert (
+        verdict.word == "overbaked" and verdict.sentence == "Held-out loss has risen by 3 % since 0001/epoch-02, on 3 held-out rows only."
+    )
 
 
 def test_rows_seen_before_they_were_held_out(session):
@@ -132,7 +134,7 @@ def test_a_bad_checkpoint(session):
     bake(session, [3.5, 3.6])
     step = next_step(session)
     assert (step.action, step.sentence) == ("retrain afresh", "Retrain afresh (T): 0002/epoch-01 is overbaked.")
-    assert step.reasons == ("Held-out loss has risen by 13 % since 0001/epoch-02.",)
+    assert step.reasons == ("Held-out loss has risen by 13 % since 0001/epoch-02, on 3 held-out rows only.",)
 
 
 def test_an_overbaked_checkpoint_that_was_trained_afresh(session):

@@ -8,6 +8,7 @@ from textual.widgets._toast import Toast, ToastRack
 
 from tests.safety.program import make_workspace
 from tui.app import FlavorApp
+from tui.widgets import notes
 from tui.widgets.notes import MOST_NOTES, SHORTEST, Note
 
 
@@ -123,3 +124,25 @@ async def test_notes_leave_the_line_of_activity_free(tmp_path):
             activity, toast = app.screen.query_one("#activity"), app.screen.query_one(Toast)
             assert activity.region.height == (1 if words == 3 else 3)
             assert 0 < toast.region.bottom <= activity.region.y
+
+
+async def test_a_note_takes_the_place_of_one_about_the_same(tmp_path):
+    """Five decisions taken back in a row are one note, not five over the card."""
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    async with app.run_test(notifications=True):
+        for what in ("accepted", "rejected", "skipped"):
+            app.say(f"Taken back: {what}.", about="undo")
+        app.say("another")
+        assert [note.message for note in app._notifications] == ["Taken back: skipped.", "another"]
+
+
+async def test_a_note_for_a_person_who_was_away_waits_for_a_key(tmp_path, monkeypatch):
+    app = FlavorApp(make_workspace(tmp_path / "lighthouses"), start_worker=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.say("passing")
+        app.say("0001/refit-02 is active.", about="the run", waits=True)
+        later = time() + 600
+        monkeypatch.setattr(notes, "time", lambda: later)
+        assert [note.message for note in app._notifications if not note.has_expired] == ["0001/refit-02 is active."]
+        await pilot.press("j")
+        assert "0001/refit-02 is active." not in [note.message for note in app._notifications]

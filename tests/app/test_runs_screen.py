@@ -54,7 +54,7 @@ async def test_the_table_shows_verdicts_and_the_panel_says_why(baked):
         await pilot.press("down")
         assert "Held-out loss has risen by 10 % since 0001/epoch-02, on 3 held-out rows only." in shown(app, "#run-verdict")
         await pilot.press("down")
-        assert shown(app, "#run-verdict").startswith("✓ good\nHeld-out loss, 3.190, is at its lowest.")
+        assert shown(app, "#run-verdict").startswith("✓ good\nHeld-out loss, 3.190, is at its lowest, on 3 held-out rows only.")
         assert "✓ held-out loss 3.190\n" in shown(app, "#run-verdict")
         await pilot.press("ctrl+end")
         assert "This is the base" in shown(app, "#run-verdict")
