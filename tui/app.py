@@ -108,8 +108,11 @@ class FlavorApp(Host):
         self.session = session
         self.jobs = Jobs(self)
         self.desk = Desk(session.folder, session.store.read_only)
-        with contextlib.suppress(FlavorError):  # the attributes may be others now
-            session.fix(session.task.check(self.desk.fixed))
+        fixed: dict[str, str] = {}
+        for name, value in self.desk.fixed.items():
+            with contextlib.suppress(FlavorError):  # the attributes may be others now
+                fixed |= session.task.check({name: value})
+        session.fix(session.task.only(fixed), self.desk.since)
         self.crash = CrashLog(session.folder)
         self.opened = True
 

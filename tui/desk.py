@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.files import PRIVATE, read_bytes, write_all
+from core.files import PRIVATE, now, read_bytes, write_all
 
 LENGTH = 4000
 """Bytes of the file: each note is one write over the one before. Not synced: a power cut may cost the place, never a decision."""
@@ -23,11 +23,14 @@ class Desk:
         self._read_only = read_only
         self.mode = self.card = self.theme = ""
         self.fixed: dict[str, str] = {}
+        self.since = ""
+        """When that was fixed."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             note = json.loads(read_bytes(self._path, 4 * LENGTH))
             self.mode, self.card = str(note["mode"])[:20], str(note["card"])[:40]
             self.theme = str(note.get("theme", ""))[:20]
-            self.fixed = {str(name): str(value) for name, value in note.get("fixed", {}).items()}
+            self.since = str(note.get("since", ""))[:40]
+            self.fixed = {name: value for name, value in note.get("fixed", {}).items() if isinstance(value, str)}
 
     def keep(
         self, mode: str | None = None, card: str | None = None, theme: str | None = None, fixed: Mapping[str, str] | None = None
@@ -37,7 +40,8 @@ class Desk:
         self.mode = self.mode if mode is None else mode
         self.card = self.card if card is None else card
         self.theme = self.theme if theme is None else theme
-        self.fixed = self.fixed if fixed is None else dict(fixed)
+        if fixed is not None and fixed != self.fixed:
+            self.fixed, self.since = dict(fixed), now()
         if self._note() == before or self._read_only:
             return
         note = self._note()
@@ -52,4 +56,4 @@ class Desk:
 
     def _note(self, fixed: Mapping[str, str] | None = None) -> bytes:
         said = self.fixed if fixed is None else fixed
-        return json.dumps({"mode": self.mode, "card": self.card, "theme": self.theme, "fixed": said}).encode()
+        return json.dumps({"mode": self.mode, "card": self.card, "theme": self.theme, "fixed": said, "since": self.since}).encode()

@@ -334,7 +334,7 @@ async def test_a_checkpoint_of_all_rows_is_active_before_its_run_is_over(quick, 
         assert app.session.registry.run("0004").spec.parent is None
         os.kill(app.session.worker.pid, signal.SIGKILL)
         await until(pilot, lambda: jobs.doing == "dead")
-        assert f"{app.session.registry.current()} stays active." in [str(note.message) for note in app._notifications]
+        assert f"{app.session.registry.current()} stays active; measuring it failed." in [str(note.message) for note in app._notifications]
         await pilot.press("R")
         await until(pilot, lambda: jobs.doing in ("ready", "sampling"))
         assert Registry(quick).run("0004").status == "interrupted"

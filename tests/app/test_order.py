@@ -207,8 +207,29 @@ async def test_what_is_fixed_stays_fixed_at_the_next_start_and_is_said(workspace
     app.session.close()
 
 
+async def test_what_is_freed_after_a_restart_is_free(workspace):
+    """What was sampled for the fixed values in the session before gives way, as in the same session."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 30)) as pilot:
+        before = set(app.session.store.pending)
+        await pilot.press("f", *"4", "enter")
+        four = add_candidates(app.session, ["A tower for four."], fields={"Height": "4"})
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(130, 30)) as pilot:
+        assert {each.uid for each in app.session.newest()} == set(four)
+        await pilot.press("f", "home", "ctrl+k", "enter")
+        assert app.session.fixed == {} and {each.uid for each in app.session.newest()} == before
+
+
+def test_one_value_that_will_not_do_costs_no_other(workspace):
+    Desk(workspace, False).keep(fixed={"Gone": "x", "Height": "4", "Keeper": "Cruel"})
+    app = FlavorApp(workspace, start_worker=False)
+    assert app.session.fixed == {"Height": "4"}
+    app.session.close()
+
+
 @pytest.mark.parametrize(
-    "note", ['{"mode": "curate", "card": "", "fixed": 3}', '{"mode": "curate", "card": "", "fixed": {"Height": [1]}}', "{"]
+    "note", ['{"mode": "curate", "card": "", "fixed": 3}', '{"mode": "curate", "card": "", "fixed": {"Height": [1], "Coast": null}}', "{"]
 )
 def test_a_desk_that_others_wrote_fixes_nothing(workspace, note):
     (workspace / "desk.json").write_text(note)

@@ -82,7 +82,7 @@ class RetrainJob:
             await self._follow(plan)
         except Exception:
             if stays := self.stays:
-                self._app.say(f"{stays} stays active.")
+                self._app.say(f"{stays} stays active; measuring it failed.", "warning", about="the run", waits=True)
             raise
         finally:
             self._provisional = ""
@@ -140,7 +140,7 @@ class RetrainJob:
                         self._app.prefer_new = True
                     self._app.say(f"{said}{stopped}{left_out(self._session, event.skipped)}", about="the run", waits=True)
                     if event.note:
-                        self._app.say(event.note, "warning")
+                        self._app.say(event.note, "warning", about="the run's note", waits=True)
 
     def _new_candidates(self) -> None:
         """Another checkpoint is active while its run goes on: its candidates come at once."""
@@ -154,7 +154,7 @@ class RetrainJob:
 
         verdict = self._session.tasting.readings(self._session.registry.current()).verdict
         if verdict.word in ("overbaked", "underbaked"):
-            self._app.say(next_step(self._session).sentence, "warning")
+            self._app.say(next_step(self._session).sentence, "warning", about="the verdict", waits=True)
 
     def _compare(self, run: str) -> None:
         """Have the contact sheet made for a run that ended, when nothing else is to do."""

@@ -145,7 +145,7 @@ def _how_many(report: Report) -> Section:
     title = "Held-out loss by number of rows"
     if not told.levels:
         return (
-            Section(title, (told.sentence, "Measure it with l on Runs or Report, or `flavor-tui curve WORKSPACE`."))
+            Section(title, (told.sentence, "Measure it with l, then enter, on Runs or Report, or `flavor-tui curve WORKSPACE`."))
             if told.rows
             else Section(title)
         )

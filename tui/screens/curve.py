@@ -65,6 +65,7 @@ class CurveDialog(Dialog[None]):
             return plain("")
         learning, curve, missing = self.flavor.session.learning, self.flavor.jobs.curve, self._outlook.missing
         try:
+            self.flavor.session.must_write()
             learning.check()
         except FlavorError as error:
             return plain(f"! {error}", "$text-error")

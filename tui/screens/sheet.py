@@ -95,7 +95,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         head = line(("Contact sheet  ", "bold"), self._asked(prompts, self._prompt))
         legend = f"\n{DIFFERS} differs from the first lane (dim: the same)  {OPENS} {CLOSES} stands in an example"
         beside = len(lanes) - self._room() // NARROWEST
-        more = f"  {counted(beside, 'more lane')} (→)" if beside > 0 else ""
+        more = f"  {counted(beside, 'more lane')} beside these" if beside > 0 else ""
         self.query_one("#sheet-head", Plain).update(line(head, (legend, "$text-muted"), (more, "$text-accent")))
         room = self.query_one("#sheet-body").size.height or self.size.height
         for row in range(PROMPTS):

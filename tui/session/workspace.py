@@ -216,11 +216,12 @@ class Workspace:
                 found = [c for c in found if (batch := batches.get(c.batch)) is None or not wanted_examples(batch)]
         return found
 
-    def fix(self, fixed: dict[str, str]) -> None:
-        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others gives way."""
+    def fix(self, fixed: dict[str, str], since: str = "") -> None:
+        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others gives way. `since` is when that
+        was wished, where it was in a session before."""
         if fixed != self.fixed:
             self.fixed = fixed
-            self._wishes.append((now(), fixed))
+            self._wishes.append((since or now(), fixed))
 
     def _asked_now(self, candidate: Candidate) -> bool:
         """Whether a candidate was sampled when the same was fixed as now, or has what is fixed now anyway."""
