@@ -61,7 +61,9 @@ class Host(Front):
         except FlavorError as error:
             self.complain(error)
             return None
-        self.say(f"Taken back: {op.told()}." if op else "There is nothing to take back.", about="undo")
+        typed = op and any(uid in self.session.wordings for uid in (*op.was.candidates, *op.was.examples))
+        again = " What you had made of it is offered where you edit it again." if typed else ""
+        self.say(f"Taken back: {op.told()}.{again}" if op else "There is nothing to take back.", about="undo")
         if op and op.kind == "go":
             self.want_others()
         return op

@@ -22,7 +22,7 @@ def offer(app: Host) -> None:
     if place := warning(session.folder):
         app.say(place, "warning")
     if session.fixed and not session.held_by:
-        app.say(f"Fixed since last time: {assigned(session.fixed)}. {app.own_key('attributes')} on Curate changes it.")
+        app.say(f"Fixed since last time: {assigned(session.fixed)}. {app.own_key('attributes')} on Curate changes it.", waits=True)
     if not session.held_by and session.registry.interrupted:
         from tui.session.advice import interruption  # its gauges take their time, and are seldom needed here
 

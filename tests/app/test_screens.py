@@ -331,7 +331,35 @@ async def test_a_candidate_is_kept_with_the_attributes_that_suit_it(workspace):
         assert store.examples[decision.example].fields == {"Height": "3", "Keeper": "Kind"} == decision.kept_fields
         assert decision.fields["Keeper"] == "Odd"
         await pilot.press("u", "e")
+        assert app.screen.query_one("#field-1", Input).value == "Kind"  # what was typed is not lost with the decision
+        await pilot.press("escape", "escape", "e")
         assert app.screen.query_one("#field-1", Input).value == "Odd"
+
+
+async def test_an_edit_that_is_taken_back_offers_its_wording_again(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        card = app.screen.candidate()
+        await pilot.press("e", *"Mine.", "ctrl+s", "u")
+        await pilot.pause()
+        assert app.screen.candidate() == card
+        assert "offered where you edit it again" in "".join(notice.message for notice in app._notifications)
+        await pilot.press("x", "u", "e")  # another decision in between is no edit
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == card.text + "Mine."
+        assert "took back" in str(app.screen.query_one("#dialog-draft Plain", Plain).content)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        (decision,) = on_disk(workspace).decisions.values()
+        assert decision.after == card.text + "Mine."
+        await pilot.press("f4", "enter", *"Yours.", "ctrl+s", "u", "enter")  # an example that is changed as well
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == card.text + "Mine.Yours."
+        await pilot.press("escape", "escape", "enter")
+        await pilot.pause()
+        assert app.screen.query_one(TextArea).text == card.text + "Mine."
+        assert not list((workspace / "drafts").glob("edit-*"))
 
 
 async def test_an_edit_that_is_left_changes_nothing(workspace):

@@ -34,9 +34,9 @@ class Measures(Protocol):
 class CurveJob:
     """Holds the time that the person granted. What stops it takes the time away; a pause, to fill the queue, leaves it the rest."""
 
-    def __init__(self, jobs: Jobs, doing: str, title: str) -> None:
-        """`doing` is what `Jobs.doing` says while it is measured, `title` what that is in words."""
-        self._jobs, self._app, self._doing, self._title = jobs, jobs.app, doing, title
+    def __init__(self, jobs: Jobs, doing: str, title: str, key: str) -> None:
+        """`doing` is what `Jobs.doing` says while it is measured, `title` what that is in words, `key` what opens its dialog on Report."""
+        self._jobs, self._app, self._doing, self._title, self._key = jobs, jobs.app, doing, title, key
         self._subject: Measures | None = None
         self._left = 0.0
         self._paused = False
@@ -98,9 +98,8 @@ class CurveJob:
                             self._doing, f"{self._title}: {event.done} of {event.of}, about {duration(event.left)} left", force=False
                         )
                     case Curved(missing=missing) if missing:
-                        self._app.say(
-                            f"The {self._title} has {event.done} more; {missing} {'is' if missing == 1 else 'are'} missing. Ask again to go on."
-                        )
+                        left = f"{missing} {'is' if missing == 1 else 'are'} missing"
+                        self._app.say(f"The {self._title} has {event.done} more; {left}. {self._app.own_key(self._key)} on Report, then enter, goes on.")
         except asyncio.CancelledError:
             rest = budget - (time.monotonic() - began)
             if self._paused and rest > WORTH:

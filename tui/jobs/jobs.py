@@ -55,8 +55,8 @@ class Jobs:
         self.retraining = RetrainJob(self)
         self.losses = MeasureJob(self)
         self.samples = SampleJob(self)
-        self.curve = CurveJob(self, "curving", "learning curve")
-        self.sweep = CurveJob(self, "sweeping", "sweep")
+        self.curve = CurveJob(self, "curving", "learning curve", "curve_report")
+        self.sweep = CurveJob(self, "sweeping", "sweep", "sweep_report")
         self._sheet: SheetJob | None = None
         self.trouble = ""
         """Why the worker, which lives, does not work."""

@@ -56,7 +56,8 @@ class EditDialog(Dialog[bool]):
         self._over = False
         self._with_fields = bool(session.task.fields)
         self._draft = Draft(session.folder, f"edit-{uid}", bool(session.held_by))
-        self._kept = self._draft.read()
+        self._taken_back = session.wordings.get(uid)
+        self._kept = self._draft.read() or self._taken_back
         self._untouched = CleanArea(text, id="untouched").text, {name: clean_line(value) for name, value in self._values.items()}
         """Text and fields as the boxes show them: what they would hide is visible in it, and lines end as the box's do."""
 
@@ -75,7 +76,8 @@ class EditDialog(Dialog[bool]):
 
     def _about(self, kept: Typed) -> Content:
         """That this is a draft, and what happened to the row since."""
-        parts: list[str | tuple[str, str]] = [("Your unsaved text from before. Escape, pressed twice, throws it away.", "$text-warning")]
+        what = "What you had made of it and took back." if kept is self._taken_back else "Your unsaved text from before."
+        parts: list[str | tuple[str, str]] = [(f"{what} Escape, pressed twice, throws it away.", "$text-warning")]
         if kept.was != self._text:
             parts.append(("\nThe row was changed since; what went and what came:", "$text-warning"))
             parts += ["\n" + changed for changed in difference(kept.was, self._text)]
@@ -137,6 +139,7 @@ class EditDialog(Dialog[bool]):
     def _end(self, saved: bool) -> None:
         self._over = True
         self._draft.drop()
+        self._session.wordings.pop(self._uid, None)
         self.dismiss(saved)
 
 

@@ -20,6 +20,7 @@ from tui.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from tui.session.candidates import Candidates
+    from tui.session.drafts import Typed
     from tui.session.learning import Learning
     from tui.session.planning import Plan, Planner
     from tui.session.tasting import Tasting
@@ -33,6 +34,11 @@ class Session(Workspace):
 
     wish: Callable[[], Plan] | None = None
     """The retraining that is to begin as soon as the model is ready."""
+
+    @cached_property
+    def wordings(self) -> dict[str, Typed]:
+        """What the person typed and then took back, by candidate or example: it is offered where that is edited once more."""
+        return {}
 
     # -- decisions -----------------------------------------------------------------------------------------------------
 
@@ -118,9 +124,22 @@ class Session(Workspace):
         op = self.store.undo()
         if op:
             self._reindex(op.was)
+            self._keep_wordings(op)
             if op.kind == "decide":
                 self.ranking.taken_back(op)
         return op
+
+    def _keep_wordings(self, op: Op) -> None:
+        """What the person had typed in what was just taken back: of a candidate that was edited, of an example that was changed."""
+        from tui.session.drafts import Typed
+
+        for decision in op.put.decisions.values():
+            if decision and decision.verdict == "edit":
+                fields = decision.fields if decision.kept_fields is None else decision.kept_fields
+                self.wordings[decision.candidate] = Typed(decision.after, dict(fields), decision.candidate, decision.before)
+        for uid, new in op.put.examples.items():
+            if new and (old := op.was.examples.get(uid)):
+                self.wordings[uid] = Typed(new.text, dict(new.fields), uid, old.text)
 
     # -- how it stands --------------------------------------------------------------------------------------------------
 
