@@ -69,7 +69,7 @@ class Sample(Command, frozen=True, tag="sample"):
     strength: float = 1.0
     """What the adapter's share of every product is multiplied by, 0 to 1.2."""
     without: list[list[Segment]] = []
-    """The prompts without their attributes, for guidance."""
+    """The same prompts with other values of choices and scales, or without attributes: what guidance leads away from."""
 
 
 class Train(Command, frozen=True, tag="train"):

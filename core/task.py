@@ -127,6 +127,16 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             {field.name: value for field in self.fields if (value := fixed.get(field.name) or values.get(field.name))} for values in drawn
         ]
 
+    def others(self, values: Mapping[str, str], seed: int) -> dict[str, str]:
+        """The same values, but for each choice and scale another one, drawn by `seed`: what guidance leads away from. None at all where there
+        is no other, as with free texts alone."""
+        rng = random.Random(f"{seed}-others")
+        found = dict(values)
+        for field in self.fields:
+            if field.name in values and (rest := [value for value in field.choices() if value != values[field.name]]):
+                found[field.name] = rng.choice(rest)
+        return {} if found == values else found
+
 
 def parse_fields(spec: str) -> tuple[Field, ...]:
     """The fields of one NAME=KIND, or of several with commas between them: a comma that cannot belong to the values of a choice ends a field."""

@@ -64,7 +64,7 @@ class Batch(msgspec.Struct, frozen=True):
     strength: float = 1.0
     """Of the adapter, when these were sampled."""
     without: list[list[Segment]] = []
-    """The prompts without their attributes, which guidance led away from."""
+    """The same prompts without these values of choices and scales, or without attributes: what guidance led away from."""
     rounded: bool = False
     """They came from the base at its first use, before its 4-bit codes were chosen: nothing samples them again."""
     invented: list[int] = []

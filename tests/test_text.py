@@ -89,6 +89,15 @@ def test_draws_differ_over_a_batch_and_texts_stay_together(seed):
     assert sorted((values["B"], values.get("D")) for values in drawn[:3]) == [("one", "first"), ("three", None), ("two", "second")]
 
 
+@given(st.integers(0, 1 << 60))
+def test_guidance_leads_away_from_other_choices_and_scales(seed):
+    values = {"A": "4", "B": "one", "C": "x"}
+    others = DRAWN.others(values, seed)
+    assert others["A"] in set("1235") and others["B"] == "one" and others["C"] == "y" and others == DRAWN.others(values, seed)
+    assert DRAWN.others({"B": "one"}, seed) == DRAWN.others({}, seed) == {}  # nothing to choose: away from the heading alone
+    assert set(DRAWN.others({"A": "1", "B": "one"}, seed)) == {"A", "B"}
+
+
 @pytest.mark.parametrize(
     ("spec", "field"), [("A", Field("A")), ("A=scale", Field("A", "scale")), ("A B=choice:x, y", Field("A B", "choice", ("x", "y")))]
 )

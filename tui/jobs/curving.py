@@ -99,7 +99,9 @@ class CurveJob:
                         )
                     case Curved(missing=missing) if missing:
                         left = f"{missing} {'is' if missing == 1 else 'are'} missing"
-                        self._app.say(f"The {self._title} has {event.done} more; {left}. {self._app.own_key(self._key)} on Report, then enter, goes on.")
+                        self._app.say(
+                            f"The {self._title} has {event.done} more; {left}. {self._app.own_key(self._key)} on Report, then enter, goes on."
+                        )
         except asyncio.CancelledError:
             rest = budget - (time.monotonic() - began)
             if self._paused and rest > WORTH:

@@ -21,7 +21,7 @@ from core.text import clean, words
 from dataset.rows import Batch, Candidate, Example, Tables
 from tui.session.inventing import Inventor, spread
 from tui.session.shown import few_shot, nearest, showable
-from tui.session.ways import in_turn, tallies
+from tui.session.ways import Way, in_turn, tallies, way_of
 
 if TYPE_CHECKING:
     from tui.session.workspace import Workspace
@@ -71,8 +71,8 @@ class Candidates:
             examples = list(self._workspace.store.examples.values())  # only now: the person may have written one meanwhile
             drawn = self._workspace.task.draw(fixed, [example.fields for example in examples], seeds)
             invented = spread(self._workspace.task, drawn, made_up, start)
-            if name != BASE and settings.vary and not settings.shown and showable(examples) and self._enough_wait(settings):
-                used = in_turn(settings, tallies(self._workspace.store), start)
+            if name != BASE and settings.vary and not settings.shown and self._enough_wait(settings):
+                used = in_turn(settings, self._ways(settings, examples, drawn), tallies(self._workspace.store), start)
             shown = self._shown(name, used, examples, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
             prompts = [before + self._workspace.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
@@ -80,7 +80,7 @@ class Candidates:
                 new_uid(), name, prompts, seeds, msgspec.to_builtins(used), now(),
                 self._workspace.settings.model.base, loaded.fingerprint, self._workspace.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}), strength,
-                [before + self._workspace.task.segments({}) for before in shown] if guided else [], loaded.rounded, invented,
+                self._contrast(shown, drawn, seeds) if guided else [], loaded.rounded, invented,
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
@@ -99,6 +99,20 @@ class Candidates:
                     self._inventor.spent(made_up)
                 recorded = True
                 yield candidate
+
+    def _ways(self, settings: Sampling, examples: Sequence[Example], drawn: Sequence[Mapping[str, str]]) -> list[Way]:
+        """Those that a batch can be sampled in: its own, and what there are examples or values for."""
+        found: list[Way] = [way_of(msgspec.to_builtins(settings))]
+        if showable(examples):
+            found.append("shown")
+        if not settings.guidance and any(self._workspace.task.others(values, 0) for values in drawn):
+            found.append("guided")
+        return found
+
+    def _contrast(self, shown: Sequence[list[Segment]], drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
+        """The prompts that guidance leads away from."""
+        task = self._workspace.task
+        return [before + task.segments(task.others(values, seed)) for before, values, seed in zip(shown, drawn, seeds, strict=True)]
 
     def _enough_wait(self, settings: Sampling) -> bool:
         """Whether there is time to read long prompts: half of what is to be kept ready waits. So a checkpoint's first texts are always its
