@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import cases, shown
+from bench import baked, cases
 from bench.cases import Case
 from bench.judge import likeness
 from bench.results import Judged
@@ -22,30 +22,13 @@ from core import runfiles
 from core.config import Lora
 from core.protocol import Load, Row
 from core.runfiles import RunSpec
-from core.worker.encoding import Curriculum, encode_row
+from core.worker.encoding import encode_row
 from core.worker.engine import Engine
 from core.worker.evaluation import measure_rows
 from core.worker.retraining import PROBED
-from core.worker.training import StepDone, train
 
 NEAR = 0.35
 """Share of an accepted text's content words that one trained text holds, above which it says much the same; the judge itself allows half."""
-
-
-def refit(made: Any, spec: RunSpec, rows: Sequence[Row], steps: int, slow: float) -> None:
-    """Leave the adapter in the model that a run would have after so many steps on all its rows."""
-    base, forms = made._base, made._forms
-    forms.fresh_adapter(spec.seed)
-    forms.train()
-    curriculum = Curriculum(base.tokenizer, rows, spec.training, spec.task, spec.seed)
-    loop = train(
-        base.model, forms.parameters(), curriculum, spec.training, epochs=steps, peak=spec.learning_rate, seed=spec.seed, planned=steps,
-        slow_end=slow,
-    )  # fmt: skip
-    for event in loop:
-        if isinstance(event, StepDone) and event.step == steps:
-            break
-    loop.close()
 
 
 def told(judged: Sequence[Judged], trained: Sequence[str]) -> str:
@@ -59,15 +42,15 @@ def told(judged: Sequence[Judged], trained: Sequence[str]) -> str:
 
 def line(made: Any, case: Case, rows: Sequence[Row], count: int) -> str:
     """The loss of unseen rows, what is recited of the trained ones, and the judge's word on `count` texts for values of either kind."""
-    loss = shown.loss(made, [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)])
+    loss = baked.loss(made, [Row(str(at), case.task.segments(fields), text) for at, (text, fields) in enumerate(case.measured)])
     base = made._base
     learned = [encode_row(base.tokenizer, row, 1.0) for row in rows[:: max(1, len(rows) // PROBED)]]
     measures = [row for part in measure_rows(base.model, learned, base.tokenizer.eos_token_id) for row in part]
     recited = sum(row.recited * row.tokens for row in measures) / sum(row.tokens for row in measures)
     trained = [row.text for row in rows]
     parts = [
-        told(shown.alone(made, case, asked, trained), trained)
-        for asked in (shown.drawn(case, [row.fields for row in rows], count), shown.unseen(case, count))
+        told(baked.alone(made, case, asked, trained), trained)
+        for asked in (baked.drawn(case, [row.fields for row in rows], count), baked.unseen(case, count))
     ]
     return f"{loss:.3f} | {recited:.0%} | {' | '.join(parts)} |"
 
@@ -91,12 +74,13 @@ def main() -> None:
     for name in args.run:
         folder = args.workspace / "runs" / name
         spec = runfiles.read(folder / "run.json", RunSpec)
+        task = spec.task or case.task
         if spec.parent:
             raise SystemExit(f"Run {name} is a top-up; this bench trains afresh.")
         rows = runfiles.read_rows(folder / "rows.jsonl", spec.rows_sha256)
         for steps in args.steps:
             for slow in args.slow:
-                refit(made, spec, rows, steps, slow)
+                baked.refit(made, rows, task, spec.training, spec.seed, spec.learning_rate, steps, slow)
                 print(f"| {args.task}, {name} | {len(rows)} | {steps} | {slow:g} | {line(made, case, rows, args.count)}", flush=True)
 
 

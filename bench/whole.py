@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from bench import cases, shown
+from bench import baked, cases
 from bench.cases import Case
 from core.config import Lora, Training
 from core.protocol import Gauges, Load, Row
@@ -117,12 +117,12 @@ class Bench:
         return states
 
     def _done(self, way: str, rows: Sequence[Row], seconds: float, count: int) -> Done:
-        loss = shown.loss(self.made, [Row(str(at), self.case.task.segments(fields), text) for at, (text, fields) in enumerate(self.unseen)])
+        loss = baked.loss(self.made, [Row(str(at), self.case.task.segments(fields), text) for at, (text, fields) in enumerate(self.unseen)])
         recall = self._gauges(self._probe(rows)).recall or 0.0
         if not count:
             return Done(way, loss, recall, seconds)
-        asked = shown.drawn(self.case, [fields for _, fields in self.parsed], count)
-        judged = shown.alone(self.made, self.case, asked, [text for text, _ in self.parsed])
+        asked = baked.drawn(self.case, [fields for _, fields in self.parsed], count)
+        judged = baked.alone(self.made, self.case, asked, [text for text, _ in self.parsed])
         kept, form = sum(not one.failed for one in judged), sum("form" not in one.failed for one in judged)
         return Done(way, loss, recall, seconds, f"{kept}, {form} of {len(judged)}")
 
