@@ -221,7 +221,8 @@ class WorkerClient:
             return ""
         if now - self._heard > SILENT:
             return f"The worker has not answered for {now - self._heard:.0f} seconds"
-        if now - self._moved > STALLED:
+        loads = any(isinstance(command, Load) for command, _ in self._commands.values())  # a large base takes minutes, without a word
+        if now - self._moved > STALLED and not loads:
             return f"The worker has got nowhere for {now - self._moved:.0f} seconds"
         if not self._ping and now - self._heard > 1 and self._process and self._process.stdin:
             self._ping = self._number()

@@ -75,7 +75,6 @@ class Watch:
 
     def add(self, baked: Baked) -> str:
         """Take an epoch in; the reason to stop now, or nothing."""
-        before = self.epochs[-1] if self.epochs else None
         self.epochs.append(baked)
         if baked.held_out_loss is None:
             return f"{baked.recall:.0%} of the rows is recited" if baked.recall >= RECITED else ""
@@ -86,6 +85,6 @@ class Watch:
         best = self.epochs[losses.index(lowest)]
         if turned and baked.gap > best.gap:
             return f"{rise}, and {baked.recall:.0%} of the rows is recited"
-        if turned and before and before.held_out_loss is not None and baked.held_out_loss > before.held_out_loss > lowest:
+        if turned and len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
             return f"{rise}, two epochs in a row"
         return ""

@@ -148,7 +148,7 @@ class Registry:
             if exists(folder) and not is_folder(folder):
                 return Run(name, folder, "unreadable", "it is a link to elsewhere, or a file")
             there = [name for name in names(folder / "checkpoints") if name.startswith(KINDS)]
-            epochs = tuple(sorted(there, key=lambda name: (name.partition("-")[2], name)))
+            epochs = tuple(sorted(there, key=lambda name: (len(name.partition("-")[2]), name.partition("-")[2], name)))
         except OSError as error:
             return Run(name, folder, "unreadable", str(error))
         files = ("run.json", "result.json", *(f"checkpoints/{epoch}/checkpoint.json" for epoch in epochs))

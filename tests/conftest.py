@@ -46,6 +46,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Tests press the key that answers a question at once; a person who does has not read it."""
+    monkeypatch.setattr("tui.twice.HASTE", 0.0)
+
+
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["figures"] = figures

@@ -296,6 +296,7 @@ class FlavorApp(Host):
         self.say(f"{name} is the base of this workspace now, as {FILE} says.")
         if self._start_worker:
             self.jobs.model.other_base()
+        self.want_others()
 
     def action_weaker(self) -> None:
         self._bake(-1)

@@ -72,8 +72,8 @@ class Front(WithNotes, InOrder):
     # -- what the screen is told ---------------------------------------------------------------------------------------
 
     def tell_screen(self, what: str) -> None:
-        """Call a method of the screen that is seen, where it has one of that name."""
-        if tell := getattr(self.screen, what, None):
+        """Call a method of the screen that is seen, where there is one and it has one of that name."""
+        if self._screen_stack and (tell := getattr(self.screen, what, None)):
             tell()
 
     def renew(self) -> None:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 AGAIN = 6.0
 """Seconds in which it is to be answered."""
+HASTE = 0.3
+"""Seconds from one press to the next in which nobody has read the question: two taps of a habit, or a key that is held down."""
 
 
 class Pressed(Protocol):
@@ -25,6 +27,6 @@ class Twice:
     def sure(self) -> bool:
         """Whether this is the second time; else it is asked now."""
         now, key = time.monotonic(), self._by.pressed
-        sure = self._asked is not None and now - self._asked[0] < AGAIN and key - self._asked[1] <= 1
+        sure = self._asked is not None and HASTE <= now - self._asked[0] < AGAIN and key - self._asked[1] <= 1
         self._asked = None if sure else (now, key)
         return sure

@@ -3,6 +3,7 @@ it has drifted from the base. Given heading and fields, on the text alone."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,6 +11,7 @@ from itertools import groupby
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from core.errors import FlavorError
 from core.worker.encoding import Encoded
 from core.worker.training import CHUNK, micro_batches, position_logits
 
@@ -73,8 +75,11 @@ def _row(row: Encoded, loss: torch.Tensor, right: torch.Tensor, ends: torch.Tens
 
 
 def mean(measures: Sequence[RowMeasure]) -> float:
-    """Nats per token over all texts."""
-    return sum(row.total for row in measures) / max(1, sum(row.tokens for row in measures))
+    """Nats per token over all texts. Raises FlavorError where that is no number: no message could carry it."""
+    found = sum(row.total for row in measures) / max(1, sum(row.tokens for row in measures))
+    if not math.isfinite(found):
+        raise FlavorError("The loss is no longer a number.", "Lower the learning rate in flavor.toml; every whole checkpoint is kept.", "nan")
+    return found
 
 
 @torch.no_grad()

@@ -63,7 +63,8 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def hardware() -> tuple[str, torch.dtype]:
-    """The device to use, and the type to compute in: bfloat16 where the hardware multiplies it, else the next wider one."""
+    """The device to use, and the type to compute in: bfloat16 where the hardware multiplies it (or torch does so in its place, as on
+    older NVIDIA cards), else the next wider one."""
     if torch.cuda.is_available():
         return "cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if torch.backends.mps.is_available():

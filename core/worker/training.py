@@ -182,6 +182,7 @@ def train(
             for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
                 # One step: the weighted mean over the whole batch, whatever parts it is computed in.
                 mass = sum(sum(row.weights[1:]) for row in batch)
+                counted = sum(sum(row.weights[1:]) * row.share for row in batch)
                 rate = rate_at(step, steps, peak, settings.warmup_steps, slow_end)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
@@ -204,8 +205,9 @@ def train(
                     memory.reduce(optimiser, step + 1)
                 optimiser.zero_grad()
                 step += 1
-                total, share = total + loss * mass, share + mass
-                yield StepDone(step, steps, epoch, loss, rate, sum(len(row.ids) for row in batch))
+                total, share = total + loss * mass, share + counted
+                told = loss * mass / counted  # a mean: machine texts weigh less in the gradient, and no less in this
+                yield StepDone(step, steps, epoch, told, rate, sum(len(row.ids) for row in batch))
             yield EpochDone(epoch, total / share)
     finally:
         optimiser.zero_grad()

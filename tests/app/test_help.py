@@ -42,7 +42,7 @@ def test_no_key_is_explained_with_a_word_twice():
 @pytest.mark.parametrize(
     ("make", "key"),
     [
-        (lambda app: NoteDialog("0001/epoch-02", ""), "f1"),
+        (lambda app: NoteDialog("0001/epoch-02", "", str), "f1"),
         (lambda app: ImportDialog(app.session), "f1"),
         (lambda app: SweepDialog(), "question_mark"),
         (lambda app: CurveDialog(), "question_mark"),
@@ -69,7 +69,7 @@ async def test_it_is_shown_and_goes_again(workspace, make, key):
 async def test_where_something_is_typed_a_question_mark_is_a_character(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.push_screen(NoteDialog("0001/epoch-02", ""))
+        app.push_screen(NoteDialog("0001/epoch-02", "", str))
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("o", "k", "question_mark")
         assert app.focused.value == "ok?" and not isinstance(app.screen, HelpDialog)
@@ -80,7 +80,7 @@ async def test_the_key_of_ones_own_helps_in_dialogs_too(workspace):
     path.write_text(path.read_text().replace("[keys]", '[keys]\nhelp = "f9"'))
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        dialog = NoteDialog("0001/epoch-02", "")
+        dialog = NoteDialog("0001/epoch-02", "", str)
         app.push_screen(dialog)
         await until(pilot, lambda: app.screen is dialog and dialog.focused)
         await pilot.press("f9")

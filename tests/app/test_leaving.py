@@ -70,7 +70,7 @@ async def test_a_dialog_that_ends_behind_its_help_leaves_after_it(workspace):
     app = FlavorApp(workspace, start_worker=False)
     kept = []
     async with app.run_test(size=(80, 24)) as pilot:
-        dialog = NoteDialog("0001/epoch-02", "")
+        dialog = NoteDialog("0001/epoch-02", "", str)
         app.push_screen(dialog, kept.append)
         await until(pilot, lambda: app.screen is dialog and dialog.focused)
         await pilot.press("f1")

@@ -76,7 +76,7 @@ async def test_a_dialogs_key_has_all_before_it_and_nothing_after_it(workspace):
     app = FlavorApp(workspace, start_worker=False)
     kept = []
     async with app.run_test(size=(80, 24)) as pilot:
-        app.push_screen(NoteDialog("0001/epoch-02", ""), kept.append)
+        app.push_screen(NoteDialog("0001/epoch-02", "", str), kept.append)
         await until(pilot, lambda: isinstance(app.focused, Input))
         burst(app, SECOND, ["enter", "e"])
         await until(pilot, lambda: kept and isinstance(app.screen, EditDialog) and app.focused)
@@ -157,7 +157,7 @@ async def test_a_key_goes_on_where_a_screen_is_never_drawn(workspace, monkeypatc
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(NoteDialog, "is_mounted", False)
         monkeypatch.setattr(InOrder, "on_in_order_marker", lambda app, message: None)
-        app.push_screen(NoteDialog("0001/epoch-02", ""))
+        app.push_screen(NoteDialog("0001/epoch-02", "", str))
         await until(pilot, lambda: isinstance(app.focused, Input))
         burst(app, ["ctrl+q"])
         await until(pilot, lambda: app._exit)

@@ -161,6 +161,7 @@ class Jobs:
     def _ended(self) -> None:
         """What was stopped is over."""
         self.rest()
+        self.app.renew()
         self.samples.after_cancel()
         self.app.call_later(self.go_on)  # what else waits: what was not to begin any more is forgotten
 
@@ -178,6 +179,7 @@ class Jobs:
             self.tell("dead", f"{error.message} R starts it again; {self.session.folder.name}/logs/worker.log says more.")
         else:
             self.rest()
+        self.app.renew()
         self.app.complain(error)
 
     @property

@@ -141,7 +141,8 @@ class SampleJob:
     # -- stopping ------------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """The candidates on their way are not wanted, others are."""
+        """The candidates on their way are not wanted, others are, whatever was given up before."""
+        self._stopped = False
         if self._jobs.doing == "sampling":
             self._refill = True
             self._jobs.make_room()

@@ -143,16 +143,16 @@ kept for such texts, so that you see more than what pleases already, and so that
             self._look_again(left)
         if card is None or stale:
             card = first
-            if self._looked_at in self.session.store.pending:  # else it went by a key, on the card or in a dialog
+            if self._went_by_itself():
                 self._turned = monotonic()
             self.flavor.prefer_new = False
             self.shown = card.uid if card else None
-            if card:
-                self.session.ranking.hold(card.uid)
             self.query_one("#text-scroll", VerticalScroll).scroll_home(animate=False)
         if self._looked_at != (self.shown or ""):
             self._came = monotonic()
         self._looked_at = self.shown or ""
+        if card:  # also one from the last session, or from before a going back
+            self.session.ranking.hold(card.uid)
         self.flavor.desk.keep(card=self.shown or "")
         self.query_one("#heading", Plain).update(plain(f"# {self.session.task.heading}", "bold"))
         if card is None:
@@ -166,6 +166,13 @@ kept for such texts, so that you see more than what pleases already, and so that
         self.query_one("#text", Plain).update(plain(card.text or "(an empty text)"))
         self.query_one("#flags", Plain).update(flag_line(card, self.session.copying.longest(card.text)[0]))
         self._queue(queue, card)
+
+    def _went_by_itself(self) -> bool:
+        """Whether the card that was looked at has gone without a key, on it or in a dialog."""
+        if not self._looked_at:
+            return False
+        before = self.session.store.candidates.get(self._looked_at)
+        return before is None or before.state in ("pending", "passed")
 
     def _look_again(self, left: float) -> None:
         """In `left` seconds, if the card is in front then: behind a dialog it stays, and coming back looks anyway."""

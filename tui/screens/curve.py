@@ -9,6 +9,7 @@ from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer
+from textual.worker import Worker
 
 from core.errors import FlavorError
 from core.text import counted
@@ -37,6 +38,8 @@ class CurveDialog(Dialog[None]):
     def __init__(self) -> None:
         super().__init__()
         self._outlook: Outlook | None = None
+        self._looking: Worker[None] | None = None
+        """What looks through the points; the next look begins when it has ended, else none would where it takes its time."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -56,8 +59,8 @@ class CurveDialog(Dialog[None]):
         """The line of activity now, the rest when a point has come."""
         self.query_one("#curve-doing", Plain).update(self.flavor.jobs.line())
         self.query_one("#curve-plan", Plain).update(self._plan())
-        if self._outlook is None or self.flavor.session.learning.stale():
-            self.run_worker(self._look, group="look", exclusive=True)
+        if (self._looking is None or self._looking.is_finished) and (self._outlook is None or self.flavor.session.learning.stale()):
+            self._looking = self.run_worker(self._look)
 
     def _plan(self) -> Content:
         """What is missing, and the key that measures it; nothing before that is known."""

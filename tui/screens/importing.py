@@ -84,6 +84,8 @@ class ImportDialog(Dialog[str | None]):
         self._chosen: dict[str, str] = {}
         """Columns that the person chose, by field; the text's under an empty name."""
         self._columns: list[str] = []
+        self._reading = False
+        """Whether the source is being read, so that what is seen is what stood there before."""
         self._looked = 0
 
     def compose(self) -> ComposeResult:
@@ -135,7 +137,7 @@ class ImportDialog(Dialog[str | None]):
         source = self.query_one(SourceInput)
         with source.prevent(Input.Changed):
             source.value = ""
-        self._text = event.text
+        self._text, self._preview = event.text, None
         self._look()
 
     @work(exclusive=True)
@@ -146,6 +148,7 @@ class ImportDialog(Dialog[str | None]):
         source, looked = value if value.startswith("hf://") else str(typed_path(value)), self._looked
         fields = {name: column for name, column in self._chosen.items() if name}
         choice = Choice(text=self._chosen.get("", ""), fields=fields)
+        self._reading = True
         self._say("reading…", "$text-muted")
         told, preview = "", None
         try:
@@ -155,6 +158,7 @@ class ImportDialog(Dialog[str | None]):
                 preview = await asyncio.to_thread(look, self._session, [source], choice)
         except FlavorError as error:
             told = f"! {_as_here(error)}"
+        self._reading = False
         if looked != self._looked:
             return  # another source stands there by now
         self._preview = preview
@@ -235,6 +239,8 @@ class ImportDialog(Dialog[str | None]):
             self._show(self._told(self._preview))
 
     def action_bring(self) -> None:
+        if self._reading:
+            return  # by other columns, or of another source: what is imported was seen
         if self._preview is None:
             self._look()  # nothing that was not looked at is imported
             return

@@ -156,9 +156,14 @@ missing of it. That takes its time, and gives way to everything else you ask for
                 await asyncio.sleep(0)
 
     def _live(self) -> None:
-        """Go along with a run that is going on."""
-        if self.flavor.jobs.doing == "training" and self.session.registry.live and self.flavor.screen is self:
-            run = self.session.registry.run(self.session.registry.live)
+        """Go along with a run that is going on, and see how one that was stopped has ended: its worker writes that a moment later."""
+        if not self.is_current:
+            return
+        live = self.session.registry.live
+        if not live and any(run.status == "running" for run in self._runs.values()):
+            self.renew()
+        if self.flavor.jobs.doing == "training" and live:
+            run = self.session.registry.run(live)
             known = self._runs.get(run.name)
             if known is None or (known.status, known.epochs) != (run.status, run.epochs):
                 self.renew()
@@ -257,18 +262,13 @@ missing of it. That takes its time, and gives way to everything else you ask for
 
         name = self._selected().rstrip("/")
 
-        def keep(text: str | None) -> None:
-            if text is None:
-                return
-            try:
-                self.session.must_write()
-                self.session.choices.set_note(name, text)
-            except FlavorError as error:
-                self.flavor.complain(error)
-            self.renew()
+        def keep(text: str) -> None:
+            self.session.must_write()
+            self.session.choices.set_note(name, text)
 
         if self._selected() == BASE or run_of(self._selected()):
-            self.app.push_screen(NoteDialog(name, self.session.choices.of(name).note), keep)
+            dialog = NoteDialog(name, self.session.choices.of(name).note, keep)
+            self.app.push_screen(dialog, lambda _: self.renew())
 
     def compared(self) -> list[str]:
         """The checkpoints to hold against each other: the chosen ones of the marked runs, else those of the run under the cursor."""

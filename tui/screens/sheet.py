@@ -54,6 +54,8 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         self._active = ""
         """The checkpoint that was active as this was opened: lanes do not change places while one reads."""
         self._drawn: object = None
+        self._names: list[str] = []
+        """The lanes that were asked for."""
 
     def compose(self) -> ComposeResult:
         self._active = self.flavor.session.registry.current()
@@ -70,7 +72,6 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
 
     def on_mount(self) -> None:
         self.query("#sheet-body").focus()
-        self.flavor.jobs.sheet.ask(self._checkpoints)
         self._watch()
         self.set_interval(0.5, self._watch)
 
@@ -86,6 +87,10 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         contact, lanes = self.flavor.jobs.sheet.contact, self._lanes()
         missing = contact.missing(lanes)
         self.query_one("#sheet-doing", Plain).update(self.flavor.jobs.line())
+        names = [lane.name for lane in lanes]
+        if self._names != names:  # as this was opened, and where a strength was changed since: its texts are others
+            self._names = names
+            self.flavor.jobs.sheet.ask(self._checkpoints)
         if self._drawn == (told := (self._prompt, missing, self.flavor.jobs.doing == "sheeting")):
             return
         self._drawn = told

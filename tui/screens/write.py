@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 from core.errors import FlavorError
@@ -45,6 +46,8 @@ becomes that choice; **→** takes what stands there in grey.
     def __init__(self) -> None:
         super().__init__()
         self._draft: Draft | None = None
+        self._pause: Timer | None = None
+        """When the typing has paused, what was typed is measured."""
         self._empty = True
         """Whether there is nothing that `ctrl+u` would delete, as the keys below were last drawn."""
 
@@ -93,7 +96,9 @@ becomes that choice; **→** takes what stands there in grey.
         if self._empty != self._nothing_typed():
             self._empty = not self._empty
             self.refresh_bindings()
-        self.set_timer(0.15, self._measure)
+        if self._pause:
+            self._pause.stop()
+        self._pause = self.set_timer(0.15, self._measure)
 
     def on_descendant_focus(self) -> None:
         self._empty = self._nothing_typed()  # of the box that is in front now; Textual draws the keys anew by itself

@@ -199,13 +199,14 @@ class Workspace:
 
     def newest(self) -> list[Candidate]:
         """The candidates that wait and are such as would be sampled now: of the active checkpoint, with its strength and what is fixed, and of
-        the base with examples shown as soon as there are any; oldest first."""
+        the base that flavor.toml names, with examples shown as soon as there are any; oldest first."""
         current = self.registry.current()
-        strength, batches = self.strength(current), self.store.batches
+        strength, batches, base = self.strength(current), self.store.batches, self.settings.model.base
         found = [
             candidate
             for candidate in self.store.pending.values()
-            if candidate.checkpoint == current and ((batch := batches.get(candidate.batch)) is None or batch.strength == strength)
+            if candidate.checkpoint == current
+            and ((batch := batches.get(candidate.batch)) is None or (batch.strength == strength and batch.base in ("", base)))
         ]
         if len(self._wishes) > 1:
             found = [candidate for candidate in found if self._asked_now(candidate)]

@@ -43,11 +43,15 @@ class FieldInput(CleanInput):
     """The input of one attribute. What was typed in it becomes the choice that was meant as soon as it is left."""
 
     def __init__(self, field: Field, value: str, known: list[str]) -> None:
-        suggester = SuggestFromList(field.choices() or known, case_sensitive=False)
-        super().__init__(value, placeholder=hint(field), suggester=suggester, compact=True)
+        super().__init__(value, placeholder=hint(field), compact=True)
         self._field = field
+        self.offer(known)
         self._before = self.value
         """What stood here when the box was entered: what nobody typed stays as it is."""
+
+    def offer(self, known: list[str]) -> None:
+        """Offer these values while typing, or the field's choices."""
+        self.suggester = SuggestFromList(self._field.choices() or known, case_sensitive=False)
 
     def on_focus(self) -> None:
         self._before = self.value
@@ -100,6 +104,9 @@ class FieldInputs(Vertical):
         return ""
 
     def fill(self, values: Mapping[str, str]) -> None:
-        """Replace what stands in the inputs."""
+        """Replace what stands in the inputs, and offer the values that are known by now."""
+        known = self._session.known_values()
         for number, field in enumerate(self._session.task.fields):
-            self.query_one(f"#field-{number}", Input).value = values.get(field.name, "")
+            box = self.query_one(f"#field-{number}", FieldInput)
+            box.offer(known[field.name])
+            box.value = values.get(field.name, "")
