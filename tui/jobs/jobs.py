@@ -243,7 +243,7 @@ class Jobs:
         """Stop what is going on, and nothing else."""
         what, stays = STOPPED[self.doing], self.retraining.stays
         self._stop()
-        self.app.say(f"{what} was stopped; {f'{stays} stays active' if stays else 'everything is as it was'}.")
+        self.app.say(f"The measuring was stopped; {stays} stays active." if stays else f"{what} was stopped; everything is as it was.")
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""
@@ -265,6 +265,12 @@ class Jobs:
         if self.doing in ("sampling", *BEHIND):
             self._stop()
         return self.gives_way
+
+    def give_way(self) -> Worker[None] | None:
+        """Stop what is going on for what the person asked for; it has its last word when it is waited for."""
+        before = self._task
+        self._stop()
+        return before
 
     def not_ready(self) -> None:
         """Say why nothing can be asked of the model, and what to do about it: it never will be ready for a session that only looks."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from textual.worker import WorkerError
+
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Epoch, Loading, Provisional, Refit, Step, Trained
 from core.text import duration
@@ -17,11 +19,13 @@ from tui.session.runlist import felt
 from tui.twice import Twice
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from tui.jobs.jobs import Jobs
     from tui.session.planning import Plan
 
-LONG = 10.0
-"""Seconds of a retraining from which on `c` asks first."""
+LONG = 2.0
+"""Seconds of a retraining from which on `c` asks first: a key that was meant for something else must not end it."""
 
 
 class RetrainJob:
@@ -46,8 +50,10 @@ class RetrainJob:
         self.begin(functools.partial(plan_taste, self._session))
 
     def begin(self, make_plan: Callable[[], Plan]) -> None:
-        """Carry out what `make_plan` plans, now or as soon as the model is ready."""
-        if self._jobs.doing != "loading" and not self._jobs.gives_way:
+        """Carry out what `make_plan` plans, now or as soon as the model is ready. What remains of a run whose checkpoint is in use, which is
+        measuring it, gives way."""
+        measured = self.stays if self._jobs.doing == "training" else ""
+        if self._jobs.doing != "loading" and not measured and not self._jobs.gives_way:
             self._jobs.not_ready()
             return
         try:
@@ -59,12 +65,14 @@ class RetrainJob:
             self._session.wish = make_plan
             self._app.say(f"The retraining begins as soon as the model is ready; {self._jobs.stops('that')}.")
             return
+        before = self._jobs.give_way() if measured else None
         self._jobs.make_room()
-        self._app.say(f"Retraining, {plan.line()}")
+        given = f"The measuring of {measured} gives way. " if measured else ""
+        self._app.say(f"{given}Retraining, {plan.line()}", about="the run")
         if plan.advice:
             self._app.say(plan.advice, "warning")
         self._since = time.monotonic()
-        self._jobs.start(functools.partial(self._retrain, make_plan), "training", "the retraining begins")
+        self._jobs.start(functools.partial(self._retrain, make_plan, before), "training", "the retraining begins")
 
     def _planned(self, fresh: bool, again: str) -> Plan:
         if not again:
@@ -73,8 +81,12 @@ class RetrainJob:
 
         return plan_again(self._session, again)
 
-    async def _retrain(self, make_plan: Callable[[], Plan]) -> None:
-        await asyncio.sleep(0)  # the sampling that was stopped has its last word first
+    async def _retrain(self, make_plan: Callable[[], Plan], before: Worker[None] | None = None) -> None:
+        """`before` is the run that gave way, and has its last word first."""
+        await asyncio.sleep(0)  # so has the sampling that was stopped
+        if before:
+            with contextlib.suppress(WorkerError):
+                await before.wait()
         plan = make_plan()
         self._jobs.samples.afresh()
         self._jobs.samples.fill()
@@ -184,7 +196,7 @@ class RetrainJob:
         return f"the measuring of {self._provisional}, which is in use already" if self._provisional else "the retraining"
 
     def asks_first(self) -> bool:
-        """Whether one key is too little, since ten seconds of training or more would go with it: then it is to be pressed again."""
+        """Whether one key is too little, since some training would go with it: then it is to be pressed again."""
         if time.monotonic() - self._since < LONG or self._stopping.sure():
             return False
         key = self._app.key_for("cancel") or self._app.own_key("cancel")

@@ -1,0 +1,63 @@
+"""`t` while a run's checkpoint is in use and only its measuring goes on: that gives way, and has ended before the next run begins."""
+
+import asyncio
+from types import SimpleNamespace
+
+from core.protocol import Provisional
+from tests.app.test_typing import until
+from tui.app import FlavorApp
+
+
+class Runs:
+    """In place of the session's retraining: each run publishes a checkpoint and is measured for an hour, its name says which it is."""
+
+    def __init__(self, app):
+        self.app, self.told, self.count = app, [], 0
+
+    def plan(self, fresh, **_):
+        spec = SimpleNamespace(name=f"run {self.count + 1}", parent=None, epochs=3)
+        return SimpleNamespace(line=lambda: f"{spec.name} on 8 rows", advice="", spec=spec)
+
+    async def retrain(self, plan):
+        self.count += 1
+        self.told.append(f"{plan.spec.name} begins")
+        try:
+            if self.count != 2:
+                self.app.session.registry.current = lambda: f"{plan.spec.name}/refit-01"
+                yield Provisional(id=1, checkpoint=f"{plan.spec.name}/refit-01", seconds=1.0)
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.2)  # the worker is told
+            self.told.append(f"{plan.spec.name} ends")
+
+
+async def test_what_remains_of_a_run_in_use_gives_way_to_the_next(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    said = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3")
+        runs = Runs(app)
+        app.session.plan, app.session.retrain = runs.plan, runs.retrain
+        app.say = lambda text, *_, **__: said.append(text)
+        app.jobs.doing = "ready"
+        await pilot.press("t")
+        await until(pilot, lambda: app.jobs.retraining.stays == "run 1/refit-01")
+        await pilot.press("t")
+        await until(pilot, lambda: runs.told == ["run 1 begins", "run 1 ends", "run 2 begins"])
+        assert "The measuring of run 1/refit-01 gives way. Retraining, run 2 on 8 rows" in said and app.jobs.doing == "training"
+        assert not app.jobs.retraining.stays
+        await pilot.press("t")  # this one is being trained
+        await pilot.pause()
+        assert said[-1].startswith("The retraining is going on") and runs.count == 2
+        app.jobs.retraining._since = -3600.0
+        await pilot.press("c", "c")
+        await until(pilot, lambda: runs.told[-1] == "run 2 ends")
+        assert said[-1] == "The retraining was stopped; everything is as it was."
+        app.jobs.doing = "ready"
+        await pilot.press("t")
+        await until(pilot, lambda: app.jobs.retraining.stays == "run 3/refit-01")
+        app.jobs.retraining._since = -3600.0
+        await pilot.press("c", "c")
+        await until(pilot, lambda: runs.told[-1] == "run 3 ends")
+        assert said[-1] == "The measuring was stopped; run 3/refit-01 stays active."
+        app.jobs.doing, app.jobs._task = "none", None
