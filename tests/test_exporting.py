@@ -7,9 +7,13 @@ import sys
 
 import pytest
 
+from core import config
 from core.errors import FlavorError
+from core.task import Field, Task
 from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.importing import read
+from dataset.importing.reading import guess
+from dataset.importing.shapes import records
 from tests.made import sample
 from tui.commands.dataset_export import export
 from tui.session.intake import bring, look
@@ -51,7 +55,9 @@ def filled(session):
     return session
 
 
-@pytest.mark.parametrize("texts", [["One.", "Two\nlines."], ["One.", "Two\n\nparts.", "Three."], ["- One.", "# Two."]])
+@pytest.mark.parametrize(
+    "texts", [["One.", "Two\nlines."], ["Alone.\n\nIn two parts."], ["One.", "Two\n\nparts.", "Three."], ["- One.", "# Two."]]
+)
 def test_texts_alone_are_read_again(tmp_path, session, texts):
     for text in texts:
         session.write_example(text, {"Mood": "Grim"})
@@ -192,3 +198,87 @@ def test_a_task_without_fields_and_few_rows(tmp_path):
         sorted(path.name for path in (tmp_path / "folder/data").iterdir()) == ["train.jsonl"]
         and not (tmp_path / "folder/preferences").exists()
     )
+
+
+def brought(session, tmp_path, *sources, name="other"):
+    """The examples of a new workspace of the same task that holds what the sources hold, and the rejected texts."""
+    config.create(tmp_path / name, session.task)
+    with Session(tmp_path / name) as other:
+        bring(other, look(other, list(map(str, sources))))
+        rejected = [candidate.text for candidate in other.store.candidates.values() if candidate.state == "rejected"]
+        return list(other.store.examples.values()), rejected
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_what_was_rejected_comes_back_as_rejected(tmp_path, filled, ending):
+    write_file(preferences(filled.store, filled.task, "kto"), tmp_path / f"kto.{ending}")
+    examples, rejected = brought(filled, tmp_path, tmp_path / f"kto.{ending}")
+    assert (
+        "Bad soup." in rejected and "Bad soup." not in {example.text for example in examples} and "Kept soup." in {e.text for e in examples}
+    )
+
+
+def test_labels_of_cells_and_numbers():
+    kinds = [
+        next(iter(records({"prompt": "p", "completion": "c", "label": label}))).verdict for label in ("TRUE", "false", 1, 0, "0", True)
+    ]
+    assert kinds == ["accept", "reject", "accept", "reject", "reject", "accept"]
+    assert next(iter(records({"prompt": "p", "completion": "c", "label": "sci-fi"}))).kind == "prompt and completion"
+
+
+def test_headings_within_texts_are_text(tmp_path, session):
+    text = "First part.\n\n## The second part\n\nMore of it.\n\n## Attributes\n\nNone."
+    session.write_example(text, {"Mood": "Grim"})
+    session.write_example("A dish without any.", {})
+    write_file(table(session.store.examples.values(), session.task, "raw"), tmp_path / "x.md")
+    assert [row.text for row in read(str(tmp_path / "x.md"), session.task).rows] == [text, "A dish without any."]
+    (tmp_path / "y.md").write_text("# Hero\n\nFirst.\n\n## The second part\n\nSecond.\n")
+    assert [row.text for row in read(str(tmp_path / "y.md"), session.task).rows] == ["First.\n\n## The second part\n\nSecond."]
+    session.write_example("Line one.\n# Another\nline two.", {})
+    with pytest.raises(FlavorError, match="begins with #"):
+        write_file(table(session.store.examples.values(), session.task, "raw"), tmp_path / "z.md")
+
+
+def test_attributes_that_are_called_as_our_own_columns(tmp_path):
+    task = Task("Hero", fields=(Field("Origin"), Field("Created")))
+    config.create(tmp_path / "heroes", task)
+    with Session(tmp_path / "heroes") as session:
+        session.write_example("A man of dust.", {"Origin": "Mars", "Created": "by hand"})
+        for ending in ("jsonl", "parquet"):
+            write_file(table(session.store.examples.values(), task), tmp_path / f"x.{ending}")
+            (example,), _ = brought(session, tmp_path, tmp_path / f"x.{ending}", name=ending)
+            assert example.fields == {"Origin": "Mars", "Created": "by hand"}
+
+
+def test_a_models_words_stay_a_models_and_an_exported_folder_is_read_once(tmp_path, filled):
+    write_folder(filled.store, filled.task, tmp_path / "folder", "cc0-1.0")
+    examples, _ = brought(filled, tmp_path, tmp_path / "folder")
+    assert sorted(e.text for e in examples) == sorted(e.text for e in filled.store.examples.values())
+    assert {e.text for e in examples if not e.human} == {"Kept soup."} and {e.depth for e in examples if not e.human} == {1}
+
+
+def test_names_that_begin_as_those_beside_data_are_data(tmp_path, session):
+    (tmp_path / "many").mkdir()
+    for name in ("statements", "State dinners", "packages", "license plates", "ordinary", "README", "LICENSE", ".hidden"):
+        (tmp_path / "many" / f"{name}.txt").write_text(f"Text of {name}, which is like no other {len(name)}.\n")
+    assert len(read(str(tmp_path / "many"), session.task).rows) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("text;Mood\nabc;Grim\n", "csv"), ('"Mood","text"\nGrim,abc\n', "csv"), ("text\tMood\n", "tsv"), ("Text, and more of it, said she.\n", "txt"),
+        ("text,\nabc\n", "txt"), ("{}\n", "json"), ("# A\n", "md"),
+    ],
+)  # fmt: skip
+def test_what_comes_without_a_name_is_known_by_its_beginning(text, form):
+    assert guess(text) == form
+
+
+def test_cells_and_columns_that_begin_as_formulas(tmp_path):
+    task = Task("Hero", fields=(Field("-Style"),))
+    config.create(tmp_path / "heroes", task)
+    with Session(tmp_path / "heroes") as session:
+        session.write_example("=SUM of heroes.", {"-Style": "+Grim"})
+        write_file(table(session.store.examples.values(), task), tmp_path / "x.csv")
+        assert [(row.text, row.fields) for row in read(str(tmp_path / "x.csv"), task).rows] == [("=SUM of heroes.", {"-Style": "+Grim"})]

@@ -78,7 +78,9 @@ def mean(measures: Sequence[RowMeasure]) -> float:
     """Nats per token over all texts. Raises FlavorError where that is no number: no message could carry it."""
     found = sum(row.total for row in measures) / max(1, sum(row.tokens for row in measures))
     if not math.isfinite(found):
-        raise FlavorError("The loss is no longer a number.", "Lower the learning rate in flavor.toml; every whole checkpoint is kept.", "nan")
+        raise FlavorError(
+            "The loss is no longer a number.", "Lower the learning rate in flavor.toml; every whole checkpoint is kept.", "nan"
+        )
     return found
 
 

@@ -21,6 +21,8 @@ from dataset.exporting.forms import Table
 ENDINGS = (".jsonl", ".csv", ".tsv", ".txt", ".md", ".parquet")
 RULE = re.compile(r"(?m)^\s*(-{3,}|\*{3,})\s*$")
 """A line that parts texts where `import` reads them."""
+HEADING = re.compile(r"(?m)^#(\s|$)")
+"""The line under which a text stands in Markdown."""
 FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
 """What a spreadsheet would calculate when it opens a cell that begins so, guarded already or not."""
 
@@ -56,6 +58,8 @@ def _markdown(table: Table) -> str:
     """The heading form is the raw form: prompt and text, one after the other."""
     if list(table.kinds) != ["text"]:
         raise FlavorError("Markdown has one form only.", "Leave --form out, or use --form raw.")
+    if any(len(HEADING.findall(row["text"])) > 1 for row in table.rows):
+        raise FlavorError("A text has a line that begins with # itself, as a heading does.", "Export .jsonl or .csv.")
     return "\n".join(row["text"] + "\n" for row in table.rows)
 
 
@@ -67,7 +71,8 @@ def _texts(table: Table) -> str:
     if any(RULE.search(text) for text in texts):
         raise FlavorError("A text has a line of --- or *** itself, which would part it.", "Export .jsonl or .csv.")
     parting = "\n\n---\n\n" if any(re.search(r"\n\s*\n", text) for text in texts) else "\n\n"
-    return parting.join(texts) + "\n"
+    end = parting.rstrip("\n") if len(texts) == 1 and "-" in parting else ""  # else a blank line in it would part it
+    return parting.join(texts) + end + "\n"
 
 
 def write_file(table: Table, path: Path, like: str = "") -> int:

@@ -67,6 +67,9 @@ class Block:
         self._lines: list[str] = []
         self._size = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
     def add(self, number: int, line: str) -> None:
         if not self._lines:
             if not line.strip():

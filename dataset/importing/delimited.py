@@ -19,11 +19,16 @@ def _separator(data: bytes, tabs: bool) -> str:
     return next((mark for mark in (",", ";", "\t") if mark in head), ",")
 
 
+def _own(cell: str) -> str:
+    """A cell without the guard against formulas."""
+    return cell[1:] if cell[:1] == "'" and GUARDED.match(cell) else cell
+
+
 def delimited(data: bytes, tabs: bool = False) -> Found:
     """One record a row, by the names in the first line. A cell that was guarded against formulas is itself again."""
     reader = csv.reader((line + "\n" for _, line in lines(data)), delimiter=_separator(data, tabs), strict=True)
     try:
-        names = [name.strip() for name in next(reader, [])]
+        names = [_own(name).strip() for name in next(reader, [])]
         if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
             wrong(f"line 1: more than {MAX_COLUMNS} columns, or two of one name.", "Each column once.")
         before = reader.line_num
@@ -32,7 +37,7 @@ def delimited(data: bytes, tabs: bool = False) -> Found:
             if len(cells) > len(names):
                 wrong(f"line {number} has more cells than columns.", "Quote cells that hold separators.")
             if cells:
-                own = [cell[1:] if cell[:1] == "'" and GUARDED.match(cell) else cell for cell in cells]
+                own = list(map(_own, cells))
                 yield f"line {number}", dict(zip(names, [*own, *[""] * (len(names) - len(own))], strict=True))
     except csv.Error as error:
         wrong(f"line {reader.line_num}: {error}.", "Write it as RFC 4180 CSV.")

@@ -6,8 +6,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 from core.errors import FlavorError
 from core.reading import decode, read_regular
@@ -20,7 +21,7 @@ from dataset.importing.objects import json_objects, jsonl
 from dataset.importing.shapes import Record, records
 from dataset.importing.tables import HUB, find_files, parquet, saved, saved_splits
 from dataset.importing.texts import in_heading_form, markdown, opens_with_heading, plain
-from dataset.rows import Parsed
+from dataset.rows import Origin, Parsed
 
 ENDINGS = {
     ".jsonl": "jsonl",
@@ -36,6 +37,11 @@ ENDINGS = {
 }
 """The form of a file by its ending."""
 FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
+OWN = ("origin", "created")
+"""What the form of our own exports says of a row beside its text and fields."""
+NAME = re.compile(r"[\w-]{1,30}( [\w-]{1,30}){0,2}")
+"""A column's name, where a line of them is told from a sentence."""
+ORIGINS = get_args(Origin)
 WHOLE = re.compile(r"(\d)\.0+")
 """A scale's value as spreadsheets write it."""
 
@@ -50,6 +56,8 @@ class Read:
     rejected: bool = False
     before: str = ""
     """What stood there before a person changed it."""
+    origin: str = ""
+    """Where it came from, as our own form says it: written, imported, accepted or edited. Empty elsewhere."""
 
 
 @dataclass
@@ -108,8 +116,11 @@ def guess(text: str) -> str:
         return "json"
     if head.startswith("# "):
         return "md"
-    names = {name.strip().casefold() for name in first.split("\t")}
-    return "tsv" if len(names) > 1 and names & {"text", "completion", "output"} else "txt"
+    for mark, form in (("\t", "tsv"), (",", "csv"), (";", "csv")):
+        names = [name.strip().strip('"').casefold() for name in first.split(mark)]
+        if len(names) > 1 and {"text", "completion", "output"} & set(names) and all(map(NAME.fullmatch, names)):
+            return form
+    return "txt"
 
 
 def _open(form: str, data: bytes, task: Task, choice: Choice) -> Found:
@@ -238,8 +249,12 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     """A row from a record's columns."""
     given = record.columns.get("fields") if record.kind == "columns" and isinstance(record.columns.get("text"), str) else None
     own = dict(record.columns)
+    origin = ""
     if given is not None:
         del own["fields"]
+        for name in OWN:  # what our own form says of a row is no value of it
+            value = own.pop(name, "") if name not in (choice.text, *choice.fields.values()) else ""
+            origin = value if name == "origin" and value in ORIGINS else origin
     columns = spread(own)
     names = tuple(columns)
     if len(names) > MAX_COLUMNS:
@@ -255,6 +270,8 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     text = text_of(columns[taken.text], taken.text)
     fields = _own_fields(given)
     for name, column in taken.fields.items():
+        if name in fields and name not in choice.fields:
+            continue
         value = scalar(columns[column])
         if value is None:
             raise fault(f"its column {short(column)!r} is no text or number.", "Choose another column for that field.")
@@ -268,7 +285,7 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     elif prompt:
         reading.prompts += not any(column in ("prompt", "instruction", "input") for column in taken.fields.values())
     before = record.before if record.before.strip() and record.before != text else ""
-    return _check(place, text, fields, task, record.verdict == "reject", before)
+    return replace(_check(place, text, fields, task, record.verdict == "reject", before), origin=origin)
 
 
 def _apart(text: str, fields: dict[str, str], task: Task) -> tuple[str, dict[str, str]]:

@@ -15,6 +15,8 @@ ASSISTANT = ("assistant", "gpt", "model", "chatgpt", "bing", "bard")
 USER = ("user", "human", "prompter")
 GOOD_STARS, BAD_STARS = 3, 2
 """Of Kiln's five: from here up a run is an example; down to here it was rejected."""
+LABELS = {"true": True, "false": False, "1": True, "0": False}
+"""KTO's, as JSON and as cells have them."""
 
 Verdict = Literal["", "accept", "reject", "ignore"]
 
@@ -46,8 +48,8 @@ def records(row: Columns) -> Iterator[Record]:
         yield Record({**(meta if isinstance(meta, dict) else {}), **row}, row["answer"], kind="Prodigy")
     elif isinstance(row.get("chosen"), (str, list)) and "rejected" in row:
         yield _preference(row)
-    elif "completion" in row and isinstance(row.get("label"), bool):
-        yield Record(row, "accept" if row["label"] else "reject", prompt=_text(row.get("prompt")), kind="KTO")
+    elif "completion" in row and (wanted := _label(row.get("label"))) is not None:
+        yield Record(row, "accept" if wanted else "reject", prompt=_text(row.get("prompt")), kind="KTO")
     elif "completion" in row:
         yield Record({**row, "completion": _reply(row["completion"])}, prompt=_asked(row.get("prompt")), kind="prompt and completion")
     elif "instruction" in row and "output" in row:
@@ -55,6 +57,11 @@ def records(row: Columns) -> Iterator[Record]:
         yield Record(row, prompt="\n\n".join(parts), kind="Alpaca")
     else:
         yield Record(row)
+
+
+def _label(value: Any) -> bool | None:
+    """Whether a text was wanted, also as a table's cell says it; None where that is another kind of label."""
+    return LABELS.get(str(value).strip().casefold())
 
 
 def _text(value: Any) -> str:

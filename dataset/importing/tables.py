@@ -20,8 +20,10 @@ SPLIT = "state.json"
 """What `datasets` puts into the folder of every split that it saves."""
 DEPTH = 4
 """Folders in folders in which files are looked for."""
-NOT_DATA = ("readme", "license", "dataset_info", "dataset_infos", "dataset_dict", "state", "config", "package", ".")
-"""How the names of files begin that stand beside data."""
+NOT_DATA = ("readme", "license", "licence", "dataset_info", "dataset_infos", "dataset_dict", "state", "config", "package", "package-lock")
+"""The names of files that stand beside data, without their endings."""
+PREFERENCES = "preferences"
+"""The folder of our own exports whose rows say once more what those in `data` say, for other trainers."""
 
 
 def _said(process: subprocess.Popen[str]) -> Iterator[dict[str, object]]:
@@ -101,7 +103,9 @@ def find_files(folder: Path, endings: tuple[str, ...], only: str = "") -> list[P
         if len(found) > MAX_FILES:
             raise fault(f"{folder} has more than {MAX_FILES} files.", "Give the folder, or the file, that holds the rows.")
     runs = [path for path in found if path.name == "task_run.kiln"]
-    data = runs or [path for path in found if path.suffix != ".kiln" and not path.name.lower().startswith(NOT_DATA)]
+    data = runs or [path for path in found if path.suffix != ".kiln" and path.name[0] != "." and path.stem.lower() not in NOT_DATA]
+    if any(path.parent == folder / "data" for path in data):
+        data = [path for path in data if path.parent != folder / PREFERENCES]
     if only:
         data = [path for path in data if only in (path.stem.partition("-")[0], path.parent.name)]
     if not data:

@@ -10,7 +10,7 @@ from dataset.importing.bounds import Block, Found, Lines, Ready, fault, lines, w
 
 
 def markdown(data: bytes, task: Task) -> Found:
-    """Each text under its own `# Heading`, with `## Attributes` of `Name: value` lines where the task has fields."""
+    """Each text under its own `# Heading`, with `## Attributes` of `Name: value` lines where the task has fields. Other `##` lines are text."""
     return _markdown(lines(data), task)
 
 
@@ -26,8 +26,8 @@ def _markdown(found: Lines, task: Task) -> Found:
         elif not start:
             if line.strip():
                 wrong(f"line {number}: there is no `# Heading` above it.", "Each text stands under its own `# Heading`.")
-        elif line[:2] == "##" and (match := re.match(r"##\s+(.+)", line)):
-            section, body = match.group(1).strip(), Block()
+        elif (opened := _section(line, section, body, task)) is not None:
+            section, body = opened, Block()
         elif section == task.attributes_heading and task.fields:
             name, colon, value = line.partition(":")
             name = name.strip()
@@ -39,6 +39,17 @@ def _markdown(found: Lines, task: Task) -> Found:
             body.add(number, line)
     if start:
         yield f"line {start}", Ready(body.take(), fields)
+
+
+def _section(line: str, section: str, body: Block, task: Task) -> str | None:
+    """The section that a line opens, where it is no text: before any text the attributes or the text, behind the attributes whatever it is called."""
+    match = re.match(r"##\s+(.+)", line)
+    if not match:
+        return None
+    title = match.group(1).strip()
+    behind = section == task.attributes_heading
+    opens = not section and not body and title in (task.attributes_heading, task.text_heading)
+    return title if behind or opens else None
 
 
 def opens_with_heading(text: str, task: Task) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.text import clean_line, counted
+from core.errors import FlavorError
+from core.text import clean_line, counted, short
 from dataset.importing import Choice
 from tui.commands.output import Line, Output, Progress
 from tui.session.intake import SHOWN, Preview, bring, first_rows, look
@@ -16,7 +17,11 @@ def fields_from(pairs: list[str], session: Session) -> dict[str, str]:
     """`--field NAME=COLUMN` as columns by field. Raises FlavorError on an unknown field."""
     found = {}
     for pair in pairs:
-        name, _, column = pair.partition("=")
+        name, given, column = pair.partition("=")
+        if not given:
+            raise FlavorError(
+                f"--field {short(pair)!r} names no column.", f"--field {short(pair)}=COLUMN; nothing after the = leaves it out.", "usage"
+            )
         found[session.task.field(name).name] = column
     return found
 

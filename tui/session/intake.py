@@ -12,7 +12,7 @@ from core.errors import FlavorError
 from core.files import new_uid, now
 from core.text import clean_line, counted, short
 from dataset.importing import MAX_BYTES, MAX_FAULTS, MAX_ROWS, Choice, Read, Reading, read, read_data
-from dataset.rows import IMPORTED, Candidate, Decision, Example, Tables
+from dataset.rows import IMPORTED, Candidate, Decision, Example, Origin, Tables
 from dataset.twins import Twin, find_twins
 from tui.session.session import Session
 
@@ -73,6 +73,8 @@ class Preview:
             if reading.unused:
                 names = ", ".join(short(name, 20) for name in reading.unused[:8])
                 said.append(f"columns not used: {names}" + (", …" if len(reading.unused) > 8 else ""))
+            if machine := sum(row.origin == "accepted" and not row.rejected for row in reading.rows):
+                said.append(f"{counted(machine, 'text')} that a model wrote: so they stay, and are not held out")
             if reading.prompts:
                 said.append(f"{counted(reading.prompts, 'prompt')} left out: here the heading and the fields are the prompt")
         return list(dict.fromkeys(said))
@@ -146,7 +148,8 @@ def _tables(rows: Sequence[Read]) -> Tables:
     put, time = Tables({}, {}, {}, {}), now()
     for row in rows:
         if not row.rejected:
-            made = Example(new_uid(), row.text, row.fields, "imported", time)
+            origin: Origin = "accepted" if row.origin == "accepted" else "imported"  # a model's words stay a model's
+            made = Example(new_uid(), row.text, row.fields, origin, time, depth=int(origin == "accepted"))
             put.examples[made.uid] = made
         if row.rejected or row.before:
             text, state = (row.text, "rejected") if row.rejected else (row.before, "edited")
