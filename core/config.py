@@ -134,15 +134,15 @@ class Sampling(_Section, frozen=True):
     max_copied_tokens: Annotated[int, Meta(ge=0, le=1000)] = 8
     """No span longer than this that stands in only one example is ever written; 0: no such limit."""
     guidance: Annotated[float, Meta(ge=0, le=5)] = 0.0
-    """How far every text leans towards its attributes, away from what the model would write for other values (1 is much); 0: only batches whose
-    turn it is do (`vary`). Doubles the rows of a forward pass (docs/sampling.md)."""
+    """How far a text leans towards its attributes, away from what the model would write for other values (1 is much); 0: not at all. Doubles
+    the rows of every forward pass (docs/sampling.md)."""
     few_shot: Annotated[int, Meta(ge=0, le=16)] = 4
     """Examples that the prompt shows to the base, while nothing is trained; 0: the heading alone."""
     shown: Annotated[int, Meta(ge=0, le=16)] = 0
     """Examples that the prompt shows to a checkpoint, those most like what is asked for; 0: it stands alone, as in other programs."""
     vary: bool = True
-    """A batch of a checkpoint is sampled by itself, with three examples shown or with a guidance of 1; the way of which more is kept comes more
-    often. Where `shown` is set, that is the only way."""
+    """A batch of a checkpoint is sampled by itself or with three examples shown; the way of which more is kept comes more often. Where
+    `shown` is set, that is the only way."""
     invent: Share = 0.25
     """How many of a checkpoint's candidates are about something new at first, while enough wait: their free-text attributes are made up by the
     base, after those of your examples. What you keep of them makes them more or fewer; 0: none (docs/sampling.md)."""

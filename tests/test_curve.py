@@ -25,7 +25,7 @@ from tui.report.curve import blocks
 from tui.report.plot import plot
 from tui.session.advice import next_step
 from tui.session.session import Session
-from tui.session.ways import WAYS, Tally
+from tui.session.ways import Tally
 
 UIDS = [f"r{number:03}" for number in range(38)]
 
@@ -194,15 +194,13 @@ def test_the_picture_and_the_words(session):
             outlook,
             dict(session.store.examples),
             [],
-            {"alone": Tally(3, 9), "shown": Tally(5, 8), "guided": Tally(1, 4)},
+            {"alone": Tally(3, 9), "shown": Tally(5, 8)},
             {True: Tally(2, 4), False: Tally(6, 13)},
         )
     )
-    assert "3 of 9 sampled alone, 5 of 8 with examples shown, 1 of 4 guided to their attributes." in words
+    assert "3 of 9 sampled alone, 5 of 8 with examples shown" in words
     assert "About something made up: 2 of 4 kept; the others: 6 of 13." in words
-    told = "".join(
-        blocks(outlook, {}, [], {way: Tally(3, 9) if way == "alone" else Tally() for way in WAYS}, {True: Tally(), False: Tally(3, 9)})
-    )
+    told = "".join(blocks(outlook, {}, [], {"alone": Tally(3, 9), "shown": Tally()}, {True: Tally(), False: Tally(3, 9)}))
     assert "Kept lately" not in told and "made up" not in told  # nothing to compare
     assert "n^-0." in words and "(all but a fold)" in words
 

@@ -21,7 +21,7 @@ from tui.session.session import Session
 from tui.session.sheet import FEW_SHOT
 from tui.session.shown import MOST_SHOWN, few_shot, nearest
 from tui.session.tasting import LEAST_ALONE
-from tui.session.ways import FARTHEST, GUIDED, LATELY, SHOWN, WAYS, Tally, in_turn, stands_alone, tallies, way_of
+from tui.session.ways import FARTHEST, LATELY, SHOWN, Tally, in_turn, tallies, way_of
 
 TASK = Task("A Toast to a Machine", fields=(Field("Mood", "choice", ("Solemn", "Giddy")), Field("Machine")))
 
@@ -33,9 +33,9 @@ def session(tmp_path):
         yield opened
 
 
-def decided(session, shown, verdicts, checkpoint="0001/epoch-01", guidance=0.0):
+def decided(session, shown, verdicts, checkpoint="0001/epoch-01"):
     """Candidates of one batch with so many examples shown, decided so."""
-    settings = msgspec.to_builtins(msgspec.structs.replace(Sampling(), shown=shown, guidance=guidance))
+    settings = msgspec.to_builtins(msgspec.structs.replace(Sampling(), shown=shown))
     batch = Batch(new_uid(), checkpoint, [], [], settings, now())
     made = {}
     for number in range(len(verdicts)):
@@ -50,29 +50,25 @@ def test_what_was_kept_is_counted_by_way(session):
     decided(session, SHOWN, ["accept", "reject", "skip"])
     decided(session, 0, ["reject"])
     decided(session, SHOWN, ["accept"] * 3, checkpoint=BASE)  # says nothing of a checkpoint
-    decided(session, 0, ["accept"] * 2, guidance=GUIDED)
-    assert tallies(session.store) == {"alone": Tally(0, 1), "shown": Tally(1, 2), "guided": Tally(2, 2)}
+    assert tallies(session.store) == {"alone": Tally(0, 1), "shown": Tally(1, 2)}
     decided(session, 0, ["reject"] * LATELY)
-    assert tallies(session.store) == {"alone": Tally(0, LATELY), "shown": Tally(1, 2), "guided": Tally(2, 2)}
+    assert tallies(session.store) == {"alone": Tally(0, LATELY), "shown": Tally(1, 2)}
     decided(session, SHOWN, ["reject"] * (FARTHEST - LATELY))  # what is long ago counts no more
     assert tallies(session.store)["alone"].decided == LATELY and tallies(session.store)["shown"] == Tally(0, LATELY)
     decided(session, SHOWN, ["reject"] * LATELY)
     assert tallies(session.store)["alone"] == Tally()
 
 
-def test_the_better_way_comes_more_often_and_the_others_are_not_given_up():
-    def turns(kept, among=WAYS):
-        return Counter(way_of(msgspec.to_builtins(in_turn(Sampling(), among, kept, seed))) for seed in range(400))
+def test_the_better_way_comes_more_often_and_the_other_is_not_given_up():
+    def turns(kept):
+        return Counter(way_of(msgspec.to_builtins(in_turn(Sampling(), kept, seed))) for seed in range(400))
 
-    told = turns({"alone": Tally(4, 20), "shown": Tally(10, 20), "guided": Tally(3, 20)})
-    assert told["shown"] > 320 and told["alone"] > 0 and told["guided"] > 0
-    fresh = {way: Tally() for way in WAYS}
-    assert min(turns(fresh).values()) > 100  # nothing is known: all alike
-    assert set(turns(fresh, ["alone", "guided"])) == {"alone", "guided"} and set(turns(fresh, ["alone"])) == {"alone"}
+    told = turns({"alone": Tally(4, 20), "shown": Tally(10, 20)})
+    assert told["shown"] > 340 and told["alone"] > 0
+    fresh = turns({"alone": Tally(), "shown": Tally()})
+    assert min(fresh.values()) > 150  # nothing is known: both alike
     assert way_of({}) == "alone"  # a batch from before there were ways
-    assert in_turn(Sampling(), WAYS, fresh, 7) == in_turn(Sampling(), WAYS, fresh, 7)
-    own = Sampling(guidance=2.5)  # what the person set stays
-    assert {in_turn(own, ["guided", "shown"], fresh, seed).guidance for seed in range(40)} == {2.5}
+    assert in_turn(Sampling(), {"alone": Tally(), "shown": Tally()}, 7) == in_turn(Sampling(), {"alone": Tally(), "shown": Tally()}, 7)
 
 
 def example(text, origin="written", **fields):
@@ -117,8 +113,7 @@ async def test_a_batch_is_asked_for_in_its_way_and_again_from_its_record(session
         session.write_example(f"To {machine.lower()}: may it never be thirsty.", {"Mood": "Giddy", "Machine": machine})
     bake(session, [4.0, 3.4])
     session.worker, session.loaded = worker, _ = (Recorder(), loaded())
-    for way in (0.0, GUIDED):
-        decided(session, 0, ["reject"] * 90, checkpoint="0000/epoch-01", guidance=way)  # so it will be the third way
+    decided(session, 0, ["reject"] * 90, checkpoint="0000/epoch-01")  # so it will be the other way
     fixed = {"Mood": "Giddy", "Machine": "A loom"}
     [_ async for _ in session.sample(session.settings.sampling.keep_ready // 2, fixed, seed=2)]
     assert all(prompt == TASK.segments(fixed) for prompts, _ in worker.asked for prompt in prompts)  # as long as few wait
@@ -129,18 +124,22 @@ async def test_a_batch_is_asked_for_in_its_way_and_again_from_its_record(session
     assert settings.shown == SHOWN and way_of(session.store.batches[candidate.batch].settings) == "shown"
     session.write_example("To another loom.", fixed)
     assert await session.candidates.reproduce(candidate.uid) == candidate.text and worker.asked[-1] == (prompts, settings)
-    decided(session, SHOWN, ["reject"] * 90, checkpoint="0000/epoch-01")
-    decided(session, 0, ["accept"] * 40, checkpoint="0000/epoch-01", guidance=GUIDED)
-    (guided,) = [event async for event in session.sample(1, fixed, seed=3) if isinstance(event, Candidate)]
-    assert worker.asked[-1][0] == [TASK.segments(fixed)] and worker.asked[-1][1].guidance == GUIDED
-    assert session.store.batches[guided.batch].without == [TASK.segments({**fixed, "Mood": "Solemn"})] and not stands_alone(session, guided)
-    sampling = msgspec.structs.replace(session.settings.sampling, guidance=GUIDED)
-    session.settings = msgspec.structs.replace(session.settings, sampling=sampling)
-    assert stands_alone(session, guided)  # as all of this checkpoint's are now
-    session.settings = msgspec.structs.replace(session.settings, sampling=msgspec.structs.replace(sampling, guidance=0.0))
     for changes in ({"vary": False}, {"checkpoint": BASE, "few_shot": 0}):
         [_ async for _ in session.sample(1, fixed, seed=3, **changes)]
         assert worker.asked[-1][0] == [TASK.segments(fixed)]
+
+
+async def test_guidance_leads_away_from_other_values(session):
+    session.write_example("To a loom: may it never be thirsty.", {"Mood": "Giddy", "Machine": "A loom"})
+    bake(session, [4.0, 3.4])
+    session.worker, session.loaded = Recorder(), loaded()
+    fixed = {"Mood": "Giddy", "Machine": "A loom"}
+    for values, others in ((fixed, {**fixed, "Mood": "Solemn"}), ({"Machine": "A loom"}, None)):
+        (made,) = [event async for event in session.sample(1, values, seed=3, guidance=1.0) if isinstance(event, Candidate)]
+        others = others or {"Mood": next(mood for mood in ("Solemn", "Giddy") if mood != made.fields["Mood"]), **values}
+        assert session.store.batches[made.batch].without == [TASK.segments(others)]
+    (made,) = [event async for event in session.sample(1, fixed, seed=3) if isinstance(event, Candidate)]
+    assert session.store.batches[made.batch].without == []
 
 
 async def test_what_is_told_of_a_checkpoint_is_of_what_it_wrote_by_itself(session):

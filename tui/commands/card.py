@@ -35,7 +35,7 @@ async def samples(session: Session, checkpoint: str, strength: float = 1.0) -> A
     """
     batches = session.store.batches
     alike = {uid for uid, batch in batches.items() if batch.checkpoint == checkpoint and batch.strength == strength}
-    waiting = [c for c in session.store.candidates.values() if c.batch in alike and c.state in UNDECIDED and stands_alone(session, c)]
+    waiting = [c for c in session.store.candidates.values() if c.batch in alike and c.state in UNDECIDED and stands_alone(session.store, c)]
     found = [c.text for c in waiting if not c.flags and c.finish == "stop" and _own(session, c.text)][-SAMPLES:]
     if len(found) < SAMPLES:
         try:

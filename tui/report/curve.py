@@ -11,11 +11,10 @@ from dataset.rounds import Round
 from dataset.rows import Example
 from tui.report.plot import plot
 from tui.session.learning import Outlook
-from tui.session.ways import WAYS, Tally, Way
+from tui.session.ways import Tally, Way
 
 NAMED = 5
 """Outliers shown, the farthest first."""
-IN_WORDS: dict[Way, str] = {"alone": "sampled alone", "shown": "with examples shown", "guided": "guided to their attributes"}
 
 
 def size_of(level: Level) -> str:
@@ -69,11 +68,10 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
 
 
 def kept_lines(ways: Mapping[Way, Tally], made_up: Mapping[bool, Tally]) -> list[str]:
-    """What was kept lately of candidates that were sampled in each way, and of those that are about something made up; none of what there was not."""
+    """What was kept lately of candidates that were sampled in either way, and of those that are about something made up; none of what there was not."""
     lines = []
-    told = [f"{_of(ways[way])} {IN_WORDS[way]}" for way in WAYS if way == "alone" or ways[way].decided]
-    if len(told) > 1:
-        lines.append(f"Kept lately: {', '.join(told)}.")
+    if ways["shown"].decided:
+        lines.append(f"Kept lately: {_of(ways['alone'])} sampled alone, {_of(ways['shown'])} with examples shown.")
     if made_up[True].decided:
         lines.append(f"About something made up: {_of(made_up[True])} kept; the others: {_of(made_up[False])}.")
     return lines

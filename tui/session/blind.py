@@ -71,7 +71,7 @@ class Blind:
                     yield tuple(fields.items()), Side(lane, text.text)
         for candidate in self._session.store.candidates.values():
             lane = lane_of(self._session, candidate)
-            if lane in self.lanes and (candidate.checkpoint == BASE or stands_alone(self._session, candidate)):
+            if lane in self.lanes and (candidate.checkpoint == BASE or stands_alone(self._session.store, candidate)):
                 yield tuple(candidate.fields.items()), Side(lane, candidate.text, candidate.uid)
 
     def _asked(self) -> set[frozenset[str]]:

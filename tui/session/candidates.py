@@ -21,7 +21,7 @@ from core.text import clean, words
 from dataset.rows import Batch, Candidate, Example, Tables
 from tui.session.inventing import Inventor, spread
 from tui.session.shown import few_shot, nearest, showable
-from tui.session.ways import Way, in_turn, tallies, way_of
+from tui.session.ways import in_turn, tallies
 
 if TYPE_CHECKING:
     from tui.session.workspace import Workspace
@@ -71,8 +71,8 @@ class Candidates:
             examples = list(self._workspace.store.examples.values())  # only now: the person may have written one meanwhile
             drawn = self._workspace.task.draw(fixed, [example.fields for example in examples], seeds)
             invented = spread(self._workspace.task, drawn, made_up, start)
-            if name != BASE and settings.vary and not settings.shown and self._enough_wait(settings):
-                used = in_turn(settings, self._ways(settings, examples, drawn), tallies(self._workspace.store), start)
+            if name != BASE and settings.vary and not settings.shown and showable(examples) and self._enough_wait(settings):
+                used = in_turn(settings, tallies(self._workspace.store), start)
             shown = self._shown(name, used, examples, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
             prompts = [before + self._workspace.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
@@ -99,15 +99,6 @@ class Candidates:
                     self._inventor.spent(made_up)
                 recorded = True
                 yield candidate
-
-    def _ways(self, settings: Sampling, examples: Sequence[Example], drawn: Sequence[Mapping[str, str]]) -> list[Way]:
-        """Those that a batch can be sampled in: its own, and what there are examples or values for."""
-        found: list[Way] = [way_of(msgspec.to_builtins(settings))]
-        if showable(examples):
-            found.append("shown")
-        if not settings.guidance and any(self._workspace.task.others(values, 0) for values in drawn):
-            found.append("guided")
-        return found
 
     def _contrast(self, shown: Sequence[list[Segment]], drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
         """The prompts that guidance leads away from."""

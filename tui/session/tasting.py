@@ -100,7 +100,7 @@ class Tasting:
                     found.setdefault(candidate.checkpoint, []).append(candidate)
             self._sampled = (store.journal.seq, found)
         written = self._sampled[1].get(checkpoint, [])
-        alone = list(islice((candidate for candidate in reversed(written) if stands_alone(self._workspace, candidate)), MOST_TEXTS))
+        alone = list(islice((candidate for candidate in reversed(written) if stands_alone(store, candidate)), MOST_TEXTS))
         return alone[::-1] if len(alone) >= LEAST_ALONE else written[-MOST_TEXTS:]
 
     def _learned(self, run: str) -> tuple[tuple[Source, ...], int]:

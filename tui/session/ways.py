@@ -1,14 +1,14 @@
-"""The ways in which a checkpoint's candidates are sampled, batch by batch: by itself, with examples shown, or guided to its attributes. What the
-person keeps of each decides how often it comes. Everything is made again from the store. Knows no Textual.
+"""The two ways in which a checkpoint's candidates are sampled, batch by batch: by itself, or with examples shown. What the person keeps of
+each decides how often it comes. Everything is made again from the store. Knows no Textual.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,15 +17,10 @@ from core.runfiles import BASE
 from dataset.rows import KEPT, Batch, Candidate
 from dataset.store import Store
 
-if TYPE_CHECKING:
-    from tui.session.workspace import Workspace
-
-Way = Literal["alone", "shown", "guided"]
-WAYS: tuple[Way, ...] = ("alone", "shown", "guided")
+Way = Literal["alone", "shown"]
+WAYS: tuple[Way, ...] = ("alone", "shown")
 SHOWN = 3
 """Examples in a prompt of the second way (docs/sampling.md has what they bring)."""
-GUIDED = 1.0
-"""The guidance of the third way."""
 LATELY = 48
 """Decisions that count for each way, the latest: what it brings changes with the examples."""
 FARTHEST = 400
@@ -49,15 +44,13 @@ class Tally:
 
 def way_of(settings: Mapping[str, Any]) -> Way:
     """The way that a batch's settings are."""
-    return "shown" if settings.get("shown") else "guided" if settings.get("guidance") else "alone"
+    return "shown" if settings.get("shown") else "alone"
 
 
-def stands_alone(workspace: Workspace, candidate: Candidate) -> bool:
-    """Whether a checkpoint wrote a candidate by itself, with no more guidance than flavor.toml asks for: as it would in another program."""
-    batch = workspace.store.batches.get(candidate.batch)
-    if batch is None or (way := way_of(batch.settings)) == "alone":
-        return True
-    return way == "guided" and batch.settings["guidance"] == workspace.settings.sampling.guidance
+def stands_alone(store: Store, candidate: Candidate) -> bool:
+    """Whether a checkpoint wrote a candidate by itself, as it would in another program."""
+    batch = store.batches.get(candidate.batch)
+    return batch is None or way_of(batch.settings) == "alone"
 
 
 def tallied(store: Store, kinds: Iterable[Kind], kind_of: Callable[[Candidate, Batch], Kind | None]) -> dict[Kind, Tally]:
@@ -81,11 +74,9 @@ def tallies(store: Store) -> dict[Way, Tally]:
     return tallied(store, WAYS, lambda candidate, batch: None if candidate.index in batch.invented else way_of(batch.settings))
 
 
-def in_turn(settings: Sampling, among: Sequence[Way], kept: Mapping[Way, Tally], seed: int) -> Sampling:
-    """The settings of a batch: those of the way whose share, drawn by chance from what is known of it, is the highest (Thompson 1933), so
+def in_turn(settings: Sampling, kept: Mapping[Way, Tally], seed: int) -> Sampling:
+    """The settings of a batch: those of the way whose share, drawn by chance from what is known of it, is the higher (Thompson 1933), so
     that a way of which little is known still has its turn."""
     rng = random.Random(seed)
-    best = max(among, key=lambda name: kept[name].drawn(rng))
-    if best == "shown":
-        return msgspec.structs.replace(settings, shown=SHOWN)
-    return msgspec.structs.replace(settings, guidance=GUIDED) if best == "guided" and not settings.guidance else settings
+    best = max(WAYS, key=lambda name: kept[name].drawn(rng))
+    return msgspec.structs.replace(settings, shown=SHOWN) if best == "shown" else settings
