@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 import sys
 import zlib
@@ -75,9 +76,14 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
 
 
 def typed_path(text: str) -> Path:
-    """A path as a person types it, with `~` for a home. Whether it is there ask `os.path`: pathlib raises where no file can have that name,
-    and for the home of nobody."""
-    return Path(os.path.expanduser(text))
+    """A path as a person types it, with `~` for a home, or as a terminal writes one that is dropped on it: in quotes, or with `\\` before blanks.
+    Whether it is there ask `os.path`: pathlib raises where no file can have that name, and for the home of nobody."""
+    path = os.path.expanduser(text)
+    if not os.path.lexists(path) and any(sign in text for sign in "'\"\\"):
+        with contextlib.suppress(ValueError):
+            parts = shlex.split(text)
+            path = os.path.expanduser(parts[0]) if len(parts) == 1 else path
+    return Path(path)
 
 
 def sha256(path: Path) -> str:

@@ -136,6 +136,7 @@ def test_the_active_lane_comes_first_and_the_base_beside_it(session):
     assert order("0001/epoch-02") == ["02", "se", "ot", "03", "01"]
     assert order("base") == order("0007/epoch-01") == ["03", "se", "ot", "02", "01"]
     assert in_front(lanes[:2], "base") == lanes[:2]
+    assert [lane.name[-2:] for lane in in_front(lanes, "0001/epoch-02", marked=True)] == ["02", "03", "01", "se", "ot"]
 
 
 def flat(pieces):

@@ -157,6 +157,9 @@ async def _print(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry a command out; the exit status."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed as we began
+            setattr(sys, name, open(os.devnull, mode))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows no Unicode still gets its line
     try:
@@ -169,6 +172,8 @@ def run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit
         return 0
+    except UnicodeError as error:
+        return complain(FlavorError(f"A name is no text that can be written: {error}.", "Rename it.", "usage"), args.json)
     except OSError as error:
         return complain(FlavorError(f"{error.filename or 'A file'}: {error.strerror or error}.", "Mend that, then try again."), args.json)
     return 0

@@ -50,25 +50,30 @@ def _bash(parser: argparse.ArgumentParser) -> str:
     words = "\n".join(f'    {c.name}) words="{" ".join([*(o.name for o in c.options), *c.words])}" ;;' for c in found)
     values = "\n".join(f'    {c.name}:{o.name}) values="{" ".join(o.values)}"; known=1 ;;' for c in found for o in c.options if o.takes)
     return f"""\
+_flavor_tui_files() {{
+  local IFS=$'\\n'
+  COMPREPLY+=( $(compgen "$1" -- "$2") )
+}}
 _flavor_tui() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" command="${{COMP_WORDS[1]}}" words="" values="" known=""
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=( $(compgen -W "{" ".join(c.name for c in found)}" -- "$word") $(compgen -d -- "$word") )
+    COMPREPLY=( $(compgen -W "{" ".join(c.name for c in found)}" -- "$word") )
+    _flavor_tui_files -d "$word"
     return
   fi
   case "$command:$before" in
 {values}
   esac
   if [ -n "$known" ]; then
-    if [ -n "$values" ]; then COMPREPLY=( $(compgen -W "$values" -- "$word") ); else COMPREPLY=( $(compgen -f -- "$word") ); fi
+    if [ -n "$values" ]; then COMPREPLY=( $(compgen -W "$values" -- "$word") ); else _flavor_tui_files -f "$word"; fi
     return
   fi
   case "$command" in
 {words}
   esac
   COMPREPLY=( $(compgen -W "$words" -- "$word") )
-  case "$word" in -*) ;; *) COMPREPLY+=( $(compgen -f -- "$word") ) ;; esac
+  case "$word" in -*) ;; *) _flavor_tui_files -f "$word" ;; esac
 }}
 complete -o filenames -F _flavor_tui flavor-tui
 """

@@ -12,7 +12,7 @@ from core.task import Task
 from core.text import counted
 from dataset.exporting import ENDINGS, Form, Table, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.rows import Example
-from tui.commands.output import Line, Output
+from tui.commands.output import Line, Output, at_once
 from tui.session.session import Session
 
 
@@ -21,7 +21,11 @@ def ask_licence(given: str, as_json: bool) -> str:
     if given or as_json or not sys.stdin.isatty():
         return given
     print("The card names a licence: cc-by-4.0, cc0-1.0, apache-2.0, other, ...", file=sys.stderr)  # noqa: T201
-    return input("licence: ").strip().lower()
+    try:
+        with at_once():
+            return input("licence: ").strip().lower()
+    except EOFError:
+        return given
 
 
 def as_table(rows: Iterable[Example], task: Task, dest: Path, form: Form = "rows", like: str = "") -> Table:

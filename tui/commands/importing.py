@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import FlavorError
 from core.text import clean_line, counted, short
 from dataset.importing import Choice
-from tui.commands.output import Line, Output, Progress
+from tui.commands.output import Line, Output, Progress, at_once
 from tui.session.intake import SHOWN, Preview, bring, first_rows, look
 from tui.session.session import Session
 
@@ -33,7 +33,8 @@ async def import_(
         if not dry_run:
             session.must_write()
         yield Progress("reading")
-        preview = look(session, sources, Choice(fields=fields_from(fields, session), **choice))
+        with at_once():
+            preview = look(session, sources, Choice(fields=fields_from(fields, session), **choice))
         if dry_run:
             yield Line(_data(preview, session, skip_twins), _shown(preview, session, skip_twins))
             return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +31,19 @@ class Progress:
 
 
 Output = AsyncIterator[Line | Progress]
+
+
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+    """ctrl+c ends what is done in here at once, also where it waits for standard input: asyncio only cancels what comes to a turn of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _model_progress(event: Loading) -> Progress:

@@ -105,7 +105,7 @@ def parser() -> Parser:
     decide.add_argument("verdict", choices=["accept", "reject", "skip"], help="an accepted text becomes an example")
     decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
     decide.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="accepted with another value of an attribute")
-    add("undo", "take the last decision, edit or import back")
+    add("undo", "take the last decision, edit, import, vote or going back, back")
     retrain = add("retrain", "retrain the LoRA: afresh while the rows are few, else a top-up of the active checkpoint")
     retrain.add_argument(
         "--again", metavar="RUN", help="a run once more, from its own rows and seed, for instance one that was interrupted"

@@ -3,7 +3,6 @@ anything leaves this machine. Knows no Textual, and never sees the token."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -19,7 +18,7 @@ from core.text import clean_line, counted
 from dataset.exporting import write_folder
 from tui.commands.card import adapter_card, base_name, samples
 from tui.commands.exporting import carry_out, order, staging_beside
-from tui.commands.output import Line, Output, Progress
+from tui.commands.output import Line, Output, Progress, at_once
 from tui.commands.processes import answers
 from tui.session.session import Session
 
@@ -93,6 +92,7 @@ async def _typed(repo: str, confirm: str | None, what: str) -> None:
         if not sys.stdin.isatty():
             raise FlavorError("Nobody is there to type the name.", f"--confirm {repo}", "confirm")
         print(f"{what}.\nType its name to send it: ", end="", file=sys.stderr, flush=True)  # noqa: T201
-        confirm = await asyncio.to_thread(sys.stdin.readline)
+        with at_once():
+            confirm = sys.stdin.readline()
     if clean_line(confirm or "") != repo:
         raise FlavorError(f"That is not {repo}: nothing was sent.", "Push again, and type the name.", "confirm")

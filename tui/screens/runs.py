@@ -282,7 +282,7 @@ missing of it. That takes its time, and gives way to everything else you ask for
     def action_compare(self) -> None:
         from tui.screens.sheet import SheetScreen
 
-        self.app.push_screen(SheetScreen(self.compared()))
+        self.app.push_screen(SheetScreen(self.compared(), marked=len(self.marked) > 1))
 
     def action_blind(self) -> None:
         from tui.screens.blind import BlindScreen
@@ -360,7 +360,7 @@ missing of it. That takes its time, and gives way to everything else you ask for
         self.flavor.retrain(fresh=False)
 
     def action_again(self) -> None:
-        if name := run_of(self._selected()):
+        if name := run_of(self._selected()) or self.session.registry.interrupted:  # on the base the one that can only be meant
             self.flavor.retrain(fresh=False, again=name)
         else:
             self.flavor.say("The base was not trained here.", "warning")

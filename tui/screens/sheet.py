@@ -47,9 +47,10 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         Binding("escape,c,q", "leave", "leave", id="sheet_leave"),
     ]
 
-    def __init__(self, checkpoints: Sequence[str]) -> None:
+    def __init__(self, checkpoints: Sequence[str], marked: bool = False) -> None:
+        """`marked`: these were chosen to be held against each other, not against the base."""
         super().__init__()
-        self._checkpoints = checkpoints
+        self._checkpoints, self._marked = checkpoints, marked
         self._prompt = 0
         self._active = ""
         """The checkpoint that was active as this was opened: lanes do not change places while one reads."""
@@ -80,7 +81,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         self._watch()
 
     def _lanes(self) -> list[Lane]:
-        return in_front(self.flavor.jobs.sheet.contact.lanes(self._checkpoints), self._active)
+        return in_front(self.flavor.jobs.sheet.contact.lanes(self._checkpoints), self._active, self._marked)
 
     def _watch(self) -> None:
         """The line of activity now, the rest when a column has come."""

@@ -14,7 +14,7 @@ from core.gauges.rating import Game, Ratings
 from core.runfiles import BASE
 from core.text import counted
 from dataset.rows import Candidate, Preferred, Side, Tables, Vote
-from tui.session.sheet import FEW_SHOT, ContactSheet, lane_name
+from tui.session.sheet import ALWAYS, FEW_SHOT, ContactSheet, lane_name
 from tui.session.shown import shows_examples
 from tui.session.ways import stands_alone
 
@@ -83,7 +83,11 @@ class Blind:
         for fields, side in self._texts():
             pool.setdefault(fields, {}).setdefault(side.lane, []).append(side)
         known, asked = self.ratings(), self._asked()
-        pairs = sorted(combinations(self.lanes, 2), key=lambda pair: (-rating.teaches(known, *pair), self._random.random()))
+        of_base = {pair: sum(lane in ALWAYS for lane in pair) for pair in combinations(self.lanes, 2)}
+        asked_for = [pair for pair, count in of_base.items() if count < 2] or list(
+            of_base
+        )  # not the base against itself with examples shown
+        pairs = sorted(asked_for, key=lambda pair: (-rating.teaches(known, *pair), of_base[pair], self._random.random()))
         for one, other in pairs:
             found = [
                 (fields, a, b)

@@ -54,12 +54,13 @@ def telling(run: Run) -> list[str]:
     return [*parent, *(name for name in names if name in around)]
 
 
-def in_front(lanes: Iterable[Lane], active: str) -> list[Lane]:
+def in_front(lanes: Iterable[Lane], active: str, marked: bool = False) -> list[Lane]:
     """The lanes in the order in which they are looked at: the active checkpoint's, else the newest one's, then those of the base, which it is
-    to be held against, then the others, the newest first."""
+    to be held against, then the others, the newest first. Where they were `marked`, the base comes last."""
     lanes = list(lanes)
     own = sorted((lane for lane in reversed(lanes) if lane.name not in ALWAYS), key=lambda lane: lane.checkpoint != active)
-    return [*own[:1], *(lane for lane in lanes if lane.name in ALWAYS), *own[1:]]
+    first = len(own) if marked else 1
+    return [*own[:first], *(lane for lane in lanes if lane.name in ALWAYS), *own[first:]]
 
 
 class ContactSheet:
@@ -134,7 +135,7 @@ class ContactSheet:
         self._session.must_write()
         worker, _ = self._session.ready()
         sheet = self.sheet()
-        for lane in self.missing(self.lanes(checkpoints)):
+        for lane in sorted(self.missing(self.lanes(checkpoints)), key=lambda lane: lane.name in ALWAYS):  # what was asked for first
             try:
                 folder = self._session.registry.checkpoint_folder(lane.checkpoint)
                 found: dict[int, Text] = {}
