@@ -68,6 +68,7 @@ class FlavorApp(Host):
 
     TITLE = "flavor-tui"
     CSS_PATH = "app.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
     ENABLE_COMMAND_PALETTE = False  # Textual 8.2's looks for its own parts after it was closed, and ends the program with it
     BINDINGS = keys.bindings("app")
     MODES = {"write": _write, "curate": CurateScreen, "library": _library, "runs": _runs, "report": _report}  # imported when first gone to
