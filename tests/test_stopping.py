@@ -23,6 +23,7 @@ def follow(losses, recalls, held=None):
         ([2.8, 2.7, 2.72], [0.1, 0.2, 0.1], 0, 3),  # the last of equals
         ([2.8, 2.7, 2.9, 3.0], [0.3, 0.3, 0.3, 0.3], 4, 2),  # turned for two epochs, whatever is recited
         ([2.8, 2.9, 2.6], [0.3, 0.2, 0.2], 0, 3),  # a bump is no turn
+        ([3.0, 3.2, 3.1, 3.15], [0.3, 0.3, 0.3, 0.3], 0, 1),  # it fell in between
         ([2.8], [0.1], 0, 1),
     ],
 )

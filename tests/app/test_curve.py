@@ -211,3 +211,21 @@ async def test_what_has_not_had_its_turn_gives_way_too(quick, held):
         app.changed()
         await pilot.pause(0.1)
         assert held.begun == ["load"] and jobs.doing == "ready"
+
+
+async def test_a_look_that_takes_its_time_is_not_begun_anew(quick, monkeypatch):
+    app = FlavorApp(quick, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        begun, real = [], app.session.learning.look
+
+        async def slow():
+            begun.append(1)
+            await asyncio.sleep(1.8)
+            return await real()
+
+        monkeypatch.setattr(app.session.learning, "look", slow)
+        await pilot.press("f5", "l")
+        await pilot.pause(1.4)
+        assert len(begun) == 1
+        await until(pilot, lambda: "looking through" not in str(app.screen.query_one("#evidence-text", Plain).content))
+        assert len(begun) == 1

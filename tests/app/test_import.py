@@ -2,12 +2,16 @@
 
 import contextlib
 import json
+import shlex
+import time
 
 import pytest
 from textual.events import Paste
 from textual.widgets import DataTable, Input, Select
 
+from core.files import typed_path
 from tui.app import FlavorApp
+from tui.screens import importing
 from tui.screens.importing import ImportDialog
 from tui.widgets.plain import Plain
 
@@ -153,3 +157,37 @@ async def test_no_path_ends_the_program(workspace, source):
         await settled(app, pilot)
         assert isinstance(app.screen, ImportDialog)
         assert "! " in " ".join(str(line.render()) for line in app.screen.query(Plain))
+
+
+async def test_what_is_being_read_is_not_imported_yet(workspace, tmp_path, monkeypatch):
+    """Neither it, nor what was seen before it."""
+    (tmp_path / "first.txt").write_text("The first tower.")
+    slow = importing.look_at_text
+
+    def look(*args):
+        time.sleep(0.5)
+        return slow(*args)
+
+    monkeypatch.setattr(importing, "look_at_text", look)
+    async with opened(workspace) as (app, pilot):
+        assert "The first tower." in await look_at(app, pilot, tmp_path / "first.txt")
+        app.screen.query_one("#import-source").post_message(Paste("A pasted tower,\nof two lines.\n"))
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert isinstance(app.screen, ImportDialog) and len(app.session.store.examples) == 3
+        await pilot.pause(0.6)
+        assert "A pasted tower," in await settled(app, pilot)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert list(app.session.store.examples.values())[-1].text == "A pasted tower,\nof two lines."
+
+
+async def test_a_path_that_was_dropped_on_the_terminal_is_read(workspace, tmp_path):
+    (tmp_path / "two words").mkdir()
+    (tmp_path / "two words" / "it's.txt").write_text("A dropped tower.")
+    path = str(tmp_path / "two words" / "it's.txt")
+    for typed in (path, shlex.quote(path), path.replace(" ", "\\ ").replace("'", "\\'")):
+        assert str(typed_path(typed)) == path
+    async with opened(workspace) as (app, pilot):
+        assert "A dropped tower." in await look_at(app, pilot, shlex.quote(path))

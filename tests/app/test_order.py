@@ -1,11 +1,15 @@
 """Curate in the ranking's order: it says why a card is there, and the card stays while it is looked at."""
 
+import msgspec
 import pytest
 
 from core.config import FILE
+from core.files import new_uid, now
+from dataset.rows import Batch, Candidate, Tables
 from tests.app.conftest import TEXTS, add_candidates
 from tests.app.test_screens import on_disk, shown
 from tests.made import bake, write
+from tests.test_choices import loaded
 from tests.test_ranking import add, teach
 from tui.app import FlavorApp
 from tui.desk import Desk
@@ -270,3 +274,47 @@ async def test_what_was_sampled_for_other_attributes_waits_behind(workspace):
         await pilot.press("f", "home", "ctrl+k", *"2", "enter")
         await pilot.press("f", "home", "ctrl+k", *"4", "enter")
         assert app.screen.shown == four[0]  # it was there when it was asked for
+
+
+async def test_a_card_from_the_last_session_stays_and_one_that_is_passed_over_takes_no_key_along(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        card = app.screen.shown
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.screen.shown == card == app.session.ranking.held
+        candidate = app.session.store.pending[card]
+        app.session.commit("pass", Tables(candidates={card: msgspec.structs.replace(candidate, state="passed")}), "1 passed over")
+        app.changed()
+        await pilot.press("a")
+        await pilot.pause()
+        assert app.screen.shown != card and not on_disk(workspace).decisions
+
+
+def test_another_bases_candidates_are_not_those_of_this_one(workspace):
+    with Session(workspace) as session:
+        batch = Batch(new_uid(), "base", [[("# x\n\n", 0.0)]], [1], {}, now(), "another/base")
+        other = Candidate(new_uid(), "A tower elsewhere.", {}, "base", batch.uid, 0, 1, "stop", 9, [], now())
+        session.commit("sample", Tables(candidates={other.uid: other}, batches={batch.uid: batch}))
+        assert other not in session.newest() and len(session.newest()) == len(TEXTS)
+        assert session.queue()[-1] == other  # it waits behind
+
+
+async def test_a_wish_for_other_candidates_is_one_for_candidates(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.jobs.samples.give_up()
+        app.session.loaded, app.jobs.doing = loaded(), "ready"
+        asked = []
+        app.jobs.samples._carry_out = lambda work, **_: asked.append(work) or True
+        app.session.settings = msgspec.structs.replace(
+            app.session.settings, sampling=msgspec.structs.replace(app.session.settings.sampling, keep_ready=50)
+        )
+        app.changed()
+        assert not asked
+        app.want_others()
+        assert asked
+        app.jobs.doing = "none"

@@ -1032,3 +1032,46 @@ async def test_the_card_says_what_is_made_up(workspace):
         "The lamp of Sarn is a bottle.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles",
         "The lamp of Sarn is drunk.": "Height 3/5 · Keeper Odd · Coast A shore of glass bottles (made up)",
     }
+
+
+async def test_a_key_of_habit_answers_no_question(workspace, monkeypatch):
+    """Two taps, or a key that is held down: nobody has read it."""
+    monkeypatch.setattr("tui.twice.HASTE", 0.3)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3", "e", *"Mine.", *["escape"] * 8)
+        assert isinstance(app.screen, EditDialog) and app.screen.query_one(TextArea).text.endswith("Mine.")
+        await pilot.pause(0.4)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, EditDialog)
+
+
+async def test_a_line_about_a_checkpoint_stays_in_its_box_where_it_cannot_be_kept(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f5", "n", *"smells of tar")
+
+        def full(*_):
+            raise FlavorError("choices.json cannot be written: No space left on device.", "Make room.", "disk")
+
+        with monkeypatch.context() as disk:
+            disk.setattr(app.session.choices, "set_note", full)
+            await pilot.press("enter")
+            await pilot.pause()
+            assert "No space left" in shown(app, "#dialog-error") and app.screen.query_one("#note", Input).value == "smells of tar"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.session.choices.of("base").note == "smells of tar"
+
+
+async def test_values_of_this_evening_are_offered(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f2", *"A tower.")
+        box = app.screen.query_one("#field-2", Input)
+        assert await box.suggester.get_suggestion("Sa") is None
+        box.focus()
+        await pilot.press(*"Sarn Head", "ctrl+s")
+        await pilot.pause()
+        assert await app.screen.query_one("#field-2", Input).suggester.get_suggestion("sa") == "Sarn Head"

@@ -152,3 +152,22 @@ def test_a_loss_that_is_no_number_stops_the_run(engine):
     curriculum = Curriculum(base.tokenizer, make_rows(1), Training(), None, 1)
     with pytest.raises(FlavorError, match="no longer a number"):
         list(train(base.model, forms.parameters(), curriculum, Training(), epochs=1, peak=1e-3, seed=1))
+
+
+def test_the_loss_that_is_told_is_a_mean_however_machine_texts_are_weighed(engine):
+    """They weigh less in the gradient; of equal texts the loss is the same all the same."""
+    prompt, text = TASK.segments({"Mood": "calm"}), "the same text in every row"
+    people = [Row(id=f"p{n}", prompt=prompt, text=text) for n in range(4)]
+    machines = [Row(id=f"m{n}", prompt=prompt, text=text, origin="accepted", depth=1) for n in range(12)]
+    base, forms, _ = engine._ready()
+
+    def told(rows):
+        forms.fresh_adapter(1)
+        forms.train()
+        settings = Training(batch_size=2)
+        curriculum = Curriculum(base.tokenizer, rows, settings, None, 1)
+        events = list(train(base.model, forms.parameters(), curriculum, settings, epochs=1, peak=0.0, seed=1))
+        return [event.loss for event in events if isinstance(event, (StepDone, EpochDone))]
+
+    alone = told(people)
+    assert told([*people, *machines]) == pytest.approx([alone[0]] * 9, rel=1e-4)
