@@ -79,6 +79,10 @@ def test_the_loop_by_commands(tmp_path):
     assert {c["checkpoint"] for c in after} == {"0001/refit-01"}
     assert not {c["text"] for c in after} & {c["text"] for c in before}
     assert {c["slot"] for c in after} <= {"gauges", "random"} and all(c["p_accept"] is None for c in after)
+    plain = subprocess.run(
+        [sys.executable, "-m", "tui", "generate", there, "-n", "2", "--seed", "7", "--plain"], capture_output=True, text=True, check=True
+    )
+    assert plain.stdout == "".join(f"{c['text']}\n\n" for c in sorted(after, key=lambda c: c["seed"]))
     tuned = command("evaluate", there, unseen)[-1]
     base = command("evaluate", there, unseen, "--checkpoint", "base")[-1]
     assert tuned["rows"] == base["rows"] == 4 and tuned["tokens"] == base["tokens"]

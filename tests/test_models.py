@@ -117,7 +117,7 @@ def test_a_stopped_download_is_resumed_where_it_was(hub, tmp_path, tiny):
     while not list((tmp_path / "hf").rglob("*.incomplete")) or hub.sent < 0.8 * whole:
         assert time.monotonic() < deadline and first.poll() is None
         time.sleep(0.05)
-    hub.pace = 100_000  # on a busy machine the rest would be there before the signal
+    hub.pace = 1_000_000  # on a busy machine the rest would be there before the signal
     first.send_signal(signal.SIGINT)
     assert first.wait(30) == 130
     time.sleep(0.3)

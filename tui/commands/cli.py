@@ -45,7 +45,7 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             changes = {"max_tokens": args.max_tokens, "few_shot": args.few_shot}
             changes = {name: value for name, value in changes.items() if value is not None}
             return deciding.generate(
-                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength
+                workspace, args.count, args.set, args.checkpoint, args.seed, changes, args.preset, args.ranked, args.strength, args.plain
             )
         case "decide":
             return deciding.decide(workspace, args.candidate, args.verdict, args.text, args.set)

@@ -65,7 +65,13 @@ async def generate(
     preset: Preset | None,
     ranked: bool = False,
     strength: float | None = None,
+    plain: bool = False,
 ) -> Output:
+    """Sample, and say each candidate as it comes, or all in order (`ranked`); `plain`: their texts alone, for people."""
+
+    def said(line: Line) -> Line:
+        return Line(line.data, f"{line.data['text']}\n") if plain else line
+
     if count < 1:
         raise FlavorError("-n must be 1 or more.")
     with Session(workspace) as session:
@@ -86,21 +92,21 @@ async def generate(
                 if isinstance(event, Candidate):
                     made.append(event)
                     if not ranked:
-                        yield candidate_line(session, event)
+                        yield said(candidate_line(session, event))
                     yield Progress(f"{len(made)} of {count} candidates")
                 elif isinstance(event, Sampled):
                     sampled += event.tokens
             seconds = monotonic() - began  # with what was made up for them
             if ranked:
                 for candidate in session.ranked(made):
-                    yield ranked_line(session, candidate)
+                    yield said(ranked_line(session, candidate))
             data = {
                 "candidates": len(made),
                 "tokens": sampled,
                 "seconds": round(seconds, 2),
                 "checkpoint": checkpoint or session.registry.current(),
             }
-            yield Line(data, f"{counted(len(made), 'candidate')}, {counted(sampled, 'token')} in {duration(seconds)}")
+            yield Line(data, "" if plain else f"{counted(len(made), 'candidate')}, {counted(sampled, 'token')} in {duration(seconds)}")
         finally:
             await session.stop_worker()
 

@@ -86,7 +86,7 @@ def parser() -> Parser:
     imported.add_argument("--mark", default="", metavar="LINE", help="the line between plain texts (default: --- or ***, else blank lines)")
     imported.add_argument("--skip-duplicates", action="store_true", help="leave near-duplicates out: of examples, and of each other")
     imported.add_argument("--dry-run", action="store_true", help="show counts, first rows, faults and near-duplicates; import nothing")
-    generate = add("generate", "sample candidates from the active checkpoint")
+    generate = add("generate", "sample candidates from the active checkpoint; they wait in the queue as well, to be decided")
     generate.add_argument("-n", type=int, default=8, metavar="N", dest="count", help="candidates to sample (default: 8)")
     generate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="fix an attribute; the rest are drawn")
     generate.add_argument("--checkpoint", metavar="ID", help="another checkpoint, or base")
@@ -100,6 +100,9 @@ def parser() -> Parser:
     )
     generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
+    generate.add_argument(
+        "--plain", action="store_true", help="print the texts alone, with a blank line between them, as `import` reads them"
+    )
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE", help="its id, as `generate` prints it")
     decide.add_argument("verdict", choices=["accept", "reject", "skip"], help="an accepted text becomes an example")
