@@ -159,14 +159,14 @@ async def test_the_sheet_gives_way_to_the_queue_and_goes_on_after_it(slow):
         worker, jobs = load(slow), slow.jobs
         slow.session.settings = _queue(slow.session.settings, 6)
         jobs.sheet.ask(["0001/epoch-02"])
-        await until(pilot, lambda: worker.asked == [(None, 6)])
+        await until(pilot, lambda: worker.asked == [("epoch-02", 6)])  # what was asked for, then the base
         assert jobs.doing == "sheeting" and "contact sheet" in jobs.line().plain
         slow.changed()  # no candidate waits: the queue goes before
         await until(pilot, lambda: jobs.doing == "sampling" and worker.asked[-1] == ("epoch-03", 8))
         for _ in range(8 + 18):
             worker.go.release()
         await until(pilot, lambda: jobs.sheet.made == 3)
-        assert worker.asked[2:] == [(None, 6), (None, 6), ("epoch-02", 6)]  # from the beginning of the lane that was stopped
+        assert worker.asked[2:] == [("epoch-02", 6), (None, 6), (None, 6)]  # from the beginning of the lane that was stopped
         assert jobs.sheet.contact.missing(jobs.sheet.contact.lanes(["0001/epoch-02"])) == []
 
 
