@@ -82,7 +82,8 @@ def typed_path(text: str) -> Path:
     if not os.path.lexists(path) and any(sign in text for sign in "'\"\\"):
         with contextlib.suppress(ValueError):
             parts = shlex.split(text)
-            path = os.path.expanduser(parts[0]) if len(parts) == 1 else path
+            dropped = os.path.expanduser(parts[0]) if len(parts) == 1 else path
+            path = dropped if os.path.lexists(dropped) else path  # a new name may have such signs
     return Path(path)
 
 

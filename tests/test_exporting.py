@@ -252,9 +252,25 @@ def test_attributes_that_are_called_as_our_own_columns(tmp_path):
 
 def test_a_models_words_stay_a_models_and_an_exported_folder_is_read_once(tmp_path, filled):
     write_folder(filled.store, filled.task, tmp_path / "folder", "cc0-1.0")
-    examples, _ = brought(filled, tmp_path, tmp_path / "folder")
+    examples, rejected = brought(filled, tmp_path, tmp_path / "folder")
+    assert rejected.count("Bad soup.") == 1 and not set(rejected) & {e.text for e in examples}
     assert sorted(e.text for e in examples) == sorted(e.text for e in filled.store.examples.values())
     assert {e.text for e in examples if not e.human} == {"Kept soup."} and {e.depth for e in examples if not e.human} == {1}
+
+
+def test_a_models_words_in_a_task_without_attributes_and_what_a_person_makes_of_them(tmp_path):
+    config.create(tmp_path / "plain", task := Task("Hero"))
+    with Session(tmp_path / "plain") as session:
+        (candidate,) = sample(session, "base", ["A man of dust."])
+        session.decide(candidate.uid, "accept")
+        write_file(table(session.store.examples.values(), task), tmp_path / "x.jsonl")
+    config.create(tmp_path / "other", task)
+    with Session(tmp_path / "other") as other:
+        bring(other, look(other, [str(tmp_path / "x.jsonl")]))
+        (example,) = other.store.examples.values()
+        assert (example.origin, example.human) == ("accepted", False)
+        assert other.change_example(example.uid, example.text, {}).origin == "accepted"
+        assert other.change_example(example.uid, "A man of dust and rain.", {}).origin == "edited"
 
 
 def test_names_that_begin_as_those_beside_data_are_data(tmp_path, session):
@@ -267,7 +283,7 @@ def test_names_that_begin_as_those_beside_data_are_data(tmp_path, session):
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        ("text;Mood\nabc;Grim\n", "csv"), ('"Mood","text"\nGrim,abc\n', "csv"), ("text\tMood\n", "tsv"), ("Text, and more of it, said she.\n", "txt"),
+        ("text;Mood\nabc;Grim\n", "csv"), ('"Mood","text"\nGrim,abc\n', "csv"), ("text\tMood\n", "tsv"), ("text\tChef's mood (1-5)\n", "tsv"), ("Text, and more of it, said she.\n", "txt"),
         ("text,\nabc\n", "txt"), ("{}\n", "json"), ("# A\n", "md"),
     ],
 )  # fmt: skip

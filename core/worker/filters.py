@@ -26,7 +26,7 @@ LEAST_LIKELY = 1e-3
 
 
 def guide(wanted: torch.Tensor, without: torch.Tensor, settings: Sampling) -> torch.Tensor:
-    """Log-probabilities that lean towards what the attributes ask for: away from those after the prompt without them (both rows x
+    """Log-probabilities that lean towards what the attributes ask for: away from those after a prompt with other values (both rows x
     vocabulary), by `guidance` (classifier-free guidance, Sanchez et al. 2306.17806). Only tokens that min-p would keep of the
     prompt's own can come (contrastive decoding's rule, Li et al. 2210.15097): else what is merely odd without them would win."""
     own, other = wanted.log_softmax(-1), without.log_softmax(-1)

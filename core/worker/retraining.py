@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -124,6 +124,12 @@ def _some(rows: Sequence[Encoded]) -> list[Encoded]:
     return [rows[place * (len(rows) - 1) // max(1, count - 1)] for place in range(count)]
 
 
+def _by_people(rows: Sequence[Row], encoded: Mapping[str, Encoded]) -> list[Encoded]:
+    """Those that people wrote or mended, where there are any: what a model wrote it guesses well unseen, so that beside held-out rows, which are
+    all by people, it would look as if learned by heart."""
+    return [encoded[row.id] for row in rows if row.human] or [encoded[row.id] for row in rows]
+
+
 def _recited(rows: Sequence[RowMeasure]) -> float | None:
     tokens = sum(row.tokens for row in rows)
     return sum(row.recited * row.tokens for row in rows) / tokens if tokens else None
@@ -164,12 +170,7 @@ class Retraining:
         held = [encoded[row.id] for row in kept if row.held_out]
         self._refits = bool(held) and spec.kind == "train" and len(kept) <= spec.training.refit_rows
         self._longest = max(len(encoded[row.id].ids) for row in (kept if self._refits else self._learned))
-        self._probe = Probe(base, forms, held, self._by_people(self._learned))
-
-    def _by_people(self, rows: Sequence[Row]) -> list[Encoded]:
-        """Those that people wrote or mended, where there are any: what a model wrote it guesses well unseen, so that beside held-out rows, which are
-        all by people, it would look as if learned by heart."""
-        return [self._encoded[row.id] for row in rows if row.human] or [self._encoded[row.id] for row in rows]
+        self._probe = Probe(base, forms, held, _by_people(self._learned, encoded))
 
     def run(self, number: int, began: float) -> Iterator[Event | None]:
         """The run's events; `number` is the command's id, `began` its start by `perf_counter`. Begins with a `Loading` where memory is short,
@@ -255,7 +256,7 @@ class Retraining:
     def _on_all_rows(self, number: int, began: float, epoch: int, memory: StepMemory) -> Generator[Event | None, None, Whole]:
         """Repeat an epoch on all rows, from the adapter as it is."""
         loss = yield from self._refit(number, began, epoch, memory)
-        gauges = yield from self._probe.of_refit(self._by_people(self._all))
+        gauges = yield from self._probe.of_refit(_by_people(self._all, self._encoded))
         return Whole(self._forms.copied(), loss, gauges)
 
     def _publish(self, epoch: int, whole: Whole) -> str:

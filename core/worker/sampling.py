@@ -156,7 +156,7 @@ class Sampler:
     ) -> Iterator[Text | Tick]:
         """A `Tick` for every step of the batch and a `Text` for every prompt as it ends. To cancel, stop iterating.
 
-        `free` are texts that may be copied from: what the person gave. `without` are the prompts without their attributes, which
+        `free` are texts that may be copied from: what the person gave. `without` are the same prompts with other values, or none, which
         guidance leads away from: every text is then read twice, after either prompt.
         """
         began = time.perf_counter()

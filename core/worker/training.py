@@ -206,9 +206,9 @@ def train(
                 optimiser.zero_grad()
                 step += 1
                 total, share = total + loss * mass, share + counted
-                told = loss * mass / counted  # a mean: machine texts weigh less in the gradient, and no less in this
+                told = loss * mass / counted if counted else 0.0  # a mean: machine texts weigh less in the gradient, and no less in this
                 yield StepDone(step, steps, epoch, told, rate, sum(len(row.ids) for row in batch))
-            yield EpochDone(epoch, total / share)
+            yield EpochDone(epoch, total / share if share else 0.0)
     finally:
         optimiser.zero_grad()
         memory.close()

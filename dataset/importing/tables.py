@@ -22,8 +22,9 @@ DEPTH = 4
 """Folders in folders in which files are looked for."""
 NOT_DATA = ("readme", "license", "licence", "dataset_info", "dataset_infos", "dataset_dict", "state", "config", "package", "package-lock")
 """The names of files that stand beside data, without their endings."""
-PREFERENCES = "preferences"
-"""The folder of our own exports whose rows say once more what those in `data` say, for other trainers."""
+PREFERENCES = ("preferences", "dpo.jsonl"), ("preferences", "kto.jsonl")
+"""Folder and name of what our own exports have beside `data`: its rows once more, for other trainers. In the second one are those that were
+rejected as well, and they stand nowhere else."""
 
 
 def _said(process: subprocess.Popen[str]) -> Iterator[dict[str, object]]:
@@ -105,7 +106,7 @@ def find_files(folder: Path, endings: tuple[str, ...], only: str = "") -> list[P
     runs = [path for path in found if path.name == "task_run.kiln"]
     data = runs or [path for path in found if path.suffix != ".kiln" and path.name[0] != "." and path.stem.lower() not in NOT_DATA]
     if any(path.parent == folder / "data" for path in data):
-        data = [path for path in data if path.parent != folder / PREFERENCES]
+        data = [path for path in data if path != folder.joinpath(*PREFERENCES[0])]
     if only:
         data = [path for path in data if only in (path.stem.partition("-")[0], path.parent.name)]
     if not data:

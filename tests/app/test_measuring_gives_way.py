@@ -18,6 +18,9 @@ class Runs:
         spec = SimpleNamespace(name=f"run {self.count + 1}", parent=None, epochs=3)
         return SimpleNamespace(line=lambda: f"{spec.name} on 8 rows", advice="", spec=spec)
 
+    slow = 0.2
+    """Seconds that a run takes to end."""
+
     async def retrain(self, plan):
         self.count += 1
         self.told.append(f"{plan.spec.name} begins")
@@ -27,7 +30,7 @@ class Runs:
                 yield Provisional(id=1, checkpoint=f"{plan.spec.name}/refit-01", seconds=1.0)
             await asyncio.sleep(3600)
         finally:
-            await asyncio.sleep(0.2)  # the worker is told
+            await asyncio.sleep(self.slow)  # the worker is told
             self.told.append(f"{plan.spec.name} ends")
 
 
@@ -60,4 +63,24 @@ async def test_what_remains_of_a_run_in_use_gives_way_to_the_next(workspace):
         await pilot.press("c", "c")
         await until(pilot, lambda: runs.told[-1] == "run 3 ends")
         assert said[-1] == "The measuring was stopped; run 3/refit-01 stays active."
+        app.jobs.doing, app.jobs._task = "none", None
+
+
+async def test_a_run_that_waits_for_the_one_before_can_be_stopped(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    said = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3")
+        runs = Runs(app)
+        runs.slow = 0.6
+        app.session.plan, app.session.retrain = runs.plan, runs.retrain
+        app.say = lambda text, *_, **__: said.append(text)
+        app.jobs.doing = "ready"
+        await pilot.press("t")
+        await until(pilot, lambda: app.jobs.retraining.stays == "run 1/refit-01")
+        await pilot.press("t", "t", "c")
+        assert runs.told == ["run 1 begins"]
+        assert said[-2].startswith("The retraining is going on") and said[-1] == "The retraining was stopped; everything is as it was."
+        await pilot.pause(0.8)
+        assert runs.told == ["run 1 begins", "run 1 ends"] and app.jobs.doing != "training"
         app.jobs.doing, app.jobs._task = "none", None

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 
 import pytest
 
@@ -11,7 +12,8 @@ from core.errors import FlavorError
 from core.protocol import Epoch, Row, Train, Trained
 from core.runfiles import CheckpointInfo, Result, RunSpec
 from core.task import Field, Task
-from core.worker.retraining import PROBED, _some
+from core.worker.evaluation import RowMeasure, mean
+from core.worker.retraining import PROBED, _by_people, _some
 from tests.engine.conftest import load_engine
 
 TASK = Task("Heading", fields=(Field("Mood"),))
@@ -103,3 +105,15 @@ def test_a_loss_that_is_no_number_leaves_no_checkpoint(tiny, tmp_path):
         bake(tiny, tmp_path, ROWS, engine=engine)
     run = tmp_path / "runs" / "0001"
     assert runfiles.read(run / "result.json", Result).status == "failed" and not (run / "checkpoints").exists()
+
+
+def test_reciting_is_looked_for_in_what_people_wrote():
+    """A model guesses a model's words well unseen: beside held-out rows, all by people, they would look as if learned by heart."""
+    mine, machine = make("mine", "a"), make("machine", "b", origin="accepted", depth=1)
+    encoded = {"mine": "A", "machine": "B"}
+    assert _by_people([machine, mine], encoded) == ["A"] and _by_people([machine], encoded) == ["B"]
+
+
+def test_a_mean_that_is_no_number_is_said():
+    with pytest.raises(FlavorError, match="no longer a number"):
+        mean([RowMeasure("1", math.nan, 3, 0.5, 0.1, 0.0)])

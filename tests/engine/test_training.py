@@ -161,13 +161,15 @@ def test_the_loss_that_is_told_is_a_mean_however_machine_texts_are_weighed(engin
     machines = [Row(id=f"m{n}", prompt=prompt, text=text, origin="accepted", depth=1) for n in range(12)]
     base, forms, _ = engine._ready()
 
-    def told(rows):
+    def told(rows, **more):
         forms.fresh_adapter(1)
         forms.train()
-        settings = Training(batch_size=2)
+        settings = Training(batch_size=2, **more)
         curriculum = Curriculum(base.tokenizer, rows, settings, None, 1)
         events = list(train(base.model, forms.parameters(), curriculum, settings, epochs=1, peak=0.0, seed=1))
         return [event.loss for event in events if isinstance(event, (StepDone, EpochDone))]
 
     alone = told(people)
     assert told([*people, *machines]) == pytest.approx([alone[0]] * 9, rel=1e-4)
+    without = told([*people, *machines], human_share=1.0)  # in some batches nothing counts
+    assert 0.0 in without and [loss for loss in without if loss] == pytest.approx([alone[0]] * len(list(filter(None, without))), rel=1e-4)

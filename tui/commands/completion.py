@@ -52,7 +52,10 @@ def _bash(parser: argparse.ArgumentParser) -> str:
     return f"""\
 _flavor_tui_files() {{
   local IFS=$'\\n'
-  COMPREPLY+=( $(compgen "$1" -- "$2") )
+  local begun=${{2//\\\\/}}
+  begun=${{begun#\\'}}
+  begun=${{begun#\\"}}
+  COMPREPLY+=( $(compgen "$1" -- "$begun") )
 }}
 _flavor_tui() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" command="${{COMP_WORDS[1]}}" words="" values="" known=""

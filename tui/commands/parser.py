@@ -100,9 +100,7 @@ def parser() -> Parser:
     )
     generate.add_argument("--strength", type=float, metavar="S", help="of the adapter, this time only (default: what was chosen for it)")
     generate.add_argument("--ranked", action="store_true", help="print them in the order in which Curate would show them")
-    generate.add_argument(
-        "--plain", action="store_true", help="print the texts alone, with a blank line between them, as `import` reads them"
-    )
+    generate.add_argument("--plain", action="store_true", help="print the texts alone, with a blank line between them")
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE", help="its id, as `generate` prints it")
     decide.add_argument("verdict", choices=["accept", "reject", "skip"], help="an accepted text becomes an example")

@@ -9,8 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from textual.worker import WorkerError
-
 from core.errors import FlavorError
 from core.protocol import AnyEvent, Epoch, Loading, Provisional, Refit, Step, Trained
 from core.text import duration
@@ -66,6 +64,7 @@ class RetrainJob:
             self._app.say(f"The retraining begins as soon as the model is ready; {self._jobs.stops('that')}.")
             return
         before = self._jobs.give_way() if measured else None
+        self._provisional = ""
         self._jobs.make_room()
         given = f"The measuring of {measured} gives way. " if measured else ""
         self._app.say(f"{given}Retraining, {plan.line()}", about="the run")
@@ -84,9 +83,8 @@ class RetrainJob:
     async def _retrain(self, make_plan: Callable[[], Plan], before: Worker[None] | None = None) -> None:
         """`before` is the run that gave way, and has its last word first."""
         await asyncio.sleep(0)  # so has the sampling that was stopped
-        if before:
-            with contextlib.suppress(WorkerError):
-                await before.wait()
+        while before and not before.is_finished:  # noqa: ASYNC110  # its `wait` would take a cancelling of this one for its own
+            await asyncio.sleep(0.01)
         plan = make_plan()
         self._jobs.samples.afresh()
         self._jobs.samples.fill()

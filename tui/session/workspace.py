@@ -152,6 +152,8 @@ class Workspace:
         after, origin = check_text(text), old.origin
         if origin in ("accepted", "edited") and (written := self.store.candidates.get(old.candidate)):
             origin = "accepted" if after == written.text else "edited"
+        elif origin == "accepted" and after != old.text:  # it came from another workspace, and what the model wrote stood here
+            origin = "edited"
         example = msgspec.structs.replace(old, text=after, fields=self.task.check(fields), origin=origin, changed=now())
         self.commit("change", Tables(examples={uid: example}), "example changed")
         return example
