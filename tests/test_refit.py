@@ -8,7 +8,7 @@ import pytest
 
 from core import runfiles
 from core.errors import FlavorError
-from core.runfiles import CheckpointInfo
+from core.runfiles import CheckpointInfo, Result
 from dataset.rows import Tables
 from runs import measured
 from runs.measured import Losses
@@ -76,6 +76,17 @@ def test_a_damaged_one_breaks_nothing_else(refitted):
     assert len(refitted.registry.run("0001").checkpoints) == 3
     lines = {line.key: line for line in runlist.build(refitted, refitted.registry.runs(), {"0001"}, {})}
     assert lines["0001/refit-02"].verdict == "! unreadable"
+
+
+def test_a_run_whose_measuring_gave_way_is_not_called_cancelled(refitted):
+    result = refitted.registry.folder / "0001/result.json"
+    for status, verdict in (("cancelled", "· part measured"), ("failed", "✗ failed")):
+        runfiles.write(result, Result(status))
+        assert runlist.build(refitted, refitted.registry.runs(), {"0001"}, {})[0].verdict == verdict
+    write(refitted, 2, 12)
+    bake(refitted, [3.3])
+    runfiles.write(refitted.registry.folder / "0002/result.json", Result("cancelled"))
+    assert runlist.build(refitted, refitted.registry.runs(), {"0002"}, {})[0].verdict == "· cancelled"  # nothing of it was in use
 
 
 def test_a_top_up_starts_at_its_epoch(refitted):

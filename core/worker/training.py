@@ -189,7 +189,7 @@ def train(
                 while True:
                     loss = 0.0
                     with memory.survive():
-                        for part in micro_batches(batch, memory.way.tokens):
+                        for part in micro_batches([row for row in batch if row.share], memory.way.tokens):
                             loss += _backward(model, part, mass)
                             yield None
                         if not math.isfinite(loss):

@@ -102,7 +102,9 @@ def build(session: Session, runs: Collection[Run], open_: Collection[str], words
 def _run_line(run: Run, beside: str, is_open: bool, kept: Mapping[str, str], chosen: Mapping[str, Choice]) -> Line:
     spec, result = run.spec, run.result
     best = run.checkpoint(result.checkpoint) if result and not is_open else None
-    measured_in_part = run.status == "cancelled" and any(map(is_refit, run.epochs))  # its checkpoint was in use before
+    measured_in_part = run.status == "cancelled" and any(
+        is_refit(info.name) for info in run.checkpoints
+    )  # its checkpoint was in use before
     verdict = "· part measured" if measured_in_part else STATUS[run.status]
     if best:
         verdict = f"→ {best.name.split('/')[1]}"
