@@ -84,7 +84,7 @@ def test_a_run_whose_measuring_gave_way_is_not_called_cancelled(refitted):
         runfiles.write(result, Result(status))
         assert runlist.build(refitted, refitted.registry.runs(), {"0001"}, {})[0].verdict == verdict
     write(refitted, 2, 12)
-    bake(refitted, [3.3])
+    bake(refitted, [3.3, 3.2])
     runfiles.write(refitted.registry.folder / "0002/result.json", Result("cancelled"))
     assert runlist.build(refitted, refitted.registry.runs(), {"0002"}, {})[0].verdict == "· cancelled"  # nothing of it was in use
 
