@@ -298,3 +298,10 @@ def test_cells_and_columns_that_begin_as_formulas(tmp_path):
         session.write_example("=SUM of heroes.", {"-Style": "+Grim"})
         write_file(table(session.store.examples.values(), task), tmp_path / "x.csv")
         assert [(row.text, row.fields) for row in read(str(tmp_path / "x.csv"), task).rows] == [("=SUM of heroes.", {"-Style": "+Grim"})]
+
+
+def test_prompts_are_texts_where_nothing_answers_them(tmp_path, session):
+    (tmp_path / "x.csv").write_text("Mood,prompt\nGrim,A dish of regrets\n")
+    assert [(row.text, row.fields) for row in read(str(tmp_path / "x.csv"), session.task).rows] == [("A dish of regrets", {"Mood": "Grim"})]
+    (tmp_path / "y.csv").write_text("prompt,output\nA dish?,Of regrets.\n")
+    assert [row.text for row in read(str(tmp_path / "y.csv"), session.task).rows] == ["Of regrets."]

@@ -52,9 +52,9 @@ async def test_every_lane_has_the_same_prompts_and_seeds(session):
     session.settings = msgspec.structs.replace(session.settings, sampling=guided)
     worker, contact = ready(session)
     await make(contact, ["0001/epoch-01", last])
-    assert [name for name, *_ in worker.asked] == [None, None, "epoch-01", "epoch-02"]
-    base, shot, one, two = worker.asked
-    assert worker.guided == [False, False, True, True]  # as when candidates are sampled
+    assert [name for name, *_ in worker.asked] == ["epoch-01", "epoch-02", None, None]  # what was asked for first
+    one, two, base, shot = worker.asked
+    assert worker.guided == [True, True, False, False]  # as when candidates are sampled
     assert base[1:3] == one[1:3] == two[1:3] and len(base[1]) == PROMPTS == len(set(base[2]))
     assert [prompt[-len(bare) :] for prompt, bare in zip(shot[1], base[1], strict=True)] == base[1]
     assert all(len(prompt) > len(bare) for prompt, bare in zip(shot[1], base[1], strict=True))  # with examples before it

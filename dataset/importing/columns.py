@@ -12,8 +12,8 @@ from core.task import Task
 from core.text import MAX_TEXT, short
 from dataset.importing.bounds import Columns, fault
 
-USUAL = ("text", "completion", "output", "response", "chosen", "content", "description", "body", "story", "sentence")
-"""Names under which a text stands where nobody says otherwise, the likeliest first."""
+USUAL = ("text", "completion", "output", "response", "chosen", "content", "description", "body", "story", "sentence", "prompt")
+"""Names under which a text stands where nobody says otherwise, the likeliest first; a prompt is what is wanted where nothing answers it."""
 MOST_NAMED = 12
 
 
