@@ -12,8 +12,10 @@ from core.task import Task
 from core.text import MAX_TEXT, short
 from dataset.importing.bounds import Columns, fault
 
-USUAL = ("text", "completion", "output", "response", "chosen", "content", "description", "body", "story", "sentence", "prompt")
-"""Names under which a text stands where nobody says otherwise, the likeliest first; a prompt is what is wanted where nothing answers it."""
+USUAL = ("text", "completion", "output", "response", "chosen", "content", "description", "body", "story", "sentence")
+"""Names under which a text stands where nobody says otherwise, the likeliest first."""
+PROMPT, ANSWERS = "prompt", frozenset([*USUAL, "rejected", "label", "messages", "conversations", "conversation"])
+"""A prompt is the text that is wanted, as those for pictures are, where no column of its record answers it, however badly."""
 MOST_NAMED = 12
 
 
@@ -58,6 +60,8 @@ def match(names: Sequence[str], task: Task, choice: Choice, first: bool = True) 
     for name in names:
         by_name.setdefault(plain_name(name), name)
     text = choice.text or next((by_name[like] for like in (*USUAL[:1], plain_name(task.text_heading), *USUAL[1:]) if like in by_name), "")
+    if not text and not ANSWERS & {name.partition(".")[0] for name in by_name}:
+        text = by_name.get(PROMPT, "")
     if not text and first and len(names) == 1:
         text = names[0]
     fields = {}
