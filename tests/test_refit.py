@@ -80,7 +80,7 @@ def test_a_damaged_one_breaks_nothing_else(refitted):
 
 def test_a_run_whose_measuring_gave_way_is_not_called_cancelled(refitted):
     result = refitted.registry.folder / "0001/result.json"
-    for status, verdict in (("cancelled", "· part measured"), ("failed", "✗ failed")):
+    for status, verdict in (("cancelled", "✓ trained"), ("failed", "✗ failed")):
         runfiles.write(result, Result(status))
         assert runlist.build(refitted, refitted.registry.runs(), {"0001"}, {})[0].verdict == verdict
     write(refitted, 2, 12)

@@ -105,7 +105,7 @@ def _run_line(run: Run, beside: str, is_open: bool, kept: Mapping[str, str], cho
     measured_in_part = run.status == "cancelled" and any(
         is_refit(info.name) for info in run.checkpoints
     )  # its checkpoint was in use before
-    verdict = "· part measured" if measured_in_part else STATUS[run.status]
+    verdict = "✓ trained" if measured_in_part else STATUS[run.status]
     if best:
         verdict = f"→ {best.name.split('/')[1]}"
     fold = ("▾" if is_open else "▸") if run.epochs else " "
