@@ -137,6 +137,10 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 found[field.name] = rng.choice(rest)
         return {} if found == values else found
 
+    def contrast(self, drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
+        """The prompts that guidance leads away from, where those of these values and seeds are asked for."""
+        return [self.segments(self.others(values, seed)) for values, seed in zip(drawn, seeds, strict=True)]
+
 
 def parse_fields(spec: str) -> tuple[Field, ...]:
     """The fields of one NAME=KIND, or of several with commas between them: a comma that cannot belong to the values of a choice ends a field."""

@@ -11,9 +11,8 @@ from itertools import groupby
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core.errors import FlavorError
 from core.worker.encoding import Encoded
-from core.worker.training import CHUNK, micro_batches, position_logits
+from core.worker.training import CHUNK, micro_batches, no_number, position_logits
 
 RUN = 5
 """Right guesses in a row that count as reciting; fewer are grammar and luck."""
@@ -78,9 +77,7 @@ def mean(measures: Sequence[RowMeasure]) -> float:
     """Nats per token over all texts. Raises FlavorError where that is no number: no message could carry it."""
     found = sum(row.total for row in measures) / max(1, sum(row.tokens for row in measures))
     if not math.isfinite(found):
-        raise FlavorError(
-            "The loss is no longer a number.", "Lower the learning rate in flavor.toml; every whole checkpoint is kept.", "nan"
-        )
+        raise no_number()
     return found
 
 

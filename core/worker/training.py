@@ -139,6 +139,11 @@ def token_losses(
     return losses, weight
 
 
+def no_number() -> FlavorError:
+    """The rate was too high."""
+    return FlavorError("The loss is no longer a number.", "Lower the learning rate in flavor.toml; every whole checkpoint is kept.", "nan")
+
+
 def _backward(model: PreTrainedModel, part: Sequence[Encoded], mass: float) -> float:
     """Add the gradients of a micro-batch, its weights summing to a part of `mass`; its share of the loss. A function of its own, so that
     nothing of it is held when memory runs out in it."""
@@ -193,11 +198,7 @@ def train(
                             loss += _backward(model, part, mass)
                             yield None
                         if not math.isfinite(loss):
-                            raise FlavorError(
-                                "The loss is no longer a number.",
-                                "Lower the learning rate in flavor.toml; every whole checkpoint is kept.",
-                                "nan",
-                            )
+                            raise no_number()
                         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                         if torch.isfinite(norm):
                             optimiser.step()

@@ -19,7 +19,7 @@ from dataset.importing.columns import Choice, Columned, match, no_text, scalar, 
 from dataset.importing.delimited import delimited
 from dataset.importing.objects import json_objects, jsonl
 from dataset.importing.shapes import Record, records
-from dataset.importing.tables import HUB, PREFERENCES, find_files, parquet, saved, saved_splits
+from dataset.importing.tables import HUB, REJECTED, find_files, parquet, saved, saved_splits
 from dataset.importing.texts import in_heading_form, markdown, opens_with_heading, plain
 from dataset.rows import Origin, Parsed
 
@@ -203,7 +203,7 @@ def _folder(folder: Path, name: str, task: Task, choice: Choice, reading: Readin
     for path in files:
         before = len(reading.rows)
         _file(path, f"{name}/{path.relative_to(folder)}", task, choice, reading)
-        if ours and path == folder.joinpath(*PREFERENCES[1]):  # the wanted ones are in `data`
+        if ours and path == folder / REJECTED:  # the wanted ones are in `data`
             reading.rows[before:] = [row for row in reading.rows[before:] if row.rejected]
         if len(reading.faults) >= MAX_FAULTS:
             return
@@ -255,7 +255,8 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     given = record.columns.get("fields") if record.kind == "columns" and isinstance(record.columns.get("text"), str) else None
     own = dict(record.columns)
     origin = ""
-    own.pop("fields" if given is not None else "", None)
+    if given is not None:
+        del own["fields"]
     if given is not None or (set(own) <= {"text", *OWN} and own.get("origin") in ORIGINS):  # a task without attributes has no `fields`
         for name in OWN:  # what our own form says of a row is no value of it
             value = own.pop(name, "") if name not in (choice.text, *choice.fields.values()) else ""

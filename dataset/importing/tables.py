@@ -22,9 +22,8 @@ DEPTH = 4
 """Folders in folders in which files are looked for."""
 NOT_DATA = ("readme", "license", "licence", "dataset_info", "dataset_infos", "dataset_dict", "state", "config", "package", "package-lock")
 """The names of files that stand beside data, without their endings."""
-PREFERENCES = ("preferences", "dpo.jsonl"), ("preferences", "kto.jsonl")
-"""Folder and name of what our own exports have beside `data`: its rows once more, for other trainers. In the second one are those that were
-rejected as well, and they stand nowhere else."""
+AGAIN, REJECTED = "preferences/dpo.jsonl", "preferences/kto.jsonl"
+"""What our own exports have beside `data`: its rows once more, for other trainers. Those that were rejected stand in the second one alone."""
 
 
 def _said(process: subprocess.Popen[str]) -> Iterator[dict[str, object]]:
@@ -106,7 +105,7 @@ def find_files(folder: Path, endings: tuple[str, ...], only: str = "") -> list[P
     runs = [path for path in found if path.name == "task_run.kiln"]
     data = runs or [path for path in found if path.suffix != ".kiln" and path.name[0] != "." and path.stem.lower() not in NOT_DATA]
     if any(path.parent == folder / "data" for path in data):
-        data = [path for path in data if path != folder.joinpath(*PREFERENCES[0])]
+        data = [path for path in data if path != folder / AGAIN]
     if only:
         data = [path for path in data if only in (path.stem.partition("-")[0], path.parent.name)]
     if not data:

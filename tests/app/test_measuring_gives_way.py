@@ -1,6 +1,7 @@
 """`t` while a run's checkpoint is in use and only its measuring goes on: that gives way, and has ended before the next run begins."""
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 
 from core.protocol import Provisional
@@ -34,17 +35,25 @@ class Runs:
             self.told.append(f"{plan.spec.name} ends")
 
 
-async def test_what_remains_of_a_run_in_use_gives_way_to_the_next(workspace):
-    app = FlavorApp(workspace, start_worker=False)
-    said = []
+@contextlib.asynccontextmanager
+async def measured(workspace, slow=0.2):
+    """The app while its first run is measured, and what it says."""
+    app, said = FlavorApp(workspace, start_worker=False), []
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f3")
         runs = Runs(app)
+        runs.slow = slow
         app.session.plan, app.session.retrain = runs.plan, runs.retrain
         app.say = lambda text, *_, **__: said.append(text)
         app.jobs.doing = "ready"
         await pilot.press("t")
         await until(pilot, lambda: app.jobs.retraining.stays == "run 1/refit-01")
+        yield app, pilot, runs, said
+        app.jobs.doing, app.jobs._task = "none", None
+
+
+async def test_what_remains_of_a_run_in_use_gives_way_to_the_next(workspace):
+    async with measured(workspace) as (app, pilot, runs, said):
         await pilot.press("t")
         await until(pilot, lambda: runs.told == ["run 1 begins", "run 1 ends", "run 2 begins"])
         assert "The measuring of run 1/refit-01 gives way. Retraining, run 2 on 8 rows" in said and app.jobs.doing == "training"
@@ -63,24 +72,12 @@ async def test_what_remains_of_a_run_in_use_gives_way_to_the_next(workspace):
         await pilot.press("c", "c")
         await until(pilot, lambda: runs.told[-1] == "run 3 ends")
         assert said[-1] == "The measuring was stopped; run 3/refit-01 stays active."
-        app.jobs.doing, app.jobs._task = "none", None
 
 
 async def test_a_run_that_waits_for_the_one_before_can_be_stopped(workspace):
-    app = FlavorApp(workspace, start_worker=False)
-    said = []
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("f3")
-        runs = Runs(app)
-        runs.slow = 0.6
-        app.session.plan, app.session.retrain = runs.plan, runs.retrain
-        app.say = lambda text, *_, **__: said.append(text)
-        app.jobs.doing = "ready"
-        await pilot.press("t")
-        await until(pilot, lambda: app.jobs.retraining.stays == "run 1/refit-01")
+    async with measured(workspace, slow=0.6) as (app, pilot, runs, said):
         await pilot.press("t", "t", "c")
         assert runs.told == ["run 1 begins"]
         assert said[-2].startswith("The retraining is going on") and said[-1] == "The retraining was stopped; everything is as it was."
         await pilot.pause(0.8)
         assert runs.told == ["run 1 begins", "run 1 ends"] and app.jobs.doing != "training"
-        app.jobs.doing, app.jobs._task = "none", None

@@ -84,9 +84,8 @@ class Blind:
             pool.setdefault(fields, {}).setdefault(side.lane, []).append(side)
         known, asked = self.ratings(), self._asked()
         of_base = {pair: sum(lane in ALWAYS for lane in pair) for pair in combinations(self.lanes, 2)}
-        asked_for = [pair for pair, count in of_base.items() if count < 2] or list(
-            of_base
-        )  # not the base against itself with examples shown
+        # The base against itself with examples shown only where there is nothing else.
+        asked_for = [pair for pair, count in of_base.items() if count < 2] or list(of_base)
         pairs = sorted(asked_for, key=lambda pair: (-rating.teaches(known, *pair), of_base[pair], self._random.random()))
         for one, other in pairs:
             found = [

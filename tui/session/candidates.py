@@ -76,11 +76,12 @@ class Candidates:
             shown = self._shown(name, used, examples, drawn, seeds)
             guided = used.guidance > 0 and name != BASE and any(drawn)
             prompts = [before + self._workspace.task.segments(values) for before, values in zip(shown, drawn, strict=True)]
+            without = [before + other for before, other in zip(shown, self._workspace.task.contrast(drawn, seeds), strict=True)]
             batch = Batch(
                 new_uid(), name, prompts, seeds, msgspec.to_builtins(used), now(),
                 self._workspace.settings.model.base, loaded.fingerprint, self._workspace.store.journal.seq,
                 sorted({value for values in drawn for value in values.values()}), strength,
-                self._contrast(shown, drawn, seeds) if guided else [], loaded.rounded, invented,
+                without if guided else [], loaded.rounded, invented,
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
@@ -99,11 +100,6 @@ class Candidates:
                     self._inventor.spent(made_up)
                 recorded = True
                 yield candidate
-
-    def _contrast(self, shown: Sequence[list[Segment]], drawn: Sequence[Mapping[str, str]], seeds: Sequence[int]) -> list[list[Segment]]:
-        """The prompts that guidance leads away from."""
-        task = self._workspace.task
-        return [before + task.segments(task.others(values, seed)) for before, values, seed in zip(shown, drawn, seeds, strict=True)]
 
     def _enough_wait(self, settings: Sampling) -> bool:
         """Whether there is time to read long prompts: half of what is to be kept ready waits. So a checkpoint's first texts are always its

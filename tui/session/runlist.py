@@ -102,10 +102,8 @@ def build(session: Session, runs: Collection[Run], open_: Collection[str], words
 def _run_line(run: Run, beside: str, is_open: bool, kept: Mapping[str, str], chosen: Mapping[str, Choice]) -> Line:
     spec, result = run.spec, run.result
     best = run.checkpoint(result.checkpoint) if result and not is_open else None
-    measured_in_part = run.status == "cancelled" and any(
-        is_refit(info.name) for info in run.checkpoints
-    )  # its checkpoint was in use before
-    verdict = "✓ trained" if measured_in_part else STATUS[run.status]
+    in_use = any(is_refit(info.name) for info in run.checkpoints)  # what was stopped is its measuring
+    verdict = "✓ trained" if run.status == "cancelled" and in_use else STATUS[run.status]
     if best:
         verdict = f"→ {best.name.split('/')[1]}"
     fold = ("▾" if is_open else "▸") if run.epochs else " "

@@ -143,9 +143,7 @@ class ContactSheet:
                 prompts = [before + prompt for prompt in sheet.prompts]
                 settings = msgspec.convert(sheet.settings, Sampling)
                 guided = settings.guidance > 0 and folder is not None and any(sheet.fields)  # as when candidates are sampled
-                task = self._session.task
-                others = [task.others(values, seed) for values, seed in zip(sheet.fields, sheet.seeds, strict=True)]
-                without = list(map(task.segments, others)) if guided else []
+                without = self._session.task.contrast(sheet.fields, sheet.seeds) if guided else []
                 async for event in worker.sample(folder, prompts, sheet.seeds, settings, [], [], lane.strength, without):
                     if isinstance(event, Arrived):
                         found[event.index] = Text(clean(event.text).strip(), event.finish)
