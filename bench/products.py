@@ -2,7 +2,8 @@
 
 The first table is of what a processor with bfloat16 multiplies: microseconds, least of five, of one product of bitsandbytes' packed NF4, of
 torch's own bfloat16, and in oneDNN's order of the same bfloat16 weights. The second is of what all others do,
-float32 by MKL and oneDNN: milliseconds, median of seven by turns, of all layers of the starter, and of its output matrix. The third, where
+float32 by MKL and oneDNN, and over a copy in 16 bits, of which layers with one input are one: milliseconds, median of seven by turns, of all
+layers of the starter, and of its output matrix. The third, where
 the processor has no bfloat16: milliseconds of a whole token, by turns in one process. The last, in microseconds: one layer of attention
 forwards and backwards by torch's fused kernel, and by plain products (`core/worker/attention.py`).
 """
@@ -21,15 +22,16 @@ import torch.nn.functional as F
 import core.worker.products
 from bench.contenders import engine, noise, prompts_of
 from core.worker.attention import ShortAttention
-from core.worker.decoding import output_product
 from core.worker.encoding import encode_prompt
-from core.worker.products import dense_product, plain_product
+from core.worker.products import can_halve, dense_product, half_product, output_product, plain_product
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536)]
 """Of its linear layers, out x in."""
 ROWS = [1, 8, 16, 32]
 LAYERS = 30
 LAYER = [(576, 576), (192, 576), (192, 576), (576, 576), (1536, 576), (1536, 576), (576, 1536)]
+GROUPED = [(960, 576), (576, 576), (3072, 576), (576, 1536)]
+"""A layer's, where those that multiply the same input are one."""
 OUTPUT = (49152, 576)
 TURNS = 7
 TEXTS = (1, 8, 16)
@@ -89,22 +91,24 @@ def products() -> None:
 def in_float32() -> None:
     """All layers one after another, as a token needs them: a product alone would find its weights in the processor's cache."""
     print(
-        "\n| rows | layers: torch's | ours | oneDNN's | output matrix: torch's | oneDNN's | oneDNN's order |\n|---|---|---|---|---|---|---|"
+        "\n| rows | layers: torch's | turned round | oneDNN's | ours | output matrix: torch's | oneDNN's | ours |\n|---|---|---|---|---|---|---|---|"
     )
-    layers = [torch.randn(shape) for _ in range(LAYERS) for shape in LAYER]
+    layers, grouped = ([torch.randn(shape) for _ in range(LAYERS) for shape in shapes] for shapes in (LAYER, GROUPED))
     output = torch.randn(OUTPUT)
-    ours = [dense_product(weight, None) for weight in layers]
-    ordered = torch.ops.mkldnn._reorder_linear_weight(output, 16)
+    turned = [dense_product(weight, None) for weight in layers]
+    quick = half_product if can_halve(torch.float32) else output_product
+    ours, ours_out = [(quick(weight), weight.shape[1]) for weight in grouped], quick(output)
     for rows in (1, 2, 8, 16, 32, 128, 256):
         inputs = {into: torch.randn(rows, into) for _, into in SHAPES}
         x = inputs[OUTPUT[1]]
         ways: list[Callable[[], object]] = [
             lambda: [F.linear(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
-            lambda: [product(inputs[weight.shape[1]]) for product, weight in zip(ours, layers, strict=True)],  # noqa: B023
+            lambda: [product(inputs[weight.shape[1]]) for product, weight in zip(turned, layers, strict=True)],  # noqa: B023
             lambda: [plain_product(inputs[weight.shape[1]], weight) for weight in layers],  # noqa: B023
+            lambda: [product(inputs[width]) for product, width in ours],  # noqa: B023
             partial(F.linear, x, output),
             partial(plain_product, x, output),
-            partial(torch.ops.mkldnn._linear_pointwise, x, ordered, None, "none", [], ""),
+            partial(ours_out, x),
         ]
         found: list[list[float]] = [[] for _ in ways]
         for _ in range(TURNS):
@@ -117,19 +121,25 @@ def in_float32() -> None:
 
 @torch.inference_mode()
 def tokens() -> None:
-    """One more token of the starter itself, with an adapter, by MKL alone and as it is."""
+    """One more token of the starter itself, with an adapter: by MKL alone, in 32 bits, and as it is."""
     made = engine(True)
     noise(made._forms.parameters())
-    sampler, one_dnn = made._sampler, core.worker.products._one_dnn
+    made._forms.sample(False, "")
+    sampler, one_dnn, groups = made._sampler, core.worker.products._one_dnn, [group for group, _ in made._forms._groups]
     prompts = [encode_prompt(made._base.tokenizer, row.prompt)[0] for row in prompts_of(max(TEXTS))]
-    print("\n| texts | a token by MKL | ours |\n|---|---|---|")
+    halves, own = [group._half for group in groups], sampler.decoder.head[0]
+    plain = output_product(made._base.model.get_output_embeddings().weight)
+    ways = [(None, False), (one_dnn, False), (one_dnn, True)]
+    print("\n| texts | a token by MKL | in 32 bits | ours |\n|---|---|---|---|")
     for count in TEXTS:
-        found: tuple[list[float], list[float]] = ([], [])
+        found: list[list[float]] = [[] for _ in ways]
         for turn in range(3):
-            for way, times in zip((None, one_dnn), found, strict=True):
-                core.worker.products._one_dnn = way
-                made._forms.sample(True, f"{way} {turn} {count}")
-                sampler.decoder.head = output_product(made._base.model.get_output_embeddings().weight)
+            for (product, halved), times in zip(ways, found, strict=True):
+                core.worker.products._one_dnn = product
+                for group, half in zip(groups, halves, strict=True):
+                    group._half = half if halved else None
+                sampler.decoder.head[:] = [own if halved else plain]
+                made._forms.sample(True, f"{product} {halved} {turn} {count}")
                 reading = sampler._read(prompts[:count])[1]
                 for step in range(12):
                     began = time.perf_counter()

@@ -15,7 +15,10 @@ NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 PACKED = 0.5 + 4 / 64
 """Bytes of a weight in the packed form for sampling, with plain scales."""
 DENSE_SHARE = 0.15
-"""Of the memory that is free when the model is loaded, the dequantised copy for training may take this share."""
+"""Of the memory that is free when the model is loaded, the dequantised copy for training may take this share, and so may that of 16 bits for
+sampling when texts are sampled for the first time."""
+HALF = 2
+"""Bytes of a number of 16 bits."""
 MICRO_TOKENS = 512
 """Padded tokens in one forward of training; a larger batch is accumulated from several."""
 CALIBRATED = 1_000_000_000
@@ -61,6 +64,11 @@ class Machine:
     number: int = 2
     packed: bool = True
 
+    @property
+    def halves(self) -> bool:
+        """Whether texts are sampled by a copy in 16 bits: where products are in 32, on a processor."""
+        return not self.gpu and not self.packed and self.number > HALF
+
 
 @dataclass(frozen=True)
 class Need:
@@ -96,7 +104,8 @@ def need(shape: Shape, machine: Machine, rank: int = 16) -> Need:
         held += PROCESS
         dense = shape.linear * machine.number
         held += shape.linear * PACKED if machine.packed else 0
-        held += dense if dense <= DENSE_SHARE * machine.free else 0
+        halves = (shape.linear + shape.vocabulary * shape.width) * HALF if machine.halves else 0
+        held += sum(copy for copy in (dense, halves) if copy <= DENSE_SHARE * machine.free)
         first = held + shape.parameters * machine.number if shape.parameters <= CALIBRATED else 0.0
     peak = held + step
     free = machine.gpu or machine.free

@@ -64,6 +64,8 @@ def test_the_estimate_grows_with_everything_and_a_verdict_follows_it():
     roomy = Machine(64 << 30)
     assert need(small, roomy).peak < need(large, roomy).peak
     assert need(small, Machine(64 << 30, number=4)).peak > need(small, roomy).peak
+    wide, narrow = (need(small, Machine(free, number=4, packed=False)).peak for free in (64 << 30, 1 << 28))
+    assert wide - narrow == small.linear * (4 + 2) + small.vocabulary * small.width * 2  # the copies for training and for sampling
     assert need(small, roomy).first > 0 and need(large, roomy).first == 0
     assert need(large, Machine(64 << 30)).verdict == "fits" and need(large, Machine(8 << 30)).verdict == "too large"
     assert need(large, Machine(64 << 30, gpu=12 << 30)).peak < need(large, roomy).peak

@@ -14,30 +14,11 @@ import torch.nn.functional as F
 from transformers import DynamicCache, PreTrainedModel
 
 from core.worker.forms import Forms
-from core.worker.products import Product, plain_product
 
 KNOWN = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 """Models whose layers are: norm, attention over rotated heads, norm, a gated feed-forward part."""
 ROOM = 64
 """Positions that a cache grows by."""
-HEAD_ROWS = 16
-"""Rows that the output matrix is put in order for; it serves any number."""
-
-
-def output_product(weight: torch.Tensor) -> Product:
-    """x W^T over the output matrix. On a CPU in bfloat16 over a copy in the order that oneDNN multiplies (torch's compiler calls the same two
-    functions): else it is put in order anew for every token. In float32 such a copy would hold more than it saves."""
-    if weight.device.type == "cpu" and weight.dtype == torch.bfloat16:
-        try:
-            ordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), HEAD_ROWS)
-            product = torch.ops.mkldnn._linear_pointwise
-            product(weight.new_ones(1, weight.shape[1]), ordered, None, "none", [], "")
-        except (AttributeError, RuntimeError):
-            pass
-        else:
-            return lambda x: product(x, ordered, None, "none", [], "")
-    frozen = weight.detach()
-    return lambda x: plain_product(x, frozen)
 
 
 class LlamaDecoder:
@@ -60,7 +41,7 @@ class LlamaDecoder:
         self.shared: int = model.config.num_key_value_heads
         """Heads of keys and values, each for several heads of queries."""
         self.layers = [_LayerParts(layer, forms) for layer in self.model.layers]
-        self.head = output_product(model.get_output_embeddings().weight)
+        self.head = forms.output(model.get_output_embeddings().weight)
 
     def read(self, cache: DynamicCache, mask: torch.Tensor) -> LlamaReading:
         """Go on from what the model's own forward has read; the cache is emptied on the way."""
@@ -147,7 +128,7 @@ class LlamaReading:
             gate, up = both.chunk(2, -1)
             x = x + layer.down[0](F.silu(gate) * up)
         self._position = self._position + 1
-        return decoder.head(_norm(x, decoder.model.norm))
+        return decoder.head[0](_norm(x, decoder.model.norm))
 
     def keep(self, rows: torch.Tensor) -> None:
         self._position = self._position[rows]

@@ -4,6 +4,7 @@ bitsandbytes 0.50 repacks a 4-bit weight in place at the first forward in eval m
 no backward: gradients silently vanish from every 4-bit layer. So its switch is turned off on every layer, and the packed form
 is made once, by its own function, from copies. For training on the CPU a third copy holds the dequantised NF4 weights in
 the computing type, where memory allows: the same numbers that bitsandbytes makes anew at every product, so the same result.
+Where the computing type has 32 bits, there is no packed form, and a copy in 16 bits takes its place.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -21,9 +23,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from core.config import Lora
-from core.fit import DENSE_SHARE
+from core.fit import DENSE_SHARE, HALF
 from core.worker.model import Base
-from core.worker.products import LowRank, Product, dense_product, many, packed_product, with_pair
+from core.worker.products import LowRank, Product, can_halve, dense_product, half_product, many, output_product, packed_product, with_pair
 
 ADAPTER = "default"
 
@@ -58,11 +60,15 @@ class Layer:
         self.b.requires_grad_()
         self.scaling = lora.alpha / lora.r
 
-    def make_dense(self) -> None:
-        """Keep the dequantised weights (out x in)."""
+    def dequantised(self) -> torch.Tensor:
+        """The weights (out x in) in the computing type."""
         from bitsandbytes.functional import dequantize_4bit
 
-        self.dense = dequantize_4bit(self.base.weight.data, self.base.weight.quant_state).to(self.compute)
+        return dequantize_4bit(self.base.weight.data, self.base.weight.quant_state).to(self.compute) if self.dense is None else self.dense
+
+    def make_dense(self) -> None:
+        """Keep the dequantised weights."""
+        self.dense = self.dequantised()
 
     def make_packed(self) -> None:
         """Keep the weights in the layout of the fast kernel, which reads bfloat16 and needs `out` in blocks of 32."""
@@ -129,8 +135,14 @@ class Group:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
         self._packed: tuple[torch.Tensor, Any] | None = None
+        self._half: Product | None = None
         if all(layer.packed for layer in layers):
             self._pack()
+
+    def halve(self) -> None:
+        """Keep a copy of the weights in 16 bits, where they are multiplied in 32."""
+        if not self._packed:
+            self._half = half_product(torch.cat([layer.dequantised() for layer in self.layers]))
 
     def _pack(self) -> None:
         """One packed weight under another; the layers go on with views of it, so that it is held once."""
@@ -145,10 +157,11 @@ class Group:
 
     def _plain(self) -> Product:
         """The layers' plain products, side by side."""
-        if not self._packed:
+        few = packed_product(*self._packed) if self._packed else self._half
+        if few is None:
             each = [layer.plain() for layer in self.layers]
             return each[0] if len(each) == 1 else lambda x: torch.cat([product(x) for product in each], -1)
-        few, biases = packed_product(*self._packed), [layer.base.bias for layer in self.layers]
+        biases = [layer.base.bias for layer in self.layers]
         if all(bias is None for bias in biases):
             return few
         parts = [layer.b.new_zeros(len(layer.b)) if bias is None else bias for layer, bias in zip(self.layers, biases, strict=True)]
@@ -185,6 +198,9 @@ class Forms:
         self.layers = [Layer(module, base.compute) for module in self.peft.modules() if isinstance(module, LoraLayer)]
         self._by_module = {layer.wrapped: layer for layer in self.layers}
         self._groups: list[tuple[Group, list[Product]]] = []
+        self._output: tuple[torch.Tensor, list[Product]] | None = None
+        self._halve = base.four_bit and base.device == "cpu" and can_halve(base.compute)
+        """Whether groups and output matrix may still get copies in 16 bits, which they do when texts are sampled for the first time."""
         self.form = "16 bits"
         if base.four_bit:
             self.form = "NF4"
@@ -205,11 +221,31 @@ class Forms:
         packed = sum(layer.packed is not None for layer in self.layers)
         self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
 
+    def _make_halves(self) -> None:
+        """Copies in 16 bits, where memory allows. Several at a time: for the starter a second and a half of one core. The threads end with it:
+        as long as others than the main one have multiplied, torch's own give up waiting for the next product sooner."""
+        self._halve = False
+        groups = [group for group, _ in self._groups]
+        numbers = sum(layer.base.weight.quant_state.shape.numel() for group in groups for layer in group.layers)
+        numbers += self._output[0].numel() if self._output else 0
+        if numbers * HALF > DENSE_SHARE * psutil.virtual_memory().available:
+            return
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            output = pool.submit(half_product, self._output[0]) if self._output else None
+            list(pool.map(Group.halve, groups))
+        if self._output and output:
+            self._output[1][:] = [output.result()]
+
     def group(self, modules: Sequence[torch.nn.Module]) -> list[Product]:
         """Take layers that multiply the same input together. The list holds their product as long as the form is the one for sampling."""
         self._groups.append((Group([self._by_module[module] for module in modules]), []))
         self._state = ""
         return self._groups[-1][1]
+
+    def output(self, weight: torch.Tensor) -> list[Product]:
+        """Take the output matrix (vocabulary x width). The list holds its product."""
+        self._output = (weight.detach(), [output_product(weight)])
+        return self._output[1]
 
     def train(self, with_adapter: bool = True) -> None:
         """Switch to the exact form; call before any forward with gradients, and before measuring a loss."""
@@ -224,6 +260,8 @@ class Forms:
     def sample(self, with_adapter: bool, version: str, strength: float = 1.0) -> None:
         """Switch to the fast form. `version` names the adapter's content: the cast pairs are made anew when it or the strength changes."""
         wanted = f"sample {strength:g} {version}" if with_adapter else "sample"
+        if self._halve:
+            self._make_halves()
         if self._state != wanted:
             made: dict[Layer, tuple[torch.Tensor, torch.Tensor] | None] = {}
             for group, product in self._groups:

@@ -143,6 +143,18 @@ def test_products_over_plain_weights_are_those_of_the_plain_expression(kind, bia
     assert torch.allclose(with_pair.float(), wanted.float() + x.float() @ a @ b, rtol=0.02, atol=1e-4 if kind == torch.float32 else 0.5)
 
 
+@pytest.mark.parametrize("rows", [1, 7, 60])
+def test_a_copy_in_16_bits_rounds_weights_and_nothing_else(rows):
+    if not products.can_halve(torch.float32):
+        pytest.skip("torch has no such product here")
+    torch.manual_seed(0)
+    weight, x = torch.randn(48, 32), torch.randn(rows, 32)
+    found = products.half_product(weight)(x)
+    assert torch.allclose(found, F.linear(x, weight.half().float()), atol=1e-4)
+    assert not torch.allclose(found, F.linear(x, weight), atol=1e-5)  # it is not the plain product
+    assert not products.can_halve(torch.bfloat16)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_quick_linear_layers_give_what_plain_ones_do_and_are_plain_again(bias):
     torch.manual_seed(0)

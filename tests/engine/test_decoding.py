@@ -7,7 +7,8 @@ import torch
 from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 from core.config import Sampling
-from core.worker import decoding
+from core.worker import decoding, forms
+from core.worker.products import can_halve
 from core.worker.sampling import Text
 from tests.engine.conftest import load_engine, make_tiny
 
@@ -132,6 +133,23 @@ def test_packed_weights_are_held_once(tiny):
             pytest.skip("this processor has no packed form")
         held = {part.untyped_storage().data_ptr() for layer in group.layers for part in [layer.packed[0]]}
         assert held == {group._packed[0].untyped_storage().data_ptr()}
+
+
+def test_a_copy_in_16_bits_is_made_for_the_first_text_where_memory_allows(tiny, monkeypatch):
+    """Not for training, and not where it would take more than its share; what is sampled without it is the same but for rounding."""
+    if not can_halve(load_engine(tiny)[0]._forms.layers[0].compute):
+        pytest.skip("this processor multiplies 16 bits itself, or torch has no such product here")
+    plenty, little = (rough(load_engine(tiny)[0]) for _ in range(2))
+    plenty._forms.train()
+    groups = [group for group, _ in plenty._forms._groups]
+    assert not any(group._half for group in groups)
+    plenty._forms.sample(True, "x")
+    assert all(group._half for group in groups)
+    with monkeypatch.context() as patch:
+        patch.setattr(forms, "DENSE_SHARE", 0.0)
+        little._forms.sample(True, "x")
+    assert not any(group._half for group, _ in little._forms._groups)
+    assert 0 < differ(logits(plenty, PADDED), logits(little, PADDED)) < 0.01
 
 
 @pytest.mark.starter
