@@ -174,6 +174,27 @@ def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
     assert "unrecognized arguments: --bogus" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dpo", "x.jsonl", "--split", "test"], "--split says nothing of dpo"),
+        (["gguf", "x.gguf", "--as", "csv"], "--as says nothing of gguf"),
+        (["dataset", "x.csv", "--checkpoint", "0001/epoch-01"], "--checkpoint says nothing of dataset"),
+        (["dataset", "folder", "--split", "test"], "the folder has all of them"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(there, words, said):
+    done = run("export", there, *words)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.startswith("usage: flavor-tui export")
+
+
+def test_a_reader_that_is_gone_is_told_to_the_shell(there):
+    """As of other programs: what reads it may have ended a run halfway."""
+    with subprocess.Popen([sys.executable, "-m", "tui", "status", str(there)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.close()
+        assert child.wait(60) == 141 and child.stderr.read() == b""
+
+
 def test_templates_and_export(tmp_path):
     there = tmp_path / "checks"
     assert run("new", there, "--template", "skill-checks").returncode == 0

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -171,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit
-        return 0
+        return 128 + signal.SIGPIPE  # as a shell says it of others: a run may have been broken off
     except UnicodeError as error:
         return complain(FlavorError(f"A name is no text that can be written: {error}.", "Rename it.", "usage"), args.json)
     except OSError as error:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
 """What `import` reads; the parser names them without loading what reads them."""
 
+MODELS = ("adapter", "merged", "gguf", "gguf-adapter", "ollama")
+GOES_WITH = {
+    "form": ("dataset",), "how": ("dataset", "dpo", "kto"), "split": ("dataset",), "origins": ("dataset",), "checkpoint": MODELS,
+    "strength": MODELS, "kind": ("gguf", "ollama"), "dtype": ("merged",), "license": ("dataset", "adapter"),
+}  # fmt: skip
+"""What may be exported with each option of `export`, by the name that its value has."""
+CALLED = {"how": "as", "origins": "origin"}
+"""The option, where its value has another name."""
+
 EPILOG = """\
 Without a command the screen opens, on WORKSPACE or on this folder. Every command
 takes --json, and `flavor-tui COMMAND --help` has all its options.
@@ -28,8 +37,8 @@ A first evening:
   flavor-tui dishes                               write, curate, retrain
 
 It ends with 0 when all went well, 1 when something was refused (one line says what,
-and what to do), 2 when an option was misspelt, 130 after ctrl+c, and 128 + n when
-signal n ended the screen."""
+and what to do), 2 when an option was misspelt, 130 after ctrl+c, 141 when whoever
+read it was gone before its end, and 128 + n when signal n ended the screen."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,7 +66,7 @@ def parser() -> Parser:
 
     def add(name: str, about: str, workspace: bool = True) -> Parser:
         command = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
-        command.set_defaults(refuse=command.error)
+        command.set_defaults(refuse=command.error, default=command.get_default)
         if workspace:
             command.add_argument("workspace", type=Path, metavar="WORKSPACE", help="the workspace's folder")
         return command
@@ -151,7 +160,7 @@ def parser() -> Parser:
     export = add("export", "write a checkpoint, the dataset or what was preferred in the forms of other programs")
     export.add_argument(
         "what",
-        choices=["adapter", "merged", "gguf", "gguf-adapter", "ollama", "dataset", "dpo", "kto"],
+        choices=[*MODELS, "dataset", "dpo", "kto"],
         help="adapter: PEFT; merged: 16 bits; gguf: llama.cpp; ollama: with a Modelfile; dpo, kto: for TRL's trainers",
     )
     export.add_argument(
@@ -212,4 +221,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args, rest = parser().parse_known_args(argv)
     if rest:
         args.refuse(f"unrecognized arguments: {' '.join(rest)}")
+    if args.command == "export" and (why := misfit(args)):
+        args.refuse(why)
     return args
+
+
+def misfit(args: argparse.Namespace) -> str:
+    """Which option of an `export` what is exported has no use for; empty where all have one."""
+    given = [name for name in GOES_WITH if getattr(args, name) != args.default(name)]
+    for name in given:
+        if args.what not in GOES_WITH[name]:
+            return f"--{CALLED.get(name, name)} says nothing of {args.what}"
+    folder = args.how == "folder" or not (args.how or args.dest.suffix)
+    return "--split goes with a file, or with --as disk: the folder has all of them" if folder and "split" in given else ""
