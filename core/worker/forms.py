@@ -23,7 +23,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from core.config import Lora
-from core.fit import DENSE_SHARE, HALF
+from core.fit import DENSE_SHARE, of_halves
 from core.worker.model import Base
 from core.worker.products import LowRank, Product, can_halve, dense_product, half_product, many, output_product, packed_product, with_pair
 
@@ -226,9 +226,9 @@ class Forms:
         as long as others than the main one have multiplied, torch's own give up waiting for the next product sooner."""
         self._halve = False
         groups = [group for group, _ in self._groups]
-        numbers = sum(layer.base.weight.quant_state.shape.numel() for group in groups for layer in group.layers)
-        numbers += self._output[0].numel() if self._output else 0
-        if numbers * HALF > DENSE_SHARE * psutil.virtual_memory().available:
+        shapes = [layer.base.weight.quant_state.shape for group in groups for layer in group.layers]
+        shapes += [self._output[0].shape] if self._output else []
+        if sum(of_halves(shape.numel(), shape[-1]) for shape in shapes) > DENSE_SHARE * psutil.virtual_memory().available:
             return
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             output = pool.submit(half_product, self._output[0]) if self._output else None
