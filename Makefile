@@ -58,6 +58,7 @@ licences: $(STAMP)
 
 schema: $(STAMP)
 	$(BIN)/python -m docs.json_lines
+	$(BIN)/python -m docs.settings
 
 wheel: $(STAMP)
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

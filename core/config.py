@@ -51,7 +51,9 @@ class Model(_Section, frozen=True):
 
 class Lora(_Section, frozen=True):
     r: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """The rank: how much the adapter can hold."""
     alpha: Positive = 32
+    """What the adapter does is multiplied by alpha / r."""
     dropout: Share = 0.0
     """Nothing by default: on the starter it costs a sixth of the time and does not move the held-out loss."""
 
@@ -79,7 +81,9 @@ class Training(_Section, frozen=True):
     new_rows: Annotated[int, Meta(ge=1, le=10)] = 2
     """How often a row that is new since the parent is drawn in an epoch of a top-up."""
     batch_size: Annotated[int, Meta(ge=1, le=256)] = 2
+    """Rows of a step."""
     warmup_steps: Annotated[int, Meta(ge=0, le=1000)] = 3
+    """Steps in which the learning rate rises from nothing."""
     end_weight: Annotated[float, Meta(ge=0, le=100)] = 2.0
     """Loss weight of the end token: never-ending texts are the commonest failure of a model tuned on few rows."""
     max_tokens: Annotated[int, Meta(ge=16, le=32768)] = 1024
@@ -93,6 +97,7 @@ class Training(_Section, frozen=True):
     taste: bool = False
     """Whether `P` may learn from pairs of a wanted and an unwanted text: off, for what it gained on the bench (docs/taste.md)."""
     taste_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-5
+    """The learning rate of taste."""
     taste_beta: Annotated[float, Meta(gt=0, le=100)] = 0.1
     """How dear it is to differ from the adapter before: the greater, the less taste moves."""
     taste_steps: Annotated[int, Meta(ge=1, le=1000)] = 40
@@ -116,7 +121,9 @@ class Sampling(_Section, frozen=True):
     min_p: Share = 0.05
     """Tokens less likely than this share of the likeliest one are dropped (Nguyen et al. 2407.01082)."""
     top_k: Annotated[int, Meta(ge=0)] = 0
+    """Only so many of the likeliest tokens are kept; 0: all."""
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """Only the likeliest tokens that together have this probability are kept."""
     top_n_sigma: Annotated[float, Meta(ge=0, le=20)] = 0.0
     """Tokens whose logit is more than this many standard deviations below the largest are dropped; 0: none (2411.07641)."""
     xtc_probability: Share = 0.0
@@ -126,6 +133,7 @@ class Sampling(_Section, frozen=True):
     dry_multiplier: Annotated[float, Meta(ge=0, le=10)] = 0.8
     """Strength of DRY, which makes a text's own repetitions unlikely; 0: off."""
     dry_base: Annotated[float, Meta(ge=1, le=4)] = 1.75
+    """How much unlikelier a repetition becomes with each token of it."""
     dry_allowed_length: Positive = 2
     """Tokens that may be repeated freely."""
     end_ramp: Annotated[float, Meta(ge=0, le=5)] = 0.1
@@ -147,6 +155,7 @@ class Sampling(_Section, frozen=True):
     """How many of a checkpoint's candidates are about something new at first, while enough wait: their free-text attributes are made up by the
     base, after those of your examples. What you keep of them makes them more or fewer; 0: none (docs/sampling.md)."""
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 256
+    """Tokens of a candidate at most."""
     batch: Annotated[int, Meta(ge=1, le=64)] = 8
     """Candidates sampled at once."""
     oversample: Annotated[int, Meta(ge=1, le=8)] = 4

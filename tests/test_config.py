@@ -5,6 +5,8 @@ import pytest
 from core import config
 from core.errors import FlavorError
 from core.task import Task
+from docs import settings as settings_page
+from tui.keys import KEYS
 
 
 @pytest.mark.parametrize("name", config.TEMPLATES)
@@ -112,3 +114,12 @@ def test_figures_for_other_tools_are_off_and_a_missing_one_is_named(monkeypatch)
     monkeypatch.setattr(config.importlib.util, "find_spec", lambda name: None if name == "trackio" else object())
     assert asked.on() == ["trackio", "wandb"]
     assert asked.absent() == "[metrics] in flavor.toml asks for trackio, not installed here: pip install trackio, or switch it off."
+
+
+def test_the_page_of_settings_is_what_the_program_knows():
+    """Every setting with its default, and every action with its key; nothing is without a word."""
+    found = settings_page.page()
+    assert settings_page.PAGE.read_text() == found, "run python -m docs.settings"
+    for name, (section, _) in settings_page.SECTIONS.items():
+        assert set(settings_page.explained(section)) == set(section.__struct_fields__), name
+    assert all(f"`{key.name}`" in found for table in KEYS.values() for key in table)
