@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ CONFIG = "adapter_config.json"
 INFO = "checkpoint.json"
 KNOWN = frozenset({WEIGHTS, CONFIG, INFO, "README.md"})
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
+STRAYS = re.compile(r"\.DS_Store|\.directory|\._.+|Thumbs\.db|desktop\.ini", re.I)
+"""What file managers leave in every folder that they show; none is ever read."""
 CHOOSE = "Choose another checkpoint, or retrain with T."
 
 
@@ -49,8 +52,12 @@ def title(folder: Path) -> str:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """The hash of every file in a folder but the manifest's own."""
-    return {path.name: runfiles.file_sha256(path) for path in sorted(folder.iterdir()) if path.name != INFO}
+    """The hash of every file in a folder but the manifest's own, and but what a file manager left there."""
+    return {name: runfiles.file_sha256(folder / name) for name in sorted(_saved(folder))}
+
+
+def _saved(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != INFO and not STRAYS.fullmatch(path.name)}
 
 
 def publish(final: Path, fill: Callable[[Path], CheckpointInfo]) -> None:
@@ -78,28 +85,36 @@ def publish(final: Path, fill: Callable[[Path], CheckpointInfo]) -> None:
 
 
 def _check_entries(folder: Path, name: str) -> None:
-    """Nothing but what was saved may be in the folder: no link, no pickle, no folder."""
+    """Nothing but what was saved may be in the folder: no link, no pickle, no folder. What file managers leave there is passed over."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_symlink():
             _refuse(f"{name} holds {entry.name}, a link to elsewhere.")
+        if STRAYS.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            continue
         if entry.name.lower().endswith(PICKLES):
-            _refuse(f"{name} holds {entry.name}, a pickle; none is ever read here.")
-        if entry.name not in KNOWN or not entry.is_file(follow_symlinks=False):
-            _refuse(f"{name} holds {entry.name}, which was not saved with it.")
+            _refuse(f"{name} holds {entry.name}, a pickle; none is ever read here.", hint=_remove(folder / entry.name))
+        if entry.name not in KNOWN:
+            _refuse(f"{name} holds {entry.name}, which was not saved with it.", hint=_remove(folder / entry.name))
+        if not entry.is_file(follow_symlinks=False):
+            _refuse(f"{name} holds {entry.name}, which is no file.")
     for needed in (WEIGHTS, CONFIG):
         if not (folder / needed).exists():
             _refuse(f"{name} is not whole: {needed} is missing.")
+
+
+def _remove(path: Path) -> str:
+    return f"Remove {path}, then it can be used."
 
 
 def _check_manifest(folder: Path, info: CheckpointInfo, most: int) -> bytes:
     """The files are those that the manifest names. A checkpoint of an earlier version names its weights only. Returns the weights as they were
     checked, where they have no more than `most` bytes."""
     files = info.manifest.files if info.manifest else {WEIGHTS: info.sha256}
-    present = {path.name for path in folder.iterdir()} - {INFO}
+    present = _saved(folder)
     for missing in sorted(files.keys() - present):
         _refuse(f"{info.name} is not whole: {missing} is missing.")
     for extra in sorted(present - files.keys() if info.manifest else ()):
-        _refuse(f"{info.name} holds {extra}, which was not saved with it.")
+        _refuse(f"{info.name} holds {extra}, which was not saved with it.", hint=_remove(folder / extra))
     if files[WEIGHTS] != info.sha256:
         _refuse(f"{info.name} is damaged: {INFO} names its weights in two ways.")
     weights = read_bytes(folder / WEIGHTS) if os.path.getsize(folder / WEIGHTS) <= most else b""

@@ -27,11 +27,13 @@ from core.protocol import (
     Evaluate,
     Failed,
     Load,
+    Loaded,
     Ping,
     Pong,
     Row,
     Sample,
     Train,
+    Usable,
     Wanted,
     decode_event,
     encode,
@@ -41,7 +43,9 @@ from core.task import Segment, Task
 SILENT = 10.0
 """Seconds without an answer to a ping from which a worker that was asked for something counts as hung."""
 STALLED = 120.0
-"""Seconds without any progress of a command, while pings are answered."""
+"""Seconds without any progress of a command, while pings are answered. More where one step takes long, see `_learn`."""
+STEP = 4 * 512
+"""Tokens of a large step: some long rows at once."""
 PATIENCE = 1.0
 """Seconds that a worker has to end by itself."""
 GRACE = 0.3
@@ -93,6 +97,7 @@ class WorkerClient:
         self._beats = -1
         self._heard = self._moved = self._looked = 0.0
         """When it last gave a sign of life, when its work last got on, when we last looked."""
+        self.stalled = STALLED
 
     @property
     def alive(self) -> bool:
@@ -161,10 +166,16 @@ class WorkerClient:
             command, seen = self._commands[event.id]
             check(command, event, seen)
             self._moved = self._heard
+            if isinstance(event, Loaded | Usable):
+                self._learn(event.loaded if isinstance(event, Usable) else event)
             if isinstance(event, LAST):
                 del self._commands[event.id]
         if queue := self._queues.get(event.id):
             queue.put_nowait(event)
+
+    def _learn(self, loaded: Loaded) -> None:
+        """How long a step of this base may take: a large one on a slow machine gets nowhere for minutes, and is well."""
+        self.stalled = max(STALLED, STEP / loaded.train_speed) if loaded.train_speed > 0 else STALLED
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Wait until the worker has ended, or must be ended, and name the cause to everyone who waits for it."""
@@ -222,7 +233,7 @@ class WorkerClient:
         if now - self._heard > SILENT:
             return f"The worker has not answered for {now - self._heard:.0f} seconds"
         loads = any(isinstance(command, Load) for command, _ in self._commands.values())  # a large base takes minutes, without a word
-        if now - self._moved > STALLED and not loads:
+        if now - self._moved > self.stalled and not loads:
             return f"The worker has got nowhere for {now - self._moved:.0f} seconds"
         if not self._ping and now - self._heard > 1 and self._process and self._process.stdin:
             self._ping = self._number()

@@ -68,6 +68,11 @@ def token_descriptors() -> tuple[int, ...]:
     return () if _hub_token is None else (_hub_token,)
 
 
+def token_variable() -> dict[str, str]:
+    """What tells it which one that is."""
+    return {} if _hub_token is None else {TOKEN_FD: str(_hub_token)}
+
+
 def read_token() -> str:
     """The hub's token, in a download; empty where there is none."""
     handle = os.environ.pop(TOKEN_FD, "")
@@ -103,9 +108,8 @@ def of_worker() -> dict[str, str]:
 
 def of_download() -> dict[str, str]:
     """The environment of a download or a push: the only processes that may use the network."""
-    token = {TOKEN_FD: str(_hub_token)} if _hub_token is not None else {}
     open_again = {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}
-    return {**without_secrets(), **QUIET, **open_again, **token}
+    return {**without_secrets(), **QUIET, **open_again, **token_variable()}
 
 
 def empty_folder() -> Path:

@@ -23,8 +23,11 @@ from typing import Any
 
 PRIVATE = 0o600
 """Nobody else on the machine reads a workspace."""
-STALE = re.compile(r"\..+\.[0-9a-f]{12}\.tmp|\.tmp-.+")
-"""What a killed writer leaves behind."""
+STALE = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+"""What a killed writer of a file leaves behind."""
+STAGING = re.compile(r"\.tmp-.+")
+"""The same of a folder, in the folders of a workspace where one is published; elsewhere something of that name is a person's own."""
+STAGED = ("snapshots", "runs", "checkpoints")
 EXPORTING = re.compile(r"\.exporting-(\d+)-.+")
 """Where a process of that number puts an export together. It needs no lock, so it may be alive."""
 
@@ -275,7 +278,18 @@ def keep_aside(workspace: Path, path: Path) -> Path:
 
 def stale(*folders: Path) -> list[Path]:
     """What killed writers left in these folders. Only for the one writer, or what it is writing would be among them."""
-    return [folder / name for folder in folders for name in names(folder) if STALE.fullmatch(name) or _given_up(name)]
+    return [folder / name for folder in folders for name in names(folder) if _left(folder, name)]
+
+
+def _left(folder: Path, name: str) -> bool:
+    """Whether that is something half written that nobody goes on with."""
+    staging = folder.name in STAGED and STAGING.fullmatch(name)
+    return bool(STALE.fullmatch(name) or staging or _given_up(name))
+
+
+def exporting(dest: Path) -> Path:
+    """A new name beside `dest`, under which this process may put an export together: it is spared while we live."""
+    return dest.parent / f".exporting-{os.getpid()}-{os.urandom(4).hex()}-{dest.name}"
 
 
 def _given_up(name: str) -> bool:

@@ -38,6 +38,7 @@ MARKS = {
     ".nextcloudsync.log": "Nextcloud",
 }
 """What sync programs leave in their folders."""
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def refuse_links(workspace: Path) -> None:
@@ -70,12 +71,12 @@ def _kind(workspace: Path) -> str:
         if sys.platform == "darwin":
             import subprocess
 
-            mounts = [
-                line.partition(" on ")[2] for line in subprocess.run(["/sbin/mount"], capture_output=True, text=True).stdout.splitlines()
-            ]
+            said = os.fsdecode(subprocess.run(["/sbin/mount"], capture_output=True).stdout)
+            mounts = [line.partition(" on ")[2] for line in said.split("\n")]
             table = [(line.rpartition(" (")[0], line.rpartition(" (")[2].split(",")[0]) for line in mounts]
         else:
-            rows = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+            told = os.fsdecode(MOUNTS.read_bytes())  # a disk's name may be in any encoding
+            rows = [line.split(" ") for line in told.split("\n") if line]
             table = [(row[4].replace("\\040", " "), row[row.index("-") + 1]) for row in rows]
         for at, name in table:
             if workspace.is_relative_to(at) and len(at) >= len(best):

@@ -41,8 +41,17 @@ def _readable(kind: Any) -> bool:
     if types.is_list(kind) or types.is_large_list(kind):
         return _readable(kind.value_type)
     if types.is_struct(kind):
-        return any(_readable(kind.field(at).type) for at in range(kind.num_fields))
-    return not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind) or types.is_nested(kind))
+        return any(_readable(kind.field(at).type) for at in range(kind.num_fields)) and not _holds_bytes(kind)
+    return not (_holds_bytes(kind) or types.is_nested(kind))
+
+
+def _holds_bytes(kind: Any) -> bool:
+    """Whether there are bytes anywhere in a column, as in the pictures of the hub: `bytes` beside their `path`."""
+    import pyarrow.types as types
+
+    if types.is_nested(kind):
+        return any(_holds_bytes(kind.field(at).type) for at in range(kind.num_fields))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

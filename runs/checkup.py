@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from core import runfiles
+from core import checkpoints, runfiles
 from core.errors import FlavorError
 from core.files import exists, names, read_bytes, sha256
 from core.finding import Finding
@@ -84,6 +84,13 @@ def _check_checkpoint(folder: Path, where: str) -> list[Finding]:
                 found.append(Finding("lost", f"{where}/{name}", "it is not the file that training wrote"))
         except OSError as error:
             found.append(Finding("lost", f"{where}/{name}", f"it cannot be read: {error.strerror}"))
+    if not found:  # its files are whole: is it what the worker would use?
+        try:
+            checkpoints.verify_files(folder)
+        except FlavorError as error:
+            found.append(Finding("lost", where, f"{error.message} {error.hint}"))
+        except OSError as error:
+            found.append(Finding("lost", where, f"it cannot be read: {error.strerror}"))
     return found
 
 

@@ -98,3 +98,13 @@ async def test_a_hung_worker_is_ended(tmp_path):
     pid = client.pid
     await client.close()
     assert not os.path.exists(f"/proc/{pid}")
+
+
+async def test_a_slow_base_may_take_longer_over_a_step(tmp_path):
+    client = fake_worker(tmp_path, LOADED.replace('form="x"', 'form="x", train_speed=float(os.environ["SPEED"])'))
+    for speed, seconds in (("8", 256), ("200", 120), ("0", 120)):
+        os.environ["SPEED"] = speed
+        await client.start()
+        await load(client)
+        assert client.stalled == seconds
+        await client.close()

@@ -158,6 +158,15 @@ def test_an_export_into_the_workspace_goes_on_beside_a_start(there):
     assert going.exists() and not given_up.exists()
 
 
+def test_what_a_person_keeps_beside_it_stays(there):
+    write(there, 1)
+    (there / ".tmp-mine").write_text("a person's own")
+    (there / "snapshots").mkdir(exist_ok=True)
+    (there / "snapshots/.tmp-0009").mkdir()
+    write(there, 1)
+    assert (there / ".tmp-mine").exists() and not (there / "snapshots/.tmp-0009").exists()
+
+
 def test_every_file_is_closed_to_others(there):
     write(there, 1)
     inner = next(path for path in (there / "snapshots").rglob("*") if path.is_file())

@@ -2,20 +2,26 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from core import config
 from core.errors import FlavorError
+from core.files import EXPORTING, stale
 from core.task import Field, Task
 from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
+from dataset.exporting.files import new_folder
 from dataset.importing import read
 from dataset.importing.reading import guess
 from dataset.importing.shapes import records
 from tests.made import sample
+from tui.commands import exporting
 from tui.commands.dataset_export import export
+from tui.commands.output import Progress
 from tui.session.intake import bring, look
 from tui.session.session import Session
 
@@ -305,3 +311,25 @@ def test_prompts_are_texts_where_nothing_answers_them(tmp_path, session):
     assert [(row.text, row.fields) for row in read(str(tmp_path / "x.csv"), session.task).rows] == [("A dish of regrets", {"Mood": "Grim"})]
     (tmp_path / "y.csv").write_text("prompt,output\nA dish?,Of regrets.\n")
     assert [row.text for row in read(str(tmp_path / "y.csv"), session.task).rows] == ["Of regrets."]
+
+
+async def test_an_export_that_fails_at_its_end_leaves_nothing(tmp_path, session, monkeypatch):
+    async def carry_out(asked):
+        Path(asked.staging).mkdir()
+        yield Progress("merging")
+
+    def modelfile(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "carry_out", carry_out)
+    monkeypatch.setattr(exporting, "modelfile", modelfile)
+    session.close()
+    with pytest.raises(OSError):
+        [step async for step in exporting.export(session.folder, "ollama", tmp_path / "out/model", "base", None, None, "bfloat16")]
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_folder_is_put_together_where_a_start_spares_it(tmp_path):
+    with new_folder(tmp_path / "out") as staged:
+        assert int(EXPORTING.fullmatch(staged.name)[1]) == os.getpid() and not stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

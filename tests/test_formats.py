@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from core import tables
 from core.errors import FlavorError
 from dataset.importing import Choice, read, read_data
 from dataset.pairs import find_pairs, labelled
@@ -258,3 +259,15 @@ def test_pictures_are_left_out_of_tables(tmp_path, task):
     parquet.write_table(arrow.table({"text": ["One."], "image": [b"\x00\x01"], "tags": [["a"]]}), tmp_path / "x.parquet")
     reading = read(str(tmp_path / "x.parquet"), task)
     assert rows(reading) == [("One.", {})] and reading.unused == ["tags"]
+
+
+def test_pictures_of_the_hub_are_left_out_of_tables(tmp_path, task):
+    """They are bytes beside a path."""
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    picture = {"bytes": b"\x00\x01", "path": "a.png"}
+    rich = {"text": ["One."], "image": [picture], "images": [[picture]], "more": [{"a": "b", "image": picture}], "plain": [{"a": "b"}]}
+    parquet.write_table(arrow.table(rich), tmp_path / "x.parquet")
+    [row, _] = tables.read([tmp_path / "x.parquet"])
+    assert row == {"row": {"text": "One.", "plain": {"a": "b"}}}

@@ -3,6 +3,10 @@
 import hashlib
 import http.server
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -81,3 +85,13 @@ def test_no_path_is_looked_for_on_a_network(hub, task):
     with pytest.raises(FlavorError, match="is no id of a dataset"):
         read("hf://datasets/../x", task)
     assert not Hub.asked
+
+
+def test_a_download_does_not_outlive_who_asked():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        own = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}", "HF_HUB_OFFLINE": "0"}
+        process = subprocess.Popen([sys.executable, "-m", "core.hub.hubdata", "someone/dishes"], stdin=subprocess.PIPE, env=own)
+        silent.settimeout(60)
+        with silent.accept()[0]:  # it waits for an answer
+            process.stdin.close()
+            assert process.wait(30) == 1

@@ -13,7 +13,9 @@ import gguf
 import numpy as np
 import pytest
 
+from core.errors import FlavorError
 from core.fit import Machine, Shape, need
+from core.hub import models as looking
 from core.hub.models import below, shape_of_folder
 from docs import json_lines
 from tests.engine.conftest import make_tiny
@@ -59,6 +61,41 @@ def test_what_is_no_base_is_said_to_be_none(tiny, tmp_path):
     assert "only pickles" in found["pickled"].problem
 
 
+def test_a_part_of_a_gguf_is_no_base(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "x-00001-of-00002.gguf", "llama")
+    writer.add_uint16("split.count", 2)
+    writer.add_tensor("a", np.zeros((4, 4), np.float32))
+    for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
+        step()
+    assert "one of 2 parts; join them first" in next(below(tmp_path)).problem
+
+
+def test_weights_that_lie_there_twice_count_once(tiny, tmp_path):
+    parameters = shape_of_folder(tiny).parameters
+    folder = shutil.copytree(tiny, tmp_path / "twice")
+    shutil.copy(folder / "model.safetensors", folder / "consolidated.safetensors")
+    assert shape_of_folder(folder).parameters == parameters
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}))
+    assert shape_of_folder(folder).parameters == parameters
+
+
+def test_a_driver_that_does_not_know_the_memory_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(looking, "_driver", lambda what: ["[N/A]"])
+    assert looking.machine().gpu == 0 and looking.machine().free > 0
+    monkeypatch.setattr(looking, "_driver", lambda what: ["[N/A]", " 2048"])
+    assert looking.machine().gpu == 2048 << 20
+
+
+async def test_looking_that_ends_in_the_middle_is_said(monkeypatch):
+    async def answers(*_):
+        yield {"machine": {"free": 1}}
+
+    monkeypatch.setattr(models, "answers", answers)
+    with pytest.raises(FlavorError, match="ended unexpectedly"):
+        [one async for one in models.known([])]
+
+
 def test_the_estimate_grows_with_everything_and_a_verdict_follows_it():
     small, large = Shape(135_000_000, 49_152, 576, 30), Shape(8_000_000_000, 151_936, 4096, 36, False)
     roomy = Machine(64 << 30)
@@ -101,7 +138,7 @@ def hub(tiny):
     hub.close()
 
 
-def downloading(hub, tmp_path):
+def downloading(hub, tmp_path, name="someone/tiny"):
     own = {
         **os.environ,
         "HF_ENDPOINT": hub.url,
@@ -109,7 +146,7 @@ def downloading(hub, tmp_path):
         "HF_HUB_DISABLE_XET": "1",
         "FLAVOR_TUI_CACHE": str(tmp_path),
     }
-    words = [sys.executable, "-m", "tui", "models", "--get", "someone/tiny", "--json"]
+    words = [sys.executable, "-m", "tui", "models", "--get", name, "--json"]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own)
 
 
@@ -134,6 +171,14 @@ def test_a_stopped_download_is_resumed_where_it_was(hub, tmp_path, tiny):
     kept_files = {path.name: path for path in (tmp_path / "hf").rglob("snapshots/*/*")}
     for name, data in hub.repos["model", "someone/tiny"].files.items():
         assert hashlib.sha256(kept_files[name].read_bytes()).digest() == hashlib.sha256(data).digest(), name
+
+
+def test_weights_that_lie_there_twice_are_fetched_once(hub, tmp_path, tiny):
+    files = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    hub.repos["model", "someone/twice"] = Repo(private=False, files={**files, "consolidated.safetensors": b"x" * 5000})
+    said = downloading(hub, tmp_path, "someone/twice").communicate(timeout=60)
+    here = {path.name for path in (tmp_path / "hf").rglob("snapshots/*/*")}
+    assert "model.safetensors" in here and "consolidated.safetensors" not in here, said
 
 
 def test_a_name_that_is_none_is_refused_before_anything(tmp_path):

@@ -72,7 +72,7 @@ def write(writer: gguf.GGUFWriter, folder: Path, tokenizer: Any, size: int) -> N
         writer.add_tokenizer_model("llama")
         writer.add_tokenizer_pre("default")
         writer.add_token_scores([ranks.get(piece, -1e6) for piece in tokens])
-        writer.add_add_space_prefix(any("prepend" in str(step).lower() for step in _steps(told.get("normalizer"))))
+        writer.add_add_space_prefix(begins_with_space(told))
     else:
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(pre_tokenizer(told.get("pre_tokenizer") or {}))
@@ -86,8 +86,18 @@ def write(writer: gguf.GGUFWriter, folder: Path, tokenizer: Any, size: int) -> N
     writer.add_add_eos_token(False)
 
 
+def begins_with_space(told: dict[str, Any]) -> bool:
+    """Whether a tokenizer puts a space before a text: by a step of its own, or where it writes spaces as ▁ (which it does unless it says no)."""
+    if any("prepend" in str(step).lower() for step in _steps(told.get("normalizer"))):
+        return True
+    spaces = [step for step in _steps(told.get("pre_tokenizer")) if step.get("type") == "Metaspace"]
+    return any(step.get("prepend_scheme", "always" if step.get("add_prefix_space", True) else "never") != "never" for step in spaces)
+
+
 def _steps(told: dict[str, Any] | None) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = (told or {}).get("normalizers", [told] if told else [])
+    """The steps of a normalizer or a pre-tokenizer, which is one or several."""
+    told = told or {}
+    steps: list[dict[str, Any]] = told.get("normalizers") or told.get("pretokenizers") or ([told] if told else [])
     return steps
 
 

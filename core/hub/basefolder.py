@@ -9,6 +9,8 @@ from core.reading import read_json
 
 ALLOWED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
 """The files that are ever fetched."""
+TWICE = ["consolidated*.safetensors"]
+"""Of these: the same weights once more, in a form that nothing here reads."""
 VOCABULARIES = ("tokenizer.json", "vocab.json")
 """Large, and read by no code that follows an `auto_map`."""
 

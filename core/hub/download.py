@@ -15,7 +15,7 @@ from typing import Any
 
 from core import answering, environment
 from core.errors import FlavorError
-from core.hub.basefolder import ALLOWED, check_folder
+from core.hub.basefolder import ALLOWED, TWICE, check_folder
 from core.hub.resuming import Parts
 from core.text import short
 
@@ -72,12 +72,12 @@ def download(name: str) -> Iterator[dict[str, Any]]:
     def work() -> None:
         try:
             parts.fetch()
-            outcome.append(Path(snapshot_download(name, allow_patterns=ALLOWED, tqdm_class=Bar)))
+            outcome.append(Path(snapshot_download(name, allow_patterns=ALLOWED, ignore_patterns=TWICE, tqdm_class=Bar)))
         except BaseException as error:
             outcome.append(error)
 
     try:
-        files = snapshot_download(name, allow_patterns=ALLOWED, dry_run=True)
+        files = snapshot_download(name, allow_patterns=ALLOWED, ignore_patterns=TWICE, dry_run=True)
         for file in files:
             yield {"file": file.filename, "bytes": file.file_size, "here": not file.will_download}
         parts = Parts(name, files)

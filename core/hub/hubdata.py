@@ -39,6 +39,7 @@ def main() -> None:
     """Name in, one line out."""
     wire = answering.own_stdout()
     answering.take_token()
+    answering.end_with_stdin()
     answering.answer(wire, ({"folder": fetch(name)} for name in sys.argv[1:]))
 
 

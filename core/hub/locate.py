@@ -10,7 +10,7 @@ from pathlib import Path
 from core.config import HUB_ID, STARTER
 from core.errors import FlavorError
 from core.files import typed_path
-from core.hub.basefolder import ALLOWED, check_folder
+from core.hub.basefolder import ALLOWED, TWICE, check_folder
 from core.worker import starter
 
 Progress = tuple[str, float | None]
@@ -36,7 +36,7 @@ def cached(name: str) -> Path:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=ALLOWED))
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=ALLOWED, ignore_patterns=TWICE))
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         raise FlavorError(
             f"{name} is not on this machine.", "D downloads it from the hub (or: flavor-tui download WORKSPACE).", "absent"

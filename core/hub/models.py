@@ -58,9 +58,17 @@ def shape_of_folder(folder: Path) -> Shape:
     """The shape of a model in a folder of safetensors. Raises FlavorError, ValueError, KeyError, OSError where it is none."""
     config = read_json(folder / "config.json")
     config = config.get("text_config", config)
-    parameters = sum(_product(shape) for path in folder.glob("*.safetensors") for shape in tensors(path).values())
+    parameters = sum(_product(shape) for path in _weights(folder) for shape in tensors(path).values())
     tied = bool(config.get("tie_word_embeddings", True))
     return Shape(parameters, int(config["vocab_size"]), int(config["hidden_size"]), int(config["num_hidden_layers"]), tied)
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files that are loaded: those that the index names, or the one. The same weights may lie there in a second form."""
+    index, whole = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if index.exists():
+        return [folder / part for part in sorted(set(read_json(index)["weight_map"].values()))]
+    return [whole] if whole.exists() else sorted(folder.glob("*.safetensors"))
 
 
 def _product(shape: list[int]) -> int:
@@ -71,10 +79,12 @@ def _product(shape: list[int]) -> int:
 
 
 def shape_of_gguf(path: Path) -> Shape:
-    """The same of a GGUF file. Raises ValueError, KeyError where it is no model."""
+    """The same of a GGUF file. Raises ValueError, KeyError where it is no model, FlavorError where it is only a part of one."""
     import gguf
 
     reader = gguf.GGUFReader(path)
+    if (parts := reader.fields.get("split.count")) and int(parts.contents()) > 1:
+        raise FlavorError(f"it is one of {parts.contents()} parts; join them first with llama.cpp's gguf-split --merge")
     if (kind := reader.fields.get("general.type")) and kind.contents() != "model":
         raise ValueError(f"a GGUF {kind.contents()}, not a model")
     architecture = reader.fields["general.architecture"].contents()
@@ -101,6 +111,8 @@ def in_folder(folder: Path, name: str, where: Literal["hub", "folder"]) -> Found
 def in_gguf(path: Path, name: str, where: Literal["starter", "gguf"]) -> Found:
     try:
         return Found(name, where, path.stat().st_size, shape_of_gguf(path))
+    except FlavorError as error:
+        return Found(name, where, path.stat().st_size, problem=error.message)
     except Exception as error:  # the reader raises whatever a broken file makes it raise
         return Found(name, where, path.stat().st_size if path.exists() else 0, problem=f"it cannot be read ({type(error).__name__})")
 
@@ -142,8 +154,8 @@ def machine() -> Machine:
     import psutil
 
     free = psutil.virtual_memory().available
-    if said := _driver("memory.free"):
-        return Machine(free, gpu=max(map(int, said)) << 20)
+    if said := [int(one) for one in _driver("memory.free") if one.strip().isdigit()]:  # [N/A] where GPU and processor share theirs
+        return Machine(free, gpu=max(said) << 20)
     flags = ""
     with contextlib.suppress(OSError):
         flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
@@ -155,7 +167,8 @@ def _driver(what: str) -> list[str]:
     """What the NVIDIA driver says of its GPUs, a line each; nothing where there is none."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         asked = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.split("\n")[:-1]
+        done = subprocess.run(asked, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True)
+        return done.stdout.split("\n")[:-1]
     return []
 
 

@@ -20,6 +20,7 @@ from core.fit import CALIBRATED
 from core.hub.locate import Progress, fingerprint, locate
 from core.worker import calibration, codes
 from core.worker.codes import Codes
+from core.worker.starter import lacking
 
 log = logging.getLogger("worker")
 NOT_CHOSEN = (
@@ -136,12 +137,14 @@ def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         with codes.given(found) if found else contextlib.nullcontext():
-            model = AutoModelForCausalLM.from_pretrained(folder, device_map={"": device}, **options)
+            model, info = AutoModelForCausalLM.from_pretrained(folder, device_map={"": device}, output_loading_info=True, **options)
     except torch.OutOfMemoryError:
         raise FlavorError(f"{name} does not fit into the memory of the {device}.", "Choose a smaller base.", "memory") from None
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FlavorError(f"{name} cannot be loaded: {reason}.", "Is it a whole causal language model?", "model") from error
+    if what := lacking(info):
+        raise FlavorError(f"{name} is not whole: {what} is missing.", "Load it again, or choose another base.", "model")
     if tokenizer.eos_token_id is None:
         raise FlavorError(f"{name} has no end token, so it could never learn to end.", "Choose another base.", "model")
     model.requires_grad_(False)

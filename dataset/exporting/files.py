@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core import environment
 from core.errors import FlavorError
-from core.files import exists, publish_folder, remove_tree, write_atomic
+from core.files import exists, exporting, publish_folder, remove_tree, write_atomic
 from dataset.exporting.forms import Table
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".txt", ".md", ".parquet")
@@ -87,7 +87,7 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         match ending:
             case ".parquet":
-                staged = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+                staged = exporting(path)
                 with _gone_after(staged):
                     _by_process("parquet", staged, {"train": table})
                     os.replace(staged, path)
@@ -114,7 +114,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill, which is put in its place when it is whole. Raises FlavorError where something is there, or it cannot be written."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FlavorError(f"{folder} is there already.", "Choose a new folder.", "exists")
-    staged = folder.with_name(f".{folder.name}.{os.urandom(6).hex()}.tmp")
+    staged = exporting(folder)
     with _writing(folder), _gone_after(staged):
         staged.mkdir(parents=True)
         yield staged

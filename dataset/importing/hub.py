@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from core import environment
@@ -23,16 +24,22 @@ def fetch(name: str) -> Path:
         raise FlavorError(f"{short(name)!r} is no id of a dataset.", "hf://datasets/OWNER/NAME, as on its page.", "import")
     command = [sys.executable, "-P", "-m", "core.hub.hubdata", name]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", start_new_session=True,
         cwd=environment.empty_folder(), env=environment.of_download(), pass_fds=environment.token_descriptors(),
     )  # fmt: skip
     said: dict[str, object] = {}
-    try:  # its stdin stays open while we wait: it ends with us
-        out, _ = process.communicate(timeout=LONGEST)
-        said = json.loads(out.splitlines()[-1])
-    except (subprocess.TimeoutExpired, ValueError, IndexError):
-        process.kill()
-        process.communicate()
+    late = threading.Timer(LONGEST, process.kill)
+    late.daemon = True
+    late.start()
+    with process:
+        assert process.stdout is not None
+        try:  # its stdin stays open while we wait, which `communicate` would close: it ends with us
+            said = json.loads(process.stdout.read().splitlines()[-1])
+        except (ValueError, IndexError):
+            pass
+        finally:
+            late.cancel()
+            process.kill()
     if "error" in said:
         raise FlavorError(
             clean_line(str(said["error"])), clean_line(str(said.get("hint", ""))), clean_line(str(said.get("kind", "network")))

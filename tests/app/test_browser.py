@@ -141,7 +141,7 @@ async def test_strangers_are_refused_and_no_other_machine_can_ask(served):
     _, url = served
     assert {one[:8] for one in listening(int(re.search(r":(\d+)/", url)[1]))} == {"0100007F"}
     page, socket_at = url.split("?")[0], url.replace("http", "ws").split("?")[0] + "ws"
-    key = {"Cookie": "flavor-tui=" + url.split("key=")[1]}
+    key = {"Cookie": f"flavor-tui-{url.split(':')[2].split('/')[0]}={url.split('key=')[1]}"}
     async with aiohttp.ClientSession() as web:
         for address, headers in (
             (page, {}),

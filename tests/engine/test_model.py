@@ -10,10 +10,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from core import environment
 from core.errors import FlavorError
 from core.hub.locate import fingerprint, locate
+from core.worker.model import load
 
 
 def last(name):
@@ -53,6 +55,30 @@ def test_a_broken_gguf_is_refused(tmp_path, monkeypatch):
     with pytest.raises(FlavorError):
         last(path)
     assert not list((tmp_path / "cache/models").iterdir())
+
+
+def test_conversions_that_were_interrupted_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF but not really" * 100)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    given_up, going = (tmp_path / f"cache/models/.tmp-{pid}-x" for pid in (gone.pid, os.getpid()))
+    for folder in (given_up, going):
+        folder.mkdir(parents=True)
+    with pytest.raises(FlavorError):
+        last(tmp_path / "broken.gguf")
+    assert list((tmp_path / "cache/models").iterdir()) == [going]
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "none"])
+def test_a_base_that_lacks_weights_is_refused(tmp_path, tiny, quantization):
+    """transformers makes up what is missing."""
+    shutil.copytree(tiny, tmp_path / "part")
+    weights = load_file(tiny / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, tmp_path / "part/model.safetensors", {"format": "pt"})
+    with pytest.raises(FlavorError, match=r"not whole: model.layers.1.mlp.up_proj.weight is missing"):
+        list(load(str(tmp_path / "part"), quantization))
 
 
 def test_fingerprints_tell_weights_apart(tiny, other):

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Mistr
 from core.config import Lora
 from core.exports import gguf_model, vocabulary
 from core.exports.order import GGUF_FILE, Order
+from core.worker import starter
 from tests.engine.conftest import make_tiny
 from tests.exports.conftest import add_merges
 
@@ -122,8 +123,29 @@ def sentence_pieces(base):
     return base
 
 
-def test_llama_cpp_joins_sentence_pieces_in_the_same_order(tmp_path, llama):
+METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
+
+
+def test_a_space_that_the_tokenizer_begins_with_is_told():
+    begins = vocabulary.begins_with_space
+    steps = [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace"}]
+    assert begins({"normalizer": {"type": "Sequence", "normalizers": steps}, "pre_tokenizer": None})
+    for scheme, told in (("first", True), ("always", True), ("never", False)):
+        one = {**METASPACE, "prepend_scheme": scheme}
+        assert begins({"normalizer": None, "pre_tokenizer": one}) == told
+        assert begins({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, one]}}) == told
+    assert begins({"pre_tokenizer": {"type": "Metaspace"}}) and not begins(
+        {"pre_tokenizer": {"type": "Metaspace", "add_prefix_space": False}}
+    )
+    assert not begins({"normalizer": steps[1], "pre_tokenizer": BYTES})
+
+
+@pytest.mark.parametrize("metaspace", [False, True])
+def test_llama_cpp_joins_sentence_pieces_in_the_same_order(tmp_path, llama, metaspace):
     base = sentence_pieces(make_tiny(tmp_path / "base", vocabulary=288))
+    if metaspace:
+        told = json.loads((base / "tokenizer.json").read_text())
+        (base / "tokenizer.json").write_text(json.dumps({**told, "normalizer": None, "pre_tokenizer": METASPACE}))
     tokenizer = AutoTokenizer.from_pretrained(base)
     texts = ["a stew tastes", "stast as wasted\n\n# a", "ste ta ß 漢"]
     ids = [tokenizer(text).input_ids for text in texts]
@@ -134,6 +156,23 @@ def test_llama_cpp_joins_sentence_pieces_in_the_same_order(tmp_path, llama):
 def test_an_unknown_way_to_cut_texts_is_refused():
     with pytest.raises(vocabulary.FlavorError, match="merged"):
         vocabulary.pre_tokenizer({"type": "Whitespace"})
+
+
+def test_a_gguf_that_lacks_weights_is_refused(tmp_path, monkeypatch):
+    """As the first part of a model in several files; transformers would make up the rest."""
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "cache"))
+    whole = write_gguf(add_merges(make_tiny(tmp_path / "base", vocabulary=264), CUTS["smollm"]), tmp_path)
+    writer = gguf.GGUFWriter(tmp_path / "part.gguf", "llama")
+    vocabulary.copy(writer, whole)
+    for tensor in gguf.GGUFReader(whole).tensors:
+        if not tensor.name.startswith("blk.1."):
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
+        step()
+    starter.convert(whole)
+    with pytest.raises(vocabulary.FlavorError, match=r"part.gguf is not whole: .*layers.1.* and 8 more is missing"):
+        starter.convert(tmp_path / "part.gguf")
+    assert len(list((tmp_path / "cache/models").iterdir())) == 1
 
 
 def test_a_gguf_base_keeps_its_own_tokenizer(tmp_path, monkeypatch, llama):

@@ -18,6 +18,7 @@ from core.config import Lora
 from core.errors import FlavorError
 from core.protocol import Train
 from core.runfiles import CheckpointInfo, RunSpec
+from runs.checkup import _check_checkpoint
 from tests.engine.conftest import load_engine, make_tiny
 from tests.engine.test_engine import make_run, texts
 from tests.safety.sizes import SEED, report, size
@@ -156,6 +157,16 @@ def refusal(loaded, folder):
 @pytest.fixture
 def checkpoint(runs, tmp_path):
     return shutil.copytree(runs, tmp_path / "runs", symlinks=True) / "0001/checkpoints/epoch-02"
+
+
+def test_what_file_managers_leave_is_passed_over(checkpoint):
+    for name in (".DS_Store", ".directory", "._adapter_model.safetensors", "Thumbs.db", "desktop.ini"):
+        (checkpoint / name).write_bytes(b"x")
+    assert checkpoints.verify_files(checkpoint).epoch == 2 and not _check_checkpoint(checkpoint, "here")
+    (checkpoint / "notes.txt").write_text("mine")
+    with pytest.raises(FlavorError, match=r"holds notes.txt, which was not saved with it. Remove .*notes.txt, then"):
+        checkpoints.verify_files(checkpoint)
+    assert "notes.txt" in _check_checkpoint(checkpoint, "here")[0].what
 
 
 FITTING = ("a number that is none", "a tensor missing", "a tensor too many", "another rank", "another alpha", "a pickle lying there",

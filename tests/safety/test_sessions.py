@@ -133,3 +133,10 @@ def test_a_network_folder_is_warned_about(tmp_path, monkeypatch):
     assert not place.warning(tmp_path)
     monkeypatch.setattr(place, "_kind", lambda _: "fuse.sshfs")
     assert "on a network (fuse.sshfs)" in place.warning(tmp_path)
+
+
+def test_mounted_disks_of_any_name_are_no_hindrance(tmp_path, monkeypatch):
+    told = f"31 1 8:1 / {tmp_path} rw shared:1 - fuse.sshfs them rw\n".encode()
+    (tmp_path / "mounts").write_bytes(b"30 1 8:1 / /media/\xe9t\xe9\xa0 rw - vfat /dev/sdb1 rw\n" + told)
+    monkeypatch.setattr(place, "MOUNTS", tmp_path / "mounts")
+    assert "on a network (fuse.sshfs)" in place.warning(tmp_path)

@@ -15,7 +15,7 @@ from core.choices import check_strength
 from core.errors import FlavorError
 from core.exports.modelfile import modelfile
 from core.exports.order import GGUF_FILE, Dtype, Kind, Order, What
-from core.files import publish_folder, remove_tree, sync_folder
+from core.files import exporting, publish_folder, remove_tree, sync_folder
 from core.runfiles import BASE
 from core.text import clean_line
 from tui.commands.output import Line, Output, Progress
@@ -72,7 +72,7 @@ def staging_beside(dest: Path) -> Path:
         dest.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
-    return dest.parent / f".exporting-{os.getpid()}-{os.urandom(4).hex()}-{dest.name}"
+    return exporting(dest)
 
 
 def publish(staging: Path, dest: Path, single: bool) -> None:
@@ -131,10 +131,15 @@ async def export(
         asked = order(session, what, name, staging, strength, kind=kind or ("q8_0" if form == "ollama" else "f16"), dtype=dtype, **more)
         async for progress in carry_out(asked):
             yield progress
-        if form == "ollama":
-            (staging / "Modelfile").write_text(modelfile(session.task, session.settings.sampling))
-        size = sum(path.stat().st_size for path in staging.iterdir())
-        publish(staging, dest, single=form in ("gguf", "gguf-adapter"))
+        try:
+            if form == "ollama":
+                (staging / "Modelfile").write_text(modelfile(session.task, session.settings.sampling), encoding="utf-8")
+            size = sum(path.stat().st_size for path in staging.iterdir())
+            publish(staging, dest, single=form in ("gguf", "gguf-adapter"))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove_tree(staging)
+            raise
     at = "" if strength == 1 or name == BASE else f" at strength {strength:g}"
     data = {"checkpoint": name, "form": form, "to": str(dest), "bytes": size, "strength": strength}
     yield Line(data, f"{name}{at} in {dest}, {size / 1e6:.1f} MB: {ABOUT[form]}")

@@ -79,11 +79,12 @@ def places(given: list[Path]) -> list[Path]:
 
 
 async def known(given: list[Path]) -> AsyncGenerator[Machine | Known]:
-    """The machine, then every model: those that are here, then those that are advised and are not."""
-    machine = Machine(0)
+    """The machine, then every model: those that are here, then those that are advised and are not. Raises FlavorError."""
+    machine, done = Machine(0), False
     here = set()
     async with contextlib.aclosing(answers("core.hub.models", *map(str, places(given)))) as said:
         async for line in said:
+            done = done or "done" in line
             if "machine" in line:
                 machine = msgspec.convert(line["machine"], Machine)
                 yield machine
@@ -96,6 +97,8 @@ async def known(given: list[Path]) -> AsyncGenerator[Machine | Known]:
                     clean_line(model["name"]), model["where"], model["bytes"], shape, need(shape, machine) if shape else None,
                     advised.licence if advised else "", advised.about if advised else "", clean_line(model["problem"]),
                 )  # fmt: skip
+    if not done:  # else a machine without memory, and without a model, would be told of
+        raise FlavorError("Looking for models ended unexpectedly.", "python -m core.hub.models says why.", "fault")
     for advised in ADVISED:
         if advised.name not in here:
             yield _advised(advised, machine)

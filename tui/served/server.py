@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import secrets
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from aiohttp.typedefs import Middleware
 from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
+from core import environment
+
 HOST = "127.0.0.1"
-COOKIE = "flavor-tui"
+PATIENCE = 20.0
+"""Seconds that an app has to end, once its tab is gone."""
 FOCUS = 1.5
 """Seconds after which the app is told that it has the focus."""
 POLICY = (
@@ -36,9 +40,46 @@ class Tab:
         await self.socket.close()
 
 
-async def _focus(app: AppService) -> None:
+async def _focus(app: App) -> None:
     await asyncio.sleep(FOCUS)
     await app.focus()
+
+
+class App(AppService):
+    """The app of one tab."""
+
+    async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
+        """As there, but the hub's token is handed down: this process has taken it out of the environment."""
+        self._process = await asyncio.create_subprocess_shell(
+            self.command, stdin=PIPE, stdout=PIPE, stderr=PIPE,
+            env={**self._build_environment(width=width, height=height), **environment.token_variable()},
+            pass_fds=environment.token_descriptors(),
+        )  # fmt: skip
+        self._stdin = self._process.stdin
+        return self._process
+
+    async def end(self) -> None:
+        """Have the app quit, and return when it has ended: until then it has the workspace. One that does not end is killed."""
+        ending = asyncio.create_task(self._end())
+        await asyncio.wait([ending], timeout=PATIENCE)
+        if not ending.done() and self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await asyncio.wait([ending], timeout=1)
+        ending.cancel()
+
+    async def _end(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self.stop()
+        if process := self._process:
+            # Where the page went away while it was drawn on nobody reads any more, and a full pipe would hold the app up.
+            await asyncio.gather(*(_drain(pipe) for pipe in (process.stdout, process.stderr) if pipe))
+            await process.wait()
+
+
+async def _drain(pipe: asyncio.StreamReader) -> None:
+    while await pipe.read(1 << 16):
+        pass
 
 
 class OneSession(Server):
@@ -53,6 +94,11 @@ class OneSession(Server):
         """Tell the pages where they are; the address to open."""
         self.port, self.public_url = port, f"http://{HOST}:{port}"
         return f"{self.public_url}/?key={self.key}"
+
+    @property
+    def cookie(self) -> str:
+        """The name of ours, by port: browsers hand a cookie to every port of a host."""
+        return f"flavor-tui-{self.port}"
 
     async def application(self) -> web.Application:
         app = await self._make_app()
@@ -77,7 +123,7 @@ class OneSession(Server):
                 await before.close()
                 await before.ended.wait()
             if self._now is mine:  # else a third one came meanwhile
-                app = AppService(
+                app = App(
                     self.command, write_bytes=mine.socket.send_bytes, write_str=mine.socket.send_str, close=mine.close,
                     download_manager=self.download_manager,
                 )  # fmt: skip
@@ -89,8 +135,7 @@ class OneSession(Server):
             if focusing:
                 focusing.cancel()
             if app:
-                with contextlib.suppress(ConnectionError):
-                    await app.stop()
+                await app.end()
             mine.ended.set()
             await mine.close()
         return mine.socket
@@ -101,13 +146,13 @@ class OneSession(Server):
             here = f"{HOST}:{self.port}"
             if request.host != here or request.headers.get("Origin", f"http://{here}") != f"http://{here}":
                 return web.Response(status=403, text="This page is for this machine only.")
-            given = request.query.get("key") or request.cookies.get(COOKIE, "")
+            given = request.query.get("key") or request.cookies.get(self.cookie, "")
             if not hmac.compare_digest(given.encode(), self.key.encode()):
                 return web.Response(status=403, text="Open the address that flavor-tui printed.")
             response = await handler(request)
             if not response.prepared:
                 response.headers.update({"Content-Security-Policy": POLICY.format(here=here), "Referrer-Policy": "no-referrer"})
-                response.set_cookie(COOKIE, self.key, httponly=True, samesite="Strict")
+                response.set_cookie(self.cookie, self.key, httponly=True, samesite="Strict")
             return response
 
         return guard
