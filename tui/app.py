@@ -87,7 +87,7 @@ class FlavorApp(Host):
         self._start_worker = start_worker
         self._seq_seen = 0
         self._leaving = Twice(self)
-        if (workspace / FILE).exists():
+        if os.path.exists(workspace / FILE):  # `Path.exists` raises where a name is too long, or a folder may not be entered
             self._take(workspace)
             self.DEFAULT_MODE = self._first_mode()  # type: ignore[misc]  # its screen is the first that is painted
         super().__init__()
@@ -320,7 +320,7 @@ def run_app(workspace: Path | None, life: int | None = None) -> int:
     """Open the app on a workspace (default: this folder); the exit status. `life` is a descriptor that ends with the launcher."""
     folder = workspace or Path.cwd()
     try:
-        if folder.exists() and not folder.is_dir():
+        if os.path.exists(folder) and not os.path.isdir(folder):
             raise FlavorError(f"{folder} is a file.", "Give a folder.", "missing")
         app = FlavorApp(folder, life=life)
     except FlavorError as error:

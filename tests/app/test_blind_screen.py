@@ -93,7 +93,7 @@ async def test_without_texts_it_waits(baked):  # noqa: F811
         await to_runs(pilot)
         await pilot.press("b")
         await pilot.pause()
-        assert "made when the model is free" in shown(app, "#blind-left")
+        assert "made as soon as a model is loaded" in shown(app, "#blind-left")
         await until(pilot, lambda: app.screen.query("FooterKey"))
         await pilot.pause()
         assert "leave" in footer(app) and "tie" not in footer(app)
@@ -113,3 +113,47 @@ async def test_hostile_texts_are_compared_as_they_are(baked):  # noqa: F811
             for strip in app.screen._compositor.render_strips():
                 for segment in strip:
                     assert segment.control or not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2066" for c in segment.text)
+
+
+async def test_what_will_not_be_made_is_not_promised(baked):  # noqa: F811
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        app.jobs.doing = "training"
+        await pilot.press("b")
+        await pilot.pause()
+        assert "is made when the model has nothing else to do" in shown(app, "#blind-left")
+        app.jobs.sheet.forget()  # as c or x does
+        await until(pilot, lambda: "was given up" in shown(app, "#blind-left"))
+        app.session.held_by = "somebody"
+        await until(pilot, lambda: "this session only reads" in shown(app, "#blind-left"))
+        app.jobs.doing, app.session.held_by = "none", ""
+
+
+async def test_long_texts_are_scrolled_together_by_keys(baked):  # noqa: F811
+    fill(baked, [f"A text of the sea with its own {n} gulls. " * 60 for n in range(30)])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        where = lambda: [side.scroll_y for side in app.screen.query("#duel .side")]  # noqa: E731
+        await pilot.press("down", "down")
+        assert where() == [2, 2]
+        await pilot.press("pagedown")
+        assert min(where()) > 5
+        await pilot.press("pageup", "up")
+        assert where() == [1, 1]
+        await pilot.press("left")  # the next two are read from their beginning
+        await pilot.pause()
+        assert where() == [0, 0]
+
+
+async def test_texts_that_are_all_the_same_are_not_said_to_be_missing(baked):  # noqa: F811
+    fill(baked, ["The lamp burns whale fat and gossip."])
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        assert shown(app, "#blind-left") == "Nothing is left to compare; enter unveils."

@@ -3,8 +3,10 @@
 import pytest
 from textual.widgets import Input
 
+from core.errors import FlavorError
 from tui.app import FlavorApp
 from tui.jobs import retraining
+from tui.widgets.chrome import Activity
 
 
 class Task:
@@ -126,3 +128,28 @@ async def test_what_keeps_the_model_busy_is_said_with_its_key(workspace, doing, 
         await pilot.pause()
         assert notes == [said]
         app.jobs.doing = "none"
+
+
+async def test_a_key_that_types_a_letter_is_named_with_its_page(workspace):
+    """What is wrong is said with the keys as they are where it is read, whatever page it came on."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f3")
+        await pilot.pause()
+        app.jobs._failed(FlavorError("The base is not here.", "", "absent"))
+        seen = {}
+        for key in ("f2", "f3"):
+            await pilot.press(key)
+            await pilot.pause()
+            seen[key] = str(app.screen.query_one(Activity).render())
+        assert seen["f3"].endswith("The base is not here. D downloads it from the hub; R looks again.")
+        assert seen["f2"].endswith("The base is not here. on Curate D downloads it from the hub; on Curate R looks again.")
+        app.jobs.rest()
+        assert app.jobs.line().plain.endswith("the model is not loaded; R starts the worker")
+        await pilot.press("f4")
+        await pilot.pause()
+        await pilot.press("slash")  # the search is typed in
+        await pilot.pause()
+        assert str(app.screen.query_one(Activity).render()).endswith("on Curate R starts the worker")
+        app.jobs.trouble = "the worker hangs"
+        assert "on Curate R ends it" in app.jobs.line().plain

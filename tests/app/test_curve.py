@@ -15,6 +15,7 @@ from tui.app import FlavorApp
 from tui.screens.curve import CurveDialog
 from tui.screens.sweep import SweepDialog
 from tui.session.session import Session
+from tui.session.sweep import Sweep, parse_grid
 from tui.widgets.plain import Plain
 
 
@@ -229,3 +230,61 @@ async def test_a_look_that_takes_its_time_is_not_begun_anew(quick, monkeypatch):
         assert len(begun) == 1
         await until(pilot, lambda: "looking through" not in str(app.screen.query_one("#evidence-text", Plain).content))
         assert len(begun) == 1
+
+
+async def test_other_numbers_take_the_place_of_those_that_are_tried(quick, held, monkeypatch):
+    held.go["load"].set()
+    app, said = FlavorApp(quick), []
+
+    class Asked(Held):
+        """A sweep of these numbers."""
+
+        def __init__(self, numbers):
+            super().__init__()
+            self.numbers = numbers
+
+        def __eq__(self, other):
+            return self.numbers == other.numbers
+
+        async def wait(self, name):
+            held.begun.append(self.numbers)
+            await self.go[name].wait()
+
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready")
+        app.say = lambda text, *_, **__: said.append(text)
+        jobs.sweep.ask(Asked("4"), 600)
+        await until(pilot, lambda: held.begun[-1] == "4")
+        jobs.sweep.ask(Asked("4"), 600)
+        assert said == []
+        jobs.sweep.ask(Asked("8"), 600)
+        await until(pilot, lambda: held.begun[-1] == "8" and jobs.doing == "sweeping")
+        assert said == ["The sweep goes on with what you ask for now; what was measured is kept."]
+        jobs.sweep.stop()
+        await until(pilot, lambda: jobs.doing == "ready")
+        jobs.sweep.ask(Asked("4"), 600)
+        jobs.sweep.ask(Asked("16"), 600)  # before the first had its turn
+        await until(pilot, lambda: held.begun[-1] == "16")
+        assert held.begun == ["load", "4", "8", "16"]
+
+
+def test_two_sweeps_of_the_same_numbers_are_one(quick):
+    with Session(quick) as session:
+        assert Sweep(session, parse_grid("4", "", "")) == Sweep(session, parse_grid("4", "", ""))
+        assert Sweep(session, parse_grid("4", "", "")) != Sweep(session, parse_grid("8", "", ""))
+
+
+async def test_with_too_few_rows_nothing_is_said_to_be_done_and_without_a_model_it_waits_for_one(workspace, held):
+    app, said = FlavorApp(workspace, start_worker=False), []
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("f6", "s")
+        await pilot.pause()
+        app.say = lambda text, *_, **__: said.append(text)
+        app.complain = lambda error: said.append(error.message)
+        await pilot.press("enter")
+        assert len(said) == 1 and "needs 8 rows" in said[0]
+        app.jobs.tell("dead", "The worker stopped.", way_out=lambda: f" {app.jobs.key('restart_worker')} starts it again.")
+        app.jobs.sweep.ask(held, 600)
+        assert said[1:] == ["The sweep waits for a model: The worker stopped. on Curate R starts it again."]
+        app.jobs.doing = "none"

@@ -193,3 +193,23 @@ async def test_a_path_that_was_dropped_on_the_terminal_is_read(workspace, tmp_pa
         assert str(typed_path(name)) == name
     async with opened(workspace) as (app, pilot):
         assert "A dropped tower." in await look_at(app, pilot, shlex.quote(path))
+
+
+async def test_the_selects_show_what_is_in_force_for_another_source_with_the_same_columns(workspace, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text(f"text,what\nThe tower {name} was found.,Nobody asked {name}.\n")
+    async with opened(workspace) as (app, pilot):
+        await look_at(app, pilot, tmp_path / "a.csv")
+        app.screen.query_one("#column-0", Select).value = "what"
+        await pilot.pause()
+        assert "Nobody asked a." in await settled(app, pilot) and app.screen.query_one("#column-0", Select).value == "what"
+        app.screen.query_one("#import-source", Input).value = str(tmp_path / "b.csv")
+        await pilot.press("enter")
+        assert "The tower b" in await settled(app, pilot) and app.screen.query_one("#column-0", Select).value == "text"
+        app.screen.query_one("#column-0", Select).value = "what"
+        await pilot.pause()
+        assert "Nobody asked b." in await settled(app, pilot)
+        app.screen.post_message(importing.Pasted("text,what\nThe tower c was found.,Nobody asked c.\n"))
+        await pilot.pause()
+        await settled(app, pilot)
+        assert app.screen.query_one("#column-0", Select).value == "text"

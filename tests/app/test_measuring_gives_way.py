@@ -81,3 +81,10 @@ async def test_a_run_that_waits_for_the_one_before_can_be_stopped(workspace):
         assert said[-2].startswith("The retraining is going on") and said[-1] == "The retraining was stopped; everything is as it was."
         await pilot.pause(0.8)
         assert runs.told == ["run 1 begins", "run 1 ends"] and app.jobs.doing != "training"
+
+
+async def test_a_checkpoint_that_is_in_use_no_more_is_not_said_to_be(workspace):
+    async with measured(workspace) as (app, _, _, _):
+        assert app.jobs.retraining.lost_by_leaving == "the measuring of run 1/refit-01, which is in use already"
+        app.session.registry.current = lambda: "base"
+        assert app.jobs.retraining.lost_by_leaving == "the retraining"

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from rich.cells import cell_len
 from textual.containers import VerticalScroll
 from textual.widgets import Input
 
@@ -48,6 +49,10 @@ async def test_a_wide_terminal_has_two_columns(workspace):
         assert "What to do next" in shown(app, "#report-left")
         await pilot.resize_terminal(80, 24)
         await gathered(pilot, "What 4 bits cost")
+        await pilot.resize_terminal(44, 24)
+        await pilot.pause()
+        report = app.screen.query_one("#report-left")
+        assert max(cell_len(text.strip()) for text in shown(app, "#report-left").splitlines()) <= report.size.width
 
 
 async def test_it_is_written_into_the_workspace(workspace):
@@ -127,3 +132,16 @@ async def test_what_is_missing_is_measured_from_here(quick):
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, ReportScreen)
+
+
+async def test_what_is_written_is_what_holds_now(workspace):
+    """The report of before is still on the screen while the new one is gathered."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f6")
+        await gathered(pilot, "3 rows: 3 written.")
+        await pilot.pause()
+        app.session.write_example("A fourth tower, and its bell.", {})
+        await pilot.press("e")
+        await until(pilot, lambda: (workspace / "report.md").exists())
+        assert "4 rows: 4 written." in (workspace / "report.md").read_text()

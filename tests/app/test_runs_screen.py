@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from textual.widgets import DataTable
@@ -16,6 +17,7 @@ from tui.app import FlavorApp
 from tui.screens.curate import CurateScreen
 from tui.screens.evidence import EvidenceDialog
 from tui.screens.runs import RunsScreen
+from tui.session.runlist import unfolded
 from tui.session.session import Session
 
 
@@ -330,3 +332,43 @@ async def test_before_a_run_has_a_curve_the_last_one_is_drawn_and_named(baked):
         (folder / "metrics.jsonl").write_text('{"type": "epoch", "epoch": 0, "held_out_loss": 3.1}\n')
         await until(pilot, lambda: shown(app, "#run-legend").startswith("● 0002  held-out 3.10"))
         app.jobs.doing = "none"
+
+
+async def test_nothing_folds_the_base(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        app.session.use("base")
+        app.screen.renew_all()
+        assert app.screen._open == {"0001"}
+        app.screen._open.add("")  # whatever else may have put it there
+        await pilot.press("ctrl+end", "left", "right")
+        await pilot.pause()
+        assert "base" in names(app) and app._exception is None
+    assert unfolded([], "base") == set() and "" not in unfolded(many(70), "base")
+
+
+def many(count):
+    """Runs of one checkpoint each, too many to show them all."""
+    return [SimpleNamespace(name=f"{number:04}", epochs=["epoch-01"]) for number in range(count)]
+
+
+async def test_what_was_now_is_not_when_something_has_happened_since(baked):
+    with Session(baked) as session:
+        session.use("0001/epoch-02")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("z")
+        await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 2)
+        dialog, table = app.screen, app.screen.query_one(DataTable)
+        assert column(app, "what")[0].endswith("← now")
+        app.session.registry.use("0001/epoch-03")  # as a retraining does that has just ended
+        dialog.query_one(DataTable).action_select_cursor()  # before the dialog has looked
+        await pilot.pause()
+        assert app.screen is dialog and app.session.registry.current() == "0001/epoch-03"
+        await until(pilot, lambda: table.row_count == 2 and "← now" not in " ".join(column(app, "what")))
+        await pilot.press("down")
+        app.session.use("0001/epoch-01")
+        await until(pilot, lambda: table.row_count == 3 and column(app, "what")[0].endswith("← now"))
+        assert table.cursor_row == 2  # on the moment that it was on

@@ -1,6 +1,7 @@
 """The screens by their keys, without a worker: what a key acknowledges is on the disk, and undo takes it back."""
 
 import errno
+import os
 
 import msgspec
 import pytest
@@ -30,10 +31,11 @@ from tui.screens.edit import EditDialog
 from tui.screens.library import LibraryScreen
 from tui.screens.moments import MomentsDialog
 from tui.screens.runs import RunsScreen
-from tui.screens.welcome import WelcomeScreen
+from tui.screens.welcome import BLANK, WelcomeScreen
 from tui.screens.write import WriteScreen
 from tui.session import drafts, losses
 from tui.session.drafts import Draft, Typed, kept_drafts, unwritten
+from tui.session.recent import recent, remember
 from tui.session.session import Session
 from tui.widgets.curves import CurvesPlot
 from tui.widgets.plain import Plain
@@ -1075,3 +1077,85 @@ async def test_values_of_this_evening_are_offered(workspace):
         await pilot.press(*"Sarn Head", "ctrl+s")
         await pilot.pause()
         assert await app.screen.query_one("#field-2", Input).suggester.get_suggestion("sa") == "Sarn Head"
+
+
+async def test_the_library_stays_where_it_was_scrolled_to(workspace):
+    """What is sampled behind changes none of its rows; a row that comes above moves what is seen along."""
+    with Session(workspace) as session:
+        write(session, 60)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        table.scroll_to(y=30, animate=False)
+        await pilot.pause()
+        cleared, real = [], table.clear
+        table.clear = lambda *a, **k: (cleared.append(1), real(*a, **k))
+        add_candidates(app.session, ["A text that was sampled behind."])
+        app.changed()
+        await pilot.pause()
+        assert table.scroll_y == 30 and cleared == []
+        app.session.write_example("A new one, above all others.", {})
+        app.changed()
+        await pilot.pause()
+        assert table.scroll_y == 31 and cleared == [1] and table.cursor_row == 1
+
+
+async def test_a_recent_workspace_that_cannot_be_reached_keeps_none_from_being_opened(workspace, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    remember(gone)
+    real = os.stat
+
+    def stat(path, *rest, **named):
+        if str(path).startswith(str(gone)):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr(os, "stat", stat)
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert recent() == [workspace.resolve()]
+    monkeypatch.setattr("tui.session.recent.read_json", no_room)
+    remember(workspace)
+    app = FlavorApp(gone, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, WelcomeScreen)
+    for folder in (gone, tmp_path / ("x" * 300)):
+        assert not FlavorApp(folder, start_worker=False).opened
+
+
+async def test_another_form_throws_away_nothing_that_was_typed(tmp_path):
+    app = FlavorApp(tmp_path / "fresh", start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        heading, fields, form = (app.screen.query_one(f"#{name}") for name in ("heading", "fields", "template"))
+        one, other = list(config.TEMPLATES)[:2]
+        form.value = one
+        await pilot.pause()
+        assert heading.value == config.template(one).heading
+        form.value = other  # nothing was typed
+        await pilot.pause()
+        assert heading.value == config.template(other).heading
+        heading.value = "Tiny Tavern Menu"
+        form.value = one
+        await pilot.pause()
+        assert heading.value == "Tiny Tavern Menu" and fields.value.startswith(config.template(one).fields[0].name)
+        form.value = BLANK
+        await pilot.pause()
+        assert (heading.value, fields.value) == ("Tiny Tavern Menu", "")
+
+
+async def test_long_attributes_leave_room_for_the_text(tmp_path):
+    folder = tmp_path / "long"
+    config.create(folder, Task("A Tower", fields=(Field("Coast"), Field("Keeper"))))
+    with Session(folder) as session:
+        session.write_example("A tower.", {})
+        add_candidates(session, ["A text of many words. " * 40], fields={"Coast": "cliffs and gulls " * 35, "Keeper": "counts ships " * 45})
+    app = FlavorApp(folder, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3")
+        await pilot.pause()
+        assert app.screen.query_one("#text-scroll").size.height >= 6

@@ -228,3 +228,40 @@ def _queue(settings, ready):
     import msgspec
 
     return msgspec.structs.replace(settings, sampling=msgspec.structs.replace(settings.sampling, keep_ready=ready))
+
+
+async def test_a_lane_that_is_gone_goes_from_the_screen_and_one_that_came_is_there(baked, monkeypatch):  # noqa: F811
+    fill(baked)
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("c")
+        await pilot.pause()
+        contact = app.jobs.sheet.contact
+        lanes = contact.lanes(["0001/epoch-01", "0001/epoch-02", "0001/epoch-03"])
+
+        def drawn():
+            return [number for number, place in enumerate(app.screen.query("#prompt-0 .lane")) if place.display]
+
+        assert drawn() == [0, 1, 2, 3, 4]
+        monkeypatch.setattr(contact, "lanes", lambda _: lanes[:1] + lanes[2:])  # another base: no example is shown to it
+        await until(pilot, lambda: drawn() == [0, 1, 2, 3])
+        assert shown(app, "#lane-0-3").startswith("0001/epoch-01")
+        monkeypatch.setattr(contact, "lanes", lambda _: [*lanes, lanes[2]._replace(name="0001/epoch-01 ×0.8")])
+        await until(pilot, lambda: drawn() == [0, 1, 2, 3, 4, 5])
+        await until(pilot, lambda: shown(app, "#lane-0-5").startswith("0001/epoch-01"))
+
+
+async def test_a_text_that_was_given_up_is_not_promised(baked):  # noqa: F811
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await to_runs(pilot)
+        app.jobs.doing = "training"
+        await pilot.press("c")
+        await pilot.pause()
+        assert "This is made when the model has nothing else to do." in shown(app, "#lane-0-0")
+        app.jobs.doing = "dead"
+        await until(pilot, lambda: "This is made as soon as a model is loaded." in shown(app, "#lane-0-0"))
+        await pilot.press("x")
+        await until(pilot, lambda: "it was given up, and goes on when this is opened again." in shown(app, "#lane-0-0"))
+        app.jobs.doing = "none"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WORTH = 15.0
 """Seconds of its time below which it does not begin again after a pause."""
+NO_MODEL = ("none", "dead")
+"""What `Jobs.doing` says where no model is there, nor on its way."""
 
 
 class Measures(Protocol):
@@ -54,10 +56,17 @@ class CurveJob:
         except FlavorError as error:
             self._app.complain(error)
             return
-        if self._jobs.doing == self._doing or not subject.missing():
+        goes_on = self._jobs.doing == self._doing
+        if (goes_on and subject == self._subject) or not subject.missing():
             return
         self._subject, self._left = subject, budget
-        if self._jobs.doing != "ready":
+        if goes_on:
+            self._paused = False  # what is stopped here leaves its time to nobody
+            self._app.say(f"The {self._title} goes on with what you ask for now; what was measured is kept.")
+            self._jobs.give_way()  # it begins as soon as that has ended, as whatever waits does
+        elif self._jobs.doing in NO_MODEL:
+            self._app.say(f"The {self._title} waits for a model: {self._jobs.said}", "warning")
+        elif self._jobs.doing != "ready":
             self._app.say(f"The {self._title} begins when the model is free.")
         self.go_on()
 

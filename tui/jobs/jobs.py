@@ -49,6 +49,8 @@ class Jobs:
         self.doing = "none"
         """none, loading, downloading, ready, sampling, training, measuring, curving, sweeping, sheeting or dead."""
         self._text = "the model is not loaded"
+        self._way_out: Callable[[], str] = str
+        """Which key does something about it, as the end of what is said: another one on each page, for where letters are typed none does it."""
         self._task: Worker[None] | None = None
         self._drawn = 0.0
         self.model = LoadJob(self)
@@ -77,7 +79,9 @@ class Jobs:
     def line(self) -> Content:
         """Sign, word and figures of what is going on."""
         if self.trouble:
-            return line((f"✗ {self.trouble}. R ends it and starts it again; deciding and writing go on.", "$text-error"))
+            return line(
+                (f"✗ {self.trouble}. {self.key('restart_worker')} ends it and starts it again; deciding and writing go on.", "$text-error")
+            )
         sign, style = {
             "none": ("○", "$text-muted"),
             "loading": ("◌", "$text-accent"),
@@ -91,7 +95,7 @@ class Jobs:
             "sheeting": ("●", "$text-accent"),
             "dead": ("✗", "$text-error"),
         }[self.doing]
-        text = self._text
+        text = self.said
         if self.doing == "downloading":
             text += f"; {self.stops()}"
         elif self.doing == "ready" and (new := self._to_learn()):
@@ -99,15 +103,24 @@ class Jobs:
             text = f"{text.split(',')[0]}; {key} retrains: {counted(new, 'example')} it does not know yet"
         return line((f"{sign} {text}", style))
 
+    @property
+    def said(self) -> str:
+        """What is going on, in words, with the keys as they are where it is read."""
+        return f"{self._text}{self._way_out()}"
+
+    def key(self, action: str) -> str:
+        """By which key this is done from here; where letters are typed, on which page it is."""
+        return self.app.key_for(action) or f"on Curate {self.app.own_key(action)}"
+
     def _to_learn(self) -> int:
         """How many examples a retraining would bring, where that are enough."""
         from tui.session.advice import retraining_pays  # not before the first picture
 
         return retraining_pays(self.session)
 
-    def tell(self, doing: str, text: str, force: bool = True) -> None:
-        """What is done now, and the words for it; without `force` the line is drawn again only now and then."""
-        self.doing, self._text = doing, text
+    def tell(self, doing: str, text: str, force: bool = True, way_out: Callable[[], str] = str) -> None:
+        """What is done now, and the words for it, `way_out` as their end; without `force` the line is drawn again only now and then."""
+        self.doing, self._text, self._way_out = doing, text, way_out
         if force or time.monotonic() - self._drawn > REDRAW:
             self._drawn = time.monotonic()
             self.app.redraw_activity()
@@ -116,7 +129,7 @@ class Jobs:
         """What was done is over."""
         loaded = self.session.loaded
         if loaded is None:
-            self.tell("none", "the model is not loaded; R starts the worker")
+            self.tell("none", "the model is not loaded", way_out=lambda: f"; {self.key('restart_worker')} starts the worker")
         else:
             self.tell(
                 "ready",
@@ -169,14 +182,22 @@ class Jobs:
         worker = self.session.worker
         if error.kind == "worker" or worker is None or not worker.alive or self.session.loaded is None:
             if error.kind == "absent":
-                self.tell("dead", f"{error.message} D downloads it from the hub; R looks again.")
+                self.tell(
+                    "dead",
+                    error.message,
+                    way_out=lambda: f" {self.key('download')} downloads it from the hub; {self.key('restart_worker')} looks again.",
+                )
                 return
             if error.kind in NO_BASE:
-                keys = self.app.own_key("models"), self.app.own_key("restart_worker")
-                self.tell("dead", f"{error.message} {keys[0]} shows the models that are here; {keys[1]} looks again.")
+                self.tell(
+                    "dead",
+                    error.message,
+                    way_out=lambda: f" {self.key('models')} shows the models that are here; {self.key('restart_worker')} looks again.",
+                )
                 self.app.complain(error)
                 return
-            self.tell("dead", f"{error.message} R starts it again; {self.session.folder.name}/logs/worker.log says more.")
+            log = f"{self.session.folder.name}/logs/worker.log"
+            self.tell("dead", error.message, way_out=lambda: f" {self.key('restart_worker')} starts it again; {log} says more.")
         else:
             self.rest()
         self.app.renew()
@@ -205,8 +226,7 @@ class Jobs:
 
     def stops(self, what: str = "it") -> str:
         """By which key what is going on is stopped from here, as the end of a sentence."""
-        key = self.app.key_for("cancel") or f"on Curate {self.app.own_key('cancel')}"
-        return f"{key} stops {what}"
+        return f"{self.key('cancel')} stops {what}"
 
     def cancel(self) -> None:
         """Stop what is going on, if it can be stopped, and whatever waits for its end."""
@@ -284,6 +304,6 @@ class Jobs:
         elif self.doing == "loading":
             self.app.say("The model is being made ready; deciding and writing go on.")
         elif self.doing == "dead":
-            self.app.say(self._text, "warning")
+            self.app.say(self.said, "warning")
         else:
-            self.app.say("The model is not loaded; R starts the worker.", "warning")
+            self.app.say(f"The model is not loaded; {self.key('restart_worker')} starts the worker.", "warning")

@@ -191,7 +191,7 @@ class RetrainJob:
             return "the retraining that is to follow"
         if self._jobs.doing != "training":
             return ""
-        return f"the measuring of {self._provisional}, which is in use already" if self._provisional else "the retraining"
+        return f"the measuring of {self.stays}, which is in use already" if self.stays else "the retraining"
 
     def asks_first(self) -> bool:
         """Whether one key is too little, since some training would go with it: then it is to be pressed again."""

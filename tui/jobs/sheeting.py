@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from core.errors import FlavorError
+from tui.jobs.curving import NO_MODEL
 from tui.session.sheet import ContactSheet, Lane
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ class SheetJob:
         self._wanted = list(dict.fromkeys([*self._wanted, *(lane.checkpoint for lane in missing)]))
         self.go_on()
         return missing
+
+    def outlook(self, checkpoint: str = "") -> str:
+        """Whether what is missing of this checkpoint, or of any, is still to come, as the end of a sentence."""
+        if self._app.session.held_by:
+            return "is not made: this session only reads"
+        if checkpoint not in self._wanted if checkpoint else not self._wanted:
+            return "is not made: it was given up, and goes on when this is opened again"
+        if self._jobs.doing in NO_MODEL:
+            return "is made as soon as a model is loaded"
+        return "is made when the model has nothing else to do"
 
     def go_on(self) -> None:
         """Begin if something is wanted and the worker is free."""

@@ -28,7 +28,7 @@ class BlindScreen(Leaving[None]):
     HELP = """
 # Blind A/B
 Two texts for one prompt; whose they are is hidden. They are of the checkpoints of one run (that of the row the cursor is on, on Runs) or of the marked runs,
-and of the base. Vote for the one that you would rather have. **both bad** is kept, and rejects both without a winner. Whose they were, and what you prefer, is
+and of the base. Vote for the one that you would rather have; **up** and **down** scroll both where they are long. **both bad** is kept, and rejects both without a winner. Whose they were, and what you prefer, is
 unveiled at the end.
 """
     BINDINGS = [
@@ -37,6 +37,10 @@ unveiled at the end.
         Binding("t,space", "vote('tie')", "tie", id="blind_tie"),
         Binding("x", "vote('bad')", "both bad", id="blind_bad"),
         Binding("u", "undo_vote", "undo", id="blind_undo"),
+        Binding("down,j", "scroll_both('down')", "down", id="blind_down", show=False),
+        Binding("up,k", "scroll_both('up')", "up", id="blind_up", show=False),
+        Binding("pagedown", "scroll_both('page_down')", "page down", id="blind_page_down", show=False),
+        Binding("pageup", "scroll_both('page_up')", "page up", id="blind_page_up", show=False),
         Binding("enter,v", "unveil", "unveil", id="blind_unveil"),
         Binding("enter,v", "go_on", "go on", id="blind_go_on"),
         Binding("escape,b,q", "leave", "leave", id="blind_leave"),
@@ -47,7 +51,8 @@ unveiled at the end.
         self._checkpoints = checkpoints
         self._duel: Duel | None = None
         self._unveiled = False
-        self._made = -1
+        self._made: object = None
+        """What was made when it was last looked for something to ask, and whether more is to come."""
 
     def compose(self) -> ComposeResult:
         yield Plain(id="blind-head")
@@ -72,8 +77,9 @@ unveiled at the end.
         """The line of activity; and where nothing could be asked, look again when a column has come."""
         jobs = self.flavor.jobs
         self.query_one("#blind-doing", Plain).update(jobs.line())
-        if self._duel is None and not self._unveiled and self._made != jobs.sheet.made:
-            self._made = jobs.sheet.made
+        made = jobs.sheet.made, jobs.sheet.outlook()
+        if self._duel is None and not self._unveiled and self._made != made:
+            self._made = made
             self._ask()
 
     def _ask(self) -> None:
@@ -93,20 +99,28 @@ unveiled at the end.
                 (hint, "$success" if why else "$text-muted"),
             )
         )
-        nothing = (
-            "Nothing is left to compare; enter unveils."
-            if votes
-            else "No texts to compare yet: the contact sheet is made when the model is free."
-        )
+        nothing = f"No texts to compare yet: the contact sheet {self.flavor.jobs.sheet.outlook()}."
+        if votes or not self._missing():
+            nothing = "Nothing is left to compare; enter unveils."
         for side, text in (("left", duel.left.text if duel else nothing), ("right", duel.right.text if duel else "")):
             self.query_one(f"#blind-{side}", Plain).update(plain(text, "" if duel else "$text-muted"))
         for scroll in self.query(".side").results(VerticalScroll):
             scroll.scroll_home(animate=False)
         self.refresh_bindings()
 
+    def _missing(self) -> bool:
+        """Whether a text of the contact sheet is not made."""
+        contact = self.flavor.jobs.sheet.contact
+        return bool(contact.missing(contact.lanes(self._checkpoints)))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What does nothing now is not offered: votes where nothing is asked, and that key which is not the other one's turn."""
-        now = {"vote": self._duel is not None and not self._unveiled, "unveil": not self._unveiled, "go_on": self._unveiled}
+        now = {
+            "vote": self._duel is not None and not self._unveiled,
+            "scroll_both": not self._unveiled,
+            "unveil": not self._unveiled,
+            "go_on": self._unveiled,
+        }
         return now.get(action, True) and super().check_action(action, parameters)
 
     def action_vote(self, preferred: Preferred) -> None:
@@ -118,6 +132,11 @@ unveiled at the end.
             self.flavor.complain(error)
             return
         self._ask()
+
+    def action_scroll_both(self, how: str) -> None:
+        """Both sides together: what is held against each other stays beside each other."""
+        for side in self.query(".side").results(VerticalScroll):
+            getattr(side, f"scroll_{how}")(animate=False)
 
     def action_undo_vote(self) -> None:
         try:

@@ -83,7 +83,8 @@ class ImportDialog(Dialog[str | None]):
         self._skip_twins = False
         self._chosen: dict[str, str] = {}
         """Columns that the person chose, by field; the text's under an empty name."""
-        self._columns: list[str] = []
+        self._columns: list[str] | None = None
+        """Of the source that the selects are of; None: they are to be made anew, since what was chosen in them holds no more."""
         self._reading = False
         """Whether the source is being read, so that what is seen is what stood there before."""
         self._looked = 0
@@ -115,7 +116,7 @@ class ImportDialog(Dialog[str | None]):
 
     @on(Input.Changed, "#import-source")
     def _typed(self) -> None:
-        self._text, self._chosen, self._preview = "", {}, None  # what is imported is what was seen last
+        self._text, self._chosen, self._columns, self._preview = "", {}, None, None  # what is imported is what was seen last
         self._say("")  # of another source
         self._looked += 1
         self.set_timer(PAUSE, lambda number=self._looked: self._look_soon(number))
@@ -133,7 +134,7 @@ class ImportDialog(Dialog[str | None]):
 
     def on_pasted(self, event: Pasted) -> None:
         event.stop()  # it is no event of the terminal
-        self._chosen, self._looked = {}, self._looked + 1
+        self._chosen, self._columns, self._looked = {}, None, self._looked + 1
         source = self.query_one(SourceInput)
         with source.prevent(Input.Changed):
             source.value = ""

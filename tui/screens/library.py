@@ -89,6 +89,8 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         self._shown, self._needle = EXAMPLES, ""
         """The filter and the search that the table's rows are of."""
         self._seen: tuple[object, ...] | None = None
+        self._drawn: tuple[object, ...] = ()
+        """The cells of the table as they were last put there, with the widths."""
         self.losses: dict[str, float] = {}
         self._stamp: tuple[object, ...] | None = None
         """Of the losses: they are of the active checkpoint, and of the texts as they are now."""
@@ -155,36 +157,50 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         state = (stamp, self._filter, needle, self.size.width)
         if state == self._seen:
             return
+        stays = self._seen is not None and self._seen[1:] == state[1:]
         self._seen = state
         if stamp != self._stamp:
             self._stamp, self.losses = stamp, losses.known(self.session)
         table = self.query_one(DataTable)
-        at, before = table.cursor_row, self._selected()
-        table.clear()
         rows = self._rows()
         attributes = [self._attributes(row) for _, row in rows]
         values, room = self._widths(attributes)
-        table.ordered_columns[-1].width = room
-        if values:
-            table.ordered_columns[-2].width = values
         twins = {uid for _, row in rows if (uid := row.uid) and self.session.copying.overlap(row.text, but=uid)[0] >= TWIN}
-        signs = {origin: plain(sign) for origin, sign in SIGNS.items()}
+        cells = {}
         for (origin, row), described in zip(rows, attributes, strict=True):
             loss = f"{self.losses[row.uid]:.2f}" if row.uid in self.losses else ""
             head = fitted(" ".join(row.text[: 4 * room].split()), room)
-            table.add_row(
-                signs[origin],
-                plain(f"{len(row.text.split()):>5}"),
-                plain("≈" if row.uid in twins else ""),
-                plain(loss),
-                *([plain(fitted(" ".join(described[: 4 * values].split()), values))] if values else []),
-                plain(head),
-                key=row.uid,
-            )
-        if rows:
-            table.move_cursor(row=self._place([row.uid for _, row in rows], before, at, needle))
+            cells[row.uid] = [
+                SIGNS[origin],
+                f"{len(row.text.split()):>5}",
+                "≈" if row.uid in twins else "",
+                loss,
+                *([fitted(" ".join(described[: 4 * values].split()), values)] if values else []),
+                head,
+            ]
+        drawn = (list(cells.items()), values, room)
+        if drawn != self._drawn or needle != self._needle:  # a batch that was sampled behind changes nothing here
+            self._drawn = drawn
+            self._fill(table, cells, (values, room), needle, stays)
         self._needle, self._shown = needle, self._filter
         self.query_one("#library-head", Plain).update(self._head(rows, needle))
+
+    def _fill(self, table: DataTable[object], cells: dict[str, list[str]], widths: tuple[int, int], needle: str, stays: bool) -> None:
+        """Put all rows anew. The cursor stays on its row, wherever that is now, and where only rows changed (`stays`) so does what is seen."""
+        values, room = widths
+        at, before, seen = table.cursor_row, self._selected(), table.scroll_y
+        table.clear()
+        table.ordered_columns[-1].width = room
+        if values:
+            table.ordered_columns[-2].width = values
+        for uid, row in cells.items():
+            table.add_row(*map(plain, row), key=uid)
+        if not cells:
+            return
+        place = self._place(list(cells), before, at, needle)
+        table.move_cursor(row=place)
+        if stays:
+            table.call_after_refresh(table.scroll_to, y=max(0, seen + place - at), animate=False)
 
     def _place(self, order: list[str], before: str | None, at: int, needle: str) -> int:
         """The row for the cursor: the first one that a search finds, else the one it was on, else the one that came in its place."""

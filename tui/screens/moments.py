@@ -24,6 +24,8 @@ NOW = " ← now"
 """What is said of the latest moment."""
 MOST = 2000
 """Moments that are listed; `flavor-tui back` has all."""
+LOOK = 0.5
+"""Seconds between two looks whether something has happened meanwhile."""
 COLUMNS = ("when", "what", "rows", "kept", "checkpoint")
 WHAT, LEAST_ROOM = 1, 20
 """The column that says what happened, and its cells at least."""
@@ -40,6 +42,11 @@ class MomentsDialog(Dialog[int | None]):
     HELP = "Every moment of the evening, the newest first. Going to one puts back the dataset and the active checkpoint as they were then."
     BINDINGS = [Binding("escape,z,q", "leave", "leave, unchanged", id="moments_leave")]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: object = None
+        """What the list was read for."""
+
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Plain(
@@ -54,7 +61,21 @@ class MomentsDialog(Dialog[int | None]):
 
     def on_mount(self) -> None:
         self.query_one(DataTable).focus()
-        self.run_worker(self._read)
+        self._look()
+        self.set_interval(LOOK, self._look)
+
+    def _state(self) -> tuple[int, str]:
+        """Changes with what a person does and with the active checkpoint, not with every text that is sampled meanwhile: those are no moments."""
+        session = self.flavor.session
+        return session.store.last.seq if session.store.last else 0, session.registry.current()
+
+    def _look(self) -> bool:
+        """Read the list where it is no longer true; whether it was not."""
+        if self._seen == (state := self._state()):
+            return False
+        self._seen = state
+        self.run_worker(self._read, exclusive=True)
+        return True
 
     async def _read(self) -> None:
         flavor = self.flavor
@@ -68,19 +89,26 @@ class MomentsDialog(Dialog[int | None]):
 
     def _fill(self, latest_first: list[Moment]) -> None:
         """A row for each. What happened has the room that the others leave: a checkpoint's name is to be read whole."""
-        table = self.query_one(DataTable)
+        table, now_is = self.query_one(DataTable), self.flavor.session.registry.current()
+        at = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.cursor_row else None
+        table.clear(columns=True)
         rows = [_cells(moment) for moment in latest_first]
         widths = [1 + max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
         room = max(LEAST_ROOM, table.size.width - table.styles.scrollbar_size_vertical - sum(widths) + widths[WHAT])
         for place, label in enumerate(COLUMNS):
             table.add_column(label, key=label, width=room if place == WHAT else widths[place])
         for moment, row in zip(latest_first, rows, strict=True):
-            now = NOW if moment is latest_first[0] else ""
+            # a retraining that has just ended is no moment yet: its checkpoint would be left by going to the latest one
+            now = NOW if moment is latest_first[0] and moment.checkpoint in ("", now_is) else ""
             row[WHAT] = fitted(row[WHAT], room - 1 - len(now)) + now
             table.add_row(*map(plain, row), key=str(moment.seq))
+        if at and at in table.rows:  # on the first row it stays on the first row
+            table.move_cursor(row=table.get_row_index(at))
 
     @on(DataTable.RowSelected)
     def _chosen(self, event: DataTable.RowSelected) -> None:
+        if event.cursor_row == 0 and self._look():
+            return  # what was chosen as now is no longer so
         self.dismiss(int(event.row_key.value or 0))
 
     def action_leave(self) -> None:

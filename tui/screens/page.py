@@ -77,6 +77,11 @@ class Page(Whole, Screen[None]):
         if self.is_mounted:
             self._draw()
 
+    def on_descendant_focus(self) -> None:
+        """The line of activity names keys, and where letters are typed they do something else."""
+        if self.seen:
+            self.activity_changed()
+
     def activity_changed(self) -> None:
         """The line of activity changed, nothing else."""
         for activity in self.query(Activity):

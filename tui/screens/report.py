@@ -41,6 +41,8 @@ loss falls with the number of rows, and measures it with **enter**. **s** trains
         super().__init__()
         self._seen: object = None
         self.report: Report | None = None
+        self._to_write = False
+        """It is to be written as soon as it is gathered."""
 
     def body(self) -> ComposeResult:
         with VerticalScroll(id="report"), Horizontal(id="report-columns"):
@@ -68,6 +70,8 @@ loss falls with the number of rows, and measures it with **enter**. **s** trains
         self.report = await gather(self.session)
         self._seen = state
         self._lay_out()
+        if self._to_write:
+            self._write()
 
     def on_resize(self) -> None:
         self._lay_out()
@@ -75,7 +79,7 @@ loss falls with the number of rows, and measures it with **enter**. **s** trains
     def _lay_out(self) -> None:
         if self.report is None or not self.is_mounted:
             return
-        width = max(40, self.size.width - 6)
+        width = max(20, self.size.width - 6)
         two = width >= TWO_COLUMNS
         drawn = [terminal.parts_of(each, self.report, width // 2 - 2 if two else width) for each in sections(self.report)]
         left, right = _halves(drawn) if two else (drawn, [])
@@ -87,13 +91,26 @@ loss falls with the number of rows, and measures it with **enter**. **s** trains
     # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_export_report(self) -> None:
-        from tui.commands.report import write_report
-
-        if self.report is None:
-            self.flavor.say("The report is being gathered.")
-            return
         try:
             self.session.must_write()
+        except FlavorError as error:
+            self.flavor.complain(error)
+            return
+        if self.report is None or self._signature() != self._seen:  # what is written is what holds now
+            self._to_write = True
+            self.flavor.say("The report is being gathered; it is written as soon as that is done.")
+            self._gather()
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what was gathered last."""
+        from tui.commands.report import write_report
+
+        self._to_write = False
+        if self.report is None:
+            return
+        try:
             for form, name in NAMES.items():
                 write_report(self.report, self.session.folder / name, form)
         except FlavorError as error:

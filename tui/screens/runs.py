@@ -117,7 +117,7 @@ missing of it. That takes its time, and gives way to everything else you ask for
         active = registry.current()
         if self._open is None:
             self._open = runlist.unfolded(runs, active)
-        elif active != self._active:
+        elif active != self._active and run_of(active):
             self._open.add(run_of(active))
         self._active = active
         if registry.live:
@@ -230,7 +230,7 @@ missing of it. That takes its time, and gives way to everything else you ask for
 
     def action_fold(self) -> None:
         name = run_of(self._selected())
-        if self._open and name in self._open:
+        if self._open and name in self._runs and name in self._open:
             self._open.discard(name)
             self._go(f"{name}/")
 

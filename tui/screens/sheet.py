@@ -25,7 +25,6 @@ NARROWEST = 36
 """Columns of the terminal that a lane needs to be read with pleasure."""
 BETWEEN = 5
 """Lines around each text: its prompt, its lane's name, what is left free, and a last one that is not full."""
-NOT_YET = "not made yet: it is written when the model has nothing else to do"
 STYLES = {"": "", "same": "$text-muted", "copied": "bold $warning", "sign": "bold $accent"}
 
 
@@ -92,7 +91,9 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         if self._names != names:  # as this was opened, and where a strength was changed since: its texts are others
             self._names = names
             self.flavor.jobs.sheet.ask(self._checkpoints)
-        if self._drawn == (told := (self._prompt, missing, self.flavor.jobs.doing == "sheeting")):
+            self._make_places(len(names))
+        outlooks = [self.flavor.jobs.sheet.outlook(lane.checkpoint) for lane in missing]
+        if self._drawn == (told := (self._prompt, names, missing, outlooks, self.flavor.jobs.doing == "sheeting")):
             return
         self._drawn = told
         sheet = contact.sheets.sheet(contact.key)
@@ -111,6 +112,15 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
                 at = (self._prompt + row) % len(prompts)
                 block.query_one(".asked", Plain).update(self._asked(prompts, at) if row else "")
                 room -= self._show(row, at, lanes)
+
+    def _make_places(self, count: int) -> None:
+        """A place for each lane in every row. There may be more of them than when this was opened, or one fewer: what is gone is not shown."""
+        for row in range(PROMPTS):
+            places = self.query(f"#prompt-{row} .lane")
+            for number, place in enumerate(places):
+                place.display = number < count
+            more = [Plain(classes="lane", id=f"lane-{row}-{number}") for number in range(len(places), count)]
+            self.query_one(f"#prompt-{row} .lanes").mount(*more)
 
     def _asked(self, prompts: Sequence[Mapping[str, str]], at: int) -> Content:
         values = " · ".join(f"{name} {value}" for name, value in prompts[at].items())
@@ -141,7 +151,7 @@ the others. What an epoch changed is seen at a glance. The texts are written whi
         active = " ▶" if lane.checkpoint == self.flavor.session.registry.current() and lane.name != ALWAYS[1] else ""
         head = (f"{lane.name}{active}\n\n", "bold underline")
         if text is None:
-            return line(head, (NOT_YET, "$text-muted"))
+            return line(head, (f"This {self.flavor.jobs.sheet.outlook(lane.checkpoint)}.", "$text-muted"))
         return line(
             head, *((piece, STYLES[kind]) for piece, kind in marked(text or "(an empty text)", beside, self.flavor.session.copying))
         )

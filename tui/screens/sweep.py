@@ -99,6 +99,7 @@ class SweepDialog(Dialog[None]):
     def action_begin(self) -> None:
         try:
             asked = self._sweep()
+            asked.check()  # with too few rows nothing is missing either
         except FlavorError as error:
             self.flavor.complain(error)
             return

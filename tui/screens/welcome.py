@@ -47,6 +47,8 @@ They can be changed later: each is a `[[task.fields]]` in the workspace's `flavo
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
+        self._put = {"heading": "", "fields": ""}
+        """What the chosen form put into these boxes."""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="welcome"):
@@ -83,11 +85,14 @@ They can be changed later: each is a `[[task.fields]]` in the workspace's `flavo
 
     @on(Select.Changed, "#template")
     def _template(self, event: Select.Changed) -> None:
+        """Fill the boxes in which the person has typed nothing."""
         task = config.template(str(event.value)) if event.value != BLANK else Task("")
         specs = [f"{f.name}={f.kind}" + (":" + ",".join(f.values) if f.values else "") for f in task.fields]
         for name, value in (("heading", task.heading), ("fields", "; ".join(specs))):
             box = self.query_one(f"#{name}", Input)
-            box.value = value
+            if box.value.strip() not in ("", self._put[name]):
+                continue
+            box.value = self._put[name] = value
             box.cursor_position = 0  # what is longer than the box is seen from its beginning
 
     def _value(self, name: str) -> str:

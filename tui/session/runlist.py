@@ -53,7 +53,8 @@ def unfolded(runs: Collection[Run], current: str) -> set[str]:
     """The runs that show their checkpoints at first: all where they are few, else the active one's and the newest three."""
     if sum(1 + len(run.epochs) for run in runs) <= OPEN:
         return {run.name for run in runs}
-    return {run_of(current), *(run.name for run in list(runs)[-3:])}
+    active = {run_of(current)} - {""}  # the base is of no run
+    return active | {run.name for run in list(runs)[-3:]}
 
 
 def _kept(session: Session) -> dict[str, str]:

@@ -101,6 +101,12 @@ class Sweep:
             others = [made(*values) for values in product(grid.ranks or (r,), grid.rates or (rate,), grid.epochs or (epochs,))]
         return list(dict.fromkeys([present, *others]))
 
+    def __eq__(self, other: object) -> bool:
+        """Whether another one asks for the same settings: each look at the dialog makes one."""
+        return isinstance(other, Sweep) and (self.recipes, self._seeds) == (other.recipes, other._seeds)
+
+    __hash__ = None  # type: ignore[assignment]  # it is compared, and never a key
+
     def check(self) -> None:
         """Raises FlavorError where there are too few rows."""
         self._session.learning.check()
