@@ -114,6 +114,8 @@ def test_the_first_steps(session):
     assert next_step(session).action == "retrain afresh"
     session.registry.live = "0001"
     assert next_step(session).sentence == "Curate or write meanwhile: 0001 is being trained."
+    session.registry.current = lambda: "0001/refit-02"
+    assert next_step(session).sentence == "Curate or write meanwhile: 0001/refit-02 is in use and is measured."
 
 
 def test_an_interrupted_run_and_one_that_is_to_begin(session):

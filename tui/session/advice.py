@@ -8,7 +8,7 @@ from typing import Literal
 from core.gauges.forecast import MORE
 from core.gauges.reading import percent
 from core.gauges.verdict import Judgement, Verdict
-from core.runfiles import BASE, measured_by
+from core.runfiles import BASE, is_refit, measured_by
 from core.text import counted
 from dataset.folds import LEAST
 from dataset.rounds import Round, rounds
@@ -69,7 +69,9 @@ def next_step(session: Session) -> NextStep:
             "write", f"Write more: {counted(human, 'row')} of yours so far, and from {LEAST} on some can be held out to measure by."
         )
     if live := session.registry.live:
-        return NextStep("curate", f"Curate or write meanwhile: {live} is being trained.")
+        measured = is_refit(current) and current.startswith(f"{live}/")  # it came first, and is in use while its epochs are measured
+        going_on = f"{current} is in use and is measured" if measured else f"{live} is being trained"
+        return NextStep("curate", f"Curate or write meanwhile: {going_on}.")
     if session.wish:
         return NextStep("curate", "Curate or write meanwhile: a retraining begins as soon as the model is ready.")
     if lost := interruption(session):
