@@ -97,7 +97,7 @@ SPINS = "6000"
 """Turns that a thread of a product waits awake for the next one. By default it is fifty times as many: then, with any other program
 busy on the same cores, the threads that wait keep the one they wait for from running, and a token took up to a second instead of 20 ms.
 Fewer cost time alone: on two cores with AVX512 and no bfloat16 a token of one text and of eight took 33 and 50 ms with 3,000, 26 and 45 with
-these, 26 and 42 with all; and beside another program that never rests 88 and 108, 123 and 139, 55 to 262 and 193 to 250."""
+these, 26 and 42 with all, and training gains a twentieth; and beside another program that never rests 88 and 108, 123 and 139, 55 to 262 and 193 to 250."""
 
 
 def of_worker() -> dict[str, str]:
