@@ -88,7 +88,7 @@ class Need:
 
 def of_halves(numbers: int, width: int) -> int:
     """Bytes of a copy in 16 bits, for sampling, of so many weights with `width` inputs each."""
-    return numbers // width * -(-width // HALF_BLOCK) * HALF_BLOCK * HALF
+    return numbers // max(1, width) * -(-width // HALF_BLOCK) * HALF_BLOCK * HALF
 
 
 def of_a_step(layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False) -> int:

@@ -173,7 +173,7 @@ class Loaded(Event, frozen=True, tag="loaded"):
     """What the person should know, for instance that 4 bits cannot run here."""
     seconds: float = 0.0
     memory: int = 0
-    """Resident bytes now."""
+    """Resident bytes now, with those that sampling will add when it begins."""
     train_speed: float = 0.0
     """Training tokens a second to expect, from a short measurement of this machine."""
     train_memory: int = 0

@@ -83,8 +83,8 @@ FILES = """
 | `metrics/` | what `[metrics]` asked for |
 | `lock` | who has the workspace open; a second session opens it to be read only |
 
-To keep an evening, copy the whole folder while it is closed, or `flavor.toml`, `journal.log` and `runs/` at least. Outside of it there are the cache (`~/.cache/flavor-tui`, or `FLAVOR_TUI_CACHE`:
-converted models and chosen 4-bit codes, both made again where they are gone) and the list of recent workspaces (`~/.local/state/flavor-tui`, or `FLAVOR_TUI_STATE`).
+To keep an evening, copy the whole folder while it is closed, or `flavor.toml`, `journal.log` and `runs/` at least. Outside of it there are the cache (`~/.cache/flavor-tui`, on macOS `~/Library/Caches/flavor-tui`, or `FLAVOR_TUI_CACHE`:
+converted models and chosen 4-bit codes, both made again where they are gone) and the list of recent workspaces (`~/.local/state/flavor-tui`, or `FLAVOR_TUI_STATE`). `XDG_CACHE_HOME` and `XDG_STATE_HOME` are heeded.
 """
 
 

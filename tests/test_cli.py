@@ -181,6 +181,7 @@ def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
         (["gguf", "x.gguf", "--as", "csv"], "--as says nothing of gguf"),
         (["dataset", "x.csv", "--checkpoint", "0001/epoch-01"], "--checkpoint says nothing of dataset"),
         (["dataset", "folder", "--split", "test"], "the folder has all of them"),
+        (["dataset", "x.csv", "--license", "mit"], "--license goes with a folder"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(there, words, said):

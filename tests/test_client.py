@@ -100,10 +100,10 @@ async def test_a_hung_worker_is_ended(tmp_path):
     assert not os.path.exists(f"/proc/{pid}")
 
 
-async def test_a_slow_base_may_take_longer_over_a_step(tmp_path):
+async def test_a_slow_base_may_take_longer_over_a_step(tmp_path, monkeypatch):
     client = fake_worker(tmp_path, LOADED.replace('form="x"', 'form="x", train_speed=float(os.environ["SPEED"])'))
     for speed, seconds in (("8", 256), ("200", 120), ("0", 120)):
-        os.environ["SPEED"] = speed
+        monkeypatch.setenv("SPEED", speed)
         await client.start()
         await load(client)
         assert client.stalled == seconds

@@ -64,11 +64,13 @@ def shape_of_folder(folder: Path) -> Shape:
 
 
 def _weights(folder: Path) -> list[Path]:
-    """The files that are loaded: those that the index names, or the one. The same weights may lie there in a second form."""
+    """The files that are loaded: the one, or those that the index names. The same weights may lie there in a second form."""
     index, whole = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if whole.exists():
+        return [whole]
     if index.exists():
         return [folder / part for part in sorted(set(read_json(index)["weight_map"].values()))]
-    return [whole] if whole.exists() else sorted(folder.glob("*.safetensors"))
+    return sorted(folder.glob("*.safetensors"))
 
 
 def _product(shape: list[int]) -> int:

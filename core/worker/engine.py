@@ -175,7 +175,7 @@ class Engine:
             form=forms.form,
             note=base.note,
             seconds=time.perf_counter() - began,
-            memory=psutil.Process().memory_info().rss,
+            memory=psutil.Process().memory_info().rss + forms.to_come,
             train_speed=expected_speed(parameters, base.device, base.compute),
             train_memory=expected_memory(base, trainable),
             rounded=base.rounded,

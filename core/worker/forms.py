@@ -221,18 +221,25 @@ class Forms:
         packed = sum(layer.packed is not None for layer in self.layers)
         self.form = f"NF4, {'packed' if packed else 'plain'} for sampling, {'dequantised copy' if dense else 'plain'} for training"
 
+    @property
+    def to_come(self) -> int:
+        """Bytes that the copies in 16 bits will take once texts are sampled; 0 where there are none to come, or not the memory for them."""
+        if not self._halve:
+            return 0
+        shapes = [layer.base.weight.quant_state.shape for group, _ in self._groups for layer in group.layers]
+        shapes += [self._output[0].shape] if self._output else []
+        size = sum(of_halves(shape.numel(), shape[-1]) for shape in shapes)
+        return size if size <= DENSE_SHARE * psutil.virtual_memory().available else 0
+
     def _make_halves(self) -> None:
         """Copies in 16 bits, where memory allows. Several at a time: for the starter a second and a half of one core. The threads end with it:
         as long as others than the main one have multiplied, torch's own give up waiting for the next product sooner."""
-        self._halve = False
-        groups = [group for group, _ in self._groups]
-        shapes = [layer.base.weight.quant_state.shape for group in groups for layer in group.layers]
-        shapes += [self._output[0].shape] if self._output else []
-        if sum(of_halves(shape.numel(), shape[-1]) for shape in shapes) > DENSE_SHARE * psutil.virtual_memory().available:
+        size, self._halve = self.to_come, False
+        if not size:
             return
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             output = pool.submit(half_product, self._output[0]) if self._output else None
-            list(pool.map(Group.halve, groups))
+            list(pool.map(Group.halve, [group for group, _ in self._groups]))
         if self._output and output:
             self._output[1][:] = [output.result()]
 

@@ -142,9 +142,11 @@ def can_halve(compute: torch.dtype) -> bool:
 
 def half_product(weight: torch.Tensor) -> Product:
     """x W^T over a copy of W (out x in) in 16 bits, for x in 32, added up in 32: half of the memory that is read, and a form for a handful of
-    rows. W is rounded by a two-thousandth at most, where a processor with bfloat16 rounds it by a 256th."""
+    rows. W is rounded by a two-thousandth at most (but what is smaller than 6e-5), where a processor with bfloat16 rounds it by a 256th."""
     assert _half
     pack, multiply = _half
+    if max(map(abs, map(float, weight.aminmax()))) > torch.finfo(torch.float16).max:
+        weight = weight.clone()  # it is cut down to that in place, and others go on with it
     packed = pack(weight, None)
     return lambda x: multiply(x, packed)
 

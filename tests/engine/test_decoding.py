@@ -143,7 +143,9 @@ def test_a_copy_in_16_bits_is_made_for_the_first_text_where_memory_allows(tiny, 
     plenty._forms.train()
     groups = [group for group, _ in plenty._forms._groups]
     assert not any(group._half for group in groups)
+    assert plenty._forms.to_come > 0
     plenty._forms.sample(True, "x")
+    assert plenty._forms.to_come == 0
     assert all(group._half for group in groups)
     with monkeypatch.context() as patch:
         patch.setattr(forms, "DENSE_SHARE", 0.0)

@@ -233,4 +233,10 @@ def misfit(args: argparse.Namespace) -> str:
         if args.what not in GOES_WITH[name]:
             return f"--{CALLED.get(name, name)} says nothing of {args.what}"
     folder = args.how == "folder" or not (args.how or args.dest.suffix)
-    return "--split goes with a file, or with --as disk: the folder has all of them" if folder and "split" in given else ""
+    if args.what == "dataset" and "license" in given and not folder:
+        return "--license goes with a folder, whose card says it"
+    return (
+        "--split goes with a file, or with --as disk: the folder has all of them"
+        if args.what == "dataset" and folder and "split" in given
+        else ""
+    )

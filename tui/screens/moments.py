@@ -45,7 +45,9 @@ class MomentsDialog(Dialog[int | None]):
     def __init__(self) -> None:
         super().__init__()
         self._seen: object = None
-        """What the list was read for."""
+        """What the list was read for last."""
+        self._shown: object = None
+        """What the rows are of."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -69,26 +71,25 @@ class MomentsDialog(Dialog[int | None]):
         session = self.flavor.session
         return session.store.last.seq if session.store.last else 0, session.registry.current()
 
-    def _look(self) -> bool:
-        """Read the list where it is no longer true; whether it was not."""
-        if self._seen == (state := self._state()):
-            return False
-        self._seen = state
-        self.run_worker(self._read, exclusive=True)
-        return True
+    def _look(self) -> None:
+        """Read the list where it is no longer true."""
+        if self._seen != (state := self._state()):
+            self._seen = state
+            self.run_worker(self._read, exclusive=True)
 
     async def _read(self) -> None:
-        flavor = self.flavor
+        flavor, seen = self.flavor, self._seen
         try:
             found = await asyncio.to_thread(all_moments, flavor.session)
         except FlavorError as error:
             flavor.complain(error)
             self.dismiss(None)
             return
-        self.call_after_refresh(self._fill, found[: -MOST - 1 : -1])  # when the table knows how wide it is
+        self.call_after_refresh(self._fill, found[: -MOST - 1 : -1], seen)  # when the table knows how wide it is
 
-    def _fill(self, latest_first: list[Moment]) -> None:
+    def _fill(self, latest_first: list[Moment], seen: object) -> None:
         """A row for each. What happened has the room that the others leave: a checkpoint's name is to be read whole."""
+        self._shown = seen
         table, now_is = self.query_one(DataTable), self.flavor.session.registry.current()
         at = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.cursor_row else None
         table.clear(columns=True)
@@ -107,7 +108,8 @@ class MomentsDialog(Dialog[int | None]):
 
     @on(DataTable.RowSelected)
     def _chosen(self, event: DataTable.RowSelected) -> None:
-        if event.cursor_row == 0 and self._look():
+        if event.cursor_row == 0 and self._shown != self._state():
+            self._look()
             return  # what was chosen as now is no longer so
         self.dismiss(int(event.row_key.value or 0))
 

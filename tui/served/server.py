@@ -20,6 +20,8 @@ from core import environment
 HOST = "127.0.0.1"
 PATIENCE = 20.0
 """Seconds that an app has to end, once its tab is gone."""
+REAPED = 5.0
+"""Seconds until one that was killed must be gone."""
 FOCUS = 1.5
 """Seconds after which the app is told that it has the focus."""
 POLICY = (
@@ -62,14 +64,15 @@ class App(AppService):
         """Have the app quit, and return when it has ended: until then it has the workspace. One that does not end is killed."""
         ending = asyncio.create_task(self._end())
         await asyncio.wait([ending], timeout=PATIENCE)
-        if not ending.done() and self._process:
+        ending.cancel()
+        if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await asyncio.wait([ending], timeout=1)
-        ending.cancel()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), REAPED)
 
     async def _end(self) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(Exception):  # whatever the page or its app sent last: the process is waited for all the same
             await self.stop()
         if process := self._process:
             # Where the page went away while it was drawn on nobody reads any more, and a full pipe would hold the app up.
