@@ -276,15 +276,11 @@ def keep_aside(workspace: Path, path: Path) -> Path:
     return place
 
 
-def stale(*folders: Path) -> list[Path]:
-    """What killed writers left in these folders. Only for the one writer, or what it is writing would be among them."""
-    return [folder / name for folder in folders for name in names(folder) if _left(folder, name)]
-
-
-def _left(folder: Path, name: str) -> bool:
-    """Whether that is something half written that nobody goes on with."""
-    staging = folder.name in STAGED and STAGING.fullmatch(name)
-    return bool(STALE.fullmatch(name) or staging or _given_up(name))
+def stale(workspace: Path, *inner: Path) -> list[Path]:
+    """What killed writers left in a workspace and in folders of it. Only for the one writer, or what it is writing would be among them."""
+    found = [folder / name for folder in (workspace, *inner) for name in names(folder) if STALE.fullmatch(name) or _given_up(name)]
+    staged = [folder for folder in inner if folder.name in STAGED]
+    return found + [folder / name for folder in staged for name in names(folder) if STAGING.fullmatch(name)]
 
 
 def exporting(dest: Path) -> Path:

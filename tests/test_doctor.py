@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from core import files
 from core.errors import FlavorError
 from core.finding import Finding
 from dataset import snapshots
@@ -205,3 +206,12 @@ def test_keys_of_ones_own_that_the_screen_would_refuse(there):
     assert found.level == "mend" and "gives 'y' to both accept and reject" in found.what
     examine(there, repair=True)
     assert path.read_text() == good
+
+
+def test_a_workspace_that_is_called_as_its_folders_keeps_what_is_a_persons(tmp_path):
+    workspace = tmp_path / "runs"
+    (workspace / "runs").mkdir(parents=True)
+    mine, left = workspace / ".tmp-mine", workspace / "runs" / ".tmp-0009"
+    for path in (mine, left):
+        path.touch()
+    assert files.stale(*files.folders_of(workspace)) == [left]

@@ -1,5 +1,7 @@
 """The contact sheet on the screen: lanes side by side, marks, narrow terminals, hostile texts, and the job behind it."""
 
+import contextlib
+
 import pytest
 
 from core.files import now
@@ -27,13 +29,21 @@ def fill(there, texts=None):
             contact.sheets.add(Column(sheet.key, lane.name, now(), made))
 
 
-async def test_lanes_stand_side_by_side(baked):  # noqa: F811
-    fill(baked)
-    app = FlavorApp(baked, start_worker=False)
+@contextlib.asynccontextmanager
+async def opened(folder, doing="none"):
+    """The app in a wide window, with the contact sheet open over Runs; its model is said to do something."""
+    app = FlavorApp(folder, start_worker=False)
     async with app.run_test(size=(160, 50)) as pilot:
         await to_runs(pilot)
+        app.jobs.doing = doing
         await pilot.press("c")
         await pilot.pause()
+        yield app, pilot
+
+
+async def test_lanes_stand_side_by_side(baked):  # noqa: F811
+    fill(baked)
+    async with opened(baked) as (app, pilot):
         assert isinstance(app.screen, SheetScreen)
         assert "prompt 1 of 6" in shown(app, "#sheet-head")
         assert shown(app, "#lane-0-0").startswith("0001/epoch-03 ▶\n\nThe lamp of Sarn") and shown(app, "#lane-0-1").startswith("base\n\n")
@@ -51,11 +61,7 @@ async def test_lanes_stand_side_by_side(baked):  # noqa: F811
 
 async def test_as_many_prompts_as_fit_stand_below_each_other(baked):  # noqa: F811
     fill(baked, ["The lamp burns whale fat and gossip, and tells nobody. " * 8])
-    app = FlavorApp(baked, start_worker=False)
-    async with app.run_test(size=(160, 50)) as pilot:
-        await to_runs(pilot)
-        await pilot.press("c")
-        await pilot.pause()
+    async with opened(baked) as (app, pilot):
         await pilot.press("p")
         await pilot.pause()
         asked = [str(widget.content) for widget in app.screen.query(".prompt .asked") if widget.region.height]
@@ -79,11 +85,7 @@ async def test_the_keys_of_the_sheet_fit_at_80_columns(baked):  # noqa: F811
 
 async def test_the_lanes_keep_their_places_while_another_checkpoint_becomes_active(baked):  # noqa: F811
     fill(baked)
-    app = FlavorApp(baked, start_worker=False)
-    async with app.run_test(size=(160, 50)) as pilot:
-        await to_runs(pilot)
-        await pilot.press("c")
-        await pilot.pause()
+    async with opened(baked) as (app, pilot):
         app.session.use("0001/epoch-01")
         await pilot.press("n")
         assert shown(app, "#lane-0-0").startswith("0001/epoch-03\n") and shown(app, "#lane-0-4").startswith("0001/epoch-01 ▶")
@@ -232,11 +234,7 @@ def _queue(settings, ready):
 
 async def test_a_lane_that_is_gone_goes_from_the_screen_and_one_that_came_is_there(baked, monkeypatch):  # noqa: F811
     fill(baked)
-    app = FlavorApp(baked, start_worker=False)
-    async with app.run_test(size=(160, 50)) as pilot:
-        await to_runs(pilot)
-        await pilot.press("c")
-        await pilot.pause()
+    async with opened(baked) as (app, pilot):
         contact = app.jobs.sheet.contact
         lanes = contact.lanes(["0001/epoch-01", "0001/epoch-02", "0001/epoch-03"])
 
@@ -253,12 +251,7 @@ async def test_a_lane_that_is_gone_goes_from_the_screen_and_one_that_came_is_the
 
 
 async def test_a_text_that_was_given_up_is_not_promised(baked):  # noqa: F811
-    app = FlavorApp(baked, start_worker=False)
-    async with app.run_test(size=(160, 50)) as pilot:
-        await to_runs(pilot)
-        app.jobs.doing = "training"
-        await pilot.press("c")
-        await pilot.pause()
+    async with opened(baked, doing="training") as (app, pilot):
         assert "This is made when the model has nothing else to do." in shown(app, "#lane-0-0")
         app.jobs.doing = "dead"
         await until(pilot, lambda: "This is made as soon as a model is loaded." in shown(app, "#lane-0-0"))
