@@ -157,6 +157,8 @@ class Evaluate(Line):
     checkpoint: str
     skipped: list[str]
     """Those that are too long for `max_tokens`, by their place in the file, from 1."""
+    examples: int
+    """Of all texts of the file those that are examples of the workspace, word for word: a loss of these is no held-out loss."""
 
 
 class Piece(Line):

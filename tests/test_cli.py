@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from tests.made import bake, sample, write
-from tui.commands.parser import parser
+from tui.commands import cli
+from tui.commands.parser import parse, parser
 from tui.session.session import Session
 
 ROOT = Path(__file__).parent.parent
@@ -194,6 +196,78 @@ def test_a_reader_that_is_gone_is_told_to_the_shell(there):
     with subprocess.Popen([sys.executable, "-m", "tui", "status", str(there)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         child.stdout.close()
         assert child.wait(60) == 141 and child.stderr.read() == b""
+
+
+TOLD = """
+import asyncio, signal, sys
+from tui.commands import cli
+from tui.commands.output import Line
+from tui.commands.parser import parse
+
+async def work():
+    yield Line({"at": "work"})
+    try:
+        await asyncio.sleep(60)
+    finally:
+        sys.stdout.write("cleaned up")
+
+cli._output = lambda args: work()
+sys.exit(cli.run(parse(["models", "--json"])))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_lets_a_command_clean_up(number):
+    with subprocess.Popen([sys.executable, "-c", TOLD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == '{"at": "work"}\n'
+        child.send_signal(number)
+        assert child.wait(30) == 128 + number and child.stdout.read() == "cleaned up" and "what was whole is kept" in child.stderr.read()
+
+
+def test_under_nohup_a_closed_terminal_says_nothing():
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" + TOLD.replace("sleep(60)", "sleep(1)")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline()
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(30) == 0 and child.stdout.read() == "cleaned up"
+
+
+def test_what_waits_for_standard_input_ends_at_once(there):
+    with subprocess.Popen([sys.executable, "-m", "tui", "import", str(there), "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        time.sleep(1.5)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) in (-signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_json_stays_json_where_standard_output_knows_no_unicode(there):
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "tui", "use", str(there), "thé/é", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, env=ascii_only, check=False)
+    assert "thé/é" in json.loads(done.stdout)["error"] and done.returncode == 1
+
+
+def test_a_loss_of_examples_is_called_no_held_out_loss(there, monkeypatch, capsys):
+    from core.protocol import Evaluated
+
+    with Session(there) as session:
+        write(session, 3)
+        bake(session, [4.0, 3.4])
+        own = next(iter(session.store.texts().values()))
+
+    async def nothing(*_):
+        return
+        yield
+
+    async def measured(*_):
+        return Evaluated(id=1, loss=3.0, tokens=9, rows=2, losses=[3.0, 3.0], skipped=[])
+
+    monkeypatch.setattr("tui.commands.tasting.start", nothing)
+    monkeypatch.setattr(Session, "evaluate", measured)
+    (there / "some.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in (own, "A soup of nobody.")))
+    assert cli.run(parse(["evaluate", str(there), str(there / "some.jsonl")])) == 0
+    assert "(1 of them is an example here" in capsys.readouterr().out
+    assert cli.run(parse(["evaluate", str(there), str(there / "some.jsonl"), "--checkpoint", "base"])) == 0
+    assert "example here" not in capsys.readouterr().out
 
 
 def test_templates_and_export(tmp_path):

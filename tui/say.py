@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -21,10 +22,20 @@ def program() -> str:
     return shlex.quote(typed) if Path(typed).name == NAME and not shutil.which(NAME) else NAME
 
 
+def json_line(data: object) -> str:
+    """`data` for standard output: with JSON's own escapes where that knows no Unicode."""
+    line = to_json(data)
+    try:
+        line.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return json.dumps(data)
+    return line
+
+
 def complain(error: FlavorError, as_json: bool) -> int:
     """Say what is wrong and what to do, in one line; the exit status."""
     line = short(str(error), LONGEST)
     if as_json:
-        print(to_json({"error": error.message, "hint": error.hint, "kind": error.kind}), flush=True)  # noqa: T201
+        print(json_line({"error": error.message, "hint": error.hint, "kind": error.kind}), flush=True)  # noqa: T201
     print(f"flavor-tui: {line}", file=sys.stderr, flush=True)  # noqa: T201
     return 1

@@ -8,13 +8,14 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import FlavorError
-from core.text import clean, short, to_json
+from core.text import clean, short
 from tui.commands.parser import parser
-from tui.say import complain
+from tui.say import complain, json_line
 
 if TYPE_CHECKING:
     from tui.commands.output import Output
@@ -136,7 +137,39 @@ async def _completion(shell: Literal["bash", "zsh", "fish"]) -> Output:
     yield Line({"shell": shell, "script": text}, text.rstrip("\n"))
 
 
+class _Told(Exception):
+    """A signal asked this command to end: what it was doing has cleaned up."""
+
+
+def _heed() -> list[int]:
+    """Let SIGTERM and SIGHUP cancel the running task, as ctrl+c does; the second one ends it at once. Returns where the signal will stand."""
+    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
+    assert task is not None
+
+    def tell(number: int) -> None:
+        told.append(number)
+        loop.remove_signal_handler(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(number, tell, number)
+    return told
+
+
 async def _print(args: argparse.Namespace) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return await _say(args)
+    told = _heed()
+    try:
+        await _say(args)
+    except asyncio.CancelledError:
+        if told:
+            raise _Told(told[0]) from None
+        raise
+
+
+async def _say(args: argparse.Namespace) -> None:
     from tui.commands.output import Line
 
     live = sys.stderr.isatty()
@@ -151,7 +184,7 @@ async def _print(args: argparse.Namespace) -> None:
                 sys.stderr.write("\r\x1b[2K")
                 sys.stderr.flush()
             if args.json:
-                print(to_json(item.data), flush=True)  # noqa: T201
+                print(json_line(item.data), flush=True)  # noqa: T201
             elif item.text:
                 print(clean(item.text), flush=True)  # noqa: T201
 
@@ -170,6 +203,10 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("flavor-tui: stopped; what was whole is kept.", file=sys.stderr)  # noqa: T201
         return 130
+    except _Told as told:
+        with contextlib.suppress(OSError):  # the terminal may be what is gone
+            print("flavor-tui: told to stop; what was whole is kept.", file=sys.stderr)  # noqa: T201
+        return 128 + int(told.args[0])
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit
         return 128 + signal.SIGPIPE  # as a shell says it of others: a run may have been broken off

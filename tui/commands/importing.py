@@ -37,6 +37,7 @@ async def import_(
             preview = look(session, sources, Choice(fields=fields_from(fields, session), **choice))
         if dry_run:
             yield Line(_data(preview, session, skip_twins), _shown(preview, session, skip_twins))
+            preview.refuse()
             return
         put = bring(session, preview, skip_twins)
         total = len(session.store.examples)

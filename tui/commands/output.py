@@ -35,15 +35,20 @@ Output = AsyncIterator[Line | Progress]
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """ctrl+c ends what is done in here at once, also where it waits for standard input: asyncio only cancels what comes to a turn of its own."""
+    """A signal ends what is done in here at once, also where it waits for standard input: asyncio only cancels what comes to a turn of its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _model_progress(event: Loading) -> Progress:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.gauges.reading import Reading
 from core.gauges.verdict import Verdict
-from core.runfiles import is_refit, measured_by
+from core.runfiles import BASE, is_refit, measured_by
 from core.text import clean_line, counted
 from dataset.importing import read_rows
 from runs.registry import Run
@@ -28,8 +28,14 @@ async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Outpu
             result = await session.evaluate(rows, checkpoint)
         finally:
             await session.stop_worker()
-        data = {"loss": result.loss, "tokens": result.tokens, "rows": result.rows, "checkpoint": name, "skipped": result.skipped}
+        own = set(session.store.texts().values())
+        known = sum(text in own for text, _ in rows)
+        data = {
+            "loss": result.loss, "tokens": result.tokens, "rows": result.rows, "checkpoint": name, "skipped": result.skipped, "examples": known
+        }  # fmt: skip
         said = f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {counted(result.rows, 'text')}"
+        if known and name != BASE:
+            said += f" ({known} of them {'is an example' if known == 1 else 'are examples'} here: what was trained on tells nothing of unseen texts)"
         yield Line(data, said + left_out(result.skipped))
 
 
