@@ -64,7 +64,9 @@ class Front(WithNotes, InOrder):
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""
         broken = self.opened and self.session.store.journal.broken
-        way_out = " ctrl+r: write again, or save a copy elsewhere." if broken else ""
+        way_out = f" {self.own_key('rescue')}: write again, or save a copy elsewhere." if broken else ""
+        if error.kind == "worker" and not self.key_for("restart_worker"):  # letters are typed here, and the hint names one
+            way_out += f" {self.own_key('restart_worker')} does so on Curate."
         self.notify(short(f"{error}{way_out}", 500), severity="error", markup=False, timeout=10)
         if broken:
             self.tell_screen("renew_all")

@@ -18,9 +18,11 @@ Progress = tuple[str, float | None]
 
 
 def fingerprint(folder: Path) -> str:
-    """What tells two bases of the same shape apart: a hash of the configuration and of samples of every weight file."""
+    """What tells two bases of the same shape apart: a hash of the configuration and of samples of every weight file that is read."""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):
+        if any(path.match(pattern) for pattern in TWICE):
+            continue
         size = path.stat().st_size
         digest.update(f"{path.name} {size}".encode())
         with open(path, "rb") as file:

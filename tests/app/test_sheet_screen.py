@@ -1,6 +1,7 @@
 """The contact sheet on the screen: lanes side by side, marks, narrow terminals, hostile texts, and the job behind it."""
 
 import contextlib
+import shutil
 
 import pytest
 
@@ -248,6 +249,14 @@ async def test_a_lane_that_is_gone_goes_from_the_screen_and_one_that_came_is_the
         monkeypatch.setattr(contact, "lanes", lambda _: [*lanes, lanes[2]._replace(name="0001/epoch-01 ×0.8")])
         await until(pilot, lambda: drawn() == [0, 1, 2, 3, 4, 5])
         await until(pilot, lambda: shown(app, "#lane-0-5").startswith("0001/epoch-01"))
+
+
+async def test_the_lane_of_a_checkpoint_that_is_gone_says_so(baked):  # noqa: F811
+    async with opened(baked, doing="training") as (app, pilot):
+        lane = next(n for n, lane in enumerate(app.screen._lanes()) if lane.checkpoint.startswith("0001/"))
+        assert "This is made when" in shown(app, f"#lane-0-{lane}")
+        shutil.rmtree(baked / "runs" / app.screen._lanes()[lane].checkpoint.replace("/", "/checkpoints/"))
+        await until(pilot, lambda: "its checkpoint is not there any more." in shown(app, f"#lane-0-{lane}"))
 
 
 async def test_a_text_that_was_given_up_is_not_promised(baked):  # noqa: F811

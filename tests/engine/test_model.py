@@ -86,6 +86,12 @@ def test_fingerprints_tell_weights_apart(tiny, other):
     assert fingerprint(tiny) == fingerprint(tiny)
 
 
+def test_weights_that_are_never_read_change_no_fingerprint(tmp_path, tiny):
+    again = shutil.copytree(tiny, tmp_path / "again")
+    (again / "consolidated.safetensors").write_bytes(b"the same weights once more")
+    assert fingerprint(again) == fingerprint(tiny)
+
+
 def locate_in_process(name, cache, endpoint):
     """`locate` in a process of its own, since the hub's library reads its environment once."""
     code = f"""

@@ -38,6 +38,11 @@ class SheetJob:
         """Whether what is missing of this checkpoint, or of any, is still to come, as the end of a sentence."""
         if self._app.session.held_by:
             return "is not made: this session only reads"
+        if checkpoint:
+            try:
+                self._app.session.registry.checkpoint_folder(checkpoint)
+            except FlavorError:
+                return "is not made: its checkpoint is not there any more"
         if checkpoint not in self._wanted if checkpoint else not self._wanted:
             return "is not made: it was given up, and goes on when this is opened again"
         if self._jobs.doing in NO_MODEL:
