@@ -93,7 +93,7 @@ def rounds(evening: Evening) -> Iterator[Round]:
         part = evening.decided[start : start + COUNT]
         habits = Habits(examples)
         known = [_known(each, habits) for each in part]
-        contents = [content(each.words, habits.form) for each in known]
+        contents = [content(words(each.text), habits.form) for each in part]
         predictor = Predictor(past)
         kept = sum(each.kept for each in part)
         tops = [[0, 0] for _ in range(REPEATS)]

@@ -153,6 +153,7 @@ _WITHOUT_BLANKS = (
 )  # fmt: skip
 """Thai, Lao, Myanmar, Khmer, Han, Hiragana and Katakana."""
 _WORD_OF_KINDS = re.compile("CM*|L[LM]*(?:'L[LM]*)*")
+_PIECE_OF_KINDS = re.compile("CM*|[^C]+")
 
 
 class _Kinds(dict[int, str]):
@@ -206,8 +207,21 @@ def _spans(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _WORD_OF_KINDS.finditer(text.translate(_KINDS))]
 
 
+def is_character(word: str) -> bool:
+    """Whether one of `words` is a character of a script without blanks."""
+    return not word.isascii() and _KINDS[ord(word[0])] == "C"
+
+
+def pieces(text: str) -> list[str]:
+    """What stands between blanks, and of scripts without blanks every character: what can be changed by itself."""
+    found = []
+    for chunk in text.split():
+        found += [chunk] if chunk.isascii() else [chunk[slice(*each.span())] for each in _PIECE_OF_KINDS.finditer(chunk.translate(_KINDS))]
+    return found
+
+
 def per_word(found: Sequence[str]) -> int:
     """How many of some words are one as English counts: two where most are single characters of a script without blanks, else one."""
     if "".join(found).isascii():
         return 1
-    return 2 if 2 * sum(_KINDS[ord(word[0])] == "C" for word in found) > len(found) else 1
+    return 2 if 2 * sum(map(is_character, found)) > len(found) else 1

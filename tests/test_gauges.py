@@ -1,5 +1,6 @@
 """The gauges on cases worked out by hand, and what must hold for any text."""
 
+import itertools
 import math
 import random
 
@@ -199,6 +200,9 @@ def test_what_broke_and_what_ended():
         ("a b", "a b c d", 2 / 4),
         ("a b c d", "c d", 2 / 4),
         ("a b", "x y z", 1),
+        ("雨在夜里落下，灯亮着。", "雪在夜里落下，灯灭着。", 2 / 11),  # without blanks, by characters
+        ("灯 lamp 亮着", "灯 lamps 亮着", 1 / 4),
+        ("비가 내린다", "눈이 내린다", 1 / 2),
     ],
 )
 def test_edit_distance(before, after, distance):
@@ -212,6 +216,14 @@ def test_edit_distance_is_a_distance(a, b, c):
 
     assert 0 <= edit_distance(a, b) <= 1 and (edit_distance(a, b) == 0) == (a.split() == b.split())
     assert whole(a, c) <= whole(a, b) + whole(b, c) + 1e-9
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=9), st.lists(st.sampled_from("abc"), max_size=9))
+def test_edit_distance_is_that_of_the_table(one, other):
+    table = {(x, y): x + y for x in range(len(one) + 1) for y in range(len(other) + 1)}
+    for x, y in itertools.product(range(1, len(one) + 1), range(1, len(other) + 1)):
+        table[x, y] = min(table[x - 1, y] + 1, table[x, y - 1] + 1, table[x - 1, y - 1] + (one[x - 1] != other[y - 1]))
+    assert edit_distance(" ".join(one), " ".join(other)) == table[len(one), len(other)] / max(len(one), len(other), 1)
 
 
 def test_rounds():

@@ -17,8 +17,9 @@ from core.ranking.leaning import Leaning
 from core.ranking.logistic import fit, sigmoid, solve
 from core.ranking.order import DIFFER, KEEP, LANE, SLOTS, Item, arrange, in_lane
 from core.ranking.predictor import LEAST, Predictor
-from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, signs, skeleton, stored
+from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, likeness, signs, skeleton, stored
 from core.ranking.suits import Suits
+from core.text import words
 from dataset.rows import Batch, Candidate, Decision, Tables
 from dataset.store import Store
 from tui.session.session import Session
@@ -208,6 +209,40 @@ def test_candidates_in_the_words_of_their_value_come_first():
     assert Predictor([]).chance(known("The kites of number nine.")) < Predictor([]).chance(known("The ashes of number nine."))
     asked_now = known("The kites of number nine.").suited("The kites of number nine.", {"Mood": "Joyful"})
     assert asked_now.signs[NAMES.index("suits")] == 0  # it may be an example itself
+
+
+FAR = {
+    "Chinese": [("雨落在旧灯塔上，看守人点亮了灯。", {"气氛": "阴沉"}), ("乌云压着港口，雨没有停。", {"气氛": "阴沉"}),
+                ("孩子们在沙滩上放风筝，阳光很好。", {"气氛": "欢乐"}), ("集市上有糖果和风筝，大家都笑。", {"气氛": "欢乐"})],
+    "Korean": [("낡은 등대 위로 비가 내린다. 등대지기는 불을 켠다.", {"분위기": "어두운"}), ("항구에 비가 오고 구름은 낮다.", {"분위기": "어두운"}),
+               ("아이들이 바다에서 연을 날린다. 햇살이 좋다.", {"분위기": "즐거운"}), ("시장에 사탕과 연이 있고 모두 햇살을 본다.", {"분위기": "즐거운"})],
+}  # fmt: skip
+"""Texts whose words have fewer than four characters."""
+
+
+@pytest.mark.parametrize("script", FAR)
+def test_scripts_with_short_words_are_ordered_too(script):
+    examples = FAR[script]
+    habits = Habits(examples)
+    (copied, dark), (_, bright) = examples[0], examples[-1]
+    copy = dict(zip(NAMES, signs(Arrival(copied, dark, [], "stop", 0, -1.0, -2.0), habits), strict=True))
+    other = dict(zip(NAMES, signs(Arrival(copied, bright, [], "stop", 0, -1.0, -2.0), habits), strict=True))
+    assert copy["nearest"] == 1 and copy["suits"] > 0 > other["suits"]
+    own, new = (content(words(text), habits.form) for text, _ in (examples[0], examples[2]))
+    mixed = content(words(f"{examples[0][0]} {examples[2][0]}"[len(copied) // 2 :]), habits.form)
+    assert 0 == likeness(own, new) < likeness(own, mixed) < likeness(new, mixed) == 1  # a twin is told from a new one
+
+
+def test_a_value_is_found_in_any_script():
+    found = Habits([])
+    for text, value, other in (("天气阴沉，雨还在下。", "阴沉", "欢乐"), ("바다가 조용하다.", "바다", "산길"), ("The doors are red.", "door", "lamp")):
+        both = [signs(Arrival(text, {"About": each}, [], "stop", 0, 0.0, 0.0), found)[NAMES.index("fields")] for each in (value, other)]
+        assert both == [1.0, 0.0]
+
+
+@given(st.text(st.characters(max_codepoint=0x24F)))
+def test_latin_words_tell_something_from_four_letters_on(text):
+    assert content(words(text), set()) == {word for word in words(text) if len(word) >= 4}
 
 
 def test_what_hardly_differed_among_the_shown_stays_as_the_gauges_say():

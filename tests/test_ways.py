@@ -82,12 +82,17 @@ def test_the_examples_most_like_what_is_asked_are_shown():
         example("To me.", "accepted", Mood="Giddy", Machine="A loom"),
         example("To " + "x" * MOST_SHOWN, Mood="Giddy", Machine="A loom"),
     ]
+    chinese, korean = example("To the engine.", Machine="蒸汽机"), example("To the machine.", Machine="기계")
     asked = {"Mood": "Giddy", "Machine": "A loom"}
     for seed in range(9):
         shown = nearest(TASK, [*never, loom, press, clock, pump], 2, seed, asked)
         assert shown == [*TASK.segments(pump.fields), ("To the pump.\n\n", 0.0), *TASK.segments(loom.fields), ("To the loom.\n\n", 0.0)]
         (_, *_, (last, _)) = nearest(TASK, [loom, press], 1, seed, {"Machine": "A press that prints"})
         assert last == "To the press.\n\n"  # a word of the value
+        (_, *_, (last, _)) = nearest(TASK, [chinese, korean], 1, seed, {"Machine": "红色蒸汽机"})
+        assert last == "To the engine.\n\n"
+        (_, *_, (last, _)) = nearest(TASK, [chinese, korean], 1, seed, {"Machine": "낡은 기계"})
+        assert last == "To the machine.\n\n"
     assert len({str(nearest(TASK, [loom, press, pump, clock], 2, seed, {})) for seed in range(20)}) > 3  # all alike: by chance
     long = [example(f"To the {name} " + "x" * (MOST_SHOWN // 2), Mood="Giddy", Machine=name) for name in ("loom", "pump", "clock")]
     shown = str(nearest(TASK, [*long, press], 3, 1, {"Mood": "Giddy", "Machine": "clock"}))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import fmean, pstdev
 
 from core.ranking.suits import Suits
-from core.text import words
+from core.text import is_character, words
 
 NAMES = (
     "ended", "flags", "length off", "length", "shape", "strange", "punctuation", "fields", "suits", "copied", "nearest", "distinct", "own",
@@ -20,7 +20,9 @@ NAMES = (
 """The signs, in their order. Numbers of another count are of another version, and say nothing but what `stored` makes of them."""
 MARKS = '.,:;!?"“”()-#*\n'
 STEM = 4
-"""Letters by which two forms of a word are taken for the same."""
+"""Letters by which two forms of a word are taken for the same, and with fewer of which a word tells nothing."""
+SYLLABLES = 2
+"""The same of Korean, where a character is a syllable of two or three letters."""
 FARTHEST = 3.0
 """Deviations beyond which off is off."""
 _PIECE = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s]|\n")
@@ -53,7 +55,7 @@ class Habits:
         texts = [text for text, _ in examples]
         found = [words(text) for text in texts]
         often = max(2.0, len(texts) / 2)
-        self.form = {word for word, count in Counter(word for each in found for word in set(each)).items() if count >= often}
+        self.form = {word for word, count in Counter(word for each in found for word in {*each, *telling(each)}).items() if count >= often}
         """Words that half of the examples have: the form of the task."""
         steps = Counter(step for text in texts for step in skeleton(text, self.form))
         self.steps = set(steps)
@@ -81,9 +83,25 @@ def skeleton(text: str, form: Set[str]) -> set[Step]:
     return set(pairwise([*pieces, "$"]))
 
 
-def content(found: Iterable[str], form: Set[str]) -> frozenset[str]:
-    """Words of four letters or more that are not the form's."""
-    return frozenset(word for word in found if len(word) >= STEM) - form
+def telling(found: Sequence[str]) -> list[str]:
+    """Of the words of a text, in their order, those that tell what it is about: those of four letters or more. In a script without blanks a
+    character is a word and tells little by itself: there it is every two that follow each other."""
+    pairs = [one + other for one, other in pairwise(found) if is_character(one) and is_character(other)]
+    return [word for word in found if len(word) >= _stem(word) and not is_character(word)] + pairs
+
+
+def stems(found: Sequence[str]) -> set[str]:
+    """The same, with all forms of a word as one."""
+    return {word[: _stem(word)] for word in telling(found)}
+
+
+def _stem(word: str) -> int:
+    return SYLLABLES if "가" <= word[0] <= "힣" else STEM
+
+
+def content(found: Sequence[str], form: Set[str]) -> frozenset[str]:
+    """What tells something in a text of these words, but for what is the form's."""
+    return frozenset(telling(found)) - form
 
 
 def mark_rates(text: str, count: int) -> list[float]:
@@ -100,9 +118,8 @@ def likeness(one: Set[str], other: Set[str]) -> float:
 
 def mentioned(found: Sequence[str], fields: Mapping[str, str]) -> float:
     """The share of the attribute values' words that the text has, in any form; 1 where there is none."""
-    own = {word[:STEM] for word in found if len(word) >= STEM}
-    asked = {word[:STEM] for value in fields.values() for word in words(value) if len(word) >= STEM}
-    return len(asked & own) / len(asked) if asked else 1.0
+    asked = {stem for value in fields.values() for stem in stems(words(value))}
+    return len(asked & stems(found)) / len(asked) if asked else 1.0
 
 
 def stored(found: Sequence[float]) -> Sequence[float] | None:

@@ -69,7 +69,7 @@ class Ranking:
 
     def _content(self, candidate: Candidate) -> frozenset[str]:
         if candidate.uid not in self._contents:
-            self._contents[candidate.uid] = content(self._known(candidate).words, self.habits.form)
+            self._contents[candidate.uid] = content(words(candidate.text), self.habits.form)
         return self._contents[candidate.uid]
 
     # -- the order -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import functools
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
-from core.ranking.signs import STEM, likeness
+from core.ranking.signs import likeness, telling
 from core.task import Segment, Task
 from core.text import words
 from dataset.rows import Batch, Example
@@ -64,4 +64,4 @@ def _like(own: Mapping[str, str], asked: Mapping[str, str]) -> float:
 
 @functools.lru_cache(4096)
 def _long(value: str) -> frozenset[str]:
-    return frozenset(word for word in words(value) if len(word) >= STEM)
+    return frozenset(telling(words(value)))
