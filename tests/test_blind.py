@@ -47,6 +47,8 @@ def test_pairs_are_of_one_prompt_and_come_once(session):
 def test_a_taste_is_found_and_kept(there):
     with Session(there) as session:
         blind = prepared(session)
+        for lane in blind.lanes[2:]:
+            sample(session, lane, [f"{lane} on {at}" for at in range(6, 9)])
         while (duel := blind.next()) and not blind.enough():
             blind.vote(duel, best(blind, duel))
         assert blind.ratings().order()[0] == "0001/epoch-02" and blind.enough().startswith("0001/epoch-02 is preferred")

@@ -1,5 +1,6 @@
 """The rating of blind votes: against closed forms, against simulated tastes, and when it says that it is enough."""
 
+import itertools
 import math
 import random
 
@@ -47,14 +48,27 @@ def test_the_gradient_is_zero_and_sides_do_not_matter(games):
 
 def sitting(seed, true, most=MOST):
     """Votes as the blind comparison asks for them, by a taste with these true strengths; the ratings, and how it ended."""
-    draw, games, why = random.Random(seed), [], ""
+    draw, names, games, why = random.Random(seed), tuple(true), [], ""
+    told = rate(names, games)
     while not why and len(games) < most:
-        told = rate(NAMES, games)
-        pairs = [(a, b) for at, a in enumerate(NAMES) for b in NAMES[at + 1 :]]
-        one, other = max(pairs, key=lambda pair: (teaches(told, *pair), draw.random()))
+        one, other = max(itertools.combinations(names, 2), key=lambda pair: (teaches(told, *pair), draw.random()))
         games.append((one, other, float(draw.random() < chance(true[one] - true[other]))))
-        why = enough(rate(NAMES, games), NAMES, len(games))
-    return rate(NAMES, games), why, len(games)
+        told = rate(names, games)
+        why = enough(told, names, len(games))
+    return told, why, len(games)
+
+
+@pytest.mark.parametrize(("lanes", "count"), [("ab", 200), ("abcd", 30)])
+def test_of_equals_none_is_preferred_in_nine_sittings_of_ten(lanes, count):
+    """It is looked at after every vote: what is 95 % sure at one moment comes by chance in a third of the sittings."""
+    said = sum("is preferred" in sitting(seed, dict.fromkeys(lanes, 0.0))[1] for seed in range(count))
+    assert said <= count / 10
+
+
+def test_a_taste_of_three_to_one_is_found_in_thirty_votes():
+    found = [sitting(seed, {"a": math.log(3), "b": 0.0}, 30) for seed in range(60)]
+    assert sum(why.startswith("a is preferred") for _, why, _ in found) > 60 * 2 / 3
+    assert not any(why.startswith("b is preferred") for _, why, _ in found)
 
 
 def test_intervals_hold_the_truth_and_a_clear_first_is_found():
@@ -66,12 +80,12 @@ def test_intervals_hold_the_truth_and_a_clear_first_is_found():
             others = [true[other] for other in NAMES if other != name]
             low, high = told.share(name)[1]
             inside += low <= chance(true[name] - sum(others) / 4) <= high
-        if "sure" in why:
+        if "is preferred" in why:
             first += told.order()[0] == max(true, key=true.get)
         else:
             count -= 1
     assert inside / 200 > 0.83  # 90 % are meant; they are looked at when it stops, which flatters
-    assert count >= 20 and first / count > 0.88  # 95 % sure was said, at a moment of its own choice
+    assert count >= 15 and first / count > 0.9  # at a moment of its own choice
 
 
 def test_asking_what_tells_most_takes_fewer_votes_than_asking_in_turn():
@@ -83,7 +97,7 @@ def test_asking_what_tells_most_takes_fewer_votes_than_asking_in_turn():
 def test_when_it_is_enough():
     assert enough(rate(NAMES, [("a", name, 1.0) for name in "bcde"]), NAMES, 4) == ""  # four votes are an accident
     clear = rate(NAMES, [("a", name, 1.0) for name in "bcde"] * 5)
-    assert enough(clear, NAMES, 20).startswith("a is preferred, 9")
+    assert enough(clear, NAMES, 20).startswith("a is preferred; ")
     assert enough(clear, ("b", "c"), 20) == ""  # those two were never held against each other
     even = rate(("a", "b"), [("a", "b", 1.0), ("a", "b", 0.0)] * 70)
     assert enough(even, ("a", "b"), 140) == "nothing tells them apart any more"

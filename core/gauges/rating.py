@@ -17,8 +17,10 @@ from core.gauges.statistics import LEVEL, Interval
 
 PRIOR = 1.5
 """Standard deviation of a strength before anything is known, in logits: one in three pairs then differs by more than nine to one."""
-SURE = 0.95
-"""How sure the first must be ahead of each of the others for asking to end."""
+SURE, SURE_OF_SEVERAL = 0.99, 0.975
+"""How sure the first of two, and of more than two, must be ahead of each of the others for asking to end. It is looked at after every vote, so
+that chance has many tries: with 0.95 a third of the sittings of up to 60 votes over two equals ended with a first. With these it is 7 in a
+hundred (600 simulated ones), 9 with three equals and 8 with four."""
 ALIKE = 0.15
 """A chance that lies within this of one half, interval and all, makes two alike."""
 LEAST, MOST = 8, 60
@@ -117,9 +119,8 @@ def enough(ratings: Ratings, among: Sequence[str], votes: int) -> str:
     if votes < LEAST or len(order) < 2:
         return ""
     first, others = order[0], order[1:]
-    sure = min(ratings.ahead(first, other) for other in others)
-    if sure >= SURE:
-        return f"{first} is preferred, {math.floor(sure * 100)} % sure"
+    if min(ratings.ahead(first, other) for other in others) >= (SURE if len(order) == 2 else SURE_OF_SEVERAL):
+        return f"{first} is preferred; of equals this is said in fewer than one sitting of ten"
     if all(_alike(ratings, one, other) for one, other in combinations(order, 2)):
         return "nothing tells them apart any more"
     return f"{MOST} votes, and still no clear first" if votes >= MOST else ""
