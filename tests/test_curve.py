@@ -143,9 +143,9 @@ def measured(session, law):
 @pytest.mark.parametrize(
     ("law", "action", "said"),
     [
-        (Law(3.0, 4.0, 0.5), "write", "Write more: 5 of 8 kept, no more than in the round before, but 10 more rows should lower"),
-        (Law(3.0, 0.01, 1.0), "stop", "Stop here: 5 of 8 kept, no more than in the round before, and 10 more rows would lower"),
-        (None, "stop", "Stop here: 5 of 8 kept, no more than in the round before, and the last run gained little."),
+        (Law(3.0, 4.0, 0.5), "write", "Write more: 5 of 8 kept, no more than the 10 of 12 before, but 10 more rows should lower"),
+        (Law(3.0, 0.01, 1.0), "stop", "Stop here: 5 of 8 kept, no more than the 10 of 12 before, and 10 more rows would lower"),
+        (None, "stop", "Stop here: 5 of 8 kept, no more than the 10 of 12 before, and the last run gained little."),
     ],
 )
 def test_the_curve_speaks_for_the_next_step(session, law, action, said):

@@ -19,8 +19,9 @@ from tests.made import bake, sample, write
 from tests.test_curve import measured as measure_curve
 from tests.test_tasting import decide
 from tui.commands.report import write_report
-from tui.report import markdown, terminal
+from tui.report import markdown, page, terminal
 from tui.report.contents import gather
+from tui.report.curve import round_lines
 from tui.report.words import sections, spent
 from tui.session import losses
 from tui.session.session import Session
@@ -93,7 +94,28 @@ def test_an_active_checkpoint_that_is_gone_breaks_nothing(session):
     (session.registry.folder / "0002/checkpoints/epoch-02/checkpoint.json").unlink()
     (session.registry.folder / "0001/run.json").write_text("{")
     told = report_of(session)
-    assert told.next.sentence.startswith("Choose another checkpoint") and [each.run for each in told.courses] == ["0002"]
+    assert told.next.sentence.startswith("Use 0002/epoch-01: it is good, and 0002/epoch-02 is not there") and [
+        each.run for each in told.courses
+    ] == ["0002"]
+    assert told.rows.how == "0002/epoch-02 is not there any more."
+
+
+def test_the_base_is_in_the_table_where_it_is_active(session):
+    evening(session)
+    assert "base" not in [each.name for each in report_of(session).checkpoints]
+    session.registry.use("base")
+    told = report_of(session)
+    assert [each.name for each in told.checkpoints if each.active] == ["base"]
+    table = next(section for section in sections(told) if section.title == "Checkpoints")
+    assert table.lines[0] == "base is active." and table.table.rows[-1][:2] == ("▶", "base")
+
+
+def test_what_was_kept_is_told_of_what_was_shown(session):
+    """Most candidates are passed over by their score, and nobody knows what would be kept of them."""
+    evening(session)
+    told = report_of(session)
+    text = "".join(text for _, text in terminal.text_of(told, 200)) + page.page(told) + "".join(round_lines(told.rounds))
+    assert text.count("would show you") == 5 and "would write" not in text
 
 
 def keep(session, found, checkpoint=None):

@@ -1,12 +1,13 @@
 """The gauges of a workspace from its files: courses over a lineage, what is cached, and what to do next."""
 
 import random
+import shutil
 
 import pytest
 
 from core.errors import FlavorError
-from tests.made import bake, sample, write
-from tui.session.advice import next_step
+from tests.made import bake, refit, sample, write
+from tui.session.advice import next_step, retraining_pays
 from tui.session.tasting import MOST_TEXTS, against
 
 
@@ -176,9 +177,9 @@ def test_when_to_stop(session):
     better = bake(session, [3.19, 3.18], base=4.0)
     decide(session, better, kept=10, rejected=2)
     step = next_step(session)
-    assert step.action == "stop" and step.sentence.startswith("Stop here: 10 of 12 kept, no more than in the round before")
+    assert step.action == "stop" and step.sentence.startswith("Stop here: 10 of 12 kept, no more than the 10 of 12 before")
     assert step.reasons[0] == session.tasting.readings(better).verdict.sentence
-    assert "10 of 12 were kept: 61 % to 95 % of all it writes; the edited ones were changed by 11 %." in step.reasons[1]
+    assert "10 of 12 were kept: 61 % to 95 % of what it shows you; the edited ones were changed by 11 %." in step.reasons[1]
 
 
 @pytest.mark.parametrize(
@@ -205,3 +206,100 @@ def test_when_not_to_stop(session, kept_before, loss_before):
     decide(session, better, kept=10, rejected=2)
     assert session.tasting.readings(better).verdict.word == "good"
     assert next_step(session).action == "retrain"
+
+
+def test_write_more_ends_when_it_was_done(session):
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    decide(session, good, kept=2, rejected=22)
+    assert next_step(session).action == "write"
+    write(session, 20, 12)
+    assert next_step(session).sentence == f"Retrain (t): 22 rows of the dataset are new to {good}." and retraining_pays(session) == 22
+
+
+def test_the_line_of_activity_offers_no_retraining_before_some_can_be_held_out(session):
+    """Machine rows are no rows of yours."""
+    write(session, 7)
+    decide(session, "base", kept=8, rejected=0)
+    assert next_step(session).action == "write" and retraining_pays(session) == 0
+    write(session, 1, 7)
+    assert next_step(session).action == "retrain afresh" and retraining_pays(session) == 16
+
+
+def alike(session, checkpoint, count=9):
+    """Texts that all begin alike, which condemns a checkpoint whose loss no longer falls."""
+    draw = random.Random(checkpoint)
+    sample(session, checkpoint, ["Once upon a " + " ".join("".join(draw.choices("abcdefgh", k=5)) for _ in range(8)) for _ in range(count)])
+
+
+def apart(session, checkpoint, count=9):
+    draw = random.Random(checkpoint)
+    sample(session, checkpoint, [" ".join("".join(draw.choices("abcdefgh", k=5)) for _ in range(11)) for _ in range(count)])
+
+
+def test_texts_condemn_and_only_one_with_texts_is_better(session):
+    write(session, 12)
+    older = bake(session, [4.0, 3.3, 3.2, 3.19])
+    bake(session, [4.0, 3.3, 3.2, 3.19], base=4.0, fresh=True)
+    name = refit(session, "0002/epoch-03")
+    alike(session, name)
+    assert session.tasting.readings(name).verdict.decided == ("openings",)
+    assert session.tasting.readings("0002/epoch-02").verdict.word == session.tasting.readings("0002/epoch-03").verdict.word == "good"
+    assert next_step(session).action == "write"  # the unsampled ones have no texts to be judged by
+    apart(session, "0002/epoch-03")
+    assert next_step(session).action == "write"  # the same training on fewer rows
+    apart(session, older)
+    assert next_step(session).sentence == f"Use {older}: it is good, while {name} is overbaked."
+    apart(session, "0002/epoch-02")
+    assert next_step(session).sentence == f"Use 0002/epoch-02: it is good, while {name} is overbaked."
+
+
+def test_a_checkpoint_of_which_clearly_more_was_kept(session):
+    write(session, 12, ids="00")
+    first = bake(session, [4.0, 3.2, 3.19])
+    decide(session, first, kept=13, rejected=7)
+    second = bake(session, [4.0, 3.2, 3.19], base=4.0, fresh=True)
+    decide(session, second, kept=0, rejected=15)
+    assert next_step(session).sentence == f"Use {first}: 13 of 20 of its texts were kept, 0 of 15 of this one's."
+    (session.registry.folder / "0001/checkpoints/epoch-02/checkpoint.json").unlink()
+    assert next_step(session).action == "write"
+
+
+def test_stop_says_what_is_true(session):
+    write(session, 12, ids="00")
+    decide(session, "base", kept=8, rejected=2)
+    good = bake(session, [4.0, 3.2, 3.19])
+    decide(session, good, kept=6, rejected=4)
+    assert next_step(session).action == "retrain"  # the base's is no round before
+    better = bake(session, [3.19, 3.2], base=4.0)
+    decide(session, better, kept=8, rejected=2)
+    assert (
+        next_step(session).sentence
+        == "Stop here: 8 of 10 kept, not clearly more than the 6 of 10 before, and the last run did not lower the loss."
+    )
+    write(session, 6, 12, ids="00")
+    assert next_step(session).action == "retrain"  # rows of yours that were never learned
+    session.registry.use(good)
+    assert next_step(session).action == "retrain"  # what came later is no round before
+
+
+def test_the_base_is_active_and_a_good_checkpoint_is_there(session):
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    bake(session, [3.19, 3.6], base=4.0)
+    session.registry.use("base")
+    assert next_step(session).sentence == f"Use {good}: it is good, and the base is active." and retraining_pays(session) == 0
+    write(session, 6, 12)
+    assert next_step(session).sentence == "Retrain (t): 18 examples, and the base is active." and retraining_pays(session) == 6
+
+
+def test_the_active_checkpoint_is_gone(session):
+    write(session, 12)
+    bake(session, [4.0, 3.4, 3.2])
+    shutil.rmtree(session.registry.folder / "0001/checkpoints/epoch-02")
+    assert next_step(session).sentence == "Choose another checkpoint on Runs: 0001/epoch-02 is not there any more."
+    shutil.rmtree(session.registry.folder / "0001/checkpoints")
+    assert next_step(session).sentence == "Retrain afresh (T): 0001/epoch-02 is not there any more, nor any other."
+    bake(session, [4.0, 3.4, 3.2, 3.19], fresh=True)
+    shutil.rmtree(session.registry.folder / "0002/checkpoints/epoch-03")
+    assert next_step(session).sentence == "Use 0002/epoch-02: it is good, and 0002/epoch-03 is not there any more."

@@ -103,7 +103,7 @@ def _shares(about: str, rows: Sequence[tuple[str, float, Interval | None, str]])
 def kept(rounds: Sequence[Round]) -> str:
     rows = [(told.checkpoint, told.share, told.interval(), f"{told.kept} of {told.decided} kept") for told in rounds]
     return _shares(
-        "How many of each checkpoint's candidates were kept; the line is where the share of all it would write lies, nine times out of ten",
+        "How many of each checkpoint's candidates were kept; the line is where the share of all that it would show you lies, nine times out of ten",
         rows,
     )
 

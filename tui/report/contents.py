@@ -170,15 +170,8 @@ async def gather(session: Session) -> Report:
         best=_best(session),
         bits=_bits(session),
         texts={example.uid: example.text for example in examples},
-        next=_next(session),
+        next=next_step(session),
     )
-
-
-def _next(session: Session) -> NextStep:
-    try:
-        return next_step(session)
-    except FlavorError as error:
-        return NextStep("use another", f"Choose another checkpoint on Runs: {error.message}")
 
 
 def _entries(session: Session, examples: Sequence[Example]) -> list[Entry]:
@@ -187,7 +180,7 @@ def _entries(session: Session, examples: Sequence[Example]) -> list[Entry]:
 
 
 async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[Round], rated: Collection[str]) -> tuple[Tasted, ...]:
-    """The newest run first, its checkpoints in their order; the base last, where something of it was decided or rated."""
+    """The newest run first, its checkpoints in their order; the base last, where it is active or something of it was decided or rated."""
     current, told = session.registry.current(), {round_.checkpoint: round_ for round_ in decided}
     by_name = {run.name: run for run in runs}
     found: list[Tasted] = []
@@ -208,7 +201,7 @@ async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[
                 )
             )  # fmt: skip
             await asyncio.sleep(0)
-    if BASE in told or BASE in rated or not found:
+    if BASE in told or BASE in rated or current == BASE or not found:
         kept = told.get(BASE, Round(BASE, 0, 0, 0))
         found.append(Tasted(BASE, current == BASE, "", 0, None, "", "", kept.kept, kept.decided))
     return tuple(found)
@@ -244,7 +237,7 @@ def _row_losses(session: Session, outlook: Outlook) -> RowLosses:
         return RowLosses(outlook.losses, how, _odd(outlook.outliers, examples))
     found = losses.known(session)
     if not found and session.registry.measure_of(session.registry.current()) is None:
-        return RowLosses({}, losses.unmeasured(session.registry.current()))
+        return RowLosses({}, losses.unmeasured(session.registry, session.registry.current()))
     if not found:
         return RowLosses({}, "Not measured yet: m on Report, or `flavor-tui report WORKSPACE --measure`.")
     current = measured_by(session.registry.current())

@@ -64,7 +64,7 @@ def round_lines(rounds: Iterable[Round]) -> list[str]:
         low, high = told.interval()
         edits = f"  edited ones changed by {percent(told.edits)}" if told.edits is not None else ""
         lines.append(f"{told.checkpoint:<16}{told.kept:>3} of {told.decided:<3} kept  {percent(low)} to {percent(high)}{edits}")
-    return [f"{'checkpoint':<16}kept, and where the share of all it would write lies", *lines] if lines else []
+    return [f"{'checkpoint':<16}kept, and where the share of all that it would show you lies", *lines] if lines else []
 
 
 def kept_lines(ways: Mapping[Way, Tally], made_up: Mapping[bool, Tally]) -> list[str]:

@@ -131,8 +131,8 @@ def _rounds(decided: Sequence[Round]) -> Section:
         )
         for told in decided
     ]  # fmt: skip
-    head = ("checkpoint", "kept", "share", "of all", "changed", "of all edits")
-    line = "What was kept of each checkpoint's candidates, and how much of the edited ones was changed; of all: where that lies for all it would write, nine times out of ten."
+    head = ("checkpoint", "kept", "share", "of all shown", "changed", "of all edits")
+    line = "What was kept of each checkpoint's candidates, and how much of the edited ones was changed; of all: where that lies for all that it would show you and that you would edit, nine times out of ten."
     return Section("Round by round", (line,), Table(head, tuple(rows), frozenset({1, 2, 4})), picture="rounds")
 
 

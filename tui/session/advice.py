@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
+from core.errors import FlavorError
 from core.gauges.forecast import MORE
 from core.gauges.reading import percent
 from core.gauges.verdict import Judgement, Verdict
@@ -27,7 +30,11 @@ KEPT_ENOUGH = 0.6
 KEPT_LITTLE = 0.4
 """Who keeps less than this for certain gets further by writing than by sampling."""
 GAIN = 0.01
-"""A run that lowered the held-out loss by less than this gained nothing."""
+"""A run that lowered the held-out loss by less than this gained little."""
+BAD = ("overbaked", "underbaked")
+"""Verdicts with which a checkpoint will not do."""
+OF_TEXTS = frozenset({"natural stop", "breakdown", "copying", "compression", "openings", "names"})
+"""Gauges of what a checkpoint wrote: without texts of its own nothing of them is known."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,16 @@ class NextStep:
 
 
 def retraining_pays(session: Session) -> int:
-    """How many examples the active checkpoint does not know, where they are enough to retrain; else 0. Cheap enough for behind a key."""
+    """How many examples the active checkpoint does not know, where they are enough to retrain; else 0. Of the base what the newest run does
+    not know counts, where there is one. Cheap enough for behind a key."""
+    if sum(1 for _ in islice((example for example in session.store.examples.values() if example.human), LEAST)) < LEAST:
+        return 0  # as `next_step` has it: none can be held out
     current = session.registry.current()
-    new = session.planner.unknown(current)
-    return new if new >= (LEAST if current == BASE else NEW_ROWS) else 0
+    known = current
+    if current == BASE:
+        known = next((name for name in reversed(session.registry.names()) if session.registry.run(name).epochs), BASE)
+    new = session.planner.unknown(known)
+    return new if new >= (LEAST if known == BASE else NEW_ROWS) else 0
 
 
 def interruption(session: Session) -> NextStep | None:
@@ -77,22 +90,78 @@ def next_step(session: Session) -> NextStep:
     if lost := interruption(session):
         return lost
     if current == BASE:
-        return NextStep("retrain afresh", f"Retrain (t): {counted(len(examples), 'example')}, and the base is active.")
+        return _by_the_base(session, len(examples))
+    if not _is_there(session, current):
+        return _without(session, current)
     judgement = session.tasting.readings(current)
     return _by_verdict(session, current, judgement.verdict) or _by_rounds(session, current, judgement)
 
 
+def _by_the_base(session: Session, examples: int) -> NextStep:
+    """What to do while the base is active: a good checkpoint that knows the rows need not be trained once more."""
+    good = next(_good(session), None)
+    if good and session.planner.new_rows(good) < NEW_ROWS:
+        return NextStep("use another", f"Use {good}: it is good, and the base is active.")
+    return NextStep("retrain afresh", f"Retrain (t): {counted(examples, 'example')}, and the base is active.")
+
+
+def _is_there(session: Session, checkpoint: str) -> bool:
+    """Whether a checkpoint's files are there, whole or not."""
+    try:
+        session.registry.checkpoint_folder(checkpoint)
+    except FlavorError:
+        return False
+    return True
+
+
+def _without(session: Session, current: str) -> NextStep:
+    """What to do where the active checkpoint is gone."""
+    gone = f"{current} is not there any more"
+    if good := next(_good(session), None):
+        return NextStep("use another", f"Use {good}: it is good, and {gone}.")
+    if any(run.checkpoints for run in session.registry.runs()):
+        return NextStep("use another", f"Choose another checkpoint on Runs: {gone}.")
+    return NextStep("retrain afresh", f"Retrain afresh (T): {gone}, nor any other.")
+
+
+def _good(session: Session, may: Callable[[str], bool] = bool, first: str = "") -> Iterator[str]:
+    """The good checkpoints of those that `may` be, those of the run `first` before all others, then of the newest run: what the run chose before the
+    rest, the last before the first."""
+    runs = {run.name: run for run in session.registry.runs()}
+    for run in sorted(runs.values(), key=lambda run: (run.name == first, run.name), reverse=True):
+        chosen = run.checkpoint(run.result.checkpoint) if run.result else None
+        for info in ([chosen] if chosen else []) + [info for info in reversed(run.checkpoints) if info != chosen]:
+            if may(info.name) and session.tasting.readings(info.name, runs).verdict.word == "good":
+                yield info.name
+
+
+def _better(session: Session, current: str, verdict: Verdict) -> str:
+    """The checkpoint to use in place of one that will not do; empty where there is none. Where training condemns it, one of the same run. Where its texts
+    do, one of any run that has texts to be judged by too: of what was not sampled nothing bad is known. What was trained alike, on fewer rows or
+    more, is no way out."""
+    run = current.split("/")[0]
+    by_training = bool(set(verdict.decided) - OF_TEXTS)
+
+    def may(name: str) -> bool:
+        other = measured_by(name) != measured_by(current)
+        return other and (name.startswith(f"{run}/") if by_training else _texts(session, name) >= DECIDED)
+
+    return next(_good(session, may, run), "")
+
+
+def _texts(session: Session, checkpoint: str) -> int:
+    return sum(candidate.checkpoint == checkpoint for candidate in session.store.candidates.values())
+
+
 def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | None:
     """What a bad verdict asks for; None where it is good or cannot be told."""
-    if verdict.word not in ("overbaked", "underbaked"):
+    if verdict.word not in BAD:
         return None
     reasons = (verdict.sentence,)
     run = session.registry.run(current.split("/")[0])
-    good = [info.name for info in run.checkpoints if session.tasting.readings(info.name).verdict.word == "good"]
-    if good:
-        texts = sum(candidate.checkpoint == good[-1] for candidate in session.store.candidates.values())
-        far = "" if texts >= DECIDED else ", as far as its training tells"
-        return NextStep("use another", f"Use {good[-1]}: it is good{far}, while {current} is {verdict.word}.", reasons)
+    if better := _better(session, current, verdict):
+        far = "" if _texts(session, better) >= DECIDED else ", as far as its training tells"
+        return NextStep("use another", f"Use {better}: it is good{far}, while {current} is {verdict.word}.", reasons)
     changed = session.planner.new_rows(current) >= NEW_ROWS or session.planner.gone(current)
     if verdict.word == "overbaked" and run.spec and run.spec.parent is None and not changed:
         sentence = f"Write more: {current} is overbaked, though it was trained afresh. Until then sample with less of it."
@@ -105,27 +174,22 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
 
 def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:
     """What the decisions ask for, where the checkpoint will do."""
-    told = rounds(session.store.decisions.values())
-    now = next((round_ for round_ in told if round_.checkpoint == current), Round(current, 0, 0, 0))
-    earlier = [round_ for round_ in told if round_.checkpoint != current and round_.decided >= DECIDED]
+    told = [round_ for round_ in rounds(session.store.decisions.values()) if round_.checkpoint != BASE]
+    place = next((place for place, round_ in enumerate(told) if round_.checkpoint == current), len(told))
+    now = told[place] if place < len(told) else Round(current, 0, 0, 0)
+    earlier = [round_ for round_ in told[:place] if round_.decided >= DECIDED]
     verdict, seen = judgement.verdict, judgement.number("seen")
     curve = session.learning.outlook().forecast
     reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
     reasons += (curve.sentence,) if curve.levels else ()
     new = session.planner.new_rows(current)
     kept = f"{now.kept} of {now.decided} kept"
-    if now.decided >= DECIDED:
-        if verdict.word == "good" and _flat(now, earlier):
-            flat = f"{kept}, no more than in the round before"
-            if curve.word == "enough":
-                return NextStep("stop", f"Stop here: {flat}, and {MORE} more rows would lower the loss by less than {GAIN:.0%}.", reasons)
-            if curve.word == "gains" and new < NEW_ROWS:
-                return NextStep("write", f"Write more: {flat}, but {curve.sentence}", reasons)
-            gain = _gain(session, current)
-            if curve.word == "cannot tell yet" and gain is not None and gain < GAIN:
-                return NextStep("stop", f"Stop here: {flat}, and the last run gained little.", reasons)
-        if now.interval()[1] < KEPT_LITTLE:
-            return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
+    if now.decided >= DECIDED and verdict.word == "good" and earlier and _flat(now, earlier[-1]):
+        flat = f"{kept}, {_against(now, earlier[-1])}"
+        if curve.word == "gains" and new < NEW_ROWS:
+            return NextStep("write", f"Write more: {flat}, but {curve.sentence}", reasons)
+        if (why := _why_stop(session, current, curve.word)) and _own_new(session, current) < NEW_ROWS:
+            return NextStep("stop", f"Stop here: {flat}, and {why}.", reasons)
     if new >= NEW_ROWS and seen is not None and seen >= MOST_SEEN:
         return NextStep(
             "retrain afresh", f"Retrain afresh (T): {counted(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
@@ -137,12 +201,50 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
         return NextStep(
             "curate", f"Curate more: {decided} on candidates of {current} so far; from {DECIDED} on they tell something.", reasons
         )
+    if best := _kept_more(session, now, told):
+        sentence = (
+            f"Use {best.checkpoint}: {best.kept} of {best.decided} of its texts were kept, {now.kept} of {now.decided} of this one's."
+        )
+        return NextStep("use another", sentence, reasons)
+    if now.interval()[1] < KEPT_LITTLE:
+        return NextStep("write", f"Write more: only {kept}; rows of your own teach most.", reasons)
     return NextStep("curate", f"Curate more: {kept}, {counted(new, 'new row')} so far; from {NEW_ROWS} on a retrain pays.", reasons)
 
 
-def _flat(now: Round, earlier: list[Round]) -> bool:
+def _flat(now: Round, before: Round) -> bool:
     """Whether enough is kept, and not clearly more than in the round before."""
-    return bool(earlier) and now.share >= KEPT_ENOUGH and earlier[-1].share >= now.interval()[0]
+    return now.share >= KEPT_ENOUGH and before.share >= now.interval()[0]
+
+
+def _against(now: Round, before: Round) -> str:
+    """How what is kept now stands to what was kept before, where it is not clearly more."""
+    return f"{'not clearly' if now.share > before.share else 'no'} more than the {before.kept} of {before.decided} before"
+
+
+def _why_stop(session: Session, current: str, curve: str) -> str:
+    """Why more rows or another run would bring nothing; empty where nothing says so."""
+    if curve == "enough":
+        return f"{MORE} more rows would lower the loss by less than {GAIN:.0%}"
+    gain = _gain(session, current) if curve == "cannot tell yet" else None
+    if gain is None or gain >= GAIN:
+        return ""
+    return "the last run gained little" if gain >= 0 else "the last run did not lower the loss"
+
+
+def _own_new(session: Session, current: str) -> int:
+    """The rows that people wrote or mended, and the run of a checkpoint did not have, or not with this text. Accepted ones do not count: there are new
+    ones after every round, and the model could write them already."""
+    known = session.registry.rows(current.split("/")[0])
+    human = [example for example in session.store.examples.values() if example.human]
+    return sum(example.uid not in known or known[example.uid].text != example.text for example in human)
+
+
+def _kept_more(session: Session, now: Round, told: list[Round]) -> Round | None:
+    """The round of which most was kept, where that is clearly more than now, and its checkpoint is still there and no verdict speaks against it."""
+    clearly = [each for each in told if each.decided >= DECIDED and each.interval()[0] > now.interval()[1]]
+    there = [each for each in clearly if session.registry.run(each.checkpoint.split("/")[0]).checkpoint(each.checkpoint)]
+    will_do = [each for each in there if session.tasting.readings(each.checkpoint).verdict.word not in BAD]
+    return max(will_do, key=lambda each: each.interval()[0], default=None)
 
 
 def _gain(session: Session, current: str) -> float | None:
@@ -170,4 +272,4 @@ def _said(told: Round) -> str:
     """A round in a sentence."""
     low, high = told.interval()
     edits = f"; the edited ones were changed by {percent(told.edits)}" if told.edits is not None else ""
-    return f"Of {told.checkpoint}, {told.kept} of {told.decided} {'was' if told.kept == 1 else 'were'} kept: {percent(low)} to {percent(high)} of all it writes{edits}."
+    return f"Of {told.checkpoint}, {told.kept} of {told.decided} {'was' if told.kept == 1 else 'were'} kept: {percent(low)} to {percent(high)} of what it shows you{edits}."

@@ -15,6 +15,7 @@ from core.runfiles import measured_by
 from dataset.rows import Example
 from runs import measured
 from runs.measured import Losses
+from runs.registry import Registry
 
 if TYPE_CHECKING:
     from tui.session.workspace import Workspace
@@ -25,8 +26,12 @@ def _hash(workspace: Workspace, example: Example) -> str:
     return hashlib.sha256(msgspec.json.encode([workspace.task.segments(example.fields), example.text])).hexdigest()[:16]
 
 
-def unmeasured(checkpoint: str) -> str:
-    """What is said where the epoch that would tell of a refit is not there."""
+def unmeasured(registry: Registry, checkpoint: str) -> str:
+    """What is said where a checkpoint is not there, or the epoch that would tell of a refit is not."""
+    try:
+        registry.checkpoint_folder(checkpoint)
+    except FlavorError:
+        return f"{checkpoint} is not there any more."
     return f"{checkpoint} was not measured: its run goes on, or was stopped before."
 
 
@@ -43,7 +48,7 @@ async def measure(workspace: Workspace) -> AsyncIterator[float | dict[str, float
     current = workspace.registry.current()
     checkpoint = workspace.registry.measure_of(current)
     if checkpoint is None:
-        raise FlavorError(unmeasured(current), "Retrain first: t.", "missing")
+        raise FlavorError(unmeasured(workspace.registry, current), "Retrain first: t.", "missing")
     rows = [Row(example.uid, workspace.task.segments(example.fields), example.text) for example in examples]
     async for event in worker.evaluate(workspace.registry.checkpoint_folder(checkpoint), rows, workspace.settings.training.max_tokens):
         if isinstance(event, Loading) and event.share is not None:

@@ -64,7 +64,7 @@ def plan_taste(session: Session, seed: int | None = None) -> TastePlan:
     if parent == BASE:
         raise FlavorError("Taste goes on from a checkpoint, and the base is active.", "Retrain first: t.", "order")
     if session.registry.measure_of(parent) is None:
-        raise FlavorError(unmeasured(parent), "Retrain first: t.", "missing")
+        raise FlavorError(unmeasured(session.registry, parent), "Retrain first: t.", "missing")
     plan = session.planner.plan(seed=seed, onwards=True)
     learned = {row.id for row in plan.rows if not row.held_out}
     pairs = find_pairs(session.store, session.task, session.store.examples.keys() - learned)[: training.taste_steps * training.batch_size]
