@@ -17,7 +17,7 @@ from core.ranking.leaning import Leaning
 from core.ranking.logistic import fit, sigmoid, solve
 from core.ranking.order import DIFFER, KEEP, LANE, SLOTS, Item, arrange, in_lane
 from core.ranking.predictor import LEAST, Predictor
-from core.ranking.signs import NAMES, Arrival, Habits, Known, asked_for, content, likeness, signs, skeleton, stored
+from core.ranking.signs import NAMES, Arrival, Habits, Known, Row, asked_for, content, likeness, signs, skeleton, stored
 from core.ranking.suits import Suits
 from core.text import words
 from dataset.rows import Batch, Candidate, Decision, Tables
@@ -233,9 +233,48 @@ def test_scripts_with_short_words_are_ordered_too(script):
     assert 0 == likeness(own, new) < likeness(own, mixed) < likeness(new, mixed) == 1  # a twin is told from a new one
 
 
+TEXTS = st.lists(st.sampled_from(["lamps", "burn", "low,", "at", "dusk.", "雨落", "비가", "7"]), max_size=6).map(" ".join)
+MADE = st.tuples(TEXTS, st.fixed_dictionaries({"Mood": st.sampled_from(["Grim", "Joyful"])}))
+
+
+def known_of(habits, text, fields):
+    """All that the habits make of a text, and what they are made of."""
+    arrival = Arrival(text, fields, [], "stop", 0, -1.0, -2.0)
+    return signs(arrival, habits), habits.form, habits.usual_steps, set(habits.contents), habits.marks, (habits.length, habits.spread)
+
+
+@given(st.lists(MADE, max_size=9), st.lists(MADE, max_size=5), st.data())
+def test_examples_counted_in_and_out_are_as_if_counted_anew(before, come, data):
+    gone = data.draw(st.lists(st.sampled_from(range(len(before))), unique=True) if before else st.just([]))
+    habits, rows = Habits(), [Row(*example) for example in before]
+    habits.change((), rows)
+    habits.change([rows[at] for at in gone], [Row(*example) for example in come])
+    anew = Habits([example for at, example in enumerate(before) if at not in gone] + come)
+    for text, fields in [*before, *come, ("lamps burn 雨落", {"Mood": "Grim"})]:
+        assert known_of(habits, text, fields) == known_of(anew, text, fields)
+
+
+def test_a_session_counts_its_examples_in_and_out(session):
+    session.import_rows([(f"{GOOD}, as {number} keepers say", {}) for number in range(5)], "written")
+    habits = session.ranking.habits
+    (first, second, *_) = session.store.examples
+    for change in (
+        lambda: session.write_example("Mud and rain, mud and rain.", {}), lambda: session.change_example(first, "Mud on the door.", {}),
+        lambda: session.delete_example(second), session.undo, session.undo,
+    ):  # fmt: skip
+        change()
+        assert session.ranking.habits is habits  # not read anew, which takes half a second with 2,000 examples
+        anew = Habits((example.text, example.fields) for example in session.store.examples.values())
+        assert known_of(habits, "Mud keepers say the lamp", {}) == known_of(anew, "Mud keepers say the lamp", {})
+
+
 def test_a_value_is_found_in_any_script():
     found = Habits([])
-    for text, value, other in (("天气阴沉，雨还在下。", "阴沉", "欢乐"), ("바다가 조용하다.", "바다", "산길"), ("The doors are red.", "door", "lamp")):
+    for text, value, other in (
+        ("天气阴沉，雨还在下。", "阴沉", "欢乐"),
+        ("바다가 조용하다.", "바다", "산길"),
+        ("The doors are red.", "door", "lamp"),
+    ):
         both = [signs(Arrival(text, {"About": each}, [], "stop", 0, 0.0, 0.0), found)[NAMES.index("fields")] for each in (value, other)]
         assert both == [1.0, 0.0]
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, pstdev
+from statistics import fmean
 
-from core.ranking.suits import Suits
+from core.ranking.spread import Spread
+from core.ranking.suits import Suits, tally
 from core.text import is_character, words
 
 NAMES = (
@@ -47,33 +48,113 @@ class Known:
         return Known(found, self.words, asked_for(fields))
 
 
-class Habits:
-    """How the examples are: their lengths, the words, marks and steps that most of them have, and the words that go with their values."""
+class Row:
+    """An example as `Habits` counts it."""
 
-    def __init__(self, examples: Iterable[tuple[str, Mapping[str, str]]]) -> None:
-        examples = list(examples)
-        texts = [text for text, _ in examples]
-        found = [words(text) for text in texts]
-        often = max(2.0, len(texts) / 2)
-        self.form = {word for word, count in Counter(word for each in found for word in {*each, *telling(each)}).items() if count >= often}
+    def __init__(self, text: str, fields: Mapping[str, str]) -> None:
+        found = words(text)
+        self.fields = fields
+        self.telling = telling(found)
+        self.words = {*found, *self.telling}
+        self.pieces = _PIECE.findall(text.lower())
+        self.length = math.log(len(found) + 1)
+        self.marks = mark_rates(text, len(found))
+        self.steps: set[Step] = set()
+        self.content: frozenset[str] = frozenset()
+
+    def read(self, form: Set[str]) -> None:
+        """See what of it is the form's, and what its own."""
+        self.steps = _steps(self.pieces, form)
+        self.content = frozenset(self.telling) - form
+
+
+class Habits:
+    """How the examples are: their lengths, the words, marks and steps that most of them have, and the words that go with their values. Examples
+    that come and go are counted in and out: to read 2,000 of them anew takes half a second, and one comes with each accepted candidate."""
+
+    def __init__(self, examples: Iterable[tuple[str, Mapping[str, str]]] = ()) -> None:
+        self._rows: dict[Row, None] = {}
+        self._words: Counter[str] = Counter()
+        self._steps: Counter[Step] = Counter()
+        self._contents: Counter[frozenset[str]] = Counter()
+        self._length, self._marks = Spread(), [Spread() for _ in mark_rates("", 0)]
+        self.suits = Suits()
+        self.form: set[str] = set()
         """Words that half of the examples have: the form of the task."""
-        steps = Counter(step for text in texts for step in skeleton(text, self.form))
-        self.steps = set(steps)
-        self.usual_steps = {step for step, count in steps.items() if count >= often}
-        self.contents = [content(each, self.form) for each in found]
-        self.suits = Suits(zip(self.contents, (fields for _, fields in examples), strict=True))
-        lengths = [math.log(len(each) + 1) for each in found]
-        self.length = fmean(lengths) if lengths else 0.0
-        self.spread = max(0.1, pstdev(lengths)) if lengths else 1.0
-        rates = [mark_rates(text, len(each)) for text, each in zip(texts, found, strict=True)]
-        self.marks = [(fmean(column), max(0.5, pstdev(column))) for column in zip(*rates, strict=True)]
+        self.usual_steps: set[Step] = set()
+        self.change(come=[Row(text, fields) for text, fields in examples])
+
+    def change(self, gone: Iterable[Row] = (), come: Iterable[Row] = ()) -> None:
+        """Count some rows out that were counted in, and others in. The same as to count all of them that are left."""
+        gone, come = list(gone), list(come)
+        for row in gone:
+            self._put(row, -1)
+            self._count(row, -1)
+            del self._rows[row]
+        for row in come:
+            self._put(row, 1)
+        often = max(2.0, (len(self._rows) + len(come)) / 2)
+        form = {word for word, count in self._words.items() if count >= often}
+        turned = form ^ self.form
+        self.form = form
+        for row in self._rows if turned else ():
+            if not turned.isdisjoint(row.words):
+                self._count(row, -1)
+                self._read(row)
+        for row in come:
+            self._read(row)
+            self._rows[row] = None
+        self.usual_steps = {step for step, count in self._steps.items() if count >= often}
+
+    def _put(self, row: Row, times: int) -> None:
+        """What does not depend on the form."""
+        tally(self._words, row.words, times)
+        self._length.add(row.length, times)
+        for spread, rate in zip(self._marks, row.marks, strict=True):
+            spread.add(rate, times)
+
+    def _read(self, row: Row) -> None:
+        row.read(self.form)
+        self._count(row, 1)
+
+    def _count(self, row: Row, times: int) -> None:
+        """What depends on the form."""
+        tally(self._steps, row.steps, times)
+        tally(self._contents, [row.content], times)
+        self.suits.add(row.content, row.fields, times)
+
+    @property
+    def contents(self) -> Iterable[frozenset[str]]:
+        """The words of each example that are not the form's."""
+        return self._contents
+
+    def is_step(self, step: Step) -> bool:
+        """Whether an example has it."""
+        return step in self._steps
+
+    @property
+    def length(self) -> float:
+        return self._length.mean
+
+    @property
+    def spread(self) -> float:
+        return max(0.1, self._length.deviation) if self._rows else 1.0
+
+    @property
+    def marks(self) -> list[tuple[float, float]]:
+        """Of each mark the rate and its deviation; empty where there are no examples."""
+        return [(spread.mean, max(0.5, spread.deviation)) for spread in self._marks] if self._rows else []
 
 
 def skeleton(text: str, form: Set[str]) -> set[Step]:
     """The steps from one word or mark of a text to the next, where all that is not the form's stands for itself alone: a word is a
     blank, a number is 0, and the text has a beginning and an end. Steps between blanks say nothing and are left out."""
+    return _steps(_PIECE.findall(text.lower()), form)
+
+
+def _steps(found: Iterable[str], form: Set[str]) -> set[Step]:
     pieces = ["^"]
-    for piece in _PIECE.findall(text.lower()):
+    for piece in found:
         if piece[0].isalpha():
             piece = piece if piece in form else "_"
         elif piece[0].isdigit():
@@ -164,7 +245,7 @@ def signs(of: Arrival, habits: Habits) -> list[float]:
         min(FARTHEST, abs(length)),
         max(-FARTHEST, min(FARTHEST, length)),
         len(steps & habits.usual_steps) / len(habits.usual_steps) if habits.usual_steps else 1.0,
-        len(steps - habits.steps) / len(steps),
+        sum(not habits.is_step(step) for step in steps) / len(steps),
         fmean(off) if off else 0.0,
         mentioned(found, of.fields),
         max(-FARTHEST, min(FARTHEST, habits.suits.score(own, of.fields))),

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Hashable, Iterable, Mapping, Set
+from typing import TypeVar
+
+Counted = TypeVar("Counted", bound=Hashable)
 
 LEAST = 2
 """Examples that must have a value, and must have another one, before its words tell anything."""
+
+
+def tally(counts: Counter[Counted], found: Iterable[Counted], times: int) -> None:
+    """Count each of `found` in (1 `times`), or out (-1); of what is none left, nothing is."""
+    if times > 0:
+        counts.update(found)
+        return
+    for each in found:
+        counts[each] -= 1
+        if not counts[each]:
+            del counts[each]
 
 
 class Attribute:
@@ -18,10 +32,10 @@ class Attribute:
         self._having: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._all: Counter[str] = Counter()
 
-    def add(self, value: str, found: Set[str]) -> None:
-        self._rows[value] += 1
-        self._having[value].update(found)
-        self._all.update(found)
+    def add(self, value: str, found: Set[str], times: int) -> None:
+        tally(self._rows, [value], times)
+        tally(self._having[value], found, times)
+        tally(self._all, found, times)
 
     def score(self, value: str, found: Iterable[str]) -> float | None:
         """By how many deviations examples with the value have these words more often than the others, each word weighed by its rarity; as
@@ -43,11 +57,15 @@ class Attribute:
 class Suits:
     """Knows the examples: for each their words that may tell something, and their attribute values."""
 
-    def __init__(self, examples: Iterable[tuple[Set[str], Mapping[str, str]]]) -> None:
+    def __init__(self, examples: Iterable[tuple[Set[str], Mapping[str, str]]] = ()) -> None:
         self._attributes: defaultdict[str, Attribute] = defaultdict(Attribute)
         for found, fields in examples:
-            for name, value in fields.items():
-                self._attributes[name].add(value, found)
+            self.add(found, fields)
+
+    def add(self, found: Set[str], fields: Mapping[str, str], times: int = 1) -> None:
+        """Count an example in, or out with -1 `times`."""
+        for name, value in fields.items():
+            self._attributes[name].add(value, found, times)
 
     def score(self, found: Set[str], fields: Mapping[str, str]) -> float:
         """How well a text's words suit the values that were asked for, in deviations: that of the value which they suit least, for a text has

@@ -11,9 +11,9 @@ from core.protocol import Candidate as Arrived
 from core.ranking.gain import Gain, gain
 from core.ranking.order import LANE, Item, Placed, arrange, in_lane
 from core.ranking.predictor import LEAST, MOST, Decided, Predictor
-from core.ranking.signs import Arrival, Habits, Known, asked_for, content, signs, stored
+from core.ranking.signs import Arrival, Habits, Known, Row, asked_for, content, signs, stored
 from core.text import words
-from dataset.rows import KEPT, Candidate, Op
+from dataset.rows import KEPT, Candidate, Example, Op
 from dataset.store import Store
 
 MOST_RANKED = 48
@@ -29,6 +29,8 @@ class Ranking:
         self._store = store
         self._copying = copying
         self._habits: Habits | None = None
+        self._rows: dict[str, Row] = {}
+        """The examples as `_habits` counts them, by id."""
         self._contents: dict[str, frozenset[str]] = {}
         self._knowns: dict[str, Known] = {}
         self._places: dict[str, Placed] = {}
@@ -43,13 +45,21 @@ class Ranking:
     def habits(self) -> Habits:
         """How the examples are now."""
         if self._habits is None:
-            self._habits = Habits((example.text, example.fields) for example in self._store.examples.values())
+            self._habits = Habits()
+            self._count_in(self._store.examples)
         return self._habits
 
-    def examples_changed(self) -> None:
-        """What was known of the examples is of no use any more."""
-        self._habits = None
+    def examples_changed(self, put: Mapping[str, Example | None]) -> None:
+        """Some examples came, went or were changed."""
+        if self._habits is not None:
+            self._count_in(put)
         self._contents.clear()
+
+    def _count_in(self, put: Mapping[str, Example | None]) -> None:
+        gone = [self._rows.pop(uid) for uid in put if uid in self._rows]
+        come = {uid: Row(example.text, example.fields) for uid, example in put.items() if example}
+        self._rows |= come
+        self.habits.change(gone, come.values())
 
     def signs(self, text: str, fields: Mapping[str, str], flags: Sequence[str], event: Arrived) -> list[float]:
         """The signs of a candidate that has just arrived, to be stored with it; `text` is the event's, made clean."""

@@ -131,7 +131,7 @@ class Workspace:
                 if example:
                     self._copying.add(uid, example.text)
         if self._ranking is not None and put.examples:
-            self._ranking.examples_changed()
+            self._ranking.examples_changed(put.examples)
 
     @property
     def copying(self) -> Copying:
