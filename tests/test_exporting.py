@@ -15,7 +15,7 @@ from core.files import EXPORTING, stale
 from core.task import Field, Task
 from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.exporting.files import new_folder
-from dataset.importing import read
+from dataset.importing import Choice, read, read_data
 from dataset.importing.reading import guess
 from dataset.importing.shapes import records
 from tests.made import sample
@@ -25,6 +25,7 @@ from tui.commands.output import Progress
 from tui.session.intake import bring, look
 from tui.session.session import Session
 
+TASK = Task("Tiny Tavern Menu", fields=(Field("Mood"), Field("Price")))
 LOAD = """
 import json, sys
 from datasets import load_dataset, load_from_disk
@@ -224,6 +225,34 @@ def test_what_was_rejected_comes_back_as_rejected(tmp_path, filled, ending):
     )
 
 
+OPENS = ("# Tiny Tavern Menu\n\nSoup.", "# Tiny Tavern Menu", "# Tiny Tavern Menu\n\n## Attributes\n\nMood: Calm\n\n## Description\n\nPie.")
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "chat"])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "tsv", "parquet"])
+def test_texts_that_open_as_prompts_do_stay_whole(tmp_path, session, form, ending):
+    for text in (*OPENS, "One.\n# Two\nthree.", "# Another\n\nstew."):
+        for fields in ({}, {"Mood": "Grim", "Cook": "An owl: retired"}):
+            session.write_example(text, fields)
+    write_file(table(session.store.examples.values(), session.task, form), tmp_path / f"x.{ending}")
+    found = read(str(tmp_path / f"x.{ending}"), session.task)
+    kept = [(row.text, row.fields) for row in session.store.examples.values()]
+    assert not found.faults and [(row.text, row.fields) for row in found.rows] == kept
+
+
+def test_values_of_attributes_that_are_no_more_are_columns_that_nothing_takes(tmp_path, session):
+    session.write_example("Soup.", {"Mood": "Grim", "Cook": "An owl"})
+    session.write_example("Pie.", {})
+    for ending in ("jsonl", "parquet"):
+        write_file(table(session.store.examples.values(), session.task), tmp_path / f"x.{ending}")
+        task = Task("Tiny Tavern Menu", fields=(Field("Mood"), Field("Chef")))
+        found = read(str(tmp_path / f"x.{ending}"), task)
+        assert not found.faults and [(row.text, row.fields) for row in found.rows] == [("Soup.", {"Mood": "Grim"}), ("Pie.", {})]
+        assert found.unused == ["Cook"]
+    taken = read(str(tmp_path / "x.jsonl"), task, Choice(fields={"Chef": "Cook"})).rows[0]
+    assert taken.fields == {"Mood": "Grim", "Chef": "An owl"}
+
+
 def test_labels_of_cells_and_numbers():
     kinds = [
         next(iter(records({"prompt": "p", "completion": "c", "label": label}))).verdict for label in ("TRUE", "false", 1, 0, "0", True)
@@ -290,11 +319,22 @@ def test_names_that_begin_as_those_beside_data_are_data(tmp_path, session):
     ("text", "form"),
     [
         ("text;Mood\nabc;Grim\n", "csv"), ('"Mood","text"\nGrim,abc\n', "csv"), ("text\tMood\n", "tsv"), ("text\tChef's mood (1-5)\n", "tsv"), ("Text, and more of it, said she.\n", "txt"),
-        ("text,\nabc\n", "txt"), ("{}\n", "json"), ("# A\n", "md"),
+        ("text,\nabc\n", "txt"), ("{}\n", "json"), ("# A\n", "md"), ("description,mood\n", "csv"), ("story;id\r\n", "csv"), ("Price\tBody\n", "tsv"),
+        ("Story, and rain, and light.\n", "txt"), ("Story, light\nfades\n", "txt"), ("Mood,light\n", "txt"),
     ],
 )  # fmt: skip
 def test_what_comes_without_a_name_is_known_by_its_beginning(text, form):
-    assert guess(text) == form
+    assert guess(text, TASK) == form
+
+
+def test_columns_that_were_named_are_looked_for_in_what_comes_without_a_name():
+    text = "what,Mood\nA dish.,Grim\n"
+    assert (
+        guess(text, TASK) == "txt" and guess(text, TASK, Choice(text="what")) == "csv" and guess(text, TASK, Choice(text="which")) == "txt"
+    )
+    assert guess("what\nA dish, cold.\n", TASK, Choice(text="what")) == "tsv" and guess("# A\n%%\n# B\n", TASK, Choice(mark="%%")) == "txt"
+    read_again = read_data(text.encode(), "standard input", TASK, Choice(text="what"))
+    assert [(row.text, row.fields) for row in read_again.rows] == [("A dish.", {"Mood": "Grim"})]
 
 
 def test_cells_and_columns_that_begin_as_formulas(tmp_path):

@@ -229,6 +229,32 @@ def test_near_duplicates_are_shown_and_can_be_left_out(tmp_path, session):
     assert [row.text for row in session.store.examples.values()] == [old, "A pie.", "Something else altogether."]
 
 
+def test_what_was_rejected_makes_nothing_that_is_wanted_a_duplicate(tmp_path, session):
+    draft, better = "The soup is made of old regrets and a spoon of salt.", "The soup is made of old regrets and a spoon of ash."
+    kept = {"prompt": "", "completion": better, "label": True}
+    thrown = [{"prompt": "", "completion": text, "label": False} for text in (draft, f"{draft} Again.", f"{better} Worse.")]
+    write_json(tmp_path / "x.jsonl", thrown[0], kept, *thrown[1:], kept)
+    preview = look(session, [str(tmp_path / "x.jsonl")])
+    assert [(twin.row, twin.first, twin.same) for twin in preview.twins] == [(2, 0, False), (3, 0, False), (4, 1, True)]
+    assert preview.twins_line() == "3 near-duplicates (3 of other rows, 1 word for word)"
+    bring(session, preview, skip_twins=True)
+    assert [row.text for row in session.store.examples.values()] == [better]
+    assert [row.text for row in session.store.candidates.values()] == [draft]
+    assert not look(session, [write_json(tmp_path / "y.jsonl", thrown[0])]).twins  # nor is it one of an example
+
+
+def test_a_choice_that_says_nothing_of_what_is_read_is_refused(tmp_path, session):
+    (tmp_path / "a.txt").write_text("One.\n\nTwo.")
+    source = write_json(tmp_path / "b.jsonl", {"text": "Three."})
+    for choice, sources, said in [
+        (Choice(text="body"), ["a.txt"], "--text says nothing of"), (Choice(fields={"Mood": "xyz"}), ["a.txt"], "--field says nothing of"),
+        (Choice(split="nope"), ["b.jsonl"], "--split says nothing of"), (Choice(mark="zzz"), ["b.jsonl"], "--mark says nothing of"),
+    ]:  # fmt: skip
+        with pytest.raises(FlavorError, match=said):
+            look(session, [str(tmp_path / name) for name in sources], choice)
+    assert len(look(session, [str(tmp_path / "a.txt"), source], Choice(text="text", mark="%%")).rows) == 2
+
+
 def test_a_preview_shows_the_first_faults_and_nothing_is_imported(tmp_path, session):
     write_json(tmp_path / "x.jsonl", *({"text": text} for text in ("fine", "", "fine too", "\u202ehidden", "x" * 20_001)))
     preview = look(session, [str(tmp_path / "x.jsonl")])

@@ -13,14 +13,14 @@ from typing import get_args
 from core.errors import FlavorError
 from core.reading import decode, read_regular
 from core.task import Task
-from core.text import check_text, hidden, short
+from core.text import check_text, clean_line, hidden, short
 from dataset.importing.bounds import MAX_BYTES, MAX_COLUMNS, MAX_FAULTS, MAX_ROWS, Columns, Found, Ready, fault, wrong
-from dataset.importing.columns import Choice, Columned, match, no_text, scalar, spread, text_of, too_long
+from dataset.importing.columns import Choice, Columned, match, no_text, plain_name, scalar, spread, text_of, too_long
 from dataset.importing.delimited import delimited
 from dataset.importing.objects import json_objects, jsonl
 from dataset.importing.shapes import Record, records
 from dataset.importing.tables import HUB, REJECTED, find_files, parquet, saved, saved_splits
-from dataset.importing.texts import in_heading_form, markdown, opens_with_heading, plain
+from dataset.importing.texts import in_heading_form, markdown, opens_with_heading, plain, without_prompt
 from dataset.rows import Origin, Parsed
 
 ENDINGS = {
@@ -39,6 +39,8 @@ ENDINGS = {
 FORMS = ("jsonl", "json", "csv", "tsv", "md", "txt", "parquet")
 OWN = ("origin", "created")
 """What the form of our own exports says of a row beside its text and fields."""
+SURE = ("text", "completion", "output")
+"""Names of the text's column that no sentence has by chance."""
 NAME = re.compile(r"[\w-]{1,30}( [\w-]{1,30}){0,2}")
 """A column's name, where a line of them is told from a sentence."""
 ORIGINS = get_args(Origin)
@@ -70,6 +72,8 @@ class Reading:
     """Each names its place; after `MAX_FAULTS` of them the reading stopped."""
     kinds: Counter[str] = field(default_factory=Counter)
     """What its records were taken for."""
+    forms: set[str] = field(default_factory=set)
+    """What its files were read as; `folder` where it is one of several files or splits."""
     columns: dict[str, None] = field(default_factory=dict)
     """The columns there are, in order."""
     taken: Columned | None = None
@@ -106,21 +110,34 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         raise FlavorError(f"{path} cannot be opened: No such file or directory.", hint, "missing") from None
 
 
-def guess(text: str) -> str:
+def guess(text: str, task: Task, choice: Choice = Choice()) -> str:  # noqa: B008
     """The form of a text without a name, from its beginning."""
+    if choice.mark:
+        return "txt"
     head = text.lstrip("\ufeff \n\r\t")[:2000]
-    first = head.partition("\n")[0]
+    first = head.partition("\n")[0].rstrip("\r")
     if head[:1] == "{":
         return "json"
     if head[:1] == "[" and head[1:].lstrip()[:1] == "{":
         return "json"
     if head.startswith("# "):
         return "md"
-    for mark, form in (("\t", "tsv"), (",", "csv"), (";", "csv")):
-        names = [name.strip().strip('"').casefold() for name in first.split(mark)]
-        if len(names) > 1 and {"text", "completion", "output"} & set(names) and (mark == "\t" or all(map(NAME.fullmatch, names))):
-            return form
-    return "txt"
+    return next((form for mark, form in (("\t", "tsv"), (",", "csv"), (";", "csv")) if _names_columns(first, mark, task, choice)), "txt")
+
+
+def _names_columns(line: str, mark: str, task: Task, choice: Choice) -> bool:
+    """Whether a first line names columns, one of which is known to hold the text, as that of a file would."""
+    names = [name.strip().strip('"') for name in line.split(mark)]
+    if choice.text:
+        return choice.text in names
+    if len(names) < 2 or not (mark == "\t" or all(map(NAME.fullmatch, names))):
+        return False
+    try:
+        taken = match(names, task, choice, first=False)
+    except FlavorError:
+        return False
+    sure = plain_name(taken.text) in SURE or taken.fields
+    return bool(taken.text) and bool(sure or f"{mark} " not in line)  # "A story, and rain" may begin a text
 
 
 def _open(form: str, data: bytes, task: Task, choice: Choice) -> Found:
@@ -157,8 +174,9 @@ def read_data(data: bytes, name: str, task: Task, choice: Choice = Choice()) -> 
     reading = Reading(name)
     if len(data) > MAX_BYTES:
         raise fault(f"{name} has more than {MAX_BYTES} bytes.", "Split it.")
-    text = decode(data, Path(name))
-    _gather(_open(choice.form or guess(text), data, task, choice), name, task, choice, reading)
+    form = choice.form or guess(decode(data, Path(name)), task, choice)
+    reading.forms.add(form)
+    _gather(_open(form, data, task, choice), name, task, choice, reading)
     return _finished(reading)
 
 
@@ -177,6 +195,7 @@ def _file(path: Path, name: str, task: Task, choice: Choice, reading: Reading) -
         raise FlavorError(
             f"{path} has an unknown ending; known are {', '.join(ENDINGS)}.", "Say what it is, for instance --format txt.", "ending"
         )
+    reading.forms.add(form)
     if form == "parquet":
         read_regular_only(path)
         found = parquet(path)
@@ -194,7 +213,9 @@ def read_regular_only(path: Path) -> None:
 
 def _folder(folder: Path, name: str, task: Task, choice: Choice, reading: Reading) -> None:
     """A dataset that `datasets` saved, a Kiln project, or a folder of files like one on the hub."""
-    if splits := saved_splits(folder, choice.split):
+    splits = saved_splits(folder, choice.split)
+    reading.forms |= {"folder"} if splits != [folder] else set()
+    if splits:
         for split in splits:
             _gather(saved(split), f"{name}/{split.relative_to(folder)}" if split != folder else name, task, choice, reading)
         return
@@ -254,14 +275,15 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     """A row from a record's columns."""
     given = record.columns.get("fields") if record.kind == "columns" and isinstance(record.columns.get("text"), str) else None
     own = dict(record.columns)
-    origin = ""
+    fields, older, origin = *_own_fields(given, task), ""
     if given is not None:
         del own["fields"]
-    if given is not None or (set(own) <= {"text", *OWN} and own.get("origin") in ORIGINS):  # a task without attributes has no `fields`
+    ours = given is not None or (set(own) <= {"text", *OWN} and own.get("origin") in ORIGINS)  # a task without attributes has no `fields`
+    if ours:
         for name in OWN:  # what our own form says of a row is no value of it
             value = own.pop(name, "") if name not in (choice.text, *choice.fields.values()) else ""
             origin = value if name == "origin" and value in ORIGINS else origin
-    columns = spread(own)
+    columns = spread({**older, **own})
     names = tuple(columns)
     if len(names) > MAX_COLUMNS:
         raise fault(f"it has more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
@@ -274,7 +296,6 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     if not taken.text:
         raise no_text(names)
     text = text_of(columns[taken.text], taken.text)
-    fields = _own_fields(given)
     for name, column in taken.fields.items():
         if name in fields and name not in choice.fields:
             continue
@@ -284,8 +305,9 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
         whole = WHOLE.fullmatch(value) if task.field(name).kind == "scale" else None
         fields[name] = whole[1] if whole else value
     prompt = record.prompt
-    if not choice.text and opens_with_heading(text, task) and not prompt:  # the raw form: the prompt is in the text
-        text, fields = _apart(text, fields, task)
+    raw = None if ours or taken.fields or choice.text or prompt else without_prompt(text, task)
+    if raw is not None:
+        text, fields = raw
     elif prompt and opens_with_heading(prompt, task):
         fields = {**in_heading_form(prompt, task).fields, **fields}
     elif prompt:
@@ -294,25 +316,22 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     return replace(_check(place, text, fields, task, record.verdict == "reject", before), origin=origin)
 
 
-def _apart(text: str, fields: dict[str, str], task: Task) -> tuple[str, dict[str, str]]:
-    found = in_heading_form(text, task)
-    return found.text, {**found.fields, **fields}
-
-
-def _own_fields(given: object) -> dict[str, str]:
-    """The fields of our own form; those of a table may be empty."""
+def _own_fields(given: object, task: Task) -> tuple[dict[str, str], dict[str, str]]:
+    """The fields of our own form, of a table without the empty ones; and what the task does not have, or has no more: columns as any others."""
     if given is None:
-        return {}
+        return {}, {}
     if not isinstance(given, dict):
         raise fault("fields must be an object of texts.", '{"Name": "value"}')
-    found = {}
+    known = {field.name.casefold() for field in task.fields}
+    found: dict[str, str] = {}
+    others: dict[str, str] = {}
     for name, value in given.items():
         text = None if isinstance(value, list) else scalar(value)
         if text is None:
             raise fault("fields must be an object of texts.", '{"Name": "value"}')
         if text or value == "":
-            found[name] = text
-    return found
+            (found if clean_line(name).casefold() in known else others)[name] = text
+    return found, others
 
 
 def _check(place: str, text: str, fields: dict[str, str], task: Task, rejected: bool = False, before: str = "") -> Read:

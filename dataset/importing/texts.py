@@ -65,6 +65,19 @@ def in_heading_form(text: str, task: Task) -> Ready:
     return first
 
 
+def without_prompt(text: str, task: Task) -> Ready | None:
+    """The raw form taken apart: the prompt that it begins with, and the text behind it, whatever lines that has. None where it has no such
+    prompt, or nothing behind it."""
+    attributes = (
+        rf"(?:## {re.escape(task.attributes_heading)}[ \t]*\n+((?:[^\n:]+:[^\n]*\n)*)\n*## {re.escape(task.text_heading)}[ \t]*\n+)?"
+    )
+    prompt = re.match(rf"# {re.escape(task.heading)}[ \t]*\n+" + (attributes if task.fields else "()"), text.lstrip())
+    if prompt is None or prompt.end() == len(text.strip()):
+        return None
+    given = [line.partition(":") for line in (prompt[1] or "").splitlines()]
+    return Ready(text.lstrip()[prompt.end() :], {name.strip(): value.strip() for name, _, value in given})
+
+
 def _rule(line: str) -> bool:
     return bool(re.fullmatch(r"-{3,}|\*{3,}", line.strip()))
 

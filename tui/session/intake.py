@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.errors import FlavorError
@@ -116,6 +116,7 @@ def look(session: Session, sources: Sequence[str], choice: Choice = Choice()) ->
             readings.append(read_data(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", session.task, choice))
         else:
             readings.append(read(source, session.task, choice))
+    _refuse_idle(readings, choice)
     return _with_twins(session, readings)
 
 
@@ -124,12 +125,42 @@ def look_at_text(session: Session, text: str, choice: Choice = Choice()) -> Prev
     return _with_twins(session, [read_data(text.encode("utf-8", "surrogatepass"), "clipboard", session.task, choice)])
 
 
+def _refuse_idle(readings: list[Reading], choice: Choice) -> None:
+    """Raises FlavorError on an option that says nothing of anything that was read."""
+    if any(reading.faults for reading in readings):
+        return  # they say more
+    forms: set[str] = set().union(*(reading.forms for reading in readings))
+    columns = any(reading.columns for reading in readings)
+    idle = {
+        "--text": choice.text and not columns, "--field": choice.fields and not columns, "--mark": choice.mark and "txt" not in forms,
+        "--split": choice.split and "folder" not in forms,
+    }  # fmt: skip
+    goes_with = {"--mark": "plain texts", "--split": "a folder or a dataset that has several"}
+    for option, useless in idle.items():
+        if useless:
+            raise FlavorError(
+                f"{option} says nothing of {' and '.join(short(reading.name) for reading in readings)}.",
+                f"It goes with {goes_with.get(option, 'columns')}. Leave it out.",
+                "usage",
+            )
+
+
 def _with_twins(session: Session, readings: list[Reading]) -> Preview:
     preview = Preview(readings)
     if len(preview.rows) > MAX_ROWS:
         raise FlavorError(f"There are {len(preview.rows)} rows in all, more than {MAX_ROWS}.", "Import them in parts.", "import")
-    preview.twins = find_twins([row.text for row in preview.rows], session.store.texts())
+    preview.twins = _twins(preview.rows, session.store.texts())
     return preview
+
+
+def _twins(rows: Sequence[Read], there: Mapping[str, str]) -> list[Twin]:
+    """The near-duplicates among what is wanted, and apart from them among what was rejected: a text is often wanted since one like it was not."""
+    found: list[Twin] = []
+    for rejected in (False, True):
+        places = [place for place, row in enumerate(rows) if row.rejected == rejected]
+        twins = find_twins([rows[place].text for place in places], {} if rejected else there)
+        found += [replace(twin, row=places[twin.row], first=None if twin.first is None else places[twin.first]) for twin in twins]
+    return sorted(found, key=lambda twin: twin.row)
 
 
 def bring(session: Session, preview: Preview, skip_twins: bool = False) -> Tables:
