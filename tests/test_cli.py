@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import FlavorError
 from core.files import new_uid, now
 from dataset.rows import Batch, Candidate, Tables
 from tests.made import bake, sample, write
@@ -198,6 +199,64 @@ def test_a_reader_that_is_gone_is_told_to_the_shell(there):
         assert child.wait(60) == 141 and child.stderr.read() == b""
 
 
+def test_what_cannot_be_said_ends_in_no_traceback(there, tmp_path):
+    words = [sys.executable, "-m", "tui", "status", str(tmp_path / "nowhere"), "--json"]
+    for both in (subprocess.PIPE, subprocess.STDOUT):
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=both) as child:
+            child.stdout.close()
+            assert child.wait(60) == 141 and (both == subprocess.STDOUT or child.stderr.read() == b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_full_standard_output_is_named(there, tmp_path, more):
+    for workspace in (there, tmp_path / "nowhere"):
+        words = [sys.executable, "-m", "tui", "status", str(workspace), *more]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("flavor-tui: ")
+        assert "Standard output cannot be written: No space left" in done.stderr or not more and workspace != there
+        assert workspace == there or "not a workspace" in done.stderr
+
+
+EXPORT = """
+import sys
+from dataset.exporting import files
+from tui.commands import cli
+from tui.commands.parser import parse
+
+files.sys.executable = sys.argv[1]
+sys.exit(cli.run(parse(sys.argv[2:])))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("more", [[], ["--as", "disk"]])
+def test_an_export_by_another_process_ends_at_once_and_takes_it_along(there, tmp_path, number, more):
+    with Session(there) as session:
+        write(session, 3)
+    writer = tmp_path / "writer"
+    writer.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/began\nmv {tmp_path}/began {tmp_path}/pid\nexec sleep 60\n")
+    writer.chmod(0o755)
+    words = [sys.executable, "-c", EXPORT, writer, "export", there, "dataset", tmp_path / "out/x.parquet", *more]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.05)
+        os.killpg(child.pid, number)
+        assert child.wait(20) == 128 + number and child.stderr.read().count("\n") == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_writer_that_fails_names_what_was_asked_for(tmp_path, task, monkeypatch):
+    from dataset.exporting import files, table, write_file
+
+    monkeypatch.setattr(files.sys, "executable", "/bin/false")
+    with pytest.raises(FlavorError, match=f"^{tmp_path}/x.parquet could not be written"):
+        write_file(table([], task), tmp_path / "x.parquet")
+
+
 TOLD = """
 import asyncio, signal, sys
 from tui.commands import cli
@@ -236,7 +295,7 @@ def test_what_waits_for_standard_input_ends_at_once(there):
     with subprocess.Popen([sys.executable, "-m", "tui", "import", str(there), "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         time.sleep(1.5)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) in (-signal.SIGTERM, 128 + signal.SIGTERM)
+        assert child.wait(30) == 128 + signal.SIGTERM and b"what was whole is kept" in child.stderr.read()
 
 
 def test_json_stays_json_where_standard_output_knows_no_unicode(there):

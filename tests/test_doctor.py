@@ -1,21 +1,24 @@
 """The doctor on real files: what it says, what it mends, what it keeps; snapshots rotate."""
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from core import files
+from core import environment, files
 from core.errors import FlavorError
 from core.finding import Finding
 from dataset import snapshots
 from dataset.store import Store
 from runs.registry import Registry
 from tests.test_cli import run
+from tui.commands import checking
 from tui.session.doctor import examine
 from tui.session.drafts import Draft, Typed
 from tui.session.session import Session
@@ -26,6 +29,29 @@ def write(there, count):
         for number in range(count):
             session.write_example(f"The {number} dish is a stew of {number} roots and one regret.", {"Mood": "Calm"})
         return session.store.tables()
+
+
+async def test_what_the_doctor_asks_ends_with_it(tmp_path, monkeypatch):
+    """It sees nothing of the person's, as a worker."""
+    code = f"import os, pathlib, time\nnew = pathlib.Path({str(tmp_path)!r}, 'new')\nnew.write_text(' '.join([str(os.getpid()), os.getcwd(), str(os.getsid(0)), os.environ['HF_HUB_OFFLINE']]))\n"
+    (tmp_path / "sleepy.py").write_text(f"{code}new.rename(new.with_name('told'))\ntime.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = asyncio.create_task(checking._ask("sleepy"))
+    while not (tmp_path / "told").exists():
+        await asyncio.sleep(0.05)
+    pid, where, leader, offline = (tmp_path / "told").read_text().split()
+    assert (where, leader, offline) == (str(environment.empty_folder().resolve()), pid, "1")
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+def test_a_cache_that_cannot_be_made_is_left_to_the_doctor(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FLAVOR_TUI_CACHE", str(tmp_path / "file"))
+    assert checking._away() == Path("/")
 
 
 def flip(path, line):

@@ -89,7 +89,7 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
             case ".parquet":
                 staged = exporting(path)
                 with _gone_after(staged):
-                    _by_process("parquet", staged, {"train": table})
+                    _by_process("parquet", staged, {"train": table}, path)
                     os.replace(staged, path)
             case ".csv" | ".tsv":
                 write_atomic(path, _delimited(table, "\t" if ending == ".tsv" else ","))
@@ -105,7 +105,7 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
 def write_disk(splits: Mapping[str, Table], folder: Path) -> int:
     """Write splits as `DatasetDict.save_to_disk` does: by itself. Raises FlavorError where the folder is there already."""
     with new_folder(folder) as staged:
-        _by_process("disk", staged, splits)
+        _by_process("disk", staged, splits, folder)
     return sum(len(table.rows) for table in splits.values())
 
 
@@ -138,14 +138,15 @@ def _gone_after(path: Path) -> Iterator[None]:
             remove_tree(path)
 
 
-def _by_process(form: str, dest: Path, splits: Mapping[str, Table]) -> None:
-    """Have `core.tables` write, which is a process of its own: its libraries are large."""
+def _by_process(form: str, staged: Path, splits: Mapping[str, Table], dest: Path) -> None:
+    """Have `core.tables` write what will be `dest`; a process of its own, since its libraries are large."""
     kinds = next(iter(splits.values())).kinds
     lines = [json.dumps({**kinds, "": list(splits)})]
     lines += [json.dumps([name, row]) for name, table in splits.items() for row in table.rows]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "core.tables", "write", form, str(dest.absolute())],
+        [sys.executable, "-P", "-m", "core.tables", "write", form, str(staged.absolute())],
         input="\n".join(lines).encode() + b"\n", capture_output=True, env=environment.of_worker(), cwd=environment.empty_folder(), check=False,
+        start_new_session=True,
     )  # fmt: skip
     try:
         said = json.loads(done.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core import environment
 from core.errors import FlavorError
 from core.files import now
 from core.protocol import Row
@@ -27,14 +29,30 @@ MOST_MEASURED = 12
 async def _ask(module: str, question: bytes = b"") -> dict[str, Any]:
     """What a heavy module, run as a process of its own, answers: one JSON object."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", module, stdin=pipe, stdout=pipe, stderr=pipe)
-    out, err = await process.communicate(question)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", module, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, cwd=_away(),
+        env=environment.of_worker(),
+    )  # fmt: skip
+    try:
+        out, err = await process.communicate(question)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
     try:
         data: dict[str, Any] = json.loads(out)
     except ValueError:
         last = err.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"code {process.returncode}"]
         raise FlavorError(f"The model's packages do not start: {last[0]}.", "Reinstall them: pip install flavor-tui.") from None
     return data
+
+
+def _away() -> Path:
+    """A folder without files of the person's; the doctor says what is wrong with a cache that cannot hold it."""
+    try:
+        return environment.empty_folder()
+    except OSError:
+        return Path("/")
 
 
 async def machine() -> Output:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from core.errors import FlavorError
 from core.text import clean, short
 from tui.commands.parser import parser
-from tui.say import complain, json_line
+from tui.say import Told, complain, json_line, say, silence
 
 if TYPE_CHECKING:
     from tui.commands.output import Output
@@ -137,10 +137,6 @@ async def _completion(shell: Literal["bash", "zsh", "fish"]) -> Output:
     yield Line({"shell": shell, "script": text}, text.rstrip("\n"))
 
 
-class _Told(Exception):
-    """A signal asked this command to end: what it was doing has cleaned up."""
-
-
 def _heed() -> list[int]:
     """Let SIGTERM and SIGHUP cancel the running task, as ctrl+c does; the second one ends it at once. Returns where the signal will stand."""
     loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
@@ -165,7 +161,7 @@ async def _print(args: argparse.Namespace) -> None:
         await _say(args)
     except asyncio.CancelledError:
         if told:
-            raise _Told(told[0]) from None
+            raise Told(told[0]) from None
         raise
 
 
@@ -184,9 +180,9 @@ async def _say(args: argparse.Namespace) -> None:
                 sys.stderr.write("\r\x1b[2K")
                 sys.stderr.flush()
             if args.json:
-                print(json_line(item.data), flush=True)  # noqa: T201
+                say(json_line(item.data))
             elif item.text:
-                print(clean(item.text), flush=True)  # noqa: T201
+                say(clean(item.text))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -197,19 +193,27 @@ def run(args: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows no Unicode still gets its line
     try:
+        return _carry_out(args)
+    except BrokenPipeError:
+        silence(1, 2)  # whoever read us is gone; say nothing at exit
+        return 128 + signal.SIGPIPE  # as a shell says it of others: a run may have been broken off
+
+
+def _carry_out(args: argparse.Namespace) -> int:
+    """The same; whatever ends it early is said. Raises BrokenPipeError where there is nobody to say it to."""
+    try:
         asyncio.run(_print(args))
     except FlavorError as error:
         return complain(error, args.json)
     except KeyboardInterrupt:
         print("flavor-tui: stopped; what was whole is kept.", file=sys.stderr)  # noqa: T201
         return 130
-    except _Told as told:
+    except Told as told:
         with contextlib.suppress(OSError):  # the terminal may be what is gone
             print("flavor-tui: told to stop; what was whole is kept.", file=sys.stderr)  # noqa: T201
         return 128 + int(told.args[0])
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us is gone; say nothing at exit
-        return 128 + signal.SIGPIPE  # as a shell says it of others: a run may have been broken off
+        raise
     except UnicodeError as error:
         return complain(FlavorError(f"A name is no text that can be written: {error}.", "Rename it.", "usage"), args.json)
     except OSError as error:

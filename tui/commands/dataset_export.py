@@ -49,7 +49,8 @@ async def export(
     with Session(workspace, read_only=True) as session:
         store, task = session.store, session.task
         if what != "dataset":
-            count = write_file(preferences(store, task, what), dest, like)
+            with at_once():
+                count = write_file(preferences(store, task, what), dest, like)
             yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for TRL's {what.upper()}Trainer")
             return
         if not store.examples:
@@ -62,10 +63,12 @@ async def export(
                 "No row is held out yet.", "From eight rows of yours on there are some; --split all takes every row.", "empty"
             )
         if how == "disk":
-            count = write_disk({name: table(rows, task, form) for name, rows in splits.items() if split in ("all", name)}, dest)
+            with at_once():
+                count = write_disk({name: table(rows, task, form) for name, rows in splits.items() if split in ("all", name)}, dest)
             yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for datasets.load_from_disk")
         elif folder:
-            counts = write_folder(store, task, dest, licence, form)
+            with at_once():
+                counts = write_folder(store, task, dest, licence, form)
             count = sum(rows for path, rows in counts.items() if path.startswith("data/"))
             files = "".join(f"\n  {path}  {counted(rows, 'row')}" for path, rows in counts.items())
             yield Line({"rows": count, "to": str(dest), "files": counts}, f"{counted(count, 'row')} in {dest}, with a card:{files}")
@@ -74,5 +77,6 @@ async def export(
             rows = [row for row in rows if not origins or row.origin in origins]
             if not rows:
                 raise FlavorError(f"No row is {' or '.join(sorted(origins))}.", "Leave --origin out.", "empty")
-            count = write_file(as_table(rows, task, dest, form, like), dest, like)
+            with at_once():
+                count = write_file(as_table(rows, task, dest, form, like), dest, like)
             yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}")

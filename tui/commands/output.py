@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from core.protocol import Loaded, Loading
 from core.text import clean_line, counted
+from tui.say import Told
 from tui.session.session import Session
 
 
@@ -33,9 +34,14 @@ class Progress:
 Output = AsyncIterator[Line | Progress]
 
 
+def _tell(number: int, _: object) -> NoReturn:
+    raise Told(number)
+
+
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """A signal ends what is done in here at once, also where it waits for standard input: asyncio only cancels what comes to a turn of its own."""
+    """A signal ends what is done in here at once, also where it waits for standard input or another process: asyncio only cancels what comes
+    to a turn of its own. Raises KeyboardInterrupt or Told then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -43,7 +49,7 @@ def at_once() -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if before[number] is not signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, _tell)
     try:
         yield
     finally:

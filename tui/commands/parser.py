@@ -36,8 +36,8 @@ A first evening:
   flavor-tui import dishes rows.csv --dry-run     look first; then without --dry-run
   flavor-tui dishes                               write, curate, retrain
 
-It ends with 0 when all went well, 1 when something was refused (one line says what,
-and what to do), 2 when an option was misspelt, 130 after ctrl+c, 141 when whoever
+It ends with 0 when all went well, 1 when something was refused or failed (one line says
+what, and what to do), 2 when an option was misspelt, 130 after ctrl+c, 141 when whoever
 read it was gone before its end, and 128 + n when signal n ended the screen."""
 
 
