@@ -178,6 +178,16 @@ def test_the_best_texts_are_new_whole_and_unlike_one_another(session):
     assert [best.text for best in report_of(session).best] == [fresh, "An odd pot that sings, at noon, of ships."]
 
 
+def test_that_contradictions_are_cut_is_said(session):
+    session.import_rows([(f"Soup {n} is for {n} guests.", {"Cook": "Ada"}) for n in range(3)], "rows")
+    told = report_of(session)
+    assert told.all_conflicts == len(told.conflicts) == 3
+    session.import_rows([(f"Soup {n} is for {n} guests.", {"Cook": "Ada"}) for n in range(3, 7)], "rows")
+    told = report_of(session)
+    section = next(section for section in sections(told) if section.title == "Rows that contradict each other")
+    assert section.lines == ("12 of 21, the surest first.",) and len(section.table.rows) == 12
+
+
 def test_what_4_bits_cost(session):
     write(session, 8)
     measured.keep_bits(session.folder, Bits("starter", 4.25, 4.125, 8, now()))

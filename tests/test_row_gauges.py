@@ -1,6 +1,9 @@
 """What is told of single rows and of how they were made: oddities, contradictions, coverage, active time, the edits of a round."""
 
 import json
+import random
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -76,6 +79,46 @@ def test_contrary_texts_under_one_prompt():
         entry("a", "Roll DC 15.", Mood="Calm"), entry("b", "Roll DC 20.", Mood="Calm")
     )  # texts of one mood are meant to differ
     assert not found(entry("a", "Roll DC 15.", Scene=scene, Mood="Calm"), entry("b", "Roll DC 20.", Scene=scene, Mood="Grim"))
+
+
+def test_only_people_contradict_themselves_under_one_prompt():
+    """Sampling asks for the same values again and again, and its texts are meant to differ."""
+    scene = "An old door at the end of a flooded cellar"
+    own, other = entry("a", "The door opens on DC 15.", Scene=scene), entry("b", "It takes DC 20.", Scene=scene)
+    assert found(own, other) and not found(own, replace(other, human=False)) and not found(replace(own, human=False), other)
+    twin = replace(entry("c", own.text, Scene=scene, Mood="Calm"), human=False)
+    assert found(twin, entry("d", own.text, Scene=scene, Mood="Grim"))  # the same text is one, whoever wrote it
+
+
+def many(count, values):
+    """Rows of a few hundred words and many values, as a person has who imports a file."""
+    draw = random.Random(1)
+    vocabulary = ["".join(draw.choices("abcdefghij", k=5)) for _ in range(400)]
+    several = lambda size: " ".join(draw.choices(vocabulary, k=size))  # noqa: E731
+    scenes = [several(7) for _ in range(values)]
+    return [
+        entry(f"row{n}", f"Once upon a time there was {several(60)} at DC {draw.randint(5, 25)}.", Scene=draw.choice(scenes))
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("values", [2000, 20, 1])
+def test_thousands_of_rows_are_compared_in_time(values):
+    rows = many(2000, values)
+    rows[1990] = entry("late", rows[3].text, Scene=rows[3].fields["Scene"] + " once", Mood="Grim")
+    rows[3] = entry("early", rows[3].text, Scene=rows[3].fields["Scene"], Mood="Calm")
+    began = time.process_time()
+    told = conflicts(rows)
+    assert time.process_time() - began < 3  # 14 s and more where all pairs were compared
+    assert ("early", "late") in [(each.first, each.second) for each in told]
+
+
+def test_what_is_alike_is_found_whatever_word_differs():
+    scene = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    for place in range(10):
+        other = " ".join(scene[:place] + scene[place + 1 :])
+        rows = [entry("a", "Roll DC 15.", Scene=" ".join(scene)), entry("b", "Roll DC 20.", Scene=other)]
+        assert len(found(*rows)) == len(found(*reversed(rows))) == 1
 
 
 def test_coverage_is_by_pairs_of_listed_fields():

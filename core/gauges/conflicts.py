@@ -5,11 +5,12 @@ No model reads them: what is found can be pointed at, a number or a word with a 
 
 from __future__ import annotations
 
+import functools
+import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from core.gauges.copying import runs
 from core.text import words
@@ -21,6 +22,9 @@ FEWEST_RUNS = 6
 SAME_VALUE = 0.8
 """Two free values that share this much of their words are one value."""
 RUN = 3
+MOST_HELD = 40
+"""Of the rows that share a run of words or a value's word so many, the last, are held against a row: among thousands of rows of one pattern all
+pairs would take minutes."""
 NEGATIONS = frozenset({"not", "never", "no", "without", "cannot", "nor", "neither", "nobody", "none"})
 EMPTY = frozenset({
     "the", "and", "but", "for", "with", "from", "that", "this", "these", "those", "there", "their", "they", "them", "then", "than",
@@ -36,12 +40,13 @@ _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: its id, its attributes, its text. `free` are the names of attributes that are free texts."""
+    """A row: its id, its attributes, its text. `free` are the names of attributes that are free texts; `human`: a person wrote or mended it."""
 
     uid: str
     fields: Mapping[str, str]
     text: str
     free: frozenset[str] = frozenset()
+    human: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,9 @@ def conflicts(rows: Sequence[Entry]) -> list[Conflict]:
         for one, two in _twins(rows)
         if _differences(one.fields, two.fields)
     ]
-    contrary = [Conflict(one.uid, two.uid, said) for one, two in _same_prompts(rows) if (said := _contrary(one.text, two.text))]
+    said = functools.cache(_said)
+    pairs = _same_prompts([row for row in rows if row.human])
+    contrary = [Conflict(one.uid, two.uid, words) for one, two in pairs if (words := _contrary(said(one.text), said(two.text)))]
     return same + contrary
 
 
@@ -70,14 +77,14 @@ def _twins(rows: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
     by_uid = {row.uid: row for row in rows}
     holders: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row in (row for row in rows if row.uid in found):
-        shared: dict[str, int] = defaultdict(int)
-        for run in found[row.uid]:
-            for uid in holders[run]:
-                shared[uid] += 1
+        own = found[row.uid]
+        shared = Counter(uid for run in own for uid in holders[run][-MOST_HELD:])
+        for run in own:
             holders[run].append(row.uid)
         for uid, count in shared.items():
-            fewer, more = sorted((len(found[row.uid]), len(found[uid])))
-            if count >= (SAME_TEXT * fewer if fewer >= FEWEST_RUNS else more):
+            fewer, more = sorted((len(own), len(found[uid])))
+            least = SAME_TEXT * fewer if fewer >= FEWEST_RUNS else more
+            if 2 * count >= least and len(own & found[uid]) >= least:  # runs that very many hold were not all counted
                 yield by_uid[uid], row
 
 
@@ -89,27 +96,44 @@ def _differences(one: Mapping[str, str], two: Mapping[str, str]) -> str:
 
 def _same_prompts(rows: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
     """Pairs of rows that ask for the same thing: every attribute the same, a free one among them. Where all are chosen from lists, or
-    there are none, the texts are meant to differ."""
+    there are none, the texts are meant to differ. What sampling asks for is drawn anew from the values there are, so that of its texts many
+    have the same prompt and are meant to differ too: give only the rows that people wrote."""
     groups: dict[tuple[tuple[str, str], ...], list[Entry]] = defaultdict(list)
     for row in rows:
         if any(row.fields.get(name) for name in row.free):
             groups[tuple(sorted((name, value) for name, value in row.fields.items() if name not in row.free))].append(row)
     for group in groups.values():
-        for one, two in combinations(group, 2):
-            names = [name for name in one.free if one.fields.get(name) or two.fields.get(name)]
-            if all(_alike(one.fields.get(name, ""), two.fields.get(name, "")) for name in names):
-                yield one, two
+        values = {row.uid: {name: frozenset(words(row.fields.get(name, ""))) for name in sorted(row.free)} for row in group}
+        common = Counter(word for of_row in values.values() for word in _telling(of_row))
+        holders: dict[str, list[Entry]] = defaultdict(list)
+        for row in group:
+            own = values[row.uid]
+            keys = _rarest(_telling(own), common)
+            for other in {each.uid: each for key in keys for each in holders[key][-MOST_HELD:]}.values():
+                names = [name for name in row.free if row.fields.get(name) or other.fields.get(name)]
+                if all(_alike(own[name], values[other.uid][name]) for name in names):
+                    yield other, row
+            for key in keys:
+                holders[key].append(row)
 
 
-def _alike(one: str, two: str) -> bool:
-    first, second = set(words(one)), set(words(two))
+def _telling(values: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The words of the first free value that has any."""
+    return next(filter(None, values.values()), frozenset())
+
+
+def _rarest(value: frozenset[str], common: Mapping[str, int]) -> list[str]:
+    """So many of a value's words, the rarest, that whatever is alike has one of them among its own."""
+    return sorted(value, key=lambda word: (common[word], word))[: len(value) - math.ceil(SAME_VALUE * len(value)) + 1]
+
+
+def _alike(first: frozenset[str], second: frozenset[str]) -> bool:
     return len(first & second) >= SAME_VALUE * len(first | second)
 
 
-def _contrary(text: str, other: str) -> str:
+def _contrary(first: _Said, second: _Said) -> str:
     """What one text says and the other denies; empty where nothing."""
-    first, second = _said(text), _said(other)
-    for place in first.numbers.keys() & second.numbers.keys():
+    for place in sorted(first.numbers.keys() & second.numbers.keys()):
         if not first.numbers[place] & second.numbers[place]:
             one, two = (" or ".join(sorted(said.numbers[place])) for said in (first, second))
             return f"the same prompt, but “{place}” with {one} here and {two} there"

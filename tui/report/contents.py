@@ -130,6 +130,8 @@ class Report:
     coverage: tuple[Cover, ...]
     rows: RowLosses
     conflicts: tuple[Conflict, ...]
+    all_conflicts: int
+    """How many there are; the surest of them are told."""
     best: tuple[Best, ...]
     bits: Bits | None
     texts: Mapping[str, str]
@@ -167,6 +169,7 @@ async def gather(session: Session) -> Report:
         coverage=tuple(coverage(session.task, [example.fields for example in examples])),
         rows=_row_losses(session, outlook),
         conflicts=tuple(found[:MOST_CONFLICTS]),
+        all_conflicts=len(found),
         best=_best(session),
         bits=_bits(session),
         texts={example.uid: example.text for example in examples},
@@ -176,7 +179,7 @@ async def gather(session: Session) -> Report:
 
 def _entries(session: Session, examples: Sequence[Example]) -> list[Entry]:
     free = frozenset(session.task.free_names)
-    return [Entry(example.uid, example.fields, example.text, free) for example in examples]
+    return [Entry(example.uid, example.fields, example.text, free, example.human) for example in examples]
 
 
 async def _checkpoints(session: Session, runs: Sequence[Run], decided: Sequence[Round], rated: Collection[str]) -> tuple[Tasted, ...]:
