@@ -261,6 +261,10 @@ def test_a_checkpoint_of_which_clearly_more_was_kept(session):
     second = bake(session, [4.0, 3.2, 3.19], base=4.0, fresh=True)
     decide(session, second, kept=0, rejected=15)
     assert next_step(session).sentence == f"Use {first}: 13 of 20 of its texts were kept, 0 of 15 of this one's."
+    session.registry.use(first)  # to learn the thirteen once more would give the second again
+    assert next_step(session).sentence == "Curate more: 13 of 20 kept, 0 new rows so far; from 6 on a retrain pays."
+    assert retraining_pays(session) == 0
+    session.registry.use(second)
     (session.registry.folder / "0001/checkpoints/epoch-02/checkpoint.json").unlink()
     assert next_step(session).action == "write"
 

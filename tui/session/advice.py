@@ -47,16 +47,25 @@ class NextStep:
 
 
 def retraining_pays(session: Session) -> int:
-    """How many examples the active checkpoint does not know, where they are enough to retrain; else 0. Of the base what the newest run does
-    not know counts, where there is one. Cheap enough for behind a key."""
+    """How many examples no run knows, where they are enough to retrain; else 0. Cheap enough for behind a key."""
     if sum(1 for _ in islice((example for example in session.store.examples.values() if example.human), LEAST)) < LEAST:
         return 0  # as `next_step` has it: none can be held out
+    newest = _newest(session)
+    new = session.planner.unknown(newest)
+    return new if new >= (LEAST if newest == BASE else NEW_ROWS) else 0
+
+
+def _newest(session: Session) -> str:
+    """A checkpoint of the newest run that ended well, or of the active one's run where that is newer; else the base. What it knows was tried: who went back
+    to an earlier one would get the same again by training on the same rows."""
     current = session.registry.current()
-    known = current
-    if current == BASE:
-        known = next((name for name in reversed(session.registry.names()) if session.registry.run(name).epochs), BASE)
-    new = session.planner.unknown(known)
-    return new if new >= (LEAST if known == BASE else NEW_ROWS) else 0
+    for name in reversed(session.registry.names()):
+        if current.startswith(f"{name}/"):
+            return current
+        run = session.registry.run(name)
+        if run.epochs and run.result and run.result.status == "done":
+            return f"{name}/{run.epochs[-1]}"
+    return BASE
 
 
 def interruption(session: Session) -> NextStep | None:
@@ -100,7 +109,7 @@ def next_step(session: Session) -> NextStep:
 def _by_the_base(session: Session, examples: int) -> NextStep:
     """What to do while the base is active: a good checkpoint that knows the rows need not be trained once more."""
     good = next(_good(session), None)
-    if good and session.planner.new_rows(good) < NEW_ROWS:
+    if good and session.planner.new_rows(_newest(session)) < NEW_ROWS:
         return NextStep("use another", f"Use {good}: it is good, and the base is active.")
     return NextStep("retrain afresh", f"Retrain (t): {counted(examples, 'example')}, and the base is active.")
 
@@ -182,7 +191,7 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
     curve = session.learning.outlook().forecast
     reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
     reasons += (curve.sentence,) if curve.levels else ()
-    new = session.planner.new_rows(current)
+    new = session.planner.new_rows(_newest(session))
     kept = f"{now.kept} of {now.decided} kept"
     if now.decided >= DECIDED and verdict.word == "good" and earlier and _flat(now, earlier[-1]):
         flat = f"{kept}, {_against(now, earlier[-1])}"
