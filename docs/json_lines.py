@@ -259,6 +259,8 @@ class Export(Line):
     rows: int
     to: str
     files: dict[str, int] | None = None
+    no_more: list[str] | None = None
+    """Attributes that the task has no more, where rows have values of them."""
 
 
 class ModelExport(Line):

@@ -215,7 +215,7 @@ def test_a_full_standard_output_is_named(there, tmp_path, more):
         with open("/dev/full", "w") as full:
             done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("flavor-tui: ")
-        assert "Standard output cannot be written: No space left" in done.stderr or not more and workspace != there
+        assert "Standard output cannot be written: No space left" in done.stderr or (not more and workspace != there)
         assert workspace == there or "not a workspace" in done.stderr
 
 

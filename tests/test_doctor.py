@@ -37,7 +37,7 @@ async def test_what_the_doctor_asks_ends_with_it(tmp_path, monkeypatch):
     (tmp_path / "sleepy.py").write_text(f"{code}new.rename(new.with_name('told'))\ntime.sleep(60)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     asked = asyncio.create_task(checking._ask("sleepy"))
-    while not (tmp_path / "told").exists():
+    while not (tmp_path / "told").exists():  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     pid, where, leader, offline = (tmp_path / "told").read_text().split()
     assert (where, leader, offline) == (str(environment.empty_folder().resolve()), pid, "1")

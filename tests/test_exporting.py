@@ -253,6 +253,19 @@ def test_values_of_attributes_that_are_no_more_are_columns_that_nothing_takes(tm
     assert taken.fields == {"Mood": "Grim", "Chef": "An owl"}
 
 
+@pytest.mark.parametrize(("name", "kept"), [("x.jsonl", True), ("x.csv", False), ("folder", True), ("disk", False)])
+async def test_values_of_attributes_that_are_no_more_are_named(tmp_path, session, name, kept):
+    session.write_example("Soup.", {"Mood": "Grim", "Cook": "An owl"})
+    session.write_example("Pie.", {"Mood": "Grim"})
+    session.close()
+    path = session.folder / config.FILE
+    path.write_text(path.read_text().replace('name = "Cook"', 'name = "Chef"'))
+    how = name if name == "disk" else ""
+    (line,) = [line async for line in export(session.folder, "dataset", tmp_path / name, "rows", how, "all", "mit")]
+    said = f"1 row has values of attributes that are no more{'' if kept else ', left out here'}: Cook"
+    assert line.data["no_more"] == ["Cook"] and line.text.splitlines()[-1] == said
+
+
 def test_labels_of_cells_and_numbers():
     kinds = [
         next(iter(records({"prompt": "p", "completion": "c", "label": label}))).verdict for label in ("TRUE", "false", 1, 0, "0", True)

@@ -10,6 +10,7 @@ from core.errors import FlavorError
 from core.text import clean, clean_line
 from dataset.exporting import table, write_file
 from dataset.importing import read_rows
+from dataset.importing.objects import _no_doubles
 from dataset.rows import Example
 from tui.session.intake import import_files
 
@@ -84,6 +85,20 @@ def test_malformed_files_are_named(tmp_path, session, name, data, said):
         import_files(session, tmp_path / name)
     assert said in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 400
     assert not session.store.examples
+
+
+def test_a_name_that_stands_twice_is_found_in_one_pass(tmp_path, task):
+    class Name(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            Name.compared += 1
+            return str.__eq__(self, other)
+
+    with pytest.raises(ValueError, match="names 'last' twice"):
+        _no_doubles([(Name(name), 1) for name in (*map(str, range(5000)), "last", "last")])
+    assert Name.compared < 50_000
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path, task):

@@ -237,6 +237,8 @@ def giants() -> Iterator[Case]:
     yield ".json", b"[{" + b'"a":[{},{},' * ((most - 100) // 11), "line 1"
     yield ".json", b"[" + b'{"a":1},' * ((most - 100) // 8), "line 1"
     yield ".json", b"\n" * (most - 1) + b"x", f"line {most}"
+    many = b"{" + b"".join(b'"%d":1,' % number for number in range(80_000)) + b'"79999":1}\n'
+    yield ".jsonl", many * (most // len(many)), "line 1"
     yield (
         ".jsonl",
         (b'{"messages":[' + b'{"role":"assistant","content":"a"},' * 29_000 + b'{"role":"assistant","content":"a"}]}\n'),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from core.errors import FlavorError
 from core.task import Task
-from core.text import counted
+from core.text import clean_line, counted
 from dataset.exporting import ENDINGS, Form, Table, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.rows import Example
 from tui.commands.output import Line, Output, at_once
@@ -26,6 +26,23 @@ def ask_licence(given: str, as_json: bool) -> str:
             return input("licence: ").strip().lower()
     except EOFError:
         return given
+
+
+def older_values(rows: Iterable[Example], task: Task) -> tuple[int, list[str]]:
+    """How many rows have values of attributes that the task has no more, and which."""
+    known = {field.name for field in task.fields}
+    found = [[name for name in row.fields if name not in known] for row in rows]
+    return sum(map(bool, found)), list(dict.fromkeys(name for names in found for name in names))
+
+
+def _told(count: int, dest: Path, said: str, rows: Iterable[Example], task: Task, kept: bool, **more: Any) -> Line:
+    """What was written where; and of which attributes that are no more there were values, since few other programs would say it."""
+    many, older = older_values(rows, task)
+    if older:
+        names = clean_line(", ".join(older))
+        said += f"\n{counted(many, 'row')} {'has' if many == 1 else 'have'} values of attributes that are no more{'' if kept else ', left out here'}: {names}"
+        more["no_more"] = older
+    return Line({"rows": count, "to": str(dest), **more}, f"{counted(count, 'row')} in {dest}{said}")
 
 
 def as_table(rows: Iterable[Example], task: Task, dest: Path, form: Form = "rows", like: str = "") -> Table:
@@ -65,13 +82,14 @@ async def export(
         if how == "disk":
             with at_once():
                 count = write_disk({name: table(rows, task, form) for name, rows in splits.items() if split in ("all", name)}, dest)
-            yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for datasets.load_from_disk")
+            told = [row for name, rows in splits.items() if split in ("all", name) for row in rows]
+            yield _told(count, dest, ", for datasets.load_from_disk", told, task, kept=False)
         elif folder:
             with at_once():
                 counts = write_folder(store, task, dest, licence, form)
             count = sum(rows for path, rows in counts.items() if path.startswith("data/"))
             files = "".join(f"\n  {path}  {counted(rows, 'row')}" for path, rows in counts.items())
-            yield Line({"rows": count, "to": str(dest), "files": counts}, f"{counted(count, 'row')} in {dest}, with a card:{files}")
+            yield _told(count, dest, f", with a card:{files}", store.examples.values(), task, form == "rows", files=counts)
         else:
             rows = list(store.examples.values()) if split == "all" else splits[split]
             rows = [row for row in rows if not origins or row.origin in origins]
@@ -79,4 +97,4 @@ async def export(
                 raise FlavorError(f"No row is {' or '.join(sorted(origins))}.", "Leave --origin out.", "empty")
             with at_once():
                 count = write_file(as_table(rows, task, dest, form, like), dest, like)
-            yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}")
+            yield _told(count, dest, "", rows, task, form == "rows" and (like or dest.suffix.lower()) == ".jsonl")
