@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,17 @@ def nested(uids: Sequence[str], seed: int) -> list[str]:
 def sizes(pool: int) -> list[int]:
     """The sizes of the subsets of `pool` rows, the whole pool last."""
     return [size for size in SIZES if size <= NEAR * pool] + [pool]
+
+
+def widths(uids: Sequence[str]) -> int:
+    """How many sizes a complete curve of these rows has; what is trained on all but a fold is one of them, whatever the fold."""
+    found = {0 if subset.full else len(subset.learn) for subset in subsets(uids, 1)}
+    return len(found)
+
+
+def rows_for(count: int) -> int:
+    """From how many rows on a complete curve has `count` sizes, whichever of the folds they are in: the smallest one has a fifth of them, or fewer."""
+    return next(rows for rows in itertools.count(1) if len(sizes(rows - rows // FOLDS)) >= count)
 
 
 def subsets(uids: Sequence[str], seeds: int) -> list[Subset]:

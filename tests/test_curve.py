@@ -13,16 +13,20 @@ import pytest
 from core.conduct import Nonsense, check
 from core.config import Training
 from core.errors import FlavorError
+from core.gauges.forecast import FEWEST_SIZES
 from core.gauges.powerlaw import Law
 from core.protocol import Curve, Curving, Point, Row, Wanted
-from dataset.folds import fold
-from dataset.subsets import nested, sizes, subsets
+from dataset.folds import FOLDS, fold
+from dataset.subsets import nested, rows_for, sizes, subsets, widths
 from runs.points import Points
 from tests.engine.conftest import make_tiny
 from tests.made import bake, write
 from tests.test_tasting import decide
+from tui.commands.curve import curve
+from tui.report.contents import gather
 from tui.report.curve import blocks
 from tui.report.plot import plot
+from tui.report.words import sections
 from tui.session.advice import next_step
 from tui.session.session import Session
 from tui.session.ways import Tally
@@ -159,6 +163,48 @@ def test_the_curve_speaks_for_the_next_step(session, law, action, said):
     step = next_step(session)
     assert (step.action, step.sentence[: len(said)]) == (action, said)
     assert (session.learning.outlook().forecast.sentence in step.reasons) == bool(law)
+
+
+def test_from_how_many_rows_on_a_curve_says_something():
+    """Fewer than three sizes say nothing: computed, and held against the folds of rows with many ids."""
+    assert rows_for(FEWEST_SIZES) == 18
+    for draw in range(40):
+        uids = [f"{draw} {number}" for number in range(18)]
+        if len({fold(uid) for uid in uids}) == FOLDS:
+            assert widths(uids) >= 3
+        assert widths(uids[:14]) < 3
+
+
+def test_too_few_rows_for_a_curve_are_said_before_and_after(session):
+    write(session, 5)
+    section = next(section for section in sections(asyncio.run(gather(session))) if section.title.startswith("Held-out loss"))
+    told = "Cannot tell yet what more rows would bring: it takes about 18 rows of yours, and there are {}."
+    assert section.lines == (told.format(5),)
+    write(session, 7, 5)
+    learning = session.learning
+    assert learning.outlook().missing and learning.outlook().forecast.sentence == told.format(12)
+    measured(session, Law(3.0, 4.0, 0.5))
+    assert not learning.missing(1) and learning.outlook(1).forecast.sentence == told.format(12)
+    write(session, 12, 12)
+    assert not learning.takes() and "it takes 3 sizes" in learning.outlook(1).forecast.sentence
+
+
+def test_the_command_says_it_before_it_measures(there, monkeypatch, capsys):
+    with Session(there) as session:
+        write(session, 12)
+
+    async def start(session):
+        raise FlavorError("The model is loaded now.")
+        yield
+
+    monkeypatch.setattr("tui.commands.curve.start", start)
+
+    async def measure():
+        return [line async for line in curve(there, 1, 60)]
+
+    with pytest.raises(FlavorError, match="loaded now"):
+        asyncio.run(measure())
+    assert "It takes about 18 rows of yours for a curve" in capsys.readouterr().err
 
 
 def test_too_few_rows_and_no_model_are_said(there):

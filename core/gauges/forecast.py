@@ -61,6 +61,8 @@ class Forecast:
     interval: Interval | None = None
     why_not: str = ""
     """What is missing for an interval."""
+    takes: int = 0
+    """About so many rows are needed for one: to measure more of these would not bring it. 0 where there are enough."""
 
     @property
     def word(self) -> Word:
@@ -135,8 +137,9 @@ def _group(cell: Cell | Spot) -> int:
     return 0 if cell.full else cell.size
 
 
-def forecast(spots: Sequence[Spot], rows: int, resamples: int = RESAMPLES) -> Forecast:
-    """What the points tell of a set of `rows` rows. The same points give the same numbers."""
+def forecast(spots: Sequence[Spot], rows: int, resamples: int = RESAMPLES, takes: int = 0) -> Forecast:
+    """What the points tell of a set of `rows` rows. The same points give the same numbers. `takes`: where a complete curve of these rows has too few
+    sizes, of about how many it has enough; else 0."""
     folds = [_Fold([spot for spot in spots if spot.fold == number]) for number in sorted({spot.fold for spot in spots})]
     cells = [cell for name, fold in enumerate(folds) for cell in fold.cells(name, [1] * len(fold.rows))]
     law = fit(cells)
@@ -158,9 +161,11 @@ def forecast(spots: Sequence[Spot], rows: int, resamples: int = RESAMPLES) -> Fo
     levels.sort(key=lambda level: (level.full, level.size))
     gain = law.gain(rows, MORE) if law else None
     sloped = sum(fold.sizes > 1 for fold in folds)
-    why_not = _why_not(len(levels), sloped)
+    why_not = (
+        f"it takes about {takes} rows of yours, and there {'is' if rows == 1 else 'are'} {rows}" if takes else _why_not(len(levels), sloped)
+    )
     interval = None if gain is None or why_not else _within(gains, gain, sloped)
-    return Forecast(rows, tuple(levels), law, gain, interval, why_not)
+    return Forecast(rows, tuple(levels), law, gain, interval, why_not, takes)
 
 
 def _level(spots: Sequence[Spot], loss: float, interval: Interval | None) -> Level:

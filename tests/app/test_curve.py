@@ -49,6 +49,7 @@ async def test_the_curve_gives_way_and_goes_on(quick):
         await until(pilot, lambda: jobs.doing == "ready")
         await pilot.press("f5", "l")
         await until(pilot, lambda: isinstance(app.screen, CurveDialog) and "enter begins" in said_of_plan(app))
+        assert "they tell the loss of each row, no more" in said_of_plan(app)  # of so few rows
         assert jobs.doing == "ready"  # to look is not to measure
         await pilot.press("enter")
         await until(pilot, lambda: jobs.doing == "curving" and "left" in jobs.line().plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ async def curve(workspace: Path, seeds: int, budget: float) -> Output:
         session.learning.check()
         if budget and session.learning.missing(seeds):
             session.must_write()
+            if takes := session.learning.takes():
+                few = f"It takes about {takes} rows of yours for a curve. What is measured of fewer tells the loss of each row, no more."
+                print(few, file=sys.stderr)  # noqa: T201
             try:
                 async for progress in start(session):
                     yield progress

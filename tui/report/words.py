@@ -144,11 +144,8 @@ def _how_many(report: Report) -> Section:
     told = report.outlook.forecast
     title = "Held-out loss by number of rows"
     if not told.levels:
-        return (
-            Section(title, (told.sentence, "Measure it with l, then enter, on Runs or Report, or `flavor-tui curve WORKSPACE`."))
-            if told.rows
-            else Section(title)
-        )
+        how = "Measure it with l, then enter, on Runs or Report, or `flavor-tui curve WORKSPACE`."
+        return Section(title, (told.sentence, *(() if told.takes else (how,)))) if told.rows else Section(title)
     rows = [(_size(level), f"{level.loss:.3f}", between(level.interval, "nats"), f"{level.points}") for level in told.levels]
     lines = [told.sentence, estimate_line(told), f"The fit: {law_line(told)}." if told.law else ""]
     table = Table(("rows", "loss", "interval", "points"), tuple(rows), frozenset({1, 3}))

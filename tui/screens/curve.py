@@ -75,7 +75,8 @@ class CurveDialog(Dialog[None]):
         if not missing:
             return plain("All of it is measured.", "$text-muted")
         how = "c stops it" if curve.going else f"enter begins, for {BUDGET / 60:.0f} minutes at most"
-        return plain(f"{counted(missing, 'measurement')} to do, while nothing else is; {how}.", "$text-muted")
+        only = ": they tell the loss of each row, no more" if self._outlook.forecast.takes else ""
+        return plain(f"{counted(missing, 'measurement')} to do, while nothing else is{only}; {how}.", "$text-muted")
 
     async def _look(self) -> None:
         session = self.flavor.session

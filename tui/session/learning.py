@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.errors import FlavorError
-from core.gauges.forecast import Forecast, Spot, forecast
+from core.gauges.forecast import FEWEST_SIZES, Forecast, Spot, forecast
 from core.gauges.outliers import Outlier, outliers
 from core.protocol import AnyEvent, Curving, Point, Row, Wanted
 from dataset.folds import LEAST
 from dataset.rows import Example
-from dataset.subsets import Subset, subsets
+from dataset.subsets import Subset, rows_for, subsets, widths
 from runs.points import Points
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class Learning:
         """What is known; where it is stale it takes up to half a second."""
         if self.stale(seeds):
             spots, losses, missing = self._gathered(seeds)
-            self._keep(self._depends(seeds), forecast(spots, len(self.rows())), losses, len(spots), missing)
+            told = forecast(spots, len(self.rows()), takes=self.takes())
+            self._keep(self._depends(seeds), told, losses, len(spots), missing)
         assert self._outlook
         return self._outlook[1]
 
@@ -130,7 +131,7 @@ class Learning:
         """The same without holding up the keys."""
         while self.stale(seeds):
             depends, (spots, losses, missing) = self._depends(seeds), self._gathered(seeds)
-            told = await asyncio.to_thread(forecast, spots, len(self.rows()))
+            told = await asyncio.to_thread(forecast, spots, len(self.rows()), takes=self.takes())
             self._keep(depends, told, losses, len(spots), missing)
         return self.outlook(seeds)
 
@@ -140,6 +141,11 @@ class Learning:
     async def sentence(self) -> str:
         """What the curve says."""
         return (await self.look()).forecast.sentence
+
+    def takes(self) -> int:
+        """About how many rows it takes for a curve that says something, where these are too few for that whatever is measured; else 0."""
+        uids = [example.uid for example in self.rows()]
+        return max(rows_for(FEWEST_SIZES), len(uids) + 1) if widths(uids) < FEWEST_SIZES else 0
 
     def check(self) -> None:
         """Raises FlavorError where there are too few rows for a curve."""
