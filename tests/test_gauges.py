@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from core.gauges.breakdown import breaks, ended
 from core.gauges.copying import Copying, copied_shares, run_holders, runs
-from core.gauges.diversity import compression_ratio, distinct, equal_length, self_repetition, shared_spans
+from core.gauges.diversity import compression_ratio, compressions, distinct, equal_length, self_repetition, shared_spans
 from core.gauges.edits import edit_distance
 from core.gauges.openings import names, same_openings
 from core.gauges.reading import Sample, Source, percent
 from core.gauges.sampled import of_texts
 from core.gauges.statistics import beta_quantile, beta_share, mean_interval, share_interval
+from core.gauges.thresholds import THRESHOLDS
 from core.text import words
 from dataset.rounds import Round, rounds
 from dataset.rows import Decision
@@ -292,6 +293,33 @@ def test_monotonous_texts_lean_over():
     assert found["names"].evidence[0].words == "“Seraphina” in 8 texts"
     asked = [Sample(f"c{n}", text, "stop", (), ("House of Seraphina",)) for n, text in enumerate(texts)]
     assert by_name(of_texts(asked, ROWS))["names"].number == 0.0  # the person asked for her
+
+
+def prose(count, seed):
+    """Sentences of a vocabulary of their own."""
+    draw = random.Random(seed)
+    vocabulary = ["".join(draw.choices("abcdefghijklm", k=draw.randint(2, 7))) for _ in range(300)]
+    return [" ".join(draw.choices(vocabulary, k=14)) + "." for _ in range(count)]
+
+
+def test_compression_speaks_only_where_it_does_not_depend_on_the_draw():
+    """Two thirds of the texts are of one pattern: by some twelve of them they pass for monotonous, by others not."""
+    rows = [Source(f"r{n}", text) for n, text in enumerate(prose(12, 0))]
+    alike = [f"In the distant reaches of Seraphina there lives a {text}" for text in prose(48, 1)]
+    for share in (0, 48):
+        reading = by_name(of_texts(sampled(alike[:share] + prose(48, 2)[share:]), rows))["compression"]
+        assert reading.says == ("leans over" if share else "fine")
+    mixed = sampled(alike[:32] + prose(48, 2)[32:])
+    ratios = [own / other for own, other in compressions([sample.text for sample in mixed], [row.text for row in rows])]
+    assert min(ratios) < THRESHOLDS.alike < max(ratios)
+    reading = by_name(of_texts(mixed, rows))["compression"]
+    assert reading.says == "fine" and reading.number > THRESHOLDS.alike * reading.reference
+    assert reading == by_name(of_texts(mixed, rows))["compression"]  # the same draws each time
+
+
+def test_as_many_texts_as_rows_are_drawn_from_too():
+    assert len(set(compressions(prose(12, 0), prose(12, 1)))) > 10
+    assert compressions([], prose(12, 1)) == [] and len(compressions(["a"] * 2, ["b"] * 2)) == 20
 
 
 def test_texts_that_never_end_and_texts_that_break():

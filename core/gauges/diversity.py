@@ -6,6 +6,7 @@ length of what is measured, so two sets are compared only after `equal_length`.
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -15,6 +16,10 @@ from core.text import words
 
 Cut = list[list[str]]
 """Texts as words, cut to a common length."""
+
+DRAWS = 20
+MOST_DRAWN = 24
+"""Texts of a draw: of more it takes long, and they tell little more."""
 
 
 def equal_length(texts: Sequence[str], others: Sequence[str]) -> tuple[Cut, Cut]:
@@ -44,6 +49,16 @@ def compression_ratio(texts: Cut) -> float:
     """Bytes of the joined words over their bytes when compressed; about 2 for prose, higher the more the texts are alike. 0 for none."""
     joined = "\n".join(" ".join(tokens) for tokens in texts).encode()
     return len(joined) / len(zlib.compress(joined, 9)) if joined else 0.0
+
+
+def compressions(texts: Sequence[str], others: Sequence[str]) -> list[tuple[float, float]]:
+    """Compression ratios of some of either set, at equal length, for `DRAWS` draws of which each leaves a quarter of the larger set out or more: by one of
+    them alone the same checkpoint may pass or fail. The same texts give the same draws. None where there are too few."""
+    fewer, more = sorted((len(texts), len(others)))
+    count = min(fewer, 3 * more // 4, MOST_DRAWN)
+    draw = random.Random(0)
+    pairs = [equal_length(draw.sample(texts, count), draw.sample(others, count)) for _ in range(DRAWS)]
+    return [(compression_ratio(mine), compression_ratio(theirs)) for mine, theirs in pairs if any(mine) and any(theirs)]
 
 
 def self_repetition(texts: Cut, size: int = SIZE) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median
 
 from core.gauges import diversity
 from core.gauges.breakdown import breaks, ended
 from core.gauges.copying import copied_shares
 from core.gauges.level import Level, level
 from core.gauges.openings import Groups, names, same_openings
-from core.gauges.reading import Evidence, Reading, Sample, Says, Source, percent
+from core.gauges.reading import Evidence, Reading, Sample, Source, percent
 from core.gauges.statistics import mean_interval, share_interval
 from core.gauges.thresholds import THRESHOLDS, Thresholds
 from core.text import counted, per_word, words
@@ -92,13 +92,7 @@ def _diversity(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Readi
     mine, theirs = diversity.equal_length(list(texts.values()), list(rest.human.values()))
     if len(mine) < 2 or not any(mine):
         return []
-    ratio, usual = diversity.compression_ratio(mine), diversity.compression_ratio(theirs)
-    than = "more" if ratio > usual else "no more"
-    sentence = (
-        f"The texts are {than} alike than your rows: they can be packed {ratio:.2f} times smaller, as many of yours {usual:.2f} times."
-    )
-    says: Says = "leans over" if ratio > usual * at.alike else "fine"
-    found = [Reading("compression", ratio, sentence, reference=usual, unit="ratio", says=says)]
+    found = _compression(diversity.compressions(list(texts.values()), list(rest.human.values())), at)
     spans = diversity.shared_spans(texts, SHOWN)
     evidence = tuple(Evidence(f"“{' '.join(span)}” in {len(uids)} texts", ", ".join(uids[:3])) for span, uids in spans)
     share, usual_share = diversity.self_repetition(mine), diversity.self_repetition(theirs)
@@ -109,6 +103,19 @@ def _diversity(texts: dict[str, str], rest: Level, at: Thresholds) -> list[Readi
         sentence = f"{percent(share)} of all {what} are different ones; for your rows it is {percent(usual_share)}."
         found.append(Reading(f"distinct {what}", share, sentence, reference=usual_share))
     return found
+
+
+def _compression(drawn: Sequence[tuple[float, float]], at: Thresholds) -> list[Reading]:
+    """How much better the texts compress than the rows: the middle of the draws, and it speaks only where all but a twentieth of them do."""
+    if not drawn:
+        return []
+    ratio, usual = (median(side) for side in zip(*drawn, strict=True))
+    surely = sorted(own / other for own, other in drawn)[len(drawn) // 20]
+    than = "more" if ratio > usual else "no more"
+    sentence = (
+        f"The texts are {than} alike than your rows: they can be packed {ratio:.2f} times smaller, as many of yours {usual:.2f} times."
+    )
+    return [Reading("compression", ratio, sentence, reference=usual, unit="ratio", says="leans over" if surely > at.alike else "fine")]
 
 
 def _openings(texts: dict[str, str], rest: Level, at: Thresholds) -> Reading | None:

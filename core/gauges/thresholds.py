@@ -36,7 +36,7 @@ class Thresholds:
     copied_more: float = 0.05
     """Runs of words copied from the rows, with the interval above so many times the level between the rows, and so much: overbaked."""
     alike: float = 1.25
-    """Texts that compress so many times better than the person's rows perhaps are overbaked; the base is monotonous too."""
+    """Texts that compress so many times better than the person's rows, whichever of them are taken, perhaps are overbaked; the base is monotonous too."""
     same: float = 0.4
     """So perhaps are ones of which this share begins alike, or has the same name in it, with the interval above twice the rows' level."""
     least_texts: int = 8
