@@ -70,23 +70,24 @@ def _matched(accepted: Sequence[Example], rejected: Sequence[Candidate]) -> list
     for place, candidate in enumerate(rejected):
         for value in candidate.fields.items():
             having.setdefault(value, []).append(place)
+    shared = [frozenset(example.fields.items() & having.keys()) for example in accepted]
+    """Of each accepted text the values that any rejected one has: few differ, where most texts have a name of their own."""
     alike: dict[frozenset[tuple[str, str]], dict[int, list[int]]] = {}
-    """For the fields of each accepted text: the rejected ones in order, by how many attributes they have in common with it."""
-    for fields in {frozenset(example.fields.items()) for example in accepted}:
-        common = Counter(place for value in fields for place in having.get(value, ()))
-        alike[fields] = {}
-        for place in sorted(common):
-            alike[fields].setdefault(common[place], []).append(place)
+    """For each of these: the rejected ones, the last first, by how many of the values they have."""
+    for values in set(shared):
+        common = Counter(place for value in values for place in having[value])
+        alike[values] = {}
+        for place in sorted(common, reverse=True):
+            alike[values].setdefault(common[place], []).append(place)
     taken: dict[int, int] = {}
     gone: set[int] = set()
     for count in sorted({count for found in alike.values() for count in found}, reverse=True):
-        for at, example in enumerate(accepted):
-            places = alike[frozenset(example.fields.items())].get(count, ()) if at not in taken else ()
-            for place in places:
-                if place not in gone:
+        for at, values in enumerate(shared):
+            places = alike[values].get(count, []) if at not in taken else []
+            while places and at not in taken:  # those that are gone are passed once, and not for every text again
+                if (place := places.pop()) not in gone:
                     taken[at] = place
                     gone.add(place)
-                    break
     rest = (place for place in range(len(rejected)) if place not in gone)
     taken |= dict(zip((at for at in range(len(accepted)) if at not in taken), rest, strict=False))
     return [(accepted[at], rejected[place]) for at, place in sorted(taken.items())]

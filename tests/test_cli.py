@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,14 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("no field 'Mod'", ("generate", there, "--set", "Mod=Calm")),
         ("is not NAME=VALUE", ("generate", there, "--set", "Mood")),
         ("one of Calm, Grim", ("generate", there, "--set", "Mood=Loud")),
-        ("no usable number", ("generate", there, "-n", "0")),
+        ("0 is no usable number for -n. From 1", ("generate", there, "-n", "0")),
+        ("99 is no usable number for --few-shot. From 0 to 16", ("generate", there, "--few-shot", "99")),
+        ("9000 is no usable number for --max-tokens. From 1 to 8192", ("generate", there, "--max-tokens", "9000")),
+        ("101 is no usable number for --epochs. From 1 to 100", ("retrain", there, "--epochs", "101")),
+        ("--strength says nothing of the base", ("generate", there, "--strength", "0.5")),
+        ("--strength says nothing of the base", ("export", there, "merged", tmp_path / "out", "--strength", "0.5")),
+        ("A card names a licence", ("push", there, "dataset", "me/soups", "--dry-run", tmp_path / "out")),
+        ("name the same file", ("report", there, "--html", tmp_path / "r", "--md", tmp_path / "x/../r")),
         ("no example to export", ("export", there, "dataset", tmp_path / "out.jsonl")),
         ("nothing to prefer", ("export", there, "dpo", tmp_path / "out.jsonl")),
         ("Taste is switched off", ("taste", there)),
@@ -180,16 +188,51 @@ def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["dpo", "x.jsonl", "--split", "test"], "--split says nothing of dpo"),
-        (["gguf", "x.gguf", "--as", "csv"], "--as says nothing of gguf"),
-        (["dataset", "x.csv", "--checkpoint", "0001/epoch-01"], "--checkpoint says nothing of dataset"),
-        (["dataset", "folder", "--split", "test"], "the folder has all of them"),
-        (["dataset", "x.csv", "--license", "mit"], "--license goes with a folder"),
+        (["export", "dpo", "x.jsonl", "--split", "test"], "--split says nothing of dpo"),
+        (["export", "gguf", "x.gguf", "--as", "csv"], "--as says nothing of gguf"),
+        (["export", "dataset", "x.csv", "--checkpoint", "0001/epoch-01"], "--checkpoint says nothing of dataset"),
+        (["export", "dataset", "folder", "--split", "test"], "the folder has all of them"),
+        (["export", "dataset", "x.csv", "--license", "mit"], "--license goes with a folder"),
+        (["export", "kto", "k.jsonl", "--as", "folder"], "--as folder goes with dataset: kto is a file"),
+        (["export", "dpo", "k.jsonl", "--as", "disk"], "--as disk goes with dataset: dpo is a file"),
+        (["push", "dataset", "me/soups", "--checkpoint", "0001/epoch-01"], "--checkpoint says nothing of dataset"),
+        (["push", "dataset", "me/soups", "--strength", "0.7"], "--strength says nothing of dataset"),
+        (["generate", "--plain", "--json"], "one of them"),
+        (["demo", "--seed", "3"], "--seed goes with --play"),
+        (["export", "dataset", "-", "--as", "jsonl"], "- is no place here"),
+        (["report", "--md", "-"], "- is no place here"),
+        (["push", "dataset", "me/soups", "--dry-run", "-"], "- is no place here"),
+        (["demo", "--at", "-"], "- is no place here"),
     ],
 )
-def test_an_option_that_would_be_ignored_is_refused(there, words, said):
-    done = run("export", there, *words)
-    assert done.returncode == 2 and said in done.stderr and done.stderr.startswith("usage: flavor-tui export")
+def test_an_option_that_would_be_ignored_is_refused(there, tmp_path, words, said):
+    command, *rest = words
+    done = run(command, *([] if command == "demo" else [there]), *rest, cwd=tmp_path)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.startswith(f"usage: flavor-tui {command}")
+    assert not (tmp_path / "-").exists()
+
+
+def test_examples_are_shown_to_the_base_alone(there):
+    with Session(there) as session:
+        write(session, 3)
+        bake(session, [4.0, 3.4])
+    assert "--few-shot says nothing of a checkpoint" in refused(there, "generate", there, "--few-shot", "2")
+
+
+def test_standard_input_is_a_text_where_one_is_wanted(there, waiting):
+    words = [sys.executable, "-m", "tui", "decide", str(there), waiting, "accept", "--text", "-", "--json"]
+    done = subprocess.run(words, input="A grim soup, mended.\n", capture_output=True, text=True, check=True)
+    with Session(there, read_only=True) as session:
+        assert session.store.examples[json.loads(done.stdout)["example"]].text == "A grim soup, mended."
+    words = [sys.executable, "-m", "tui", "evaluate", str(there), "-"]
+    done = subprocess.run(words, input="text\tMood\nSoup.\tLoud\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "standard input, line 2: Mood cannot be 'Loud'" in done.stderr
+
+
+def test_the_version_is_the_packages_and_looked_up_only_then():
+    assert run("--version").stdout == f"flavor-tui {version('flavor-tui')}\n"
+    code = "import sys, tui.app, tui.launcher, tui.commands.cli as c; c.parser(); sys.exit('importlib.metadata' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_reader_that_is_gone_is_told_to_the_shell(there):

@@ -162,6 +162,15 @@ def test_preferences_survive_the_way_out_and_in(tmp_path, filled, there, task):
     assert {(row["chosen"], row["rejected"]) for row in preferences(filled.store, task, "dpo").rows} <= again
 
 
+def test_what_preferences_cannot_be_written_as_is_told_with_what_they_can(tmp_path, filled):
+    found = preferences(filled.store, filled.task, "kto")
+    for name in ("x.md", "x.txt"):
+        with pytest.raises(FlavorError, match=r"Export \.jsonl, \.csv or \.parquet"):
+            write_file(found, tmp_path / name)
+    with pytest.raises(FlavorError, match=r"unknown ending\. Known: .*\.parquet\.$"):
+        write_file(found, tmp_path / "x")
+
+
 def test_no_cell_is_a_formula(tmp_path, session):
     texts = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "plain; =2", "＝1", "a\n=3"]
     for text in texts:

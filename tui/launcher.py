@@ -167,7 +167,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of the memory would hold every text
     environment.hide_tokens()
     argv = sys.argv[1:]
-    if argv and (argv[0] in COMMANDS or argv[0] in ("-h", "--help")):
+    if argv and (argv[0] in COMMANDS or argv[0] in ("-h", "--help", "--version")):
         from tui.commands import cli  # only here: a screen should not wait for it
         from tui.commands.parser import parse
 

@@ -54,10 +54,17 @@ def _delimited(table: Table, mark: str) -> str:
     return out.getvalue()
 
 
+def _instead(table: Table) -> str:
+    """What to do where a form does not fit into texts: of preferences there is no other form."""
+    if {"rejected", "label"} & table.kinds.keys():
+        return "Export .jsonl, .csv or .parquet."
+    return "Leave --form out, or use --form raw."
+
+
 def _markdown(table: Table) -> str:
     """The heading form is the raw form: prompt and text, one after the other."""
     if list(table.kinds) != ["text"]:
-        raise FlavorError("Markdown has one form only.", "Leave --form out, or use --form raw.")
+        raise FlavorError("Markdown has one form only.", _instead(table))
     if any(len(HEADING.findall(row["text"])) > 1 for row in table.rows):
         raise FlavorError("A text has a line that begins with # itself, as a heading does.", "Export .jsonl or .csv.")
     return "\n".join(row["text"] + "\n" for row in table.rows)
@@ -67,7 +74,7 @@ def _texts(table: Table) -> str:
     """The texts alone, with blank lines between them, or lines of `---` where a text has a blank line itself: as `import` takes them apart."""
     texts = [row["text"] for row in table.rows if "text" in row]
     if len(texts) < len(table.rows):
-        raise FlavorError("Plain text has no prompts and no turns.", "Leave --form out, or use --form raw.")
+        raise FlavorError("Plain text has no prompts and no turns.", _instead(table))
     if any(RULE.search(text) for text in texts):
         raise FlavorError("A text has a line of --- or *** itself, which would part it.", "Export .jsonl or .csv.")
     parting = "\n\n---\n\n" if any(re.search(r"\n\s*\n", text) for text in texts) else "\n\n"
@@ -80,7 +87,7 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
     is there already: it may be the person's own."""
     ending = like or path.suffix.lower()
     if ending not in ENDINGS:
-        raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}; without one it is a folder.")
+        raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}.")
     with _writing(path):
         if exists(path):
             raise FlavorError(f"{path} is there already.", "Choose a new name.", "exists")

@@ -92,7 +92,9 @@ class Reading:
         return [name for name in self.columns if name not in used]
 
     def parsed(self) -> list[Parsed]:
-        """The texts to learn from, with their fields."""
+        """The texts to learn from, with their fields. Raises the first fault, where there is one."""
+        if self.faults:
+            raise self.faults[0]
         return [(row.text, row.fields) for row in self.rows if not row.rejected]
 
 
@@ -343,7 +345,4 @@ def _check(place: str, text: str, fields: dict[str, str], task: Task, rejected: 
 
 def read_rows(path: Path, task: Task, choice: Choice = Choice()) -> list[Parsed]:  # noqa: B008
     """All texts of a source with their fields. Raises one FlavorError, naming the place, at the first bad one."""
-    reading = read(str(path), task, choice)
-    if reading.faults:
-        raise reading.faults[0]
-    return reading.parsed()
+    return read(str(path), task, choice).parsed()

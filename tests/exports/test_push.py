@@ -63,7 +63,7 @@ def test_what_arrives_is_what_the_dry_run_wrote_and_what_was_listed(push, hub, t
 
 
 def test_a_dataset_goes_to_a_dataset_repository(push, hub):
-    lines(push("dataset", REPO, "--confirm", REPO, "--public"))
+    lines(push("dataset", REPO, "--license", "mit", "--confirm", REPO, "--public"))
     repo = hub.repos["dataset", REPO]
     assert not repo.private and sorted(name for name in repo.files if "preferences" not in name) == [
         "README.md",
@@ -82,16 +82,25 @@ def test_a_dataset_goes_to_a_dataset_repository(push, hub):
     ],
 )
 def test_without_the_name_nothing_is_sent(push, hub, words, said):
-    done = push("dataset", REPO, *words)
+    done = push("dataset", REPO, "--license", "mit", *words)
     assert done.returncode == 1 and said in done.stderr
     assert not hub.requests
+
+
+def test_a_dataset_without_a_licence_is_not_sent(push, hub):
+    done = push("dataset", REPO, "--confirm", REPO)
+    assert done.returncode == 1 and "A card names a licence" in done.stderr and not hub.requests
 
 
 def test_the_name_is_typed_at_a_terminal(baked, hub, tmp_path):
     own = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "FLAVOR_TUI_CACHE": str(tmp_path), "HF_TOKEN": TOKEN}
     ours, theirs = pty.openpty()
     program = subprocess.Popen(
-        [sys.executable, "-m", "tui", "push", baked, "dataset", REPO], stdin=theirs, stdout=theirs, stderr=theirs, env=own
+        [sys.executable, "-m", "tui", "push", baked, "dataset", REPO, "--license", "mit"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=own,
     )
     os.close(theirs)
     shown = b""
@@ -115,10 +124,10 @@ def test_a_repository_that_is_public_already_gets_nothing_by_mistake(push, hub):
 
 
 def test_the_token_is_shown_to_the_hub_and_to_nobody_else(push, hub, tmp_path, baked):
-    done = push("dataset", REPO, "--confirm", REPO)
+    done = push("dataset", REPO, "--license", "mit", "--confirm", REPO)
     assert {given for _, path, given in hub.requests if not path.startswith("/lfs/")} == {f"Bearer {TOKEN}"}
     assert TOKEN not in done.stdout + done.stderr
     kept = [path for folder in (tmp_path, baked) for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
-    refused = push("dataset", REPO, "--confirm", REPO, token="hf_" + "X" * 34)
+    refused = push("dataset", REPO, "--license", "mit", "--confirm", REPO, token="hf_" + "X" * 34)
     assert refused.returncode == 1 and "does not let you write" in refused.stderr and "XXXX" not in refused.stderr + refused.stdout

@@ -10,8 +10,9 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_type_hints
 
+from core import config
 from core.errors import FlavorError
 from core.text import clean, short
 from tui.commands.parser import parser
@@ -21,16 +22,23 @@ if TYPE_CHECKING:
     from tui.commands.output import Output
 
 
+def _bounds() -> dict[str, tuple[int, int]]:
+    """The least and the most of numbers, by option; of settings as `flavor.toml` may have them. So they are refused before a model is loaded."""
+    sampling, training = (get_type_hints(section, include_extras=True) for section in (config.Sampling, config.Training))
+    limits = {"epochs": training["epochs"], "max_tokens": sampling["max_tokens"], "few_shot": sampling["few_shot"]}
+    known = {name: (kind.__metadata__[0].ge, kind.__metadata__[0].le) for name, kind in limits.items()}
+    return {"count": (1, 10_000), "seeds": (1, 10_000), **known}
+
+
 def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202
     """The generator of the chosen command."""
     from tui.commands import checking, deciding, fetching, making, play, retraining, tasting
 
     workspace: Path = getattr(args, "workspace", Path())
-    for name in ("count", "epochs", "max_tokens", "seeds"):
-        if (value := getattr(args, name, None)) is not None and not 1 <= value <= 10_000:
-            raise FlavorError(
-                f"{value} is no usable number for {'-n' if name == 'count' else '--' + name.replace('_', '-')}.", "From 1 to 10000."
-            )
+    for name, (least, most) in _bounds().items():
+        if (value := getattr(args, name, None)) is not None and not least <= value <= most:
+            option = "-n" if name == "count" else f"--{name.replace('_', '-')}"
+            raise FlavorError(f"{value} is no usable number for {option}.", f"From {least} to {most}.")
     if (seed := getattr(args, "seed", None)) is not None and not 0 <= seed < 1 << 62:
         raise FlavorError("--seed must be 0 or more.")
     match args.command:
@@ -110,10 +118,11 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
                 raise FlavorError(f"{args.port} is no port.", "From 1 to 65535; 0 for any that is free.")
             return serving.serve(workspace, args.port)
         case "push":
-            from tui.commands import pushing
+            from tui.commands import dataset_export, pushing
 
+            licence = dataset_export.ask_licence(args.license, args.json) if args.what == "dataset" else args.license
             return pushing.push(
-                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.checkpoint, args.strength
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, licence, args.checkpoint, args.strength
             )
         case "download":
             return fetching.download(workspace)

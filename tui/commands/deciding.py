@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -10,11 +11,16 @@ from core.choices import check_strength
 from core.config import Preset
 from core.errors import FlavorError
 from core.protocol import Sampled
+from core.reading import decode
 from core.text import counted, duration
 from dataset.importing import read_text
 from dataset.rows import Candidate
-from tui.commands.output import Line, Output, Progress, start
+from tui.commands.output import Line, Output, Progress, at_once, start
+from tui.session.intake import STDIN
 from tui.session.session import Session
+
+MOST_EDITED = 1 << 20
+"""Bytes of an edited text."""
 
 
 def candidate_line(session: Session, candidate: Candidate) -> Line:
@@ -77,7 +83,15 @@ async def generate(
     with Session(workspace) as session:
         session.must_write()
         fixed = session.task.check(_given(settings))
-        session.registry.checkpoint_folder(checkpoint or session.registry.current())
+        trained = session.registry.checkpoint_folder(checkpoint or session.registry.current())
+        if trained and "few_shot" in changes:
+            raise FlavorError(
+                "--few-shot says nothing of a checkpoint: it shows examples to the base.",
+                "Add --checkpoint base, or leave it out.",
+                "usage",
+            )
+        if strength is not None and not trained:
+            raise FlavorError("--strength says nothing of the base: it has no adapter.", "Choose a checkpoint, or leave it out.", "usage")
         strength = None if strength is None else check_strength(strength)
         try:
             async for progress in start(session):
@@ -111,13 +125,24 @@ async def generate(
             await session.stop_worker()
 
 
+def _edited(path: Path) -> str:
+    """The edited text in a file, or on standard input."""
+    if str(path) != STDIN:
+        return read_text(path, MOST_EDITED)
+    with at_once():
+        data = sys.stdin.buffer.read(MOST_EDITED + 1)
+    if len(data) > MOST_EDITED:
+        raise FlavorError(f"Standard input has more than {MOST_EDITED} bytes.", "One text.", "huge")
+    return decode(data, Path("standard input"))
+
+
 async def decide(
     workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None, settings: list[str]
 ) -> Output:
     with Session(workspace) as session:
         if (text or settings) and verdict != "accept":
             raise FlavorError(f"{'--text' if text else '--set'} goes with accept only.")
-        edited = read_text(text, 1 << 20) if text else None
+        edited = _edited(text) if text else None
         asked = session.store.candidates.get(candidate)
         fields = session.task.check({**session.task.only(asked.fields), **_given(settings)}) if asked and settings else None
         decision = session.decide(candidate, verdict, edited, fields)

@@ -113,6 +113,8 @@ async def export(
     dest = dest.absolute()
     with Session(workspace, read_only=True) as session:
         name = checkpoint or session.registry.current()
+        if strength is not None and name == BASE:
+            raise FlavorError("--strength says nothing of the base: it has no adapter.", "Choose a checkpoint, or leave it out.", "usage")
         strength = session.strength(name) if strength is None else strength
         staging = staging_beside(dest)
         more: dict[str, Any] = {}

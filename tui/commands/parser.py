@@ -41,6 +41,16 @@ what, and what to do), 2 when an option was misspelt, 130 after ctrl+c, 141 when
 read it was gone before its end, and 128 + n when signal n ended the screen."""
 
 
+class _Version(argparse.Action):
+    """Says which version is installed; looked up only then, since that takes a while."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version(parser.prog)}")  # noqa: T201
+        parser.exit()
+
+
 class Parser(argparse.ArgumentParser):
     """One whose messages show an argument as harmless text: it may be a file's name that a shell filled in."""
 
@@ -60,6 +70,7 @@ def parser() -> Parser:
         ),
         allow_abbrev=False,
     )
+    root.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and exit")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="flavor-tui")
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
@@ -68,11 +79,11 @@ def parser() -> Parser:
         command = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
         command.set_defaults(refuse=command.error, default=command.get_default)
         if workspace:
-            command.add_argument("workspace", type=Path, metavar="WORKSPACE", help="the workspace's folder")
+            command.add_argument("workspace", type=_place, metavar="WORKSPACE", help="the workspace's folder")
         return command
 
     demo = add("demo", "open a fresh copy of the demo workspace", workspace=False)
-    demo.add_argument("--at", type=Path, metavar="FOLDER", help="where to put it (default: demo-workspace here)")
+    demo.add_argument("--at", type=_place, metavar="FOLDER", help="where to put it (default: demo-workspace here)")
     demo.add_argument("--play", action="store_true", help="play a short evening without a person and print it")
     demo.add_argument("--seed", type=int, default=1, metavar="S", help="of what is sampled with --play (default: 1)")
     new = add("new", "make a workspace")
@@ -113,7 +124,7 @@ def parser() -> Parser:
     decide = add("decide", "accept, reject or skip a candidate")
     decide.add_argument("candidate", metavar="CANDIDATE", help="its id, as `generate` prints it")
     decide.add_argument("verdict", choices=["accept", "reject", "skip"], help="an accepted text becomes an example")
-    decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted")
+    decide.add_argument("--text", type=Path, metavar="FILE", help="the edited text, accepted; - for standard input")
     decide.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="accepted with another value of an attribute")
     add("undo", "take the last decision, edit, import, vote or going back, back")
     retrain = add("retrain", "retrain the LoRA: afresh while the rows are few, else a top-up of the active checkpoint")
@@ -126,7 +137,7 @@ def parser() -> Parser:
     taste = add("taste", "after training: learn from what was edited, accepted and rejected (see [training] taste)")
     taste.add_argument("--seed", type=int, metavar="S", help="of the order of the pairs (default: a new one)")
     evaluate = add("evaluate", "mean loss per token of the texts of an unseen file")
-    evaluate.add_argument("file", type=Path, metavar="FILE", help="texts in any form that `import` reads")
+    evaluate.add_argument("file", type=Path, metavar="FILE", help="texts in any form that `import` reads; - for standard input")
     evaluate.add_argument("--checkpoint", metavar="ID", help="another than the active one, or base")
     curve = add("curve", "how many examples are enough: held-out loss over their number, and what ten more would bring")
     curve.add_argument("--seeds", type=int, default=3, metavar="N", help="adapters at each size and fold (default: 3)")
@@ -141,8 +152,8 @@ def parser() -> Parser:
         "--budget", type=int, metavar="SECONDS", help="time to train in (default: no limit); 0 shows what was trained before"
     )
     report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
-    report.add_argument("--html", type=Path, metavar="FILE", help="write it as one page that needs nothing else")
-    report.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
+    report.add_argument("--html", type=_place, metavar="FILE", help="write it as one page that needs nothing else")
+    report.add_argument("--md", type=_place, metavar="FILE", help="write it as Markdown")
     report.add_argument("--measure", action="store_true", help="first measure the loss of every row under the active checkpoint")
     add("runs", "list runs and checkpoints")
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
@@ -165,7 +176,7 @@ def parser() -> Parser:
     )
     export.add_argument(
         "dest",
-        type=Path,
+        type=_place,
         metavar="DEST",
         help="where to write it, a name that is not there yet: a file for gguf, gguf-adapter, dpo, kto and a dataset with an ending, else a folder",
     )
@@ -192,7 +203,9 @@ def parser() -> Parser:
     push.add_argument("what", choices=["adapter", "dataset"], help="the active checkpoint's adapter, or all examples")
     push.add_argument("repo", metavar="OWNER/NAME", help="the repository on the hub; it is made where there is none")
     push.add_argument("--public", action="store_true", help="for everybody to read")
-    push.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing")
+    push.add_argument(
+        "--dry-run", type=_place, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing"
+    )
     push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
     push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
@@ -216,22 +229,44 @@ def parser() -> Parser:
     return root
 
 
+def _place(text: str) -> Path:
+    """Where something is, or is to be written. `-` is standard input or output elsewhere, and no name that anybody wants."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("- is no place here: name a file or a folder")
+    return Path(text)
+
+
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command. What is misspelt ends the program, with the usage of that command."""
     args, rest = parser().parse_known_args(argv)
     if rest:
         args.refuse(f"unrecognized arguments: {' '.join(rest)}")
-    if args.command == "export" and (why := misfit(args)):
+    if why := misfit(args):
         args.refuse(why)
     return args
 
 
 def misfit(args: argparse.Namespace) -> str:
-    """Which option of an `export` what is exported has no use for; empty where all have one."""
+    """Which option what was asked for has no use for; empty where all have one."""
+    match args.command:
+        case "export":
+            return _misfit_of_export(args)
+        case "push" if args.what == "dataset":
+            return next((f"--{name} says nothing of dataset" for name in ("checkpoint", "strength") if getattr(args, name) is not None), "")
+        case "generate" if args.plain and args.json:
+            return "--plain is for people and --json for programs: one of them"
+        case "demo" if args.seed != args.default("seed") and not (args.play or args.json):
+            return "--seed goes with --play"
+    return ""
+
+
+def _misfit_of_export(args: argparse.Namespace) -> str:
     given = [name for name in GOES_WITH if getattr(args, name) != args.default(name)]
     for name in given:
         if args.what not in GOES_WITH[name]:
             return f"--{CALLED.get(name, name)} says nothing of {args.what}"
+    if args.what in ("dpo", "kto") and args.how in ("folder", "disk"):
+        return f"--as {args.how} goes with dataset: {args.what} is a file"
     folder = args.how == "folder" or not (args.how or args.dest.suffix)
     if args.what == "dataset" and "license" in given and not folder:
         return "--license goes with a folder, whose card says it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from core.errors import FlavorError
@@ -32,6 +33,8 @@ def write_report(report: Report, path: Path, form: str) -> None:
 
 async def report(workspace: Path, html: Path | None, md: Path | None, measure: bool) -> Output:
     """The files where they are asked for, else the text; `measure`: the loss of every row under the active checkpoint before."""
+    if html and md and os.path.realpath(html) == os.path.realpath(md):
+        raise FlavorError("--html and --md name the same file.", "Choose two names.", "usage")
     with Session(workspace, read_only=not measure) as session:
         if measure:
             session.must_write()

@@ -9,17 +9,18 @@ from core.gauges.reading import Reading
 from core.gauges.verdict import Verdict
 from core.runfiles import BASE, is_refit, measured_by
 from core.text import clean_line, counted
-from dataset.importing import read_rows
 from runs.registry import Run
-from tui.commands.output import Line, Output, left_out, start
+from tui.commands.output import Line, Output, at_once, left_out, start
 from tui.session.advice import next_step
+from tui.session.intake import read_source
 from tui.session.session import Session
 from tui.session.tasting import MARKS, SIGNS, against
 
 
 async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Output:
     with Session(workspace, read_only=True) as session:
-        rows = read_rows(file, session.task)
+        with at_once():
+            rows = read_source(str(file), session.task).parsed()
         name = checkpoint or session.registry.current()
         session.registry.checkpoint_folder(name)
         try:

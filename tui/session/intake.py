@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.errors import FlavorError
 from core.files import new_uid, now
+from core.task import Task
 from core.text import clean_line, counted, short
 from dataset.importing import MAX_BYTES, MAX_FAULTS, MAX_ROWS, Choice, Read, Reading, read, read_data
 from dataset.rows import IMPORTED, Candidate, Decision, Example, Origin, Tables
@@ -108,14 +109,16 @@ class Preview:
         return f"{rows[twin.row].place}: {short(rows[twin.row].text, 50)!r} {'is' if twin.same else 'is like'} {where}"
 
 
+def read_source(source: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa: B008
+    """What a source holds; `-` is standard input. Raises FlavorError where it cannot be read at all."""
+    if source == STDIN:
+        return read_data(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", task, choice)
+    return read(source, task, choice)
+
+
 def look(session: Session, sources: Sequence[str], choice: Choice = Choice()) -> Preview:  # noqa: B008
     """Read sources, and find near-duplicates. Raises FlavorError where one cannot be read at all. Changes nothing; may run in a thread."""
-    readings = []
-    for source in sources:
-        if source == STDIN:
-            readings.append(read_data(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", session.task, choice))
-        else:
-            readings.append(read(source, session.task, choice))
+    readings = [read_source(source, session.task, choice) for source in sources]
     _refuse_idle(readings, choice)
     return _with_twins(session, readings)
 
