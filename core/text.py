@@ -77,6 +77,11 @@ def clean(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _Marks().clean(text)
 
 
+def clean_text(text: str) -> str:
+    """`clean` without the white space around it. Idempotent: a joiner that stood beside such a blank has no neighbour any more, and is shown."""
+    return clean(clean(text).strip())
+
+
 def hidden(text: str) -> str:
     """A character of `text` that a terminal would hide or obey, as U+202E; empty where there is none."""
     marks = _Marks()
@@ -115,7 +120,7 @@ def assigned(values: Mapping[str, str]) -> str:
 def check_text(text: str) -> str:
     """`text` as it may be stored. Raises FlavorError where it is empty or huge."""
     if len(text) <= 2 * MAX_TEXT:  # else it need not even be looked at
-        text = clean(text).strip()
+        text = clean_text(text)
     if not text:
         raise FlavorError("The text is empty.", "Write something first.", "empty")
     if len(text) > MAX_TEXT:

@@ -7,14 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import FlavorError
-from core.text import clean, clean_line
+from core.text import clean_line, clean_text
 from dataset.exporting import table, write_file
 from dataset.importing import read_rows
 from dataset.importing.objects import _no_doubles
 from dataset.rows import Example
 from tui.session.intake import import_files
 
-TEXT = st.text(min_size=1, max_size=200).map(lambda text: clean(text).strip()).filter(bool)
+TEXT = st.text(min_size=1, max_size=200).map(clean_text).filter(bool)
 ROWS = st.lists(st.tuples(TEXT, st.sampled_from(["", "Calm", "Grim"]), st.text(max_size=20).map(clean_line)), min_size=1, max_size=8)
 
 

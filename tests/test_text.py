@@ -11,7 +11,7 @@ from core.errors import FlavorError
 from core.gauges.breakdown import flags
 from core.gauges.copying import Copying, nearest
 from core.task import Field, Task, parse_field, parse_fields
-from core.text import _spans, check_text, clean, clean_line, word_places, words
+from core.text import _spans, check_text, clean, clean_line, clean_text, word_places, words
 
 
 @given(st.text())
@@ -22,6 +22,14 @@ def test_clean_is_idempotent_and_leaves_nothing_that_a_terminal_obeys(text):
         c == "\n" or not (ord(c) < 32 or 127 <= ord(c) < 160 or 0x202A <= ord(c) <= 0x202E or 0xD800 <= ord(c) < 0xE000) for c in once
     )
     once.encode("utf-8")
+
+
+@given(st.text() | st.text("\u3000\u205f\u200d\u200c\ufe0f\u0301 \n文☃x"))
+def test_what_is_stored_is_clean_and_stays_as_it_is(text):
+    once = clean_text(text)
+    assert clean(once) == clean_text(once) == once == once.strip()
+    if once:
+        assert check_text(text) == check_text(once) == once
 
 
 def test_clean_shows_what_it_takes_away():

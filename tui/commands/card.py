@@ -14,7 +14,7 @@ from core.errors import FlavorError
 from core.files import typed_path
 from core.protocol import Candidate as Arrived
 from core.runfiles import CheckpointInfo, is_refit, measured_by
-from core.text import clean, clean_line
+from core.text import clean_line, clean_text
 from runs.registry import Run
 from tui.commands.output import Progress, start
 from tui.session.candidates import COPIED_WORDS
@@ -65,7 +65,7 @@ async def _fresh(session: Session, checkpoint: str, strength: float) -> list[str
     found = []
     async for event in session.worker.sample(folder, prompts, list(range(TRIED)), session.settings.sampling, texts, free, strength):
         if isinstance(event, Arrived) and event.finish == "stop" and event.text.strip():
-            found.append(clean(event.text).strip())
+            found.append(clean_text(event.text))
     return [text for text in found if _own(session, text)]
 
 

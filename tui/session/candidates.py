@@ -17,7 +17,7 @@ from core.protocol import AnyEvent
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE
 from core.task import Segment
-from core.text import clean, words
+from core.text import clean, clean_text, words
 from dataset.rows import Batch, Candidate, Example, Tables
 from tui.session.inventing import Inventor, spread
 from tui.session.shown import few_shot, nearest, showable
@@ -119,7 +119,7 @@ class Candidates:
         return [nearest(task, examples, settings.shown, seed, values) for seed, values in zip(seeds, drawn, strict=True)]
 
     def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:
-        text = clean(event.text).strip()
+        text = clean_text(event.text)
         found = flags(text, event.finish, lengths, event.cut_at_heading)
         copied = self._workspace.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
@@ -169,5 +169,5 @@ class Candidates:
         texts = self._workspace.store.texts_at(batch.examples_at)
         async for event in worker.sample(folder, batch.prompts, batch.seeds, settings, texts, batch.free, batch.strength, batch.without):
             if isinstance(event, Arrived) and event.index == candidate.index:
-                return clean(event.text).strip()
+                return clean_text(event.text)
         raise FlavorError("The candidate could not be sampled again.", kind="fault")
