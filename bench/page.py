@@ -32,6 +32,8 @@ python -m bench.evening --peers run.json
 python -m bench.evening --table run.json
 ```
 
+What these evenings and those of earlier versions taught is in [evening-notes.md](evening-notes.md).
+
 ![Accept rate and held-out loss by round](evening.svg)
 
 A text is accepted when it meets all criteria: *form* (the task's own, nothing but the text), *length* (0.6 of the shortest to 1.5 of
@@ -117,14 +119,10 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def reached(evenings: Sequence[Evening]) -> list[str]:
-    """The table of what was to be reached, a line for each target and run."""
-    words = {True: "reached", False: "missed", None: "not measured"}
-    lines = []
-    for what, target, measure in TARGETS:
-        for evening in evenings:
-            text, good = measure(evening)
-            lines.append([what, target, f"{evening.task} {evening.seed}", text, words[good]])
-    return table(["what", "to reach", "task and seed", "measured", ""], lines)
+    """The table of what was to be reached: a line for each target, a column for each run."""
+    words = {True: "reached", False: "**missed**", None: "not measured"}
+    lines = [[what, target, *(f"{words[good]}: {text}" for text, good in map(measure, evenings))] for what, target, measure in TARGETS]
+    return table(["what", "to reach", *(f"{evening.task} {evening.seed}" for evening in evenings)], lines)
 
 
 def _shares(lane: Lane) -> list[str]:
@@ -221,5 +219,6 @@ def page(evenings: Sequence[Evening], measured: int = 16) -> str:
 
 def write(evenings: Sequence[Evening], folder: Path) -> None:
     """`evening.md` and `evening.svg` in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "evening.md").write_text(page(evenings), "utf-8")
     (folder / "evening.svg").write_text(svg(evenings), "utf-8")

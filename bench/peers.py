@@ -233,7 +233,7 @@ def sample(base: Base, job: Job) -> list[tuple[str, str, bool]]:
     found: list[tuple[str, str, bool]] = []
     for prompts, seeds, free in zip(job.prompts, job.seeds, job.free, strict=True):
         texts: dict[int, Any] = {e.index: e for e in sampler.sample(prompts, seeds, job.settings, free) if isinstance(e, Text)}
-        found += [(texts[at].text, texts[at].finish, texts[at].cut_at_heading) for at in range(len(prompts))]
+        found += [(texts[at].text.strip(), texts[at].finish, texts[at].cut_at_heading) for at in range(len(prompts))]
     return found
 
 

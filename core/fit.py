@@ -91,19 +91,22 @@ def of_halves(numbers: int, width: int) -> int:
     return numbers // max(1, width) * -(-width // HALF_BLOCK) * HALF_BLOCK * HALF
 
 
-def of_a_step(layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False) -> int:
-    """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198), 6 a token
-    and word of the vocabulary, 32 a trained number. On the processor `IN_USE` times as much.
+def of_a_step(
+    layers: int, width: int, vocabulary: int, trained: int, tokens: int = MICRO_TOKENS, checkpointing: bool = False, number: int = HALF
+) -> int:
+    """Bytes that a step needs on top of the loaded model: 34 a token, layer and channel (Korthikanti et al. 2205.05198) and 6 a token
+    and word of the vocabulary, where a `number` that is computed with has two bytes; 32 a trained number. On the processor `IN_USE`
+    times as much.
 
     With gradient checkpointing 2 a token, layer and channel, and the 34 of one layer at a time.
     """
     kept = 2 * layers + 34 if checkpointing else 34 * layers
-    return tokens * (kept * width + 6 * vocabulary) + 32 * trained
+    return tokens * (kept * width + 6 * vocabulary) * number // HALF + 32 * trained
 
 
 def need(shape: Shape, machine: Machine, rank: int = 16) -> Need:
     """What 4-bit training of a model takes on a machine."""
-    step = of_a_step(shape.layers, shape.width, shape.vocabulary, shape.adapter(rank))
+    step = of_a_step(shape.layers, shape.width, shape.vocabulary, shape.adapter(rank), number=machine.number)
     held = shape.linear * NF4 + shape.embeddings * machine.number
     first = 0.0
     if not machine.gpu:

@@ -242,7 +242,7 @@ def test_the_page_and_its_picture(tmp_path):
     page.write([evening, evening], tmp_path)
     text = (tmp_path / "evening.md").read_text()
     accepted = "75% of what was shown, after 12% of the base; 75% of all sampled"
-    assert f"| accept rate in the last round over round 0 | 3 times, and 60 % | empires 1 | {accepted} | reached |" in text
+    assert f"| accept rate in the last round over round 0 | 3 times, and 60 % | reached: {accepted} | reached: {accepted} |" in text
     assert "| mlx-lm | 16 | 90 updates of 1000, then its budget ended | 12% | 38% | 3.400 (3.600 at its end) |" in text
     assert "| the base, shown examples |" in text
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]

@@ -86,6 +86,29 @@ async def test_strength_goes_with_batches_and_candidates_are_sampled_again_with_
     assert session.active() == f"{last} ×0.6"
 
 
+@pytest.mark.parametrize(
+    ("typed", "written", "added"),
+    [
+        ("The capt", "ain turned.", "ain turned."),
+        ("The captain", " turned.\n", " turned."),
+        ("The captain ", " turned.", "turned."),
+        ("He slept.", "\n\nThen he woke.", "\n\nThen he woke."),
+        ("He slept.\n\n", " Then he woke.", "Then he woke."),
+        ("", " Fog.", "Fog."),
+    ],
+)
+async def test_a_text_goes_on_as_the_model_goes_on(session, typed, written, added):
+    write(session, 12)
+    bake(session, [4.0, 3.4])
+
+    class Writer(Recorder):
+        async def sample(self, *_):
+            yield Arrived(id=1, index=0, text=written, finish="stop", tokens=3)
+
+    session.worker, session.loaded = Writer(), loaded()
+    assert await session.candidates.continue_text(typed, {}) == added
+
+
 def loaded():
     return Loaded(id=1, name="x", fingerprint="f", parameters=1, trainable=1, device="cpu", form="none")
 

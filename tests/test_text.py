@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core import files
 from core.errors import FlavorError
-from core.gauges.breakdown import flags
+from core.gauges.breakdown import flags, usual
 from core.gauges.copying import Copying, nearest
 from core.task import Field, Task, parse_field, parse_fields
 from core.text import _spans, check_text, clean, clean_line, clean_text, word_places, words
@@ -155,6 +155,13 @@ def test_wrong_fields_are_refused(spec):
 )
 def test_breakdown_flags(text, finish, expected):
     assert flags(text, finish) == expected
+
+
+def test_what_two_examples_bear_is_their_form_and_no_sign():
+    tagged = ["Fog over the pier. #fog #pier", "A lamp goes out. #lamp #night"]
+    assert usual([*tagged, "A moon.\n# Two"]) == {"hashtags"} and usual(tagged[:1]) == set()
+    assert flags("Nice #moon #glass", "stop", usual=usual(tagged)) == []
+    assert flags("One #moon #glass\n# Two", "stop", usual=usual(tagged)) == ["heading inside"]
 
 
 def test_lengths_are_flagged_against_the_examples():

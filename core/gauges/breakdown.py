@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 from core.text import is_clean, per_word, words
 
@@ -23,10 +24,17 @@ def repeats(text: str, size: int = 4) -> int:
     return max(counts.values(), default=0)
 
 
-def flags(text: str, finish: str, lengths: Sequence[int] = (), cut_at_heading: bool = False) -> list[str]:
+def usual(texts: Iterable[str]) -> set[str]:
+    """Signs that two examples bear or more: in this task they are its form."""
+    counts = Counter(flag for text in texts for flag in flags(text, "stop"))
+    return {flag for flag, count in counts.items() if count > 1}
+
+
+def flags(text: str, finish: str, lengths: Sequence[int] = (), cut_at_heading: bool = False, usual: Collection[str] = ()) -> list[str]:
     """What is suspicious about a candidate, in words; empty when nothing is.
 
-    `finish` is stop or length, `lengths` are the examples' lengths in words. Flags are shown on the card, and put it further back.
+    `finish` is stop or length, `lengths` are the examples' lengths in words, `usual` what is their form. Flags are shown on the card, and
+    put it further back.
     """
     found = []
     count = len(words(text))
@@ -52,7 +60,7 @@ def flags(text: str, finish: str, lengths: Sequence[int] = (), cut_at_heading: b
         found.append("much shorter than any example")
     if not is_clean(text) or "<U+" in text or re.search("[\u2400-\u241f]", text):
         found.append("control characters")
-    return found
+    return [flag for flag in found if flag not in usual]
 
 
 def breaks(found: Sequence[str]) -> list[str]:

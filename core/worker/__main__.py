@@ -79,19 +79,21 @@ class Worker:
         self._writing = threading.Lock()
 
     def _read(self) -> None:
-        for line in self._commands:
-            try:
-                command = decode_command(line)
-            except msgspec.MsgspecError as error:
-                log.error("unreadable command: %s", error)
-                continue
-            if isinstance(command, Cancel):
-                self._cancelled.add(command.of)
-            elif isinstance(command, Ping):
-                self._send(Pong(id=command.id, beats=self._beats))
-            else:
-                self._todo.put(command)
-        os._exit(0)  # the client is gone, however it went
+        try:
+            for line in self._commands:
+                try:
+                    command = decode_command(line)
+                except msgspec.MsgspecError as error:
+                    log.error("unreadable command: %s", error)
+                    continue
+                if isinstance(command, Cancel):
+                    self._cancelled.add(command.of)
+                elif isinstance(command, Ping):
+                    self._send(Pong(id=command.id, beats=self._beats))
+                else:
+                    self._todo.put(command)
+        finally:
+            os._exit(0)  # the client is gone, however it went: also while it was answered
 
     def _send(self, event: Event) -> None:
         line = memoryview(encode(event))

@@ -20,7 +20,7 @@ from core.worker.lean import prepare
 def measure(base: str, quantization: str, calibrate: bool, rows: list[Row]) -> float:
     """Held-out loss (nats a token of the texts) of the bare base. Raises FlavorError where it cannot be loaded."""
     prepare()
-    from core.worker.encoding import encode_row
+    from core.worker.encoding import encode_row, longest
     from core.worker.evaluation import mean, measure_rows
     from core.worker.model import Base, load
 
@@ -33,6 +33,9 @@ def measure(base: str, quantization: str, calibrate: bool, rows: list[Row]) -> f
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False  # the exact form, as in training
     encoded = [encode_row(loaded.tokenizer, row, 1.0) for row in rows]
+    encoded = [row for row in encoded if len(row.ids) <= longest(loaded.model, len(row.ids))]
+    if not encoded:
+        raise FlavorError("Every row is longer than the base reads.", "Write shorter ones.", "length")
     return mean([row for part in measure_rows(loaded.model, encoded, loaded.tokenizer.eos_token_id) for row in part])
 
 

@@ -61,23 +61,30 @@ def own_texts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Ite
             ticks += 1
             if ticks % TOLD == 0:
                 yield min(1.0, ticks / TOKENS)
-    yield [tokenizer(f"{OPENINGS[text.index]} {text.text}").input_ids for text in texts]
+    yield [tokenizer(f"{OPENINGS[text.index]} {text.text.strip()}").input_ids for text in texts]
 
 
 class _Stop(Exception):
     pass
 
 
-def _first_inputs(model: PreTrainedModel, layers: nn.ModuleList, texts: list[list[int]]) -> list[tuple[torch.Tensor, dict[str, Any]]]:
-    """What the first decoder layer is called with, for each text: hidden states (1 x length x width), and the rest by name."""
-    found: list[tuple[torch.Tensor, dict[str, Any]]] = []
+def _first_inputs(model: PreTrainedModel, layers: nn.ModuleList, texts: list[list[int]]) -> list[tuple[torch.Tensor, list[dict[str, Any]]]]:
+    """What the first decoder layer is called with, for each text: hidden states (1 x length x width); and what each layer is called with
+    besides, by name. Layers of several kinds, with a window and without one, get positions and masks of their own."""
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or [])
+    watched = list(layers) if len(kinds) > 1 else [layers[0]]
+    found: list[tuple[torch.Tensor, list[dict[str, Any]]]] = []
 
-    def catch(_: nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> None:
-        hidden = args[0] if args else given.pop("hidden_states")
-        found.append((hidden, {**given, "past_key_values": None, "use_cache": False}))
-        raise _Stop
+    def catch(layer: nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+        hidden = args[0] if args else given["hidden_states"]
+        if layer is watched[0]:
+            found.append((hidden, []))
+        besides = {name: value for name, value in given.items() if name != "hidden_states"}
+        found[-1][1].append({**besides, "past_key_values": None, "use_cache": False})
+        if layer is watched[-1]:
+            raise _Stop
 
-    handle = layers[0].register_forward_pre_hook(catch, with_kwargs=True)
+    handles = [layer.register_forward_pre_hook(catch, with_kwargs=True) for layer in watched]
     try:
         for ids in texts:
             try:
@@ -85,8 +92,9 @@ def _first_inputs(model: PreTrainedModel, layers: nn.ModuleList, texts: list[lis
             except _Stop:
                 continue
     finally:
-        handle.remove()
-    return found
+        for handle in handles:
+            handle.remove()
+    return [(hidden, given if len(watched) > 1 else given * len(layers)) for hidden, given in found]
 
 
 def _sharing(layer: nn.Module, hidden: torch.Tensor, given: dict[str, Any]) -> list[list[nn.Linear]]:
@@ -231,9 +239,10 @@ def calibrate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Ite
         found: Codes = {}
         for number, layer in enumerate(layers):
             yield CALIBRATING, number / len(layers)
-            watched = [(group, *_hessian(group[0], model.device)) for group in _sharing(layer, *inputs[0])]
+            first, besides = inputs[0]
+            watched = [(group, *_hessian(group[0], model.device)) for group in _sharing(layer, first, besides[number])]
             for hidden, given in inputs:
-                layer(hidden, **given)
+                layer(hidden, **given[number])
             for group, hessian, handle in watched:
                 handle.remove()
                 chosen = choose_codes(torch.cat([linear.weight for linear in group]), hessian)
@@ -241,7 +250,7 @@ def calibrate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Ite
                 for linear, codes, scales in zip(group, *(torch.split(part, heights) for part in chosen), strict=True):
                     linear.weight.copy_(dequantised(codes, scales))
                     found[f"{names[linear]}.codes"], found[f"{names[linear]}.scales"] = packed(codes).cpu(), scales.cpu().clone()
-            inputs = [(_hidden(layer(hidden, **given)), given) for hidden, given in inputs]
+            inputs = [(_hidden(layer(hidden, **given[number])), given) for hidden, given in inputs]
         yield found
 
 

@@ -99,7 +99,8 @@ def _speed(facts: Facts) -> Iterator[Advice]:
         what = f"There is a GPU ({facts.gpu}), but torch cannot use it: the driver is older than this torch needs, or not loaded."
         yield Advice("slow", what, "update the NVIDIA driver; nvidia-smi says which one is there")
     if facts.four_bit_problem:
-        what = f"4 bits cannot run here: {facts.four_bit_problem}. Models are held in 16 bits, in four times the memory."
+        held = "32 bits, in eight times" if facts.compute == "float32" else "16 bits, in four times"
+        what = f"4 bits cannot run here: {facts.four_bit_problem}. Models are held in {held} the memory."
         mend = NOTHING if "no 4-bit kernels" in facts.four_bit_problem else "pip install --force-reinstall bitsandbytes"
         yield Advice("slow", what, mend)
     if facts.device == "cpu":
@@ -202,7 +203,7 @@ def _torch() -> tuple[dict[str, Any], dict[str, Any]]:
     form = "NF4 on CUDA" if device == "cuda" else f"NF4 on the CPU, {'packed kernel (AVX512-BF16)' if packed else 'no packed kernel'}"
     told = {
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "four_bit": f"no: {problem}; 16 bits are used" if problem else form,
+        "four_bit": f"no: {problem}; {8 * compute.itemsize} bits are used" if problem else form,
         "train_speed": expected_speed(STARTER_SHAPE.parameters, device, compute),
     }
     facts = {

@@ -26,8 +26,10 @@ class Encoded:
     """By which its whole loss is multiplied."""
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a person's text. What reads like a control token, an `</s>` or an `<|im_end|>`, is letters like any other: a model that met
+    it as the token would learn to end there."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
     return ids
 
 
@@ -36,7 +38,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Segment])
     ids = [token for token in tokenizer("").input_ids if token != tokenizer.eos_token_id or token == tokenizer.bos_token_id]
     weights = [0.0] * len(ids)
     for text, weight in prompt:
-        part = _ids(tokenizer, text)
+        part = encode_text(tokenizer, text)
         ids += part
         weights += [weight] * len(part)
     return ids, weights
@@ -45,14 +47,14 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Segment])
 def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, end_weight: float) -> Encoded:
     """Prompt, text (weight 1) and the end token (`end_weight`), tokenised apart and joined."""
     ids, weights = encode_prompt(tokenizer, row.prompt)
-    text = _ids(tokenizer, row.text)
+    text = encode_text(tokenizer, row.text)
     start = len(ids)
     return Encoded(row.id, [*ids, *text, tokenizer.eos_token_id], [*weights, *[1.0] * len(text), end_weight], start, start + len(text))
 
 
 def longest(model: PreTrainedModel, max_tokens: int) -> int:
     """Tokens that a row may have: `max_tokens`, or the base's positions where it has fewer. Longer ones are left out of everything."""
-    return min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+    return min(max_tokens, getattr(model.config.get_text_config(), "max_position_embeddings", None) or max_tokens)
 
 
 class Curriculum:

@@ -106,7 +106,7 @@ def expected_speed(parameters: int, device: str, compute: torch.dtype) -> float:
 def expected_memory(base: Base, trainable: int) -> int:
     """Bytes that a step needs on top of the loaded model."""
     config = base.model.config.get_text_config()
-    step = of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable)
+    step = of_a_step(config.num_hidden_layers, config.hidden_size, config.vocab_size, trainable, number=base.compute.itemsize)
     return int(step * IN_USE) if base.device == "cpu" else step
 
 

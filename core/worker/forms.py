@@ -201,7 +201,7 @@ class Forms:
         self._output: tuple[torch.Tensor, list[Product]] | None = None
         self._halve = base.four_bit and base.device == "cpu" and can_halve(base.compute)
         """Whether groups and output matrix may still get copies in 16 bits, which they do when texts are sampled for the first time."""
-        self.form = "16 bits"
+        self.form = f"{8 * base.compute.itemsize} bits"
         if base.four_bit:
             self.form = "NF4"
             if base.device == "cpu":

@@ -128,8 +128,7 @@ class StepMemory:
         but a process that takes too much of the machine's memory is killed."""
         config = self._model.config.get_text_config()
         shape = config.num_hidden_layers, config.hidden_size, config.vocab_size
-        size = int(self._model.dtype.itemsize)  # the estimate is for 16 bits
-        found = of_a_step(*shape, self._trained, self._tokens(way), way.checkpointing) * size // 2
+        found = of_a_step(*shape, self._trained, self._tokens(way), way.checkpointing, self._model.dtype.itemsize)
         return int(found * IN_USE) if self._device.type == "cpu" else found
 
     def _foresee(self, free: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from core.errors import FlavorError
+from core.errors import FlavorError, out_of_memory
 from core.fit import CALIBRATED
 from core.hub.locate import Progress, fingerprint, locate
 from core.worker import calibration, codes
@@ -122,7 +122,7 @@ def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: 
     note = ""
     four_bit = quantization == "nf4"
     if four_bit and (problem := four_bit_problem(device)):
-        four_bit, note = False, f"4 bits cannot run here: {problem}. Using 16 bits."
+        four_bit, note = False, f"4 bits cannot run here: {problem}. Using {8 * compute.itemsize} bits."
     yield f"loading {name}", None
     options: dict[str, Any] = {"dtype": compute, "trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
     if four_bit:
@@ -130,6 +130,7 @@ def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: 
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute, bnb_4bit_use_double_quant=True
         )
     mark = fingerprint(folder)
+    too_large = FlavorError(f"{name} does not fit into the memory of the {device}.", "Choose a smaller base.", "memory")
     found = None
     if four_bit and calibrate:
         found = codes.kept(mark) if chosen_now is None else chosen_now
@@ -138,9 +139,9 @@ def resident(name: str, quantization: str, calibrate: bool = False, chosen_now: 
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         with codes.given(found) if found else contextlib.nullcontext():
             model, info = AutoModelForCausalLM.from_pretrained(folder, device_map={"": device}, output_loading_info=True, **options)
-    except torch.OutOfMemoryError:
-        raise FlavorError(f"{name} does not fit into the memory of the {device}.", "Choose a smaller base.", "memory") from None
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, MemoryError) as error:
+        if isinstance(error, RuntimeError | MemoryError) and out_of_memory(error):
+            raise too_large from None
         reason = " ".join(str(error).split())[:200]
         raise FlavorError(f"{name} cannot be loaded: {reason}.", "Is it a whole causal language model?", "model") from error
     if what := lacking(info):

@@ -15,11 +15,13 @@ from typing import Protocol
 
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicLayer
 
 from core.config import Sampling
+from core.errors import FlavorError
 from core.task import Segment
 from core.text import clean
-from core.worker.encoding import encode_prompt
+from core.worker.encoding import encode_prompt, encode_text, longest
 from core.worker.filters import NEVER, can_go_on, dry_penalties, end_bonus, guide, pick
 from core.worker.originals import Originals, piece_bytes
 
@@ -35,15 +37,16 @@ FULL_STOPS = (b".", b"!", b"?", "…".encode())
 """What closes a sentence."""
 SURPRISED = 5.0
 """Nats below the likeliest token from which on another one would come as a surprise."""
-HEADING = re.compile(r"\n[ \t]*#")
-"""Where a new heading has begun."""
+HEADING = re.compile(r"\n[ \t]*(#+[ \t]?)")
+"""Where a new heading has begun, and how: `# ` or `#`, as many as there are."""
 BREAKERS = b'\n:"*'
 """llama.cpp's sequence breakers for DRY: form, not repetition."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A finished text: the prompt's `index` in the batch, and whether it ended by itself (stop) or was cut off (length)."""
+    """A finished text: the prompt's `index` in the batch, and whether it ended by itself (stop) or was cut off (length). What it begins with
+    may be white space: it is for one that goes on with another."""
 
     index: int
     text: str
@@ -65,9 +68,10 @@ class Tick:
 
 @dataclass
 class _Writing:
-    """A text being written: its place in the batch, its tokens, and what the filters look at."""
+    """A text being written: its place in the batch, the tokens it may have, those it has, and what the filters look at."""
 
     row: int
+    room: int
     tokens: list[int] = field(default_factory=list)
     breakers: list[bool] = field(default_factory=list)
     data: bytes = b""
@@ -109,7 +113,7 @@ class PlainReading:
         return logits
 
     def keep(self, rows: torch.Tensor) -> None:
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)  # which every kind of layer knows
         self._mask, self._position = self._mask[rows], self._position[rows]
 
 
@@ -126,11 +130,12 @@ class Sampler:
         self._originals = Originals(self._pieces, self._encode)
         self._usual_length = 0.0
         self._closing: list[int] = []
+        self._marks: set[str] = set()
+        """How lines of the examples begin that begin as a heading does: in this task these are none."""
         self._learned: tuple[list[str], int] = ([], 0)
 
     def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
-        return ids
+        return encode_text(self.tokenizer, text)
 
     def learn_examples(self, texts: list[str], settings: Sampling) -> None:
         """The examples as they are now: what may not be copied, how long texts are (their 90th percentile, in tokens), and with which tokens
@@ -139,6 +144,7 @@ class Sampler:
             return
         self._learned = (list(texts), settings.max_copied_tokens)
         self._originals.update(texts, settings.max_copied_tokens)
+        self._marks = {_mark(found) for text in texts for found in HEADING.finditer(text)}
         encoded = [self._encode(text) for text in texts]
         lengths = sorted(map(len, encoded))
         last = {ids[-1] for ids in encoded if ids}
@@ -164,8 +170,10 @@ class Sampler:
         allowed = [text.encode() for text in free]
         uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         guided = bool(without) and settings.guidance > 0
-        logits, reading = self._read([encode_prompt(self.tokenizer, prompt)[0] for prompt in [*prompts, *(without if guided else ())]])
-        texts = [_Writing(row) for row in range(len(prompts))]
+        asked = [encode_prompt(self.tokenizer, prompt)[0] for prompt in [*prompts, *(without if guided else ())]]
+        rooms = [self._room(max(map(len, asked[row :: len(prompts)])), settings.max_tokens) for row in range(len(prompts))]
+        logits, reading = self._read(asked)
+        texts = [_Writing(row, room) for row, room in enumerate(rooms)]
         for step in range(settings.max_tokens):
             rows = [text.row for text in texts]
             own = logits[: len(texts)].to("cpu", torch.float32, copy=True)
@@ -181,7 +189,7 @@ class Sampler:
             going = []
             for place, (text, token, likelihood) in enumerate(zip(texts, picked.tolist(), likelihoods.tolist(), strict=True)):
                 text.likelihoods.append(likelihood)
-                ended = self._write(text, token, settings)
+                ended = self._write(text, token)
                 if ended:
                     yield ended
                 else:
@@ -195,12 +203,21 @@ class Sampler:
                 picked = picked[going]
             logits = reading.step(picked.to(device).repeat(1 + guided))
 
+    def _room(self, prompt: int, most: int) -> int:
+        """Tokens that a text may have after a prompt of so many. Raises FlavorError where the base has no position left for one."""
+        room = longest(self.model, prompt + most) - prompt
+        if room < 1:
+            hint = "Show fewer or shorter examples ([sampling] few_shot and shown), or choose a base that reads more."
+            raise FlavorError(f"The prompt has {prompt} tokens, and the base reads {longest(self.model, prompt)}.", hint, "length")
+        return room
+
     def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, Reading]:
         """Logits after each prompt, and how to go on. What all prompts begin with is read once, the rest padded on the left."""
         device = self.model.device
         cache = DynamicCache(config=self.model.config)
         shared = next((at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1), min(map(len, prompts)) - 1)
-        if shared * (len(prompts) - 1) < LEAST_SAVED:
+        # The padding then lies between what is shared and the rest: a layer with a window, or with a state, would read it.
+        if shared * (len(prompts) - 1) < LEAST_SAVED or any(type(layer) is not DynamicLayer for layer in cache.layers):
             shared = 0
         if shared:
             self.model(
@@ -238,7 +255,7 @@ class Sampler:
         least = logits.max() - SURPRISED
         return [token for token in self._closing if text.data[-1:].isalnum() and logits[token] >= least]
 
-    def _write(self, text: _Writing, token: int, settings: Sampling) -> Text | None:
+    def _write(self, text: _Writing, token: int) -> Text | None:
         """Append a token; the finished text, where it ends with it."""
         if token == self.end:
             return self._finish(text, "stop")
@@ -246,12 +263,15 @@ class Sampler:
         text.tokens.append(token)
         text.breakers.append(any(byte in BREAKERS for byte in piece))
         text.data += piece
-        if b"#" in piece and (cut := self._cut(text.tokens)) is not None:
+        if b"#" in (text.data if self._marks else piece) and (cut := self._cut(text.tokens)) is not None:
             return self._finish(text, "stop", cut)
-        return self._finish(text, "length") if len(text.tokens) == settings.max_tokens else None
+        return self._finish(text, "length") if len(text.tokens) == text.room else None
 
     def _finish(self, text: _Writing, finish: str, cut: str | None = None) -> Text:
-        content = self._decode(text.tokens).strip() if cut is None else cut
+        content = (self._decode(text.tokens) if cut is None else cut).strip()
+        if content:
+            before = text.data[: len(text.data) - len(text.data.lstrip())].decode()  # of which a tokenizer's own decoder may leave out some
+            content = clean(before) + content
         sums = [0.0, *accumulate(text.likelihoods)]
         width = min(WINDOW, len(text.likelihoods))
         weakest = min(end - start for start, end in zip(sums, sums[width:], strict=False)) / width
@@ -263,5 +283,14 @@ class Sampler:
     def _cut(self, tokens: list[int]) -> str | None:
         """The text before a new heading, if one has begun: the task's next heading is an end as good as the end token."""
         text = self._decode(tokens)
-        heading = HEADING.search(text)
-        return text[: heading.start()].strip() if heading else None
+        for found in HEADING.finditer(text):
+            if self._marks and found.end() == len(text):
+                return None  # it may go on as a line of the examples does
+            if _mark(found) not in self._marks:
+                return text[: found.start()]
+        return None
+
+
+def _mark(found: re.Match[str]) -> str:
+    """How the line of a `HEADING` begins."""
+    return found.group(1).replace("\t", " ")

@@ -27,6 +27,8 @@ CACHED = 8
 """The same on a CPU in training, where they fit its cache."""
 MOSTLY = 0.8
 """Share of a micro-batch's positions from which on the loss of all of them is computed: to leave the others out costs more."""
+MOST_LOST = 3
+"""Steps in a row whose gradient is no number, after which training ends: one may be passed over, but not all."""
 SLOW_END = 0.2
 """The last share of the steps, over which the rate falls linearly to a tenth, where nothing else is said."""
 
@@ -177,7 +179,7 @@ def train(
     steps = planned or steps_of(curriculum.size, size, epochs)
     memory = memory or StepMemory(model, parameters, max(len(row.ids) for row in curriculum.epoch(1)), size)
     optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
-    step = 0
+    step = lost = 0
     memory.begin()
     model.train()
     try:
@@ -200,7 +202,10 @@ def train(
                         if not math.isfinite(loss):
                             raise no_number()
                         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-                        if torch.isfinite(norm):
+                        lost = 0 if torch.isfinite(norm) else lost + 1
+                        if lost == MOST_LOST:
+                            raise no_number()
+                        if not lost:
                             optimiser.step()
                         break
                     memory.reduce(optimiser, step + 1)

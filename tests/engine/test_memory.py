@@ -11,10 +11,12 @@ import torch
 from core import runfiles
 from core.config import Training
 from core.errors import FlavorError, out_of_memory
+from core.fit import IN_USE, of_a_step
 from core.protocol import Loading, Row, Trained
 from core.runfiles import Result
 from core.worker import memory, training
 from core.worker.encoding import Curriculum, encode_row
+from core.worker.engine import expected_memory
 from core.worker.memory import WAYS, StepMemory, Way, set_checkpointing
 from core.worker.preference import encode_pair, prefer
 from core.worker.training import EpochDone, StepDone, micro_batches, token_losses, train
@@ -143,6 +145,16 @@ def test_checkpointing_keeps_fewer_bytes_for_the_backward(engine):
 
 
 # -- the prediction --------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_plan_foretells_is_what_a_run_reckons(engine):
+    """Also where 32 bits are computed with."""
+    base = engine._base
+    trained = sum(parameter.numel() for parameter in engine._forms.parameters())
+    rest = 32 * trained * IN_USE  # what is trained has 32 bits whatever is computed with
+    of_plan = expected_memory(base, trained) - rest
+    of_sixteen = of_a_step(2, 64, base.model.config.vocab_size, 0) * IN_USE
+    assert of_plan == pytest.approx(of_sixteen * base.compute.itemsize / 2, abs=2)
 
 
 def test_what_is_predicted_decides_the_way(engine):

@@ -4,10 +4,15 @@ import itertools
 
 import pytest
 import torch
+from transformers import Gemma3TextConfig, Lfm2Config
 
 from core.config import Sampling
+from core.errors import FlavorError
+from core.protocol import Row
+from core.worker.encoding import encode_prompt, encode_row, encode_text
 from core.worker.filters import pick
 from core.worker.sampling import SURPRISED, Text, Tick, _Writing
+from tests.engine.conftest import load_engine, make_tiny
 
 PROMPT = [("# Heading\n\n", 0.0)]
 
@@ -58,7 +63,7 @@ def test_beyond_the_usual_length_a_sentence_is_finished_and_then_the_text(engine
     begin = sampler._usual_length
 
     def gains(data, step):
-        after = sampler._judge(torch.zeros(1, len(sampler._pieces)), [_Writing(0, data=data)], step, settings, ())
+        after = sampler._judge(torch.zeros(1, len(sampler._pieces)), [_Writing(0, 99, data=data)], step, settings, ())
         return {token: after[0, token].item() for token in after[0].nonzero().flatten().tolist()}
 
     assert gains(b"one two, three", int(begin) + 4) == {stop: 2.0, mark: 2.0}
@@ -67,7 +72,7 @@ def test_beyond_the_usual_length_a_sentence_is_finished_and_then_the_text(engine
     assert gains(b"one two, ", int(begin) + 4) == {}  # not after a comma
     scores = torch.zeros(1, len(sampler._pieces))
     scores[0, mark] = -2 * SURPRISED  # nor with a sign that nobody would expect
-    after = sampler._judge(scores.clone(), [_Writing(0, data=b"one two, three")], int(begin) + 4, settings, ()) - scores
+    after = sampler._judge(scores.clone(), [_Writing(0, 99, data=b"one two, three")], int(begin) + 4, settings, ()) - scores
     assert after[0].nonzero().flatten().tolist() == [stop]
     sampler.learn_examples(["one", "two", "three", "four"], settings)  # they end with nothing in particular
     assert gains(b"one two, three", 40) == {}
@@ -79,6 +84,91 @@ def test_hash_inside_a_line_is_no_heading(engine, monkeypatch):
     fed = iter([*ids, engine._sampler.end])
     monkeypatch.setattr("core.worker.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
     assert sample(engine, [1])[0].text == "room #4"
+
+
+def feed(engine, monkeypatch, written):
+    """Let texts be `written` and then end, whatever the model says."""
+    fed = iter([*encode_text(engine._base.tokenizer, written), engine._sampler.end])
+    monkeypatch.setattr("core.worker.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
+
+
+@pytest.mark.parametrize(
+    ("example", "written", "text"),
+    [
+        ("Dawn.\n#fog #sea", "Dusk.\n#night\n# Heading", "Dusk.\n#night"),
+        ("Dawn.\n#fog #sea", "Dusk.\n#night\n## Heading", "Dusk.\n#night"),
+        ("Rooms:\n#1 a hall", "Rooms:\n#1 a well\n#2 a den", "Rooms:\n#1 a well\n#2 a den"),
+        ("A feat.\n## Effect\nNone.", "A trick.\n## Effect\nSome.\n# Heading\nA", "A trick.\n## Effect\nSome."),
+        ("A feat.\n## Effect\nNone.", "A trick.\n#night #fog", "A trick."),
+        ("A feat.", "A trick.\n#night #fog", "A trick."),
+    ],
+)
+def test_a_line_that_the_examples_have_is_no_new_heading(engine, monkeypatch, example, written, text):
+    engine._sampler.learn_examples([example], Sampling())
+    feed(engine, monkeypatch, written)
+    found = sample(engine, [1], tokens=80)[0]
+    assert (found.text, found.cut_at_heading) == (text, written != text)
+
+
+@pytest.mark.parametrize("written", [" turned away.", "ain turned away.", "\n\nThen he slept."])
+def test_how_a_text_begins_is_kept_for_who_goes_on_with_another(engine, monkeypatch, written):
+    feed(engine, monkeypatch, written + " \n")
+    assert sample(engine, [1], tokens=80)[0].text == written
+
+
+def test_control_words_in_a_persons_text_are_letters(engine):
+    tokenizer = engine._base.tokenizer
+    for text in ("The gate opens.<|end|> It closes.", "<|start|>a", "an <|end|>"):
+        ids = encode_text(tokenizer, text)
+        assert tokenizer.decode(ids) == text and not {tokenizer.eos_token_id, tokenizer.bos_token_id} & set(ids)
+        row = encode_row(tokenizer, Row("1", [(f"# {text}\n", 1.0)], text), 1.0)
+        assert row.ids.count(tokenizer.eos_token_id) == 1 and row.ids[-1] == tokenizer.eos_token_id
+
+
+def test_no_text_goes_beyond_the_positions_of_the_base(engine):
+    def asked(length):
+        engine._forms.sample(False, "")
+        prompts = [[("a" * length, 0.0)], [("a", 0.0)]]
+        found = engine._sampler.sample(prompts, [1, 2], Sampling(max_tokens=24, dry_multiplier=0))
+        return {event.index: event for event in found if isinstance(event, Text)}
+
+    before = len(encode_prompt(engine._base.tokenizer, [])[0])
+    texts = asked(502 - before)  # of 512
+    assert texts[0].tokens <= 10 and (texts[0].tokens == 10) == (texts[0].finish == "length")
+    assert max(text.tokens for text in texts.values()) > 10
+    with pytest.raises(FlavorError, match="The prompt has 512 tokens, and the base reads 512"):
+        asked(512 - before)
+
+
+SHAPE = {
+    "vocab_size": 258, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 512, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Gemma3TextConfig(
+            **SHAPE, head_dim=16, sliding_window=16, layer_types=["sliding_attention", "full_attention"] * 2, tie_word_embeddings=True
+        ),
+        Lfm2Config(**SHAPE, layer_types=["conv", "full_attention"] * 2, tie_word_embeddings=True),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_layers_with_a_window_or_a_state_write_in_a_batch_what_they_write_alone(tmp_path, config):
+    """What the prompts begin with is long enough to be read once, where that is the same."""
+    engine, _ = load_engine(make_tiny(tmp_path / "tiny", config=config), "none")
+    prompts = [[(f"# Heading {'long ' * 30}\n{'a' * length}", 0.0)] for length in (3, 30, 11)]
+
+    def greedy(some):
+        found = engine._sampler.sample(some, [1] * len(some), Sampling(max_tokens=12, temperature=0, dry_multiplier=0))
+        return [text.text for text in sorted((event for event in found if isinstance(event, Text)), key=lambda text: text.index)]
+
+    engine._forms.sample(False, "")
+    assert greedy(prompts) == [text for prompt in prompts for text in greedy([prompt])]
+    ends = engine._sampler.sample(prompts * 4, list(range(12)), Sampling(max_tokens=60))
+    assert sum(isinstance(event, Text) for event in ends) == 12  # rows leave the batch one by one
 
 
 def test_how_likely_a_text_was_is_the_models_own_view(engine, monkeypatch):

@@ -154,6 +154,21 @@ def test_a_loss_that_is_no_number_stops_the_run(engine):
         list(train(base.model, forms.parameters(), curriculum, Training(), epochs=1, peak=1e-3, seed=1))
 
 
+@pytest.mark.parametrize(("steps", "ends"), [(range(1, 3), False), (range(2, 5), True)])
+def test_a_gradient_that_is_no_number_is_passed_over_twice_and_not_again(engine, monkeypatch, steps, ends):
+    counts = iter(range(1, 100))
+    plain = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda *given: torch.tensor(float("inf")) if next(counts) in steps else plain(*given)
+    )
+    if ends:
+        with pytest.raises(FlavorError, match="no longer a number"):
+            run(engine, 7)
+    else:
+        events, _ = run(engine, 7)
+        assert sum(isinstance(event, StepDone) for event in events) == 8
+
+
 def test_the_loss_that_is_told_is_a_mean_however_machine_texts_are_weighed(engine):
     """They weigh less in the gradient; of equal texts the loss is the same all the same."""
     prompt, text = TASK.segments({"Mood": "calm"}), "the same text in every row"

@@ -12,7 +12,7 @@ from core.choices import check_strength
 from core.config import Sampling
 from core.errors import FlavorError
 from core.files import new_uid, now
-from core.gauges.breakdown import flags
+from core.gauges.breakdown import flags, usual
 from core.protocol import AnyEvent
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
+READ = 64
+"""So many of the newest examples are read for what is their form: with a thousand it would take a third of a second."""
 
 
 class Candidates:
@@ -85,6 +87,7 @@ class Candidates:
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
+            form = usual(texts[-READ:])
             recorded = False
             async for event in worker.sample(folder, batch.prompts, seeds, used, texts, batch.free, strength, batch.without):
                 if not isinstance(event, Arrived):
@@ -92,7 +95,7 @@ class Candidates:
                     continue
                 if shown[event.index]:  # the next example's heading is how a text of this prompt ends
                     event = msgspec.structs.replace(event, cut_at_heading=False)
-                candidate = self._candidate(event, batch, drawn[event.index], lengths)
+                candidate = self._candidate(event, batch, drawn[event.index], lengths, form)
                 self._workspace.commit(
                     "sample", Tables(candidates={candidate.uid: candidate}, batches={} if recorded else {batch.uid: batch})
                 )
@@ -118,9 +121,9 @@ class Candidates:
             return [few_shot(task, examples, settings.shown, seeds[0])] * len(seeds)
         return [nearest(task, examples, settings.shown, seed, values) for seed, values in zip(seeds, drawn, strict=True)]
 
-    def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int]) -> Candidate:
+    def _candidate(self, event: Arrived, batch: Batch, values: dict[str, str], lengths: list[int], form: set[str]) -> Candidate:
         text = clean_text(event.text)
-        found = flags(text, event.finish, lengths, event.cut_at_heading)
+        found = flags(text, event.finish, lengths, event.cut_at_heading, form)
         copied = self._workspace.copying.longest(text)[0]
         if copied >= COPIED_WORDS:
             found.append(f"copies {copied} words")
@@ -152,8 +155,8 @@ class Candidates:
         ):
             if isinstance(event, Arrived):
                 addition = clean(event.text).rstrip()
-        gap = " " if addition and text.strip() and text == text.rstrip() and addition[:1].isalnum() else ""
-        return gap + addition
+        # Whether a word goes on, or a new one or a paragraph begins, is the model's to say; what the person typed for it stands already.
+        return addition if text.strip() and text == text.rstrip() else addition.lstrip()
 
     async def reproduce(self, uid: str) -> str:
         """The text of a candidate, sampled again from its record: its whole batch, since batch-mates share each product."""
