@@ -46,6 +46,8 @@ class Store:
         self.votes: dict[str, Vote] = {}
         self.pending: dict[str, Candidate] = {}
         """The candidates that wait, oldest first."""
+        self.returned: dict[str, Candidate] = {}
+        """Those of them whose decision was taken back: they wait until they are decided again. The last to come back is the last here."""
         self.counts: Counter[str] = Counter()
         """Candidates by state; what was imported with its decision is nothing that was decided here."""
         self._undo: list[Op] = []
@@ -117,7 +119,8 @@ class Store:
         self.active = op.active or self.active
         if op.kind == "undo":
             if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back
-                self._undo.pop()
+                if self._undo.pop().kind == "decide":
+                    self.returned |= {uid: self.pending[uid] for uid in op.put.candidates if uid in self.pending}
         elif op.kind == "restore":
             self._undo.clear()  # a repair: what was before cannot be taken back line by line
         elif op.kind in UNDOABLE:
@@ -127,6 +130,7 @@ class Store:
         if old:
             self.counts[old.state] -= old.checkpoint != IMPORTED
             self.pending.pop(old.uid, None)
+            self.returned.pop(old.uid, None)
         if new:
             self.counts[new.state] += new.checkpoint != IMPORTED
             if new.state == "pending":

@@ -89,6 +89,39 @@ async def test_what_is_taken_back_comes_again_in_its_order(workspace):
         assert again[:3] == came and again[3] not in came
 
 
+async def test_what_is_taken_back_waits_until_it_is_decided(workspace, monkeypatch):
+    """Three kept, a retraining, and three times u: the next batch passes none of them over, nor does it after a restart, and they come again."""
+    with Session(workspace) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "skip")
+        teach(session)
+        write(session, 12)
+        old = bake(session, [3.0, 2.5])
+        back = add(session, 3, old)
+        for uid in back:
+            session.decide(uid, "accept")
+        add(session, 20, bake(session, [2.5, 2.3]))
+        for _ in back:
+            session.undo()
+        session.pass_over(8)
+    with Session(workspace) as session:
+        session.pass_over(8)
+        assert [session.store.candidates[uid].state for uid in back] == ["pending"] * 3
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(curate, "READING", 0)
+        monkeypatch.setattr(curate, "GLANCE", 0)
+        app.prefer_new = True  # the new checkpoint's come first, once
+        app.changed()
+        await pilot.pause()
+        came = []
+        for _ in range(4):
+            came.append(app.screen.shown)
+            await pilot.press("x")
+        assert came[0] not in back and came[1:] == back and not app.session.store.returned
+
+
 async def test_what_was_passed_over_is_in_the_library(workspace):
     with Session(workspace) as session:
         teach(session)

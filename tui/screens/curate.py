@@ -99,8 +99,6 @@ kept for such texts, so that you see more than what pleases already, and so that
         """When a card that was looked at gave way to another without a key: to a newer checkpoint's, as a rule."""
         self._came = 0.0
         """When the card came."""
-        self._taken_back: list[str] = []
-        """Candidates whose decisions were taken back, the last one last: they come again in the order they had."""
         self._again: Timer | None = None
         """Looks whether the card may give way, when it has been read."""
 
@@ -186,13 +184,10 @@ kept for such texts, so that you see more than what pleases already, and so that
             self._again = self.set_timer(left, look)
 
     def _next(self, queue: list[Candidate]) -> Candidate | None:
-        """What was taken back, then the first that says something: a text that ended at once is the first to arrive, and waits for better ones
-        while they are written."""
-        while self._taken_back:
-            if self.flavor.prefer_new or not (again := self.session.store.pending.get(self._taken_back[-1])):
-                self._taken_back.pop()
-            else:
-                return again
+        """What was taken back, in the order it had, then the first that says something: a text that ended at once is the first to arrive, and
+        waits for better ones while they are written. Where a newer checkpoint's come first, what was taken back comes after the next of them."""
+        if not self.flavor.prefer_new and (back := self.session.store.returned):
+            return back[next(reversed(back))]
         told = [candidate for candidate in queue if candidate.text]
         rest = [] if self.flavor.jobs.samples.busy else queue
         return next(iter(told or rest), None)
@@ -307,7 +302,6 @@ kept for such texts, so that you see more than what pleases already, and so that
             back = [uid for uid in op.was.candidates if uid in self.session.store.pending] if op.kind == "decide" else []
             if back:  # it is for this one that the key was pressed, whatever the new checkpoint has
                 self.shown = self._looked_at = back[0]
-                self._taken_back.append(back[0])
                 self._came = monotonic()
             self.flavor.changed()
 

@@ -58,18 +58,20 @@ class Session(Workspace):
         """After so many were sampled: what will not be shown waits no more, as long as enough candidates do. Returns how many.
 
         That is what older checkpoints and other strengths wrote, and the share of the rest that `oversample` says, the least likely to be kept.
-        Texts without a word go as soon as there is another: there is nothing to decide about them.
+        Texts without a word go as soon as there is another: there is nothing to decide about them. What is looked at stays, and so does what
+        the person took back.
         """
         sampling, newest = self.settings.sampling, self.newest()
+        stays = {self.ranking.held, *self.store.returned}
         gone: list[Candidate] = []
         if sampling.oversample > 1 and any(candidate.text.strip() for candidate in newest):
-            gone = [candidate for candidate in newest if not candidate.text.strip() and candidate.uid != self.ranking.held]
-            newest = [candidate for candidate in newest if candidate.text.strip() or candidate.uid == self.ranking.held]
+            gone = [candidate for candidate in newest if not candidate.text.strip() and candidate.uid not in stays]
+            newest = [candidate for candidate in newest if candidate.text.strip() or candidate.uid in stays]
         if len(newest) >= max(1, sampling.keep_ready):
-            kept = {self.ranking.held, *(candidate.uid for candidate in newest)}
+            kept = stays | {candidate.uid for candidate in newest}
             gone = [candidate for candidate in self.store.pending.values() if candidate.uid not in kept]
             spare = min(len(newest) - sampling.keep_ready, sampled - sampled // sampling.oversample)
-            gone += self.ranking.surplus(newest, spare)
+            gone += self.ranking.surplus([candidate for candidate in newest if candidate.uid not in self.store.returned], spare)
         if gone:
             passed = {candidate.uid: msgspec.structs.replace(candidate, state="passed") for candidate in gone}
             self.commit("pass", Tables(candidates=dict(passed)), f"{len(gone)} passed over")
