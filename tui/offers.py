@@ -44,7 +44,8 @@ def offer(app: Host) -> None:
 
 def rescue(app: Host) -> None:
     """Where the journal could not be written: the choice between writing again and a copy elsewhere."""
-    if not app.session.store.journal.broken:
+    session = app.session
+    if not session.store.journal.broken:
         app.say("Nothing is wrong: everything is written as you go.")
         return
     from tui.screens.rescue import RescueDialog
@@ -56,6 +57,8 @@ def rescue(app: Host) -> None:
     def done(said: str | None) -> None:
         if said:
             app.say(said)
+            if not session.store.journal.broken:
+                app.jobs.samples.afresh()  # nobody stopped it but the disk
             app.changed()
 
-    app.push_screen(RescueDialog(app.session), done)
+    app.push_screen(RescueDialog(session), done)

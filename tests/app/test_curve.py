@@ -6,6 +6,7 @@ import re
 import pytest
 
 from core.config import FILE
+from core.errors import FlavorError
 from core.protocol import Loaded
 from runs.points import Points
 from tests.app.test_jobs import until
@@ -59,6 +60,9 @@ async def test_the_curve_gives_way_and_goes_on(quick):
 
         await pilot.press("escape", "f3", "g")  # the person wants candidates
         await until(pilot, lambda: jobs.doing == "sampling")
+        measured = len(points.all())
+        await until(pilot, lambda: jobs.doing == "curving" and len(points.all()) > measured)  # by itself
+        await pilot.press("c")
         await until(pilot, lambda: jobs.doing == "ready")
         measured = len(points.all())
         await pilot.pause(0.2)
@@ -190,8 +194,49 @@ async def test_what_was_asked_for_while_it_loads_comes_one_after_the_other(quick
         await until(pilot, lambda: "curve" in held.begun)
         await pilot.pause(0.1)
         assert jobs.doing == "curving" and app.session.worker.asked == []
-        await pilot.press("t")  # what is behind gives way
-        await until(pilot, lambda: held.begun == ["load", "run", "curve", "run"])
+        await pilot.press("t")  # what is behind gives way, and goes on after it with the time that it had left
+        await until(pilot, lambda: held.begun == ["load", "run", "curve", "run", "curve"])
+
+
+async def test_what_waits_begins_after_a_run_that_failed(quick, held, monkeypatch):
+    """The curve that was granted, and candidates where the last were decided meanwhile."""
+    held.go["load"].set()
+    app = FlavorApp(quick)
+
+    async def failing(session, plan):
+        await held.wait("run")
+        for uid in list(session.store.pending):
+            session.decide(uid, "reject")
+        raise FlavorError("The memory ran out.", "", "memory")
+        yield
+
+    monkeypatch.setattr(Session, "retrain", failing)
+    async with app.run_test(size=(100, 40)) as pilot:
+        jobs = app.jobs
+        await until(pilot, lambda: jobs.doing == "ready")
+        await pilot.press("f3", "t")
+        await until(pilot, lambda: "run" in held.begun)
+        jobs.curve.ask(held, 600)
+        held.go["run"].set()
+        await until(pilot, lambda: jobs.doing == "sampling")
+        await until(pilot, lambda: len(app.session.worker.asked) == 1)
+        for _ in range(2):
+            app.session.worker.go.release()
+        await until(pilot, lambda: jobs.doing == "curving")
+
+
+async def test_sampling_goes_on_when_the_disk_was_mended(quick, held, monkeypatch):
+    held.go["load"].set()
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        app.session.store.journal.broken = "The journal could not be written."
+        await pilot.press("f3", "g")
+        await until(pilot, lambda: app.jobs.samples._stopped)
+        monkeypatch.setattr(app.session.store, "renew", lambda: setattr(app.session.store.journal, "broken", ""))
+        await pilot.press("ctrl+r", "ctrl+s")
+        await until(pilot, lambda: not app.screen.is_modal)
+        assert not app.jobs.samples._stopped
 
 
 async def test_what_has_not_had_its_turn_gives_way_too(quick, held):

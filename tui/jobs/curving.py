@@ -34,7 +34,7 @@ class Measures(Protocol):
 
 
 class CurveJob:
-    """Holds the time that the person granted. What stops it takes the time away; a pause, to fill the queue, leaves it the rest."""
+    """Holds the time that the person granted. Who stops it takes the time away; a pause, for what comes first, leaves it the rest."""
 
     def __init__(self, jobs: Jobs, doing: str, title: str, key: str) -> None:
         """`doing` is what `Jobs.doing` says while it is measured, `title` what that is in words, `key` what opens its dialog on Report."""
@@ -90,7 +90,7 @@ class CurveJob:
 
     def forget(self) -> None:
         """Do not begin again by itself."""
-        self._left = 0.0
+        self._left, self._paused = 0.0, False
 
     def pause(self) -> None:
         """Called where it is about to be stopped for a moment only."""

@@ -200,6 +200,7 @@ class Jobs:
             self.tell("dead", error.message, way_out=lambda: f" {self.key('restart_worker')} starts it again; {log} says more.")
         else:
             self.rest()
+            self.app.call_later(self.samples.fill)  # else nothing behind it would begin; what failed itself does not begin again
         self.app.renew()
         self.app.complain(error)
 
@@ -281,8 +282,10 @@ class Jobs:
         return self.doing in ("ready", "sampling", *BEHIND)
 
     def make_room(self) -> bool:
-        """Stop what gives way to something the person asked for; whether the model is free for it then."""
+        """Stop what gives way to something the person asked for; whether the model is free for it then. What was granted time goes on later."""
         if self.doing in ("sampling", *BEHIND):
+            self.curve.pause()
+            self.sweep.pause()
             self._stop()
         return self.gives_way
 

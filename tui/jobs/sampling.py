@@ -45,8 +45,6 @@ class SampleJob:
                 self._begin()
         elif not self._stopped and waiting < sampling.keep_ready:
             if not self.busy and (jobs.doing in ("ready", "sheeting") or (jobs.doing in ("curving", "sweeping") and not waiting)):
-                jobs.curve.pause()
-                jobs.sweep.pause()
                 self._begin()
         else:
             jobs.go_on()
