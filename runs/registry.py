@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +120,10 @@ class Registry:
         self.folder = workspace / "runs"
         self.live = ""
         """The run that the worker of this session is carrying out."""
+        self.uses = 0
+        """How often a checkpoint was made active here, also one that was so already."""
+        self.spoken_of: Callable[[], Iterable[str]] = tuple
+        """The checkpoints, and the base, that the rest of the workspace speaks of."""
         self._known: dict[str, tuple[object, Run]] = {}
         """Runs that ended, with the signatures of the files they were read from."""
 
@@ -209,6 +213,7 @@ class Registry:
             write_atomic(self.folder / "current", name + "\n")
         except OSError as error:
             raise FlavorError(f"runs/current could not be written: {error.strerror}.", "Make room, then choose it again.", "disk") from None
+        self.uses += 1
 
     def measure_of(self, checkpoint: str) -> str | None:
         """The checkpoint whose held-out loss stands for another's; None where it is not there: its run goes on, or was stopped before."""
@@ -219,8 +224,10 @@ class Registry:
         return None
 
     def next_name(self) -> str:
-        """The name of the next run."""
-        return f"{int((self.names() or ['0'])[-1]) + 1:04}"
+        """The name of the next run: after all that a file of the workspace still speaks of, for what is known of a run whose folder was removed
+        by hand would be taken for the new one's."""
+        spoken = (name.partition("/")[0] for name in (self.current(), *self.spoken_of()) if CHECKPOINT.fullmatch(name))
+        return f"{max(map(int, (*self.names(), *spoken)), default=0) + 1:04}"
 
     def create(self, spec: RunSpec, rows: list[Row], pairs: Sequence[Pair] = ()) -> Path:
         """Freeze a run's rows, pairs and settings in its folder, whole or not at all. Returns the folder."""

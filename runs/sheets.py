@@ -79,6 +79,11 @@ class Sheets:
         self._read()
         return {lane: column for (key, lane), column in self._columns.items() if key == sheet}
 
+    def lanes(self) -> set[str]:
+        """Whose columns were made, of any sheet."""
+        self._read()
+        return {lane for _, lane in self._columns}
+
     def add(self, made: Sheet | Column) -> None:
         """Append; it is on the disk when this returns. Raises FlavorError where it cannot be written."""
         try:

@@ -1,6 +1,7 @@
 """Runs as their folders tell, folds, and the plan of a retrain."""
 
 import json
+import shutil
 
 import msgspec
 import pytest
@@ -9,12 +10,15 @@ from hypothesis import strategies as st
 
 from core import runfiles
 from core.errors import FlavorError
+from core.files import now
 from core.protocol import Loaded, Provisional, Trained
 from core.runfiles import CheckpointInfo, Result
 from core.text import duration
 from dataset.folds import fold, held_out
+from runs import measured
 from runs.registry import Registry
-from tests.made import bake, top_up
+from runs.sheets import Column, Sheet, Sheets
+from tests.made import bake, sample, top_up
 from tui.session.back import go
 
 
@@ -218,6 +222,46 @@ async def test_what_is_chosen_while_a_run_goes_on_stays(session, early):
     plan = session.plan(fresh=True)
     assert await carried_out(session, plan, Retraining(session, lambda: session.use(first), early)) == first
     assert await carried_out(session, session.plan(fresh), Retraining(session, nothing, early)) == "0005/epoch-02"
+
+
+async def test_what_is_active_already_and_chosen_again_stays(session):
+    write(session, 12)
+    top_up(session)
+    first = await carried_out(session, session.plan(), Retraining(session, lambda: None, False))
+    assert await carried_out(session, session.plan(), Retraining(session, lambda: session.use(first), False)) == first
+
+
+async def test_a_run_that_ends_while_nothing_can_be_written_is_done_and_not_active(session, monkeypatch):
+    write(session, 12)
+
+    def broken(name):
+        raise FlavorError("runs/current could not be written.")
+
+    monkeypatch.setattr(session, "use", broken)
+    assert await carried_out(session, session.plan(), Retraining(session, lambda: None, early=False)) == "base"
+    assert session.registry.checkpoint_folder("0001/epoch-02")
+
+
+@pytest.mark.parametrize("speaks", ["current", "choices", "candidates", "losses", "sheet"])
+def test_the_name_of_a_run_that_was_removed_by_hand_is_not_used_again(session, speaks):
+    """What was chosen, sampled, measured or shown of it would be taken for the new one's."""
+    write(session, 12)
+    bake(session, [3.0, 2.5])
+    name = bake(session, [2.5, 2.3])
+    match speaks:
+        case "choices":
+            session.choices.set_strength(name, 0.4)
+        case "candidates":
+            sample(session, name, ["A text."])
+        case "losses":
+            measured.keep_losses(session.folder, name, measured.Losses("f", {}, now()))
+        case "sheet":
+            Sheets(session.folder).add(Sheet("key", now(), [], [], [], {}))
+            Sheets(session.folder).add(Column("key", name, now(), []))
+    if speaks != "current":
+        session.registry.use("base")
+    shutil.rmtree(session.registry.folder / "0002")
+    assert session.plan().spec.name == "0003"
 
 
 async def test_a_provisional_one_that_could_not_be_written_down_is_made_up_for(session, monkeypatch):

@@ -140,7 +140,7 @@ class RetrainJob:
                     if event.checkpoint == plan.spec.parent:
                         said = f"{current} stays active: {event.why}."
                     elif current != event.checkpoint:
-                        said = f"{current} stays active, as you chose; {event.checkpoint} is done ({event.why}): enter on Runs takes it."
+                        said = f"{current} stays active; {event.checkpoint} is done ({event.why}): enter on Runs takes it."
                     elif event.checkpoint == self._provisional:
                         said = f"{event.checkpoint} stays active: {event.why}."
                     else:

@@ -197,22 +197,23 @@ class Session(Workspace):
 
     async def retrain(self, plan: Plan) -> AsyncGenerator[AnyEvent]:
         """Carry a plan out. A checkpoint is active from the moment that `Provisional` or, at the end, `Trained` names it, unless the person has
-        chosen another one since the run began; else nothing changed."""
+        chosen one since the run began, be it the one that was active already, or it cannot be written down; else nothing changed."""
         worker, _ = self.ready()
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
-        stood = self.registry.current()
+        stood = self.registry.uses
         try:
             async with contextlib.aclosing(worker.train(folder, self.settings.metrics.on())) as events:
                 async for event in events:
                     match event:
-                        case Provisional() if self.registry.current() == stood:
+                        case Provisional() if self.registry.uses == stood:
                             with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
                                 self.use(event.checkpoint)
-                            stood = self.registry.current()
-                        case Trained() if self.registry.current() == stood:
-                            if event.checkpoint not in (stood, plan.spec.parent):  # where the parent is the better one, what stood stays
-                                self.use(event.checkpoint)
+                            stood = self.registry.uses
+                        case Trained() if self.registry.uses == stood:
+                            if event.checkpoint not in (self.registry.current(), plan.spec.parent):  # else what stood stays
+                                with contextlib.suppress(FlavorError):  # the run is done: a person may still take it
+                                    self.use(event.checkpoint)
                     yield event
         finally:
             self.registry.live = ""

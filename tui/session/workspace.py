@@ -63,6 +63,7 @@ class Workspace:
         self.registry = Registry(self.folder)
         self.store.current = self.registry.current
         self.choices = Choices(self.folder)
+        self.registry.spoken_of = self._spoken_of
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
         self._copying: Copying | None = None
@@ -98,6 +99,16 @@ class Workspace:
         if tables:
             with contextlib.suppress(OSError):  # the journal is the truth; the view is written again at the end
                 await asyncio.to_thread(self.store.write_view, tables)
+
+    def _spoken_of(self) -> set[str]:
+        """The checkpoints that anything was chosen for, sampled from, compared or measured. Asked for once a run, so what is kept of texts and
+        losses is imported and read only then."""
+        from runs import measured
+        from runs.sheets import Sheets
+
+        sampled = {one.checkpoint for table in (self.store.batches, self.store.candidates) for one in table.values()}
+        lanes = {lane.partition(" ")[0] for lane in Sheets(self.folder).lanes()}
+        return {self.store.active, *sampled, *self.choices.all(), *measured.read(self.folder).losses, *lanes}
 
     @property
     def task(self) -> Task:
