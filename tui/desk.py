@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.files import PRIVATE, now, read_bytes, write_all
+from core.files import PRIVATE, read_bytes, write_all
 
 LENGTH = 4000
 """Bytes of the file: each note is one write over the one before. Not synced: a power cut may cost the place, never a decision."""
@@ -23,25 +23,31 @@ class Desk:
         self._read_only = read_only
         self.mode = self.card = self.theme = ""
         self.fixed: dict[str, str] = {}
-        self.since = ""
-        """When that was fixed."""
+        self.since: int | None = None
+        """After which line of the journal that was fixed."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             note = json.loads(read_bytes(self._path, 4 * LENGTH))
             self.mode, self.card = str(note["mode"])[:20], str(note["card"])[:40]
             self.theme = str(note.get("theme", ""))[:20]
-            self.since = str(note.get("since", ""))[:40]
+            self.since = since if isinstance(since := note.get("since"), int) else None
             self.fixed = {name: value for name, value in note.get("fixed", {}).items() if isinstance(value, str)}
 
     def keep(
-        self, mode: str | None = None, card: str | None = None, theme: str | None = None, fixed: Mapping[str, str] | None = None
+        self,
+        mode: str | None = None,
+        card: str | None = None,
+        theme: str | None = None,
+        fixed: Mapping[str, str] | None = None,
+        since: int | None = None,
     ) -> None:
-        """Note a change of the screen, the card, the theme or what is fixed; values that are too long for the file are not kept."""
+        """Note a change of the screen, the card, the theme or what is fixed, and since which line of the journal that is; values that are too
+        long for the file are not kept."""
         before = self._note()
         self.mode = self.mode if mode is None else mode
         self.card = self.card if card is None else card
         self.theme = self.theme if theme is None else theme
         if fixed is not None and fixed != self.fixed:
-            self.fixed, self.since = dict(fixed), now()
+            self.fixed, self.since = dict(fixed), since
         if self._note() == before or self._read_only:
             return
         note = self._note()

@@ -27,6 +27,7 @@ def add_candidates(session, texts, checkpoint="base", fields=None, invented=()):
         list(range(len(texts))),
         {"temperature": 1.0},
         now(),
+        examples_at=session.store.journal.seq,
         invented=list(invented),
     )
     made = {}

@@ -351,3 +351,18 @@ async def test_a_wish_for_other_candidates_is_one_for_candidates(workspace):
         app.want_others()
         assert asked
         app.jobs.doing = "none"
+
+
+async def test_what_was_fixed_before_the_clock_was_set_back_is_what_is_wanted(workspace, monkeypatch):
+    """Lines of the journal are in order whatever the clock says."""
+    with Session(workspace) as session:
+        monkeypatch.setattr("core.files.now", lambda: "2030-01-01T00:00:00.000Z")
+        monkeypatch.setattr("tui.session.workspace.now", lambda: "2030-01-01T00:00:00.000Z")
+        session.fix({"Keeper": "Odd"})
+        session.fix({})
+        monkeypatch.undo()
+        new = add_candidates(session, ["A tower without stairs."])
+        assert new[0] in {each.uid for each in session.newest()}
+        session.fix({"Keeper": "Kind"})
+        kind = add_candidates(session, ["A kind tower."], fields={"Keeper": "Kind"})
+        assert [each.uid for each in session.newest()] == kind

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tui.jobs.jobs import Jobs
 
 
+MOST_IN_VAIN = 2
+"""So many batches that add nothing to what is wanted are enough."""
+
+
 class SampleJob:
     """Whatever the person does not ask for gives way to it. Beside what waits for it (`Jobs.waits`) it has a place of its own, and the line stays
     that one's."""
@@ -31,6 +35,8 @@ class SampleJob:
         """It failed, or was given up: it does not begin by itself."""
         self._refill = False
         """It was stopped for other candidates, not given up."""
+        self._in_vain = 0
+        """Batches, one after the other, of which nothing counts among what is wanted now."""
 
     @property
     def busy(self) -> bool:
@@ -107,17 +113,20 @@ class SampleJob:
     async def _sample(self, beside: bool) -> None:
         await asyncio.sleep(0)  # a curve that was stopped has its last word first
         session = self._app.session
-        count, done = session.settings.sampling.batch, 0
+        count, done, wanted = session.settings.sampling.batch, 0, False
         self._tell(beside)
         try:
             async for event in session.sample(count, session.fixed):
                 if isinstance(event, Candidate):
                     done += 1
+                    wanted = wanted or any(event.uid == candidate.uid for candidate in session.newest())
                     self._tell(beside, f"{done} of {count} from {event.checkpoint}")
                     self._app.arrived()
         except Exception:
             self._stopped = True
             raise
+        self._in_vain = 0 if wanted else self._in_vain + 1
+        self._stopped = self._in_vain >= MOST_IN_VAIN  # else it would sample without end
         session.pass_over(done)
         self._end(beside)
 
@@ -140,7 +149,7 @@ class SampleJob:
 
     def stop(self) -> None:
         """The candidates on their way are not wanted, others are, whatever was given up before."""
-        self._stopped = False
+        self._stopped, self._in_vain = False, 0
         if self._jobs.doing == "sampling":
             self._refill = True
             self._jobs.make_room()
@@ -156,6 +165,7 @@ class SampleJob:
     def afresh(self) -> None:
         """Whatever went wrong before: a retraining, or another worker, is a new beginning."""
         self._stopped = self._refill = False
+        self._in_vain = 0
 
     def other_checkpoint(self) -> None:
         """The active checkpoint is another, or the retraining is over: other candidates are to fill the queue. A text that is gone on with, is."""

@@ -315,7 +315,7 @@ kept for such texts, so that you see more than what pleases already, and so that
             if fixed is not None:
                 changed = fixed != self.session.fixed
                 self.session.fix(fixed)
-                self.flavor.desk.keep(fixed=fixed)
+                self.flavor.desk.keep(fixed=fixed, since=self.session.store.journal.seq)
                 self.flavor.say(f"The next candidates: {assigned(fixed) or 'all attributes at random'}. What waits gives way to them.")
                 if changed:
                     self._looked_at = ""  # one that has the values may come at once: it was asked for

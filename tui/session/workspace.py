@@ -70,8 +70,8 @@ class Workspace:
         self._ranking: Ranking | None = None
         self.fixed: dict[str, str] = {}
         """Attribute values that the person fixed for the next candidates: `fix`."""
-        self._wishes: list[tuple[str, dict[str, str]]] = [("", {})]
-        """What was fixed in this session, and since when."""
+        self._wishes: list[tuple[int, dict[str, str]]] = [(0, {})]
+        """What was fixed in this session, and after which line of the journal: a clock may be set back."""
 
     def __enter__(self) -> Self:
         return self
@@ -230,17 +230,17 @@ class Workspace:
                 found = [c for c in found if (batch := batches.get(c.batch)) is None or not wanted_examples(batch)]
         return found
 
-    def fix(self, fixed: dict[str, str], since: str = "") -> None:
-        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others gives way. `since` is when that
-        was wished, where it was in a session before."""
+    def fix(self, fixed: dict[str, str], since: int | None = None) -> None:
+        """Have these attribute values in the next candidates, and all others drawn; what was sampled for others gives way. `since` is after which
+        line of the journal that was wished, where it was in a session before."""
         if fixed != self.fixed:
-            self.fixed = fixed
-            self._wishes.append((since or now(), fixed))
+            self.fixed, last = fixed, self.store.journal.seq
+            self._wishes.append((last if since is None else min(since, last), fixed))
 
     def _asked_now(self, candidate: Candidate) -> bool:
         """Whether a candidate was sampled when the same was fixed as now, or has what is fixed now anyway."""
         batch = self.store.batches.get(candidate.batch)
-        then = next(fixed for since, fixed in reversed(self._wishes) if since <= (batch.created if batch else ""))
+        then = next(fixed for since, fixed in reversed(self._wishes) if since <= (batch.examples_at if batch else 0))
         return then == self.fixed or (bool(self.fixed) and self.fixed.items() <= candidate.fields.items())
 
     def made_up(self, candidate: Candidate) -> list[str]:
