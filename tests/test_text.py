@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from core import files
 from core.errors import FlavorError
+from core.gauges import copying
 from core.gauges.breakdown import flags, usual
-from core.gauges.copying import Copying, nearest
+from core.gauges.copying import Copying
 from core.task import Field, Task, parse_field, parse_fields
 from core.text import _spans, check_text, clean, clean_line, clean_text, word_places, words
 
@@ -200,7 +201,7 @@ def test_copies_and_loops_are_seen_without_blanks():
     assert index.longest("昨夜も" + row[:16]) == (8, "a")
     assert index.longest("港の猫は朝になると屋根の上で眠る。") == (0, "")
     assert index.spans("昨夜も" + row[:16], 6) == [(3, 19)] and index.spans("彼は毎晩古い噂を聞く。", 6) == []
-    assert nearest(row[3:], {"a": row, "b": "猫"})[1] == "a"
+    assert Copying([("a", row), ("b", "猫")]).nearest(row[3:])[1] == "a"
     assert flags("灯台守は毎晩眠る。" * 3, "stop") == ["repeats itself"]
     assert flags("彼は見ている。猫は寝ている。海は鳴っている。", "stop") == []
 
@@ -230,7 +231,17 @@ def test_copying_names_the_example():
     assert index.longest("They say the lamp burns whale fat today", but="a") == (0, "")
     index.remove("a")
     assert index.longest("the lamp burns whale fat") == (0, "")
-    assert nearest("whale fat lamp", {"a": "the lamp of whale fat", "b": "no"})[1] == "a"
+
+
+def test_the_nearest_example_is_found_without_reading_all_of_them_again(monkeypatch):
+    index = Copying([("a", "the lamp of whale fat"), ("b", "no whale")])
+    assert index.nearest("whale fat lamp") == (3 / 5, "a")
+    read = []
+    monkeypatch.setattr(copying, "words", lambda text: read.append(text) or words(text))
+    assert index.nearest("no lamp") == (1 / 3, "b") and read == ["no lamp"]
+    index.remove("b")
+    index.add("b", "a lamp")
+    assert index.nearest("a lamp") == (1.0, "b") and index.nearest("sorry") == (0.0, "")
 
 
 def test_two_attributes_with_a_comma_between_them_are_not_one():

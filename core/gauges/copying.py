@@ -27,6 +27,8 @@ class Copying:
         self._runs: dict[tuple[str, ...], set[tuple[str, int]]] = {}
         """The examples that hold a run, and where."""
         self._words: dict[str, list[str]] = {}
+        self._sets: dict[str, frozenset[str]] = {}
+        """The words of the examples as they were last asked for."""
         for uid, text in texts:
             self.add(uid, text)
 
@@ -36,6 +38,7 @@ class Copying:
             self._runs.setdefault(run, set()).add((uid, place))
 
     def remove(self, uid: str) -> None:
+        self._sets.pop(uid, None)
         for place, run in enumerate(runs(self._words.pop(uid, []))):
             self._runs.get(run, set()).discard((uid, place))
 
@@ -89,6 +92,18 @@ class Copying:
         uid = max(counts, key=lambda key: counts[key])
         return counts[uid] / len(found), uid
 
+    def nearest(self, text: str) -> tuple[float, str]:
+        """The example most like `text` by shared words (Jaccard, 0 to 1) and its id: for hints while writing, so its words are kept ready."""
+        mine = set(words(text))
+        best, source = 0.0, ""
+        for uid, theirs in self._words.items():
+            if uid not in self._sets:
+                self._sets[uid] = frozenset(theirs)
+            shared = len(mine & self._sets[uid])
+            if shared and (score := shared / (len(mine) + len(self._sets[uid]) - shared)) > best:
+                best, source = score, uid
+        return best, source
+
 
 def run_holders(texts: Mapping[str, str]) -> RunHolders:
     """The runs of 4, 5 and 6 words of some texts, and the ids of those that hold them."""
@@ -115,16 +130,3 @@ def copied_shares(texts: Mapping[str, str], holders: RunHolders) -> dict[str, fl
             of_size = [sum(run in holders and holders[run] != own for run in found) / len(found) for found in measured]
             shares[uid] = sum(of_size) / len(of_size)
     return shares
-
-
-def nearest(text: str, texts: Mapping[str, str], but: str = "") -> tuple[float, str]:
-    """The example most like `text` by shared words (Jaccard, 0 to 1) and its id: for hints while writing."""
-    mine = set(words(text))
-    best, source = 0.0, ""
-    for uid, other in texts.items():
-        theirs = set(words(other))
-        if uid != but and (mine or theirs):
-            score = len(mine & theirs) / len(mine | theirs)
-            if score > best:
-                best, source = score, uid
-    return best, source

@@ -11,7 +11,6 @@ from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 from core.errors import FlavorError
-from core.gauges.copying import nearest
 from core.task import Field
 from core.text import MAX_TEXT, counted, words
 from dataset.rows import Op
@@ -123,7 +122,7 @@ becomes that choice; **→** takes what stands there in grey.
         elif len(text) > MAX_TEXT:
             parts += [(f"! too long: at most {MAX_TEXT} characters", "$text-warning")]
         elif len(words(text)) >= 5:
-            score, uid = nearest(text, self.session.store.texts())
+            score, uid = self.session.copying.nearest(text)
             if uid:
                 head = " ".join(self.session.store.examples[uid].text.split())[:40]
                 parts += [(f"most like “{head}…”: {score:.0%} of the words", "$text-muted" if score < 0.5 else "$text-warning")]
