@@ -179,6 +179,13 @@ def _failure(number: int, error: Exception) -> Failed:
             hint="Lower batch_size or max_tokens in flavor.toml, or choose a smaller base.",
             kind="memory",
         )
+    if name == "AcceleratorError" or text.startswith("CUDA error"):  # as after a suspend: nothing in this process reaches the GPU any more
+        return Failed(
+            id=number,
+            message=f"The GPU does not answer the worker any more ({text.partition(chr(10))[0]}).",
+            hint="R starts it again, which mends that as a rule; its log says more.",
+            kind="worker",
+        )
     if isinstance(error, OSError) and error.strerror:
         return Failed(id=number, message=f"{error.filename or 'A file'}: {error.strerror}.", hint="Mend that, then try again.", kind="disk")
     return Failed(id=number, message=f"{name}: {text}", hint="The worker's log has the details.", kind="fault")

@@ -225,6 +225,42 @@ async def test_what_waits_begins_after_a_run_that_failed(quick, held, monkeypatc
         await until(pilot, lambda: jobs.doing == "curving")
 
 
+async def test_a_worker_that_lost_the_gpu_is_started_again_by_its_key(quick, held, monkeypatch):
+    """It lives, and says that it is of no use."""
+    held.go["load"].set()
+    app = FlavorApp(quick)
+
+    async def lost(session, plan):
+        raise FlavorError("The GPU does not answer the worker any more.", "R starts it again.", "worker")
+        yield
+
+    monkeypatch.setattr(Session, "retrain", lost)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        await pilot.press("f3", "t")
+        await until(pilot, lambda: app.jobs.doing == "dead")
+        await pilot.press("R")
+        await until(pilot, lambda: app.jobs.doing == "ready" and held.begun == ["load", "load"])
+
+
+async def test_sampling_that_adds_nothing_to_what_is_wanted_ends(quick, held, monkeypatch):
+    """Whatever the reason: it would go on all night."""
+    held.go["load"].set()
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        monkeypatch.setattr(app.session, "newest", list)
+        for _ in range(20):
+            app.session.worker.go.release()
+        app.changed()
+        await until(pilot, lambda: len(app.session.worker.asked) == 2 and app.jobs.doing == "ready")
+        app.changed()
+        await pilot.pause(0.3)
+        assert len(app.session.worker.asked) == 2
+        app.jobs.samples.ask()
+        await until(pilot, lambda: len(app.session.worker.asked) == 3 and app.jobs.doing == "ready")
+
+
 async def test_sampling_goes_on_when_the_disk_was_mended(quick, held, monkeypatch):
     held.go["load"].set()
     app = FlavorApp(quick)

@@ -20,6 +20,8 @@ from core.worker.__main__ import _failure
             "memory",
         ),
         (MemoryError(), "memory"),
+        (RuntimeError("CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later"), "worker"),
+        (RuntimeError("CUDA error: out of memory"), "memory"),
         (OSError(28, "No space left on device", "x"), "disk"),
         (FlavorError("a", "b", "foreign"), "foreign"),
         (ValueError("x"), "fault"),
