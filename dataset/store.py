@@ -119,8 +119,9 @@ class Store:
         self.active = op.active or self.active
         if op.kind == "undo":
             if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back
-                if self._undo.pop().kind == "decide":
-                    self.returned |= {uid: self.pending[uid] for uid in op.put.candidates if uid in self.pending}
+                last = self._undo.pop()
+                back = op.put.candidates if last.kind == "decide" else ()
+                self.returned |= {uid: self.pending[uid] for uid in back if uid in self.pending}
         elif op.kind == "restore":
             self._undo.clear()  # a repair: what was before cannot be taken back line by line
         elif op.kind in UNDOABLE:
