@@ -21,7 +21,7 @@ from core.config import Sampling
 from core.errors import FlavorError
 from core.task import Segment
 from core.text import clean
-from core.worker.encoding import encode_prompt, encode_text, longest
+from core.worker.encoding import encode_prompt, encode_text
 from core.worker.filters import NEVER, can_go_on, dry_penalties, end_bonus, guide, pick
 from core.worker.originals import Originals, piece_bytes
 
@@ -117,6 +117,14 @@ class PlainReading:
         self._mask, self._position = self._mask[rows], self._position[rows]
 
 
+def _learned_positions(model: PreTrainedModel) -> int:
+    """How many positions there are, where each has a vector of its own as in GPT-2, so that the next one would be a fault; else 0: what turns
+    by an angle reads on, if worse."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0
+    tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding) and module is not model.get_input_embeddings()]
+    return positions if any(positions <= table.num_embeddings <= positions + 2 for table in tables) else 0  # OPT's has two before the first
+
+
 class Sampler:
     """Samples from one model. Made once for a loaded base; holds what is known of its tokenizer, and the examples' texts."""
 
@@ -127,6 +135,7 @@ class Sampler:
         self.tokenizer = tokenizer
         self.end = tokenizer.eos_token_id
         self._pieces = piece_bytes(tokenizer, model.get_input_embeddings().weight.shape[0])
+        self._positions = _learned_positions(model)
         self._originals = Originals(self._pieces, self._encode)
         self._usual_length = 0.0
         self._closing: list[int] = []
@@ -205,11 +214,12 @@ class Sampler:
 
     def _room(self, prompt: int, most: int) -> int:
         """Tokens that a text may have after a prompt of so many. Raises FlavorError where the base has no position left for one."""
-        room = longest(self.model, prompt + most) - prompt
-        if room < 1:
+        if not self._positions:
+            return most
+        if prompt >= self._positions:
             hint = "Show fewer or shorter examples ([sampling] few_shot and shown), or choose a base that reads more."
-            raise FlavorError(f"The prompt has {prompt} tokens, and the base reads {longest(self.model, prompt)}.", hint, "length")
-        return room
+            raise FlavorError(f"The prompt has {prompt} tokens, and the base reads {self._positions}.", hint, "length")
+        return min(most, self._positions - prompt)
 
     def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, Reading]:
         """Logits after each prompt, and how to go on. What all prompts begin with is read once, the rest padded on the left."""

@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 import torch
-from transformers import Gemma3TextConfig, Lfm2Config
+from transformers import AutoTokenizer, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel, Lfm2Config
 
 from core.config import Sampling
 from core.errors import FlavorError
 from core.protocol import Row
-from core.worker.encoding import encode_prompt, encode_row, encode_text
+from core.worker.encoding import encode_row, encode_text
 from core.worker.filters import pick
-from core.worker.sampling import SURPRISED, Text, Tick, _Writing
+from core.worker.sampling import SURPRISED, Sampler, Text, Tick, _Writing
 from tests.engine.conftest import load_engine, make_tiny
 
 PROMPT = [("# Heading\n\n", 0.0)]
@@ -125,19 +125,23 @@ def test_control_words_in_a_persons_text_are_letters(engine):
         assert row.ids.count(tokenizer.eos_token_id) == 1 and row.ids[-1] == tokenizer.eos_token_id
 
 
-def test_no_text_goes_beyond_the_positions_of_the_base(engine):
+def test_no_text_goes_beyond_positions_that_are_learned(tmp_path):
+    folder = make_tiny(tmp_path / "tiny", config=GPT2Config(vocab_size=258, n_embd=64, n_layer=2, n_head=4, n_positions=64))
+    sampler = Sampler(GPT2LMHeadModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder))
+
     def asked(length):
-        engine._forms.sample(False, "")
-        prompts = [[("a" * length, 0.0)], [("a", 0.0)]]
-        found = engine._sampler.sample(prompts, [1, 2], Sampling(max_tokens=24, dry_multiplier=0))
+        found = sampler.sample([[("a" * length, 0.0)], [("a", 0.0)]], [1, 2], Sampling(max_tokens=24, dry_multiplier=0))
         return {event.index: event for event in found if isinstance(event, Text)}
 
-    before = len(encode_prompt(engine._base.tokenizer, [])[0])
-    texts = asked(502 - before)  # of 512
+    texts = asked(54)
     assert texts[0].tokens <= 10 and (texts[0].tokens == 10) == (texts[0].finish == "length")
-    assert max(text.tokens for text in texts.values()) > 10
-    with pytest.raises(FlavorError, match="The prompt has 512 tokens, and the base reads 512"):
-        asked(512 - before)
+    assert texts[1].tokens > 10
+    with pytest.raises(FlavorError, match="The prompt has 64 tokens, and the base reads 64"):
+        asked(64)
+
+
+def test_where_positions_are_angles_a_base_reads_on(engine):
+    assert sample(engine, [1]) and engine._sampler._room(600, 24) == 24  # of 512
 
 
 SHAPE = {
