@@ -1,10 +1,12 @@
 """Blind A/B without a screen: which two are asked, what a vote leaves behind, undo, and what becomes of votes as pairs."""
 
+import time
 from collections import Counter
 
-from core.files import now
+from core.files import new_uid, now
 from dataset.exporting import preferences
 from dataset.pairs import find_pairs, labelled
+from dataset.rows import Side, Tables, Vote
 from runs.sheets import Column, Text
 from tests.made import bake, sample, write
 from tui.session.blind import Blind, summary
@@ -20,7 +22,7 @@ def prepared(session, lanes=4):
     sheet = contact.sheet()
     for lane in contact.lanes(["0001/epoch-01", "0001/epoch-02"])[:lanes]:
         contact.sheets.add(Column(sheet.key, lane.name, now(), [Text(f"{lane.name} on {at}", "stop") for at in range(6)]))
-    return Blind(session, contact, ["0001/epoch-01", "0001/epoch-02"], seed=1)
+    return Blind(session, contact, ["0001/epoch-01", "0001/epoch-02"], seed=2)
 
 
 def best(blind, duel):
@@ -77,6 +79,60 @@ def test_the_table_tells_how_often_a_lane_was_compared_and_how_often_it_won(sess
     assert head.split()[:2] == ["compared", "won"]
     told = {name: (int(games), int(wins)) for name, games, wins in (row.split()[:3] for row in rows)}
     assert told == {lane: (compared[lane], won[lane]) for lane in blind.lanes}
+
+
+def test_a_lane_has_one_number_in_every_place(there):
+    """Another sitting held it against a lane that is not on this one's sheet."""
+    with Session(there) as session:
+        blind = prepared(session)
+        for _ in range(6):
+            duel = blind.next()
+            blind.vote(duel, best(blind, duel))
+        for lane in ("0001/epoch-02", "0001/epoch-01"):
+            made = [Vote(new_uid(), now(), {}, Side("0001/epoch-03", f"one {n}"), Side(lane, f"two {n}"), "left") for n in range(4)]
+            session.commit("vote", Tables(votes={vote.uid: vote for vote in made}), "vote")
+        (row,) = (row for row in blind.unveiled() if row.startswith("0001/epoch-02"))
+        told = summary(session, "0001/epoch-02")
+        assert row.rpartition("█")[2].strip() in told and f"{row.split()[1]} comparisons" in told
+        assert "0001/epoch-03" in blind.unveiled()[-1] and not any(row.startswith("0001/epoch-03") for row in blind.unveiled())
+        assert blind.votes == 6
+
+
+def test_what_was_decided_is_not_blind(session):
+    blind = prepared(session, lanes=0)
+    kinds = {"accept": "One stew.", "reject": "Two stews.", "skip": "Three stews."}
+    for verdict, made in zip(kinds, sample(session, "0001/epoch-01", list(kinds.values())), strict=True):
+        session.decide(made.uid, verdict)
+    sample(session, "0001/epoch-02", ["Four stews."])
+    duel = blind.next()
+    assert {duel.left.text, duel.right.text} == {"Three stews.", "Four stews."}
+    blind.vote(duel, "tie")
+    assert blind.next() is None
+
+
+def test_each_pair_of_two_lanes_is_as_likely(session):
+    """One prompt has four pairs, the other one; a text that both have is no pair."""
+    both = [
+        ((("Mood", "Grim"),), [Side("a", "1"), Side("a", "2")], [Side("b", "3"), Side("b", "4"), Side("b", "1")]),
+        ((), [Side("a", "5")], [Side("b", "6")]),
+    ]
+    blind = prepared(session, lanes=0)
+    drawn = Counter((a.text, b.text) for _, a, b in (blind._draw(both, {frozenset("23")}) for _ in range(2000)))
+    assert (
+        set(drawn) == {("1", "3"), ("1", "4"), ("2", "4"), ("2", "1"), ("5", "6")}
+        and 320 < min(drawn.values()) <= max(drawn.values()) < 480
+    )
+    assert blind._draw(both[1:], {frozenset("56")}) is blind._draw([], set()) is None
+
+
+def test_the_next_pair_of_many_candidates_comes_at_once(session):
+    """A thousand in each lane are a million pairs: listed, they took a second."""
+    blind = prepared(session, lanes=0)
+    for lane in blind.lanes[2:]:
+        sample(session, lane, [f"{lane} on {at}" for at in range(1000)])
+    began = time.process_time()
+    assert blind.next()
+    assert time.process_time() - began < 0.4
 
 
 def test_undo_takes_a_vote_back_and_nothing_else(session):

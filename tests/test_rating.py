@@ -90,9 +90,7 @@ def test_intervals_hold_the_truth_and_a_clear_first_is_found():
 
 def test_asking_what_tells_most_takes_fewer_votes_than_asking_by_chance():
     true = {"a": 2.0, "b": 0.0, "c": -0.5, "d": -1.0, "e": -2.0}
-    telling, any_two = (
-        sorted(sitting(seed, true, MOST, asks)[2] for seed in range(9)) for asks in (teaches, lambda told, one, other: 0)
-    )
+    telling, any_two = (sorted(sitting(seed, true, MOST, asks)[2] for seed in range(9)) for asks in (teaches, lambda told, one, other: 0))
     assert telling[4] < any_two[4] and telling[4] < 45
 
 

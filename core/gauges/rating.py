@@ -50,9 +50,10 @@ class Ratings:
         return NormalDist().cdf(mean / deviation) if deviation else 0.5
 
     def share(self, name: str) -> tuple[float, Interval]:
-        """How often it would be preferred to one in the middle of all others, 0 to 1, and where that lies nine times out of ten."""
-        place, count = self.names.index(name), len(self.names)
-        weights = [1.0 if at == place else -1.0 / max(1, count - 1) for at in range(count)]
+        """How often it would be preferred to one in the middle of all others that were ever compared, 0 to 1, and where that lies nine times
+        out of ten."""
+        others = {other for other in self.names if self.games[other]} - {name} or set(self.names) - {name}
+        weights = [1.0 if each == name else -1.0 / len(others) if each in others else 0.0 for each in self.names]
         mean = sum(weight * strength for weight, strength in zip(weights, self.strengths, strict=True))
         variance = sum(a * b * self.covariance[i][j] for i, a in enumerate(weights) for j, b in enumerate(weights))
         reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(max(0.0, variance))

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 SCORES: dict[str, float] = {"left": 1.0, "tie": 0.5, "right": 0.0}
 BAR = 16
 """Cells of a share of one."""
+DRAWS = 100
+"""Pairs of texts that are drawn before all that are left are listed: nearly always the first will do, and of a thousand texts in each lane there
+are a million pairs."""
+UNDECIDED = ("pending", "skipped", "passed")
 Fields = tuple[tuple[str, str], ...]
 
 
@@ -63,7 +67,7 @@ class Blind:
         self._random = random.SystemRandom() if seed is None else random.Random(seed)
 
     def _texts(self) -> Iterator[tuple[Fields, Side]]:
-        """Everything that may be shown: the sheet's columns, and candidates of the same lanes."""
+        """Everything that may be shown: the sheet's columns, and candidates of the same lanes. One that was decided is known, and not blind."""
         sheet = self._contact.sheets.sheet(self._contact.key)
         for lane, column in self._contact.sheets.columns(sheet.key).items() if sheet else ():
             if lane in self.lanes and sheet:
@@ -71,7 +75,8 @@ class Blind:
                     yield tuple(fields.items()), Side(lane, text.text)
         for candidate in self._session.store.candidates.values():
             lane = lane_of(self._session, candidate)
-            if lane in self.lanes and (candidate.checkpoint == BASE or stands_alone(self._session.store, candidate)):
+            undecided = candidate.state in UNDECIDED
+            if undecided and lane in self.lanes and (candidate.checkpoint == BASE or stands_alone(self._session.store, candidate)):
                 yield tuple(candidate.fields.items()), Side(lane, candidate.text, candidate.uid)
 
     def _asked(self) -> set[frozenset[str]]:
@@ -88,18 +93,29 @@ class Blind:
         asked_for = [pair for pair, count in of_base.items() if count < 2] or list(of_base)
         pairs = sorted(asked_for, key=lambda pair: (-rating.teaches(known, *pair), of_base[pair], self._random.random()))
         for one, other in pairs:
-            found = [
-                (fields, a, b)
-                for fields, lanes in pool.items()
-                for a in lanes.get(one, ())
-                for b in lanes.get(other, ())
-                if a.text != b.text and frozenset((a.text, b.text)) not in asked
-            ]
-            if found:
-                fields, *sides = self._random.choice(found)
+            both = [(fields, lanes[one], lanes[other]) for fields, lanes in pool.items() if one in lanes and other in lanes]
+            if found := self._draw(both, asked):
+                fields, *sides = found
                 self._random.shuffle(sides)
                 return Duel(dict(fields), *sides)
         return None
+
+    def _draw(
+        self, both: list[tuple[Fields, list[Side], list[Side]]], asked: Collection[frozenset[str]]
+    ) -> tuple[Fields, Side, Side] | None:
+        """One of all pairs that were not asked yet, each as likely; None where none is left. `both` has the texts of two lanes by prompt."""
+
+        def is_open(a: Side, b: Side) -> bool:
+            return a.text != b.text and frozenset((a.text, b.text)) not in asked
+
+        for fields, ours, theirs in (
+            self._random.choices(both, [len(ours) * len(theirs) for _, ours, theirs in both], k=DRAWS) if both else ()
+        ):
+            a, b = self._random.choice(ours), self._random.choice(theirs)
+            if is_open(a, b):
+                return fields, a, b
+        left = [(fields, a, b) for fields, ours, theirs in both for a in ours for b in theirs if is_open(a, b)]
+        return self._random.choice(left) if left else None
 
     def vote(self, duel: Duel, preferred: Preferred) -> Vote:
         """Keep a vote; it is on the disk when this returns. Raises FlavorError."""
@@ -116,8 +132,8 @@ class Blind:
         return next(vote for vote in last.put.votes.values() if vote)
 
     def ratings(self) -> Ratings:
-        """Of this sitting's lanes, by all votes that were ever given between them."""
-        return rating.rate(self.lanes, self._games())
+        """Of this sitting's lanes and of every lane that was ever voted on: else a lane would have one number here and another in the report."""
+        return rating.rate(self.lanes, games(self._session.store.votes.values()))
 
     def _games(self) -> list[Game]:
         return [game for game in games(self._session.store.votes.values()) if game[0] in self.lanes and game[1] in self.lanes]
@@ -138,14 +154,18 @@ class Blind:
         return rating.enough(self.ratings(), self.lanes, self.votes)
 
     def unveiled(self) -> list[str]:
-        """The ratings as a table, the best first; a tie is won by neither."""
-        known, games = self.ratings(), self._games()
-        won = Counter(one if score == 1 else other for one, other, score in games if score != SCORES["tie"])
+        """The ratings of this sitting's lanes as a table, the best first; a tie is won by neither."""
+        known = self.ratings()
+        won = Counter(
+            one if score == 1 else other for one, other, score in games(self._session.store.votes.values()) if score != SCORES["tie"]
+        )
         lines = [f"{'':<24}{'compared':>8}{'won':>5}  preferred to the others"]
-        for name in known.order():
+        for name in (name for name in known.order() if name in self.lanes):
             share, (low, high) = known.share(name)
             bar = "█" * round(share * BAR)
             lines.append(f"{name:<24}{known.games[name]:>8}{won[name]:>5}  {bar:<{BAR}} {share:4.0%} ({low:.0%} to {high:.0%})")
+        if elsewhere := [name for name in known.names if name not in self.lanes]:
+            lines.append(f"The others are also those of other sittings: {', '.join(elsewhere)}.")
         return lines
 
 
