@@ -331,14 +331,24 @@ def test_a_decision_is_not_foreseen_by_itself():
 def test_gain_needs_random_slots():
     nothing = gain([])
     assert nothing.ratio is None and (nothing.random.low, nothing.random.high) == (0, 1)
-    assert gain([("ranked", True)] * 9 + [("random", False)] * 4).ratio is None
+    ours = [("ranked", True)] * 9
+    for few in ([("random", True)] * 9, [("random", False)] * 10, [("random", True)] + [("random", False)] * 30):
+        told = gain(ours + few)
+        assert told.ratio is None and "cannot tell yet" in told.sentence()
+    assert gain(ours + [("random", True)] * 2 + [("random", False)] * 8).ratio
 
 
 def test_gain_is_told_with_its_interval():
     much = gain([("ranked", True)] * 40 + [("ranked", False)] * 10 + [("random", True)] * 10 + [("random", False)] * 40)
     assert much.low > 1 and much.low < much.ratio < much.high and "helps" in much.sentence()
-    none = gain([("ranked", n % 2 == 0) for n in range(40)] + [("random", n % 2 == 0) for n in range(40)] + [("novel", True)] * 99)
-    assert none.low < 1 < none.high and none.ratio == pytest.approx(1, abs=0.1) and none.ranked.decided == 40
+    none = gain([("ranked", n % 2 == 0) for n in range(40)] + [("random", n % 2 == 0) for n in range(40)])
+    assert none.low < 1 < none.high and none.ratio == pytest.approx(1, abs=0.1) and "cannot tell yet" in none.sentence()
+
+
+def test_all_that_the_ranking_shows_counts_as_its_order():
+    """What it asks to learn from costs as much time as what it expects to be kept."""
+    told = gain([("ranked", True)] * 5 + [("uncertain", False)] * 3 + [("novel", False)] * 2 + [("random", True)] + [("", True)])
+    assert (told.ranked.kept, told.ranked.decided, told.random.decided) == (5, 10, 1)
 
 
 # -- in a session ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""What the ranking gains, measured on the person's own decisions: ranked slots against random ones, made while it had learned."""
+"""What the ranking gains, measured on the person's own decisions: its order, with all its slots, against the random ones, made while it had
+learned."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from core.gauges.statistics import share_interval
 
 DRAWS = 2000
 """Draws from the two Beta distributions; the ends of the ratio's interval are good to two digits."""
-LEAST = 5
-"""Decisions in random slots below which no ratio is told."""
+LEAST, LEAST_KEPT = 10, 2
+"""Decisions in random slots, and kept ones of these, below which no ratio is told: over none or one it may be anything."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Share:
 
 @dataclass(frozen=True)
 class Gain:
-    """How much more often what was ranked is kept than what was drawn at random; `ratio` with its nine-in-ten interval, or None."""
+    """How much more often what is shown in the ranking's order is kept than what was drawn at random; `ratio` with its nine-in-ten interval, or
+    None. `ranked` are all of its slots, the uncertain and the novel ones too: they are what the person is shown."""
 
     ranked: Share
     random: Share
@@ -42,20 +44,29 @@ class Gain:
         """For the person."""
         ranked, unranked = (f"{share.kept} of {share.decided}" for share in (self.ranked, self.random))
         if self.ratio is None:
-            return f"Kept: {ranked} in this order, {unranked} at random; from {LEAST} at random on they are compared."
-        verdict = "the ranking helps" if self.low > 1 else "the ranking does harm" if self.high < 1 else "not certain yet"
+            return (
+                f"Kept: {ranked} in this order, {unranked} at random: cannot tell yet whether the ranking helps (from {LEAST} at random on, of which "
+                f"{LEAST_KEPT} are kept)."
+            )
+        verdict = (
+            "the ranking helps"
+            if self.low > 1
+            else "the ranking does harm"
+            if self.high < 1
+            else "cannot tell yet whether the ranking helps"
+        )
         return f"Kept: {ranked} in this order, {unranked} at random, {self.ratio:.1f} times as many ({self.low:.1f} to {self.high:.1f}): {verdict}."
 
 
 def gain(decisions: Iterable[tuple[str, bool]]) -> Gain:
     """From the slot of each decision, and whether the candidate was kept. The same decisions give the same intervals."""
-    counts = {"ranked": [0, 0], "random": [0, 0]}
+    counts = {True: [0, 0], False: [0, 0]}
     for slot, kept in decisions:
-        if slot in counts:
-            counts[slot][0] += kept
-            counts[slot][1] += 1
-    ours, theirs = (Share(kept, decided, *share_interval(kept, decided)) for kept, decided in (counts["ranked"], counts["random"]))
-    if theirs.decided < LEAST or not ours.decided:
+        if slot:
+            counts[slot == "random"][0] += kept
+            counts[slot == "random"][1] += 1
+    ours, theirs = (Share(kept, decided, *share_interval(kept, decided)) for kept, decided in (counts[False], counts[True]))
+    if theirs.decided < LEAST or theirs.kept < LEAST_KEPT or not ours.decided:
         return Gain(ours, theirs)
     rng = random.Random(0)
     ratios = sorted(_draw(ours, rng) / _draw(theirs, rng) for _ in range(DRAWS))

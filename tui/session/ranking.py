@@ -179,7 +179,7 @@ class Ranking:
     # -- what is said of it --------------------------------------------------------------------------------------------
 
     def gain(self) -> Gain:
-        """Ranked against random, of the decisions made while there was something learned."""
+        """The order against chance, of the decisions made while there was something learned."""
         if self._gained is None or self._gained[0] != self._last:
             told = (d for d in self._store.decisions.values() if d.verdict != "skip" and d.predicted is not None)
             self._gained = (self._last, gain((decision.slot, decision.verdict in KEPT) for decision in told))
