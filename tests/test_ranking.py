@@ -16,7 +16,7 @@ from core.ranking.gain import gain
 from core.ranking.leaning import Leaning
 from core.ranking.logistic import fit, sigmoid, solve
 from core.ranking.order import DIFFER, KEEP, LANE, SLOTS, Item, arrange, in_lane
-from core.ranking.predictor import LEAST, Predictor
+from core.ranking.predictor import LEAST, MOST, Predictor, latest
 from core.ranking.signs import NAMES, Arrival, Habits, Known, Row, asked_for, content, likeness, signs, skeleton, stored
 from core.ranking.suits import Suits
 from core.text import words
@@ -323,6 +323,36 @@ def test_a_decision_is_not_foreseen_by_itself():
     assert abs(predictor.chance(row(["only0"])) - predictor.chance(row(["only1"]))) < 0.2
     told = [(row(["lamp" if number % 3 == 0 else "mud", f"only{number}"]), number % 3 == 0) for number in range(60)]
     assert Predictor(told).chance(row(["lamp"])) > 0.8 > 0.2 > Predictor(told).chance(row(["mud"]))
+
+
+def test_no_leaning_counts_against_what_it_leans_to():
+    """What leaves each decision out of its own leaning makes kept ones look worse: learned from chance, the weights were below 0."""
+    rng = random.Random(4)
+    for _ in range(20):
+        chance = [(row(rng.sample(["lamp", "mud", "fog", "wick", "soup"], 2), weakest=rng.random()), rng.random() < 0.4) for _ in range(60)]
+        predictor = Predictor(chance)
+        assert predictor.learned and min(predictor._model.weights[len(NAMES) :]) >= 0
+
+
+def test_a_few_rejected_ones_long_ago_are_still_learned_from():
+    """Where a person has come to keep nearly all, the last decisions alone would not have eight rejected ones."""
+    old, new = decided(), [(row(weakest=-1), True)] * 2 * MOST
+    predictor = Predictor(old + new)
+    assert predictor.learned and (predictor.kept, predictor.rejected) == (MOST, LEAST)
+    assert predictor.chance(row(weakest=-1)) > predictor.chance(row(weakest=-3))
+    few = latest(reversed([*old[:2], *new]))
+    assert few == latest(reversed(few)) == [old[0], *new[:MOST]] and not Predictor(few).learned
+    assert latest(reversed(decided())) == decided()
+
+
+def test_the_sentence_counts_no_more_than_it_knows(session):
+    for good, count in ((False, LEAST - 2), (True, MOST + 4)):
+        for uid in add(session, count, good=good):
+            session.decide(uid, "accept" if good else "reject")
+    assert f"at least {MOST} kept and {LEAST - 2} rejected so far" in session.ranking.state()
+    for uid in add(session, 2, good=False):
+        session.decide(uid, "reject")
+    assert session.ranking.predictor.learned
 
 
 # -- what was gained ---------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from core.ranking.leaning import Leaning
 from core.ranking.logistic import Logistic, fit, sigmoid
@@ -14,7 +15,7 @@ from core.ranking.signs import NAMES, Known
 LEAST = 8
 """Kept and rejected candidates, of each, that are needed to learn from (the few-shot size of SetFit, Tunstall et al. 2209.11055)."""
 MOST = 128
-"""Decisions that are learned from, the latest."""
+"""Decisions that are learned from, the latest, and so many of the rarer kind before them that there are `LEAST` of it."""
 HALF_LIFE = 64
 """Decisions after which one counts half: taste moves, and so do checkpoints."""
 GAUGES = {
@@ -41,13 +42,28 @@ FARTHEST = 4.0
 
 Decided = tuple[Known, bool]
 """A candidate, and whether it was kept."""
+Something = TypeVar("Something")
+
+
+def latest(decided: Iterable[tuple[Something, bool]]) -> list[tuple[Something, bool]]:
+    """Of decisions of which the last comes first, those that are learned from, the last of them last. Where nearly all is kept, or hardly
+    anything, the last `MOST` alone would not have enough of both, and what was learned would be lost again."""
+    found: list[tuple[Something, bool]] = []
+    counts = {True: 0, False: 0}
+    for each in decided:
+        if len(found) >= MOST and min(counts.values()) >= LEAST:
+            break
+        if len(found) < MOST or counts[each[1]] < LEAST:
+            found.append(each)
+            counts[each[1]] += 1
+    return found[::-1]
 
 
 class Predictor:
     """Learned from decisions, the latest last."""
 
     def __init__(self, decided: Sequence[Decided]) -> None:
-        decided = decided[-MOST:]
+        decided = latest(reversed(decided))
         self.kept = sum(label for _, label in decided)
         self.rejected = len(decided) - self.kept
         self.learned = min(self.kept, self.rejected) >= LEAST
@@ -69,7 +85,7 @@ class Predictor:
         guess = [GAUGES.get(name, 0.0) * deviation for name, (_, deviation) in zip(names, self._scale, strict=True)]
         pull = [PULL if name else PULL_TASTE for name in names]
         labels = [kept for _, kept in decided]
-        self._model = fit(list(map(self._standard, rows)), labels, ages, guess, pull)
+        self._model = _fit_leaning_up(list(map(self._standard, rows)), labels, ages, guess, pull)
 
     def _pairs(self, known: Known) -> set[tuple[str, str]]:
         """Each attribute value with each telling word of the text: what is right for one value may be wrong for another."""
@@ -104,6 +120,22 @@ class Predictor:
     def _score(self, known: Known) -> float:
         """Log-odds."""
         return self._model.score(self._standard(self._row(known)) if self.learned else known.signs)
+
+
+def _fit_leaning_up(
+    rows: Sequence[list[float]], labels: Sequence[bool], ages: Sequence[float], guess: Sequence[float], pull: Sequence[float]
+) -> Logistic:
+    """The fit in which no leaning speaks against what it leans to; those that would are as if they were not there.
+
+    A decision is left out of its own leaning, which thereby leans away from it: a kept one leaves fewer kept ones behind. Where nothing else is
+    to be learned from a leaning, its weight would be below 0 for that alone.
+    """
+    while True:
+        model = fit(rows, labels, ages, guess, pull)
+        turned = {place for place in range(len(NAMES), len(guess)) if model.weights[place] < 0}
+        if not turned:
+            return model
+        rows = [[0.0 if place in turned else value for place, value in enumerate(row)] for row in rows]
 
 
 def _scales(rows: Sequence[Sequence[float]]) -> list[tuple[float, float]]:

@@ -10,10 +10,10 @@ from core.gauges.copying import Copying
 from core.protocol import Candidate as Arrived
 from core.ranking.gain import Gain, gain
 from core.ranking.order import LANE, Item, Placed, arrange, in_lane
-from core.ranking.predictor import LEAST, MOST, Decided, Predictor
+from core.ranking.predictor import LEAST, MOST, Decided, Predictor, latest
 from core.ranking.signs import Arrival, Habits, Known, Row, asked_for, content, signs, stored
 from core.text import words
-from dataset.rows import KEPT, Candidate, Example, Op
+from dataset.rows import KEPT, Candidate, Decision, Example, Op
 from dataset.store import Store
 
 MOST_RANKED = 48
@@ -97,18 +97,22 @@ class Ranking:
         return self._learned[1]
 
     def _decided(self) -> list[Decided]:
-        """What can be learned from, the latest last. Skipped ones say nothing; an edited one was worth keeping."""
-        found: list[Decided] = []
-        for decision in reversed(self._store.decisions.values()):
-            candidate = self._store.candidates.get(decision.candidate)
-            if decision.verdict != "skip" and candidate and stored(candidate.signs) is not None:
-                known = self._known(candidate)
-                if decision.kept_fields is not None:  # it was not what was asked for, but suits these
-                    known = known.suited(candidate.text, decision.kept_fields)
-                found.append((known, decision.verdict in KEPT))
-                if len(found) == MOST:
-                    break
-        return found[::-1]
+        """What is learned from, the latest last. Skipped ones say nothing; an edited one was worth keeping."""
+        candidates = self._store.candidates
+        told = (
+            (decision, decision.verdict in KEPT)
+            for decision in reversed(self._store.decisions.values())
+            if decision.verdict != "skip" and decision.candidate in candidates and stored(candidates[decision.candidate].signs) is not None
+        )
+        return [(self._decided_as(decision), kept) for decision, kept in latest(told)]
+
+    def _decided_as(self, decision: Decision) -> Known:
+        """What is known of the candidate of a decision."""
+        candidate = self._store.candidates[decision.candidate]
+        known = self._known(candidate)
+        if decision.kept_fields is not None:  # it was not what was asked for, but suits these
+            known = known.suited(candidate.text, decision.kept_fields)
+        return known
 
     def order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates as they should be shown; the one that is held stays first, what arrived since comes behind it."""
@@ -217,8 +221,10 @@ class Ranking:
         """In a sentence: what the order goes by now, or what the ranking has gained."""
         predictor = self.predictor
         if not predictor.learned:
+            counts = predictor.kept, predictor.rejected
+            kept, rejected = (f"at least {count}" if count >= LEAST and sum(counts) >= MOST else str(count) for count in counts)
             return (
-                f"Ordered by gauges alone: {predictor.kept} kept and {predictor.rejected} rejected so far; from {LEAST} of each on, "
+                f"Ordered by gauges alone: {kept} kept and {rejected} rejected so far; from {LEAST} of each on, "
                 "the order is learned from your decisions."
             )
         return self.gain().sentence()
