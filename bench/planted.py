@@ -19,7 +19,7 @@ from core.gauges.breakdown import flags
 from core.gauges.reading import Course, Measured, Sample, Source
 from core.gauges.verdict import Judgement, judge
 from core.protocol import Load, Row
-from core.text import clean, words
+from core.text import clean_text, words
 from core.worker.encoding import Curriculum, encode_row
 
 EPOCHS = (1, 2, 4, 8, 20, 60)
@@ -49,7 +49,7 @@ def _samples(engine: Any, task: Any, rows: list[Row], seed: int) -> list[dict[st
     lengths = [len(words(row.text)) for row in rows]
     for event in engine._sampler.sample([task.segments(value) for value in values], seeds, settings):
         if hasattr(event, "text"):
-            text = clean(event.text).strip()
+            text = clean_text(event.text)
             marks = flags(text, event.finish, lengths, event.cut_at_heading)
             found.append({"text": text, "finish": event.finish, "flags": marks, "values": list(values[event.index].values())})
     return found

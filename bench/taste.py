@@ -24,7 +24,7 @@ from bench.results import Judged, Lane
 from core import config
 from core.protocol import Candidate as Arrived
 from core.protocol import Trained
-from core.text import clean
+from core.text import clean_text
 from dataset.rows import Candidate
 from tui.session.planning import Plan
 from tui.session.session import Session
@@ -123,7 +123,7 @@ class Player:
                 if isinstance(event, Arrived):
                     fields = prompts[event.index]
                     ended = event.finish == "stop" and not event.cut_at_heading
-                    made[event.index] = Try(clean(event.text).strip(), fields, ended, [*fields.values()])
+                    made[event.index] = Try(clean_text(event.text), fields, ended, [*fields.values()])
             tries += [made[at] for at in range(len(prompts))]
         spent = {**lane.seconds, "sample": time.perf_counter() - began}
         self.put(name, msgspec.structs.replace(lane, texts=self.assess(tries), seconds=spent))

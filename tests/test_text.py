@@ -161,6 +161,8 @@ def test_breakdown_flags(text, finish, expected):
 def test_what_two_examples_bear_is_their_form_and_no_sign():
     tagged = ["Fog over the pier. #fog #pier", "A lamp goes out. #lamp #night"]
     assert usual([*tagged, "A moon.\n# Two"]) == {"hashtags"} and usual(tagged[:1]) == set()
+    assert usual([*tagged, *["A plain text."] * 15]) == set()  # one in eight
+    assert usual(["the old king of the sea " * 4] * 2) == set()  # a loop is never the form
     assert flags("Nice #moon #glass", "stop", usual=usual(tagged)) == []
     assert flags("One #moon #glass\n# Two", "stop", usual=usual(tagged)) == ["heading inside"]
 

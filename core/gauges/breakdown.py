@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from core.text import is_clean, per_word, words
 
 NOT_BROKEN = ("never ended", "much shorter than any example", "copies ")
 """How flags begin that have a gauge of their own, or are a matter of taste."""
+FORMS = ("hashtags", "heading inside", "link", "chapters")
+"""Signs that may be how a task's texts look."""
 
 
 def repeats(text: str, size: int = 4) -> int:
@@ -24,10 +26,10 @@ def repeats(text: str, size: int = 4) -> int:
     return max(counts.values(), default=0)
 
 
-def usual(texts: Iterable[str]) -> set[str]:
-    """Signs that two examples bear or more: in this task they are its form."""
-    counts = Counter(flag for text in texts for flag in flags(text, "stop"))
-    return {flag for flag, count in counts.items() if count > 1}
+def usual(texts: Sequence[str]) -> set[str]:
+    """Signs that two of the texts that people wrote bear, and one in eight: in this task they are its form."""
+    counts = Counter(flag for text in texts for flag in flags(text, "stop") if flag in FORMS)
+    return {flag for flag, count in counts.items() if count > 1 and 8 * count >= len(texts)}
 
 
 def flags(text: str, finish: str, lengths: Sequence[int] = (), cut_at_heading: bool = False, usual: Collection[str] = ()) -> list[str]:

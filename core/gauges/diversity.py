@@ -20,6 +20,10 @@ Cut = list[list[str]]
 DRAWS = 20
 MOST_DRAWN = 24
 """Texts of a draw: of more it takes long, and they tell little more."""
+MOST_WORDS = 20_000
+"""Words of a text: none has more."""
+MOST_PACKED = 4_000
+"""Words of a draw: to pack more of them forty times over would be felt."""
 
 
 def equal_length(texts: Sequence[str], others: Sequence[str]) -> tuple[Cut, Cut]:
@@ -29,9 +33,14 @@ def equal_length(texts: Sequence[str], others: Sequence[str]) -> tuple[Cut, Cut]
     """
     count = min(len(texts), len(others))
     first, second = ([words(texts_[place * len(texts_) // count]) for place in range(count)] for texts_ in (texts, others))
-    if not count:
+    return _cut(first, second)
+
+
+def _cut(first: Cut, second: Cut, most: int = MOST_WORDS) -> tuple[Cut, Cut]:
+    """As many texts on either side, each cut to a common length of at most `most` words, and as many words in all."""
+    if not first:
         return [], []
-    length = int(min(median(map(len, first)), median(map(len, second))))
+    length = int(min(median(map(len, first)), median(map(len, second)), most))
     first, second = ([tokens[:length] for tokens in cut] for cut in (first, second))
     total = min(sum(map(len, first)), sum(map(len, second)))
     return _shorten(first, total), _shorten(second, total)
@@ -57,8 +66,9 @@ def compressions(texts: Sequence[str], others: Sequence[str]) -> list[tuple[floa
     fewer, more = sorted((len(texts), len(others)))
     count = min(fewer, 3 * more // 4, MOST_DRAWN)
     draw = random.Random(0)
-    pairs = [equal_length(draw.sample(texts, count), draw.sample(others, count)) for _ in range(DRAWS)]
-    return [(compression_ratio(mine), compression_ratio(theirs)) for mine, theirs in pairs if any(mine) and any(theirs)]
+    mine, theirs = [words(text) for text in texts], [words(text) for text in others]
+    pairs = [_cut(draw.sample(mine, count), draw.sample(theirs, count), MOST_PACKED // max(1, count)) for _ in range(DRAWS)]
+    return [(compression_ratio(one), compression_ratio(other)) for one, other in pairs if any(one) and any(other)]
 
 
 def self_repetition(texts: Cut, size: int = SIZE) -> float:

@@ -92,8 +92,12 @@ class Worker:
                     self._send(Pong(id=command.id, beats=self._beats))
                 else:
                     self._todo.put(command)
+        except OSError:
+            pass  # it went while it was answered
+        except Exception:
+            log.exception("commands cannot be read any more")
         finally:
-            os._exit(0)  # the client is gone, however it went: also while it was answered
+            os._exit(0)  # the client is gone, however it went
 
     def _send(self, event: Event) -> None:
         line = memoryview(encode(event))

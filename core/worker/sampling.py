@@ -141,6 +141,8 @@ class Sampler:
         self._closing: list[int] = []
         self._marks: set[str] = set()
         """How lines of the examples begin that begin as a heading does: in this task these are none."""
+        self._heading = ""
+        """The line that the prompts of a batch begin with: where it comes again the next text has begun, whatever lines the examples have."""
         self._learned: tuple[list[str], int] = ([], 0)
 
     def _encode(self, text: str) -> list[int]:
@@ -176,6 +178,7 @@ class Sampler:
         """
         began = time.perf_counter()
         device = self.model.device
+        self._heading = "".join(text for text, _ in prompts[0]).partition("\n")[0].strip()
         allowed = [text.encode() for text in free]
         uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         guided = bool(without) and settings.guidance > 0
@@ -294,9 +297,10 @@ class Sampler:
         """The text before a new heading, if one has begun: the task's next heading is an end as good as the end token."""
         text = self._decode(tokens)
         for found in HEADING.finditer(text):
+            line = text[found.start(1) :].partition("\n")[0]
             if self._marks and found.end() == len(text):
                 return None  # it may go on as a line of the examples does
-            if _mark(found) not in self._marks:
+            if _mark(found) not in self._marks or line.strip() == self._heading:
                 return text[: found.start()]
         return None
 

@@ -101,6 +101,7 @@ def feed(engine, monkeypatch, written):
         ("A feat.\n## Effect\nNone.", "A trick.\n## Effect\nSome.\n# Heading\nA", "A trick.\n## Effect\nSome."),
         ("A feat.\n## Effect\nNone.", "A trick.\n#night #fog", "A trick."),
         ("A feat.", "A trick.\n#night #fog", "A trick."),
+        ("# Dawn\nFog.\n# Dusk\nRain.", "# Noon\nSun.\n# Night\nStars.\n\n# Heading\n\n## Attributes", "# Noon\nSun.\n# Night\nStars."),
     ],
 )
 def test_a_line_that_the_examples_have_is_no_new_heading(engine, monkeypatch, example, written, text):

@@ -140,7 +140,8 @@ class RetrainJob:
                     if event.checkpoint == plan.spec.parent:
                         said = f"{current} stays active: {event.why}."
                     elif current != event.checkpoint:
-                        said = f"{current} stays active; {event.checkpoint} is done ({event.why}): enter on Runs takes it."
+                        why = f" {self._session.not_taken}" if self._session.not_taken else ""
+                        said = f"{current} stays active; {event.checkpoint} is done ({event.why}): enter on Runs takes it.{why}"
                     elif event.checkpoint == self._provisional:
                         said = f"{event.checkpoint} stays active: {event.why}."
                     else:

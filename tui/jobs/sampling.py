@@ -127,6 +127,11 @@ class SampleJob:
             raise
         self._in_vain = 0 if wanted else self._in_vain + 1
         self._stopped = self._in_vain >= MOST_IN_VAIN  # else it would sample without end
+        if self._stopped:
+            key = self._app.own_key("more")
+            self._app.say(
+                f"Of the last {self._in_vain} batches no text is what is asked for now. {key} on Curate samples another.", "warning"
+            )
         session.pass_over(done)
         self._end(beside)
 

@@ -131,7 +131,7 @@ class Report:
     rows: RowLosses
     conflicts: tuple[Conflict, ...]
     all_conflicts: int
-    """How many there are; the surest of them are told."""
+    """How many there are; the first of them are told."""
     best: tuple[Best, ...]
     bits: Bits | None
     texts: Mapping[str, str]

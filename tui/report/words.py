@@ -231,7 +231,7 @@ def _conflicts(report: Report) -> Section:
     title = "Rows that contradict each other"
     if report.conflicts:
         shown = len(report.conflicts)
-        cut = (f"{shown} of {report.all_conflicts}, the surest first.",) if shown < report.all_conflicts else ()
+        cut = (f"The first {shown} of {report.all_conflicts}.",) if shown < report.all_conflicts else ()
         return Section(title, cut, Table(("row", "and row", "why"), tuple(map(row, report.conflicts))))
     return Section(title, ("None was found.",)) if report.texts else Section(title)
 

@@ -145,7 +145,7 @@ missing of it. That takes its time, and gives way to everything else you ask for
 
     @work(exclusive=True, group="verdicts")
     async def _judge(self) -> None:
-        """Fill the verdicts in, one checkpoint at a time: each takes up to 50 ms, and keys are answered between them."""
+        """Fill the verdicts in, one checkpoint at a time: each takes up to a fifth of a second, and keys are answered between them."""
         table = self.query_one(RunTable)
         for name in [key.value or "" for key in table.rows]:
             run = self._runs.get(run_of(name))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COPIED_WORDS = 8
 """A span of this many words that stands in an example is worth a flag."""
 READ = 64
-"""So many of the newest examples are read for what is their form: with a thousand it would take a third of a second."""
+"""So many of the newest written examples are read for what is their form: a thousand would take a third of a second."""
 
 
 class Candidates:
@@ -87,7 +87,7 @@ class Candidates:
             )  # fmt: skip
             lengths = [len(words(example.text)) for example in examples]
             texts = [example.text for example in examples]
-            form = usual(texts[-READ:])
+            form = usual([example.text for example in examples if example.human][-READ:])
             recorded = False
             async for event in worker.sample(folder, batch.prompts, seeds, used, texts, batch.free, strength, batch.without):
                 if not isinstance(event, Arrived):

@@ -34,6 +34,8 @@ class Session(Workspace):
 
     wish: Callable[[], Plan] | None = None
     """The retraining that is to begin as soon as the model is ready."""
+    not_taken = ""
+    """Why the checkpoint that the last run ended with could not be made active; empty where nothing failed."""
 
     @cached_property
     def wordings(self) -> dict[str, Typed]:
@@ -201,7 +203,7 @@ class Session(Workspace):
         worker, _ = self.ready()
         folder = self.registry.create(plan.spec, plan.rows, plan.pairs)
         self.registry.live = plan.spec.name
-        stood = self.registry.uses
+        stood, self.not_taken = self.registry.uses, ""
         try:
             async with contextlib.aclosing(worker.train(folder, self.settings.metrics.on())) as events:
                 async for event in events:
@@ -212,8 +214,10 @@ class Session(Workspace):
                             stood = self.registry.uses
                         case Trained() if self.registry.uses == stood:
                             if event.checkpoint not in (self.registry.current(), plan.spec.parent):  # else what stood stays
-                                with contextlib.suppress(FlavorError):  # the run is done: a person may still take it
+                                try:
                                     self.use(event.checkpoint)
+                                except FlavorError as error:  # the run is done: a person may still take it
+                                    self.not_taken = error.message
                     yield event
         finally:
             self.registry.live = ""

@@ -15,7 +15,7 @@ from core.errors import FlavorError
 from core.files import now
 from core.protocol import Candidate as Arrived
 from core.runfiles import BASE
-from core.text import clean
+from core.text import clean_text
 from runs.registry import Run
 from runs.sheets import Column, Sheet, Sheets, Text
 from tui.session.shown import few_shot
@@ -144,9 +144,10 @@ class ContactSheet:
                 settings = msgspec.convert(sheet.settings, Sampling)
                 guided = settings.guidance > 0 and folder is not None and any(sheet.fields)  # as when candidates are sampled
                 without = self._session.task.contrast(sheet.fields, sheet.seeds) if guided else []
-                async for event in worker.sample(folder, prompts, sheet.seeds, settings, [], [], lane.strength, without):
+                examples = list(self._session.store.texts().values())  # for how their lines begin, which are no headings then
+                async for event in worker.sample(folder, prompts, sheet.seeds, settings, examples, [], lane.strength, without):
                     if isinstance(event, Arrived):
-                        found[event.index] = Text(clean(event.text).strip(), event.finish)
+                        found[event.index] = Text(clean_text(event.text), event.finish)
                         yield lane, len(found), len(prompts)
             except FlavorError as error:
                 if error.kind not in ("missing", "damaged", "foreign"):
