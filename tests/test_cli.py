@@ -326,6 +326,45 @@ def test_a_signal_lets_a_command_clean_up(number):
         assert child.wait(30) == 128 + number and child.stdout.read() == "cleaned up" and "what was whole is kept" in child.stderr.read()
 
 
+COMPUTES = """
+import sys, time
+from tui.commands import cli
+from tui.commands.output import Line, at_once
+from tui.commands.parser import parse
+
+async def work():
+    yield Line({"at": "work"})
+    time.sleep(float(sys.argv[1]))
+    if sys.argv[2:]:
+        yield Line({"at": "end"})
+        return
+    with at_once():
+        time.sleep(60)
+
+cli._output = lambda args: work()
+sys.exit(cli.run(parse(["models", "--json"])))
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["ends"]])
+def test_a_signal_that_comes_while_a_command_computes_is_not_lost(more):
+    """It ends before it waits for anything, or at its end; and never as if all had gone well."""
+    words = [sys.executable, "-c", COMPUTES, "1", *more]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == '{"at": "work"}\n'
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 128 + signal.SIGTERM and "what was whole is kept" in child.stderr.read()
+
+
+def test_a_second_signal_ends_what_computes_at_once():
+    with subprocess.Popen([sys.executable, "-c", COMPUTES, "60"], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline()
+        child.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == -signal.SIGTERM
+
+
 def test_under_nohup_a_closed_terminal_says_nothing():
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" + TOLD.replace("sleep(60)", "sleep(1)")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:

@@ -258,8 +258,11 @@ def test_values_of_attributes_that_are_no_more_are_columns_that_nothing_takes(tm
         found = read(str(tmp_path / f"x.{ending}"), task)
         assert not found.faults and [(row.text, row.fields) for row in found.rows] == [("Soup.", {"Mood": "Grim"}), ("Pie.", {})]
         assert found.unused == ["Cook"]
-    taken = read(str(tmp_path / "x.jsonl"), task, Choice(fields={"Chef": "Cook"})).rows[0]
-    assert taken.fields == {"Mood": "Grim", "Chef": "An owl"}
+    for ending in ("jsonl", "parquet"):
+        found = read(str(tmp_path / f"x.{ending}"), task, Choice(fields={"Chef": "Cook"}))
+        assert not found.faults and [row.fields for row in found.rows] == [{"Mood": "Grim", "Chef": "An owl"}, {}]
+    (fault,) = read(str(tmp_path / "x.jsonl"), task, Choice(fields={"Chef": "Cok"})).faults
+    assert "x.jsonl has no column 'Cok'" in str(fault)
 
 
 @pytest.mark.parametrize(("name", "kept"), [("x.jsonl", True), ("x.csv", False), ("folder", True), ("disk", False)])
@@ -355,6 +358,7 @@ def test_columns_that_were_named_are_looked_for_in_what_comes_without_a_name():
         guess(text, TASK) == "txt" and guess(text, TASK, Choice(text="what")) == "csv" and guess(text, TASK, Choice(text="which")) == "txt"
     )
     assert guess("what\nA dish, cold.\n", TASK, Choice(text="what")) == "tsv" and guess("# A\n%%\n# B\n", TASK, Choice(mark="%%")) == "txt"
+    assert guess('{"text": "One."}\n', TASK, Choice(mark="%%")) == guess('[{"text": "One."}]', TASK, Choice(mark="%%")) == "json"
     read_again = read_data(text.encode(), "standard input", TASK, Choice(text="what"))
     assert [(row.text, row.fields) for row in read_again.rows] == [("A dish.", {"Mood": "Grim"})]
 

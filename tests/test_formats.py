@@ -42,6 +42,42 @@ def test_prompt_forms(tmp_path, task):
         assert rows(read(write_json(tmp_path / "x.jsonl", row), task)) == [SOUP], name
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "# Tiny Tavern Menu\n\n## Attributes\n\nMood: Grim\n\nPrice: 2\n\n## Description\n\nSoup of the day before.",
+        "# Tiny Tavern Menu\n\n## Attributes\n\nMood: Grim\nPrice: 2\n\n## Text\n\nSoup of the day before.",
+        "# Tiny Tavern Menu\n##  Attributes\n \nMood: Grim\nPrice: 2\n##\tDescription\nSoup of the day before.\n",
+    ],
+)
+def test_prompts_as_a_person_writes_them_are_taken_apart(tmp_path, task, raw):
+    assert rows(read(write_json(tmp_path / "x.jsonl", {"text": raw}), task)) == [SOUP]
+    assert rows(read(write_json(tmp_path / "x.jsonl", {"what": raw}), task, Choice(text="what"))) == [SOUP]
+    beside = {"text": raw, "Cook": "An owl"}
+    assert rows(read(write_json(tmp_path / "x.jsonl", beside), task)) == [(SOUP[0], {**SOUP[1], "Cook": "An owl"})]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ("Mood Grim\n\n## Description\n\nSoup.", "not in the heading form"),
+        ("Mood: Grim\n\nSoup.", "not in the heading form"),
+        ("Mood: Grim\nMood: Calm\n\n## Description\n\nSoup.", "names an attribute twice"),
+        ("Mood: Grim\n\n## Description\n", "The text is empty"),
+        ("Mood: Grim\n", "The text is empty"),
+    ],
+)
+def test_attributes_that_are_not_written_as_such_are_no_text(tmp_path, task, attributes, said):
+    raw = "# Tiny Tavern Menu\n\n## Attributes\n\n" + attributes
+    reading = read(write_json(tmp_path / "x.jsonl", {"text": raw}), task)
+    assert not reading.rows and said in str(reading.faults[0])
+
+
+def test_a_heading_with_nothing_behind_it_is_a_text_whatever_lines_follow(tmp_path, task):
+    for end in ("", "\n", "\n\n \n"):
+        assert rows(read(write_json(tmp_path / "x.jsonl", {"text": f"# Tiny Tavern Menu{end}"}), task)) == [("# Tiny Tavern Menu", {})]
+
+
 def test_every_answer_of_a_chat_is_a_text(tmp_path, task):
     said = [("human", "One dish."), ("gpt", "Soup."), ("human", "And another."), ("gpt", "Pie.")]
     source = write_json(tmp_path / "x.jsonl", {"conversations": [{"from": who, "value": what} for who, what in said]})

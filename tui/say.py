@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,16 @@ LONGEST = 1000
 
 class Told(Exception):
     """A signal asked this command to end: what it was doing has cleaned up."""
+
+
+told: list[int] = []
+"""The signals that asked this command to end, so far. Each has its default again: a second one ends the program at once."""
+
+
+def hear(number: int) -> None:
+    """A signal asks this command to end."""
+    told.append(number)
+    signal.signal(number, signal.SIG_DFL)
 
 
 def program() -> str:

@@ -15,7 +15,7 @@ from core.reading import decode, read_regular
 from core.task import Task
 from core.text import check_text, clean_line, hidden, short
 from dataset.importing.bounds import MAX_BYTES, MAX_COLUMNS, MAX_FAULTS, MAX_ROWS, Columns, Found, Ready, fault, wrong
-from dataset.importing.columns import Choice, Columned, match, no_text, plain_name, scalar, spread, text_of, too_long
+from dataset.importing.columns import Choice, Columned, listed, match, no_text, plain_name, scalar, spread, text_of, too_long
 from dataset.importing.delimited import delimited
 from dataset.importing.objects import json_objects, jsonl
 from dataset.importing.shapes import Record, records
@@ -114,14 +114,14 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 def guess(text: str, task: Task, choice: Choice = Choice()) -> str:  # noqa: B008
     """The form of a text without a name, from its beginning."""
-    if choice.mark:
-        return "txt"
     head = text.lstrip("\ufeff \n\r\t")[:2000]
     first = head.partition("\n")[0].rstrip("\r")
     if head[:1] == "{":
         return "json"
     if head[:1] == "[" and head[1:].lstrip()[:1] == "{":
         return "json"
+    if choice.mark:
+        return "txt"
     if head.startswith("# "):
         return "md"
     return next((form for mark, form in (("\t", "tsv"), (",", "csv"), (";", "csv")) if _names_columns(first, mark, task, choice)), "txt")
@@ -168,7 +168,7 @@ def read(source: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa
         _folder(path, source, task, choice, reading)
     else:
         _file(path, source, task, choice, reading)
-    return _finished(reading)
+    return _finished(reading, choice)
 
 
 def read_data(data: bytes, name: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa: B008
@@ -179,13 +179,16 @@ def read_data(data: bytes, name: str, task: Task, choice: Choice = Choice()) -> 
     form = choice.form or guess(decode(data, Path(name)), task, choice)
     reading.forms.add(form)
     _gather(_open(form, data, task, choice), name, task, choice, reading)
-    return _finished(reading)
+    return _finished(reading, choice)
 
 
-def _finished(reading: Reading) -> Reading:
+def _finished(reading: Reading, choice: Choice) -> Reading:
     if not reading.rows and not reading.faults:
         hint = f"{reading.ignored} are to be ignored." if reading.ignored else ""
         raise FlavorError(f"{reading.name} holds no rows.", hint, "empty")
+    for name in choice.fields.values():
+        if name and reading.columns and name not in reading.columns and not reading.faults:  # not even one of our own rows has it
+            reading.faults.append(fault(f"{reading.name} has no column {short(name)!r}.", f"Its columns: {listed([*reading.columns])}."))
     return reading
 
 
@@ -291,7 +294,8 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
         raise fault(f"it has more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
     taken = known.get(names)
     if taken is None:
-        taken = known[names] = match(names, task, choice, reading.taken is None)
+        absent = [name for name in choice.fields.values() if ours and name not in names]  # our own rows leave out what is empty
+        taken = known[names] = match([*names, *absent], task, choice, reading.taken is None)
         reading.columns.update(dict.fromkeys(names))
         reading.taken = reading.taken or taken
     reading.kinds[record.kind] += 1
@@ -301,15 +305,16 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     for name, column in taken.fields.items():
         if name in fields and name not in choice.fields:
             continue
-        value = scalar(columns[column])
+        value = scalar(columns.get(column))
         if value is None:
             raise fault(f"its column {short(column)!r} is no text or number.", "Choose another column for that field.")
         whole = WHOLE.fullmatch(value) if task.field(name).kind == "scale" else None
         fields[name] = whole[1] if whole else value
     prompt = record.prompt
-    raw = None if ours or taken.fields or choice.text or prompt else without_prompt(text, task)
-    if raw is not None:
-        text, fields = raw
+    complete = ours or 0 < len(task.fields) == len(taken.fields)  # as our own tables have all attributes beside the text
+    raw = None if complete or prompt else without_prompt(text, task)
+    if raw and (raw.fields or not (taken.fields or choice.text)):
+        text, fields = raw.text, {**raw.fields, **fields}
     elif prompt and opens_with_heading(prompt, task):
         fields = {**in_heading_form(prompt, task).fields, **fields}
     elif prompt:

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from core.task import Task
 from dataset.importing.bounds import Block, Found, Lines, Ready, fault, lines, wrong
 
+BLANK = r"(?:[ \t]*+\n)*+"
+"""Blank lines. What is matched is never given back here: else a text of blank lines would take seconds."""
+ATTRIBUTES = re.compile(rf"##[^\n]++\n{BLANK}((?:(?!##?\s)[^\n:]++:[^\n]*+\n{BLANK})*+)##[ \t]++[^\n]++\n{BLANK}")
+"""A section of `Name: value` lines, and the title of the text behind it, whatever it is called."""
+
 
 def markdown(data: bytes, task: Task) -> Found:
     """Each text under its own `# Heading`, with `## Attributes` of `Name: value` lines where the task has fields. Other `##` lines are text."""
@@ -67,15 +72,22 @@ def in_heading_form(text: str, task: Task) -> Ready:
 
 def without_prompt(text: str, task: Task) -> Ready | None:
     """The raw form taken apart: the prompt that it begins with, and the text behind it, whatever lines that has. None where it has no such
-    prompt, or nothing behind it."""
-    attributes = (
-        rf"(?:## {re.escape(task.attributes_heading)}[ \t]*\n+((?:[^\n:]+:[^\n]*\n)*)\n*## {re.escape(task.text_heading)}[ \t]*\n+)?"
-    )
-    prompt = re.match(rf"# {re.escape(task.heading)}[ \t]*\n+" + (attributes if task.fields else "()"), text.lstrip())
-    if prompt is None or prompt.end() == len(text.strip()):
+    prompt, or nothing behind it. Raises FlavorError where it has attributes that are not written as such, which are no text to learn."""
+    whole = text.strip() + "\n"
+    heading = re.match(rf"# {re.escape(task.heading)}[ \t]*+\n{BLANK}", whole)
+    behind = whole[heading.end() :] if heading else ""
+    if not behind.strip():
         return None
-    given = [line.partition(":") for line in (prompt[1] or "").splitlines()]
-    return Ready(text.lstrip()[prompt.end() :], {name.strip(): value.strip() for name, _, value in given})
+    if not task.fields or not re.match(rf"##[ \t]++{re.escape(task.attributes_heading)}[ \t]*+\n", behind):
+        return Ready(behind, {})
+    attributes = ATTRIBUTES.match(behind)
+    if attributes is None:
+        return in_heading_form(text, task)
+    given = [line.partition(":") for line in attributes[1].split("\n") if line.strip()]
+    fields = {name.strip(): value.strip() for name, _, value in given}
+    if len(fields) < len(given):
+        wrong("its prompt names an attribute twice.", "One attribute a line.")
+    return Ready(behind[attributes.end() :], fields)
 
 
 def _rule(line: str) -> bool:

@@ -244,6 +244,8 @@ def giants() -> Iterator[Case]:
         (b'{"messages":[' + b'{"role":"assistant","content":"a"},' * 29_000 + b'{"role":"assistant","content":"a"}]}\n'),
         "line 1",
     )
+    for opening in (f"# {TASK.heading}\n", f"# {TASK.heading}\n\n## Attributes\nHeight: 3\n"):
+        yield ".jsonl", json.dumps({"text": f"{opening}{chr(10) * 400_000}{chr(7)}"}).encode(), "line 1"
     yield ".tsv", b"text\ta\n" + b"\t" * (most - 100), "line"
     yield ".parquet", b"PAR1" + b"\x00" * (most + 1), "bytes"
 

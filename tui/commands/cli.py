@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_type_hints
 
@@ -16,7 +17,7 @@ from core import config
 from core.errors import FlavorError
 from core.text import clean, short
 from tui.commands.parser import parser
-from tui.say import Told, complain, json_line, say, silence
+from tui.say import Told, complain, hear, json_line, say, silence, told
 
 if TYPE_CHECKING:
     from tui.commands.output import Output
@@ -146,32 +147,39 @@ async def _completion(shell: Literal["bash", "zsh", "fish"]) -> Output:
     yield Line({"shell": shell, "script": text}, text.rstrip("\n"))
 
 
-def _heed() -> list[int]:
-    """Let SIGTERM and SIGHUP cancel the running task, as ctrl+c does; the second one ends it at once. Returns where the signal will stand."""
-    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
+@contextlib.contextmanager
+def _heeding() -> Iterator[None]:
+    """SIGTERM and SIGHUP cancel the running task, as ctrl+c does. The handlers are Python's own: those of asyncio are not called while a
+    command computes, and then neither the first signal nor a second one would end it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
-    def tell(number: int) -> None:
-        told.append(number)
-        loop.remove_signal_handler(number)
-        task.cancel()
+    def tell(number: int, _: object) -> None:
+        hear(number)
+        loop.call_soon_threadsafe(task.cancel)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            loop.add_signal_handler(number, tell, number)
-    return told
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    before = {number: signal.signal(number, tell) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if number not in told:
+                signal.signal(number, handler)
 
 
 async def _print(args: argparse.Namespace) -> None:
     if threading.current_thread() is not threading.main_thread():
-        return await _say(args)
-    told = _heed()
-    try:
         await _say(args)
-    except asyncio.CancelledError:
-        if told:
-            raise Told(told[0]) from None
-        raise
+        return
+    with _heeding():
+        try:
+            await _say(args)
+        except asyncio.CancelledError:
+            if not told:
+                raise
+        if told:  # also where it came to its end before it could be cancelled
+            raise Told(told[0])
 
 
 async def _say(args: argparse.Namespace) -> None:
@@ -217,10 +225,10 @@ def _carry_out(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("flavor-tui: stopped; what was whole is kept.", file=sys.stderr)  # noqa: T201
         return 130
-    except Told as told:
+    except Told as asked:
         with contextlib.suppress(OSError):  # the terminal may be what is gone
             print("flavor-tui: told to stop; what was whole is kept.", file=sys.stderr)  # noqa: T201
-        return 128 + int(told.args[0])
+        return 128 + int(asked.args[0])
     except BrokenPipeError:
         raise
     except UnicodeError as error:

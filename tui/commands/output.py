@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from core.protocol import Loaded, Loading
 from core.text import clean_line, counted
-from tui.say import Told
+from tui.say import Told, hear, told
 from tui.session.session import Session
 
 
@@ -35,13 +35,14 @@ Output = AsyncIterator[Line | Progress]
 
 
 def _tell(number: int, _: object) -> NoReturn:
+    hear(number)
     raise Told(number)
 
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
     """A signal ends what is done in here at once, also where it waits for standard input or another process: asyncio only cancels what comes
-    to a turn of its own. Raises KeyboardInterrupt or Told then."""
+    to a turn of its own. Raises KeyboardInterrupt or Told then; Told also where a signal came before."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -51,10 +52,12 @@ def at_once() -> Iterator[None]:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, _tell)
     try:
+        if told:
+            raise Told(told[0])
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if number in told else handler)
 
 
 def _model_progress(event: Loading) -> Progress:

@@ -42,7 +42,8 @@ async def push(
                 async for progress in _adapter(session, staging, repo, licence, name, chosen):
                     yield progress
             else:
-                write_folder(session.store, session.task, staging, licence, name=repo.partition("/")[2])
+                with at_once():
+                    write_folder(session.store, session.task, staging, licence, name=repo.partition("/")[2])
             names = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())
             sizes = {name: (staging / name).stat().st_size for name in names}
             for name, size in sizes.items():
