@@ -72,7 +72,9 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("101 is no usable number for --epochs. From 1 to 100", ("retrain", there, "--epochs", "101")),
         ("--strength says nothing of the base", ("generate", there, "--strength", "0.5")),
         ("--strength says nothing of the base", ("export", there, "merged", tmp_path / "out", "--strength", "0.5")),
-        ("A card names a licence", ("push", there, "dataset", "me/soups", "--dry-run", tmp_path / "out")),
+        ("A card names a licence", ("push", there, "dataset", "me/soups")),
+        ("'soups' is no name of a repository", ("push", there, "dataset", "soups")),
+        ("not a workspace", ("push", tmp_path, "dataset", "me/soups")),
         ("name the same file", ("report", there, "--html", tmp_path / "r", "--md", tmp_path / "x/../r")),
         ("no example to export", ("export", there, "dataset", tmp_path / "out.jsonl")),
         ("nothing to prefer", ("export", there, "dpo", tmp_path / "out.jsonl")),
@@ -406,7 +408,10 @@ def test_a_loss_of_examples_is_called_no_held_out_loss(there, monkeypatch, capsy
     monkeypatch.setattr(Session, "evaluate", measured)
     (there / "some.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in (own, "A soup of nobody.")))
     assert cli.run(parse(["evaluate", str(there), str(there / "some.jsonl")])) == 0
-    assert "(1 of them is an example here" in capsys.readouterr().out
+    assert "(1 of them is an example here; if it was trained on, it tells nothing of unseen texts)" in capsys.readouterr().out
+    (there / "some.jsonl").write_text(2 * (json.dumps({"text": own}) + "\n"))
+    assert cli.run(parse(["evaluate", str(there), str(there / "some.jsonl")])) == 0
+    assert "(2 of them are examples here; those that were trained on tell nothing of unseen texts)" in capsys.readouterr().out
     assert cli.run(parse(["evaluate", str(there), str(there / "some.jsonl"), "--checkpoint", "base"])) == 0
     assert "example here" not in capsys.readouterr().out
 
@@ -419,6 +424,23 @@ def test_templates_and_export(tmp_path):
     assert run("export", there, "dataset", tmp_path / "out.md").returncode == 0
     assert "is there already" in refused(tmp_path, "export", there, "dataset", tmp_path / "out.md")
     assert "Scenario: A door.\nAction: Kick it\n\n## Check\n\nRoll." in (tmp_path / "out.md").read_text()
+
+
+def test_a_push_that_is_only_looked_at_needs_no_licence(there, tmp_path):
+    with Session(there) as session:
+        write(session, 3)
+    assert run("push", there, "dataset", "me/soups", "--dry-run", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out/README.md").read_text().startswith("---\nlicense: other\n")
+
+
+@pytest.mark.parametrize(("repo", "asked"), [("soups", 0), ("me/soups", 1)])
+def test_a_licence_is_asked_for_when_the_rest_is_known_to_be_right(there, tmp_path, monkeypatch, repo, asked):
+    with Session(there) as session:
+        write(session, 3)
+    calls = []
+    monkeypatch.setattr("tui.commands.pushing.ask_licence", lambda *_: calls.append(1) or "mit")
+    assert cli.run(parse(["push", str(there), "dataset", repo, "--dry-run", str(tmp_path / "out")])) == 1 - asked
+    assert len(calls) == asked
 
 
 def test_gauges_and_verdicts(there):

@@ -18,6 +18,7 @@ from dataset.exporting.files import new_folder
 from dataset.importing import Choice, read, read_data
 from dataset.importing.reading import guess
 from dataset.importing.shapes import records
+from dataset.rows import Example
 from tests.made import sample
 from tui.commands import exporting
 from tui.commands.dataset_export import export
@@ -276,6 +277,25 @@ async def test_values_of_attributes_that_are_no_more_are_named(tmp_path, session
     (line,) = [line async for line in export(session.folder, "dataset", tmp_path / name, "rows", how, "all", "mit")]
     said = f"1 row has values of attributes that are no more{'' if kept else ', left out here'}: Cook"
     assert line.data["no_more"] == ["Cook"] and line.text.splitlines()[-1] == said
+
+
+def test_values_are_kept_where_no_attribute_is_left(tmp_path, session):
+    session.write_example("Soup.", {"Mood": "Grim", "Cook": "An owl"})
+    session.write_example("Pie.", {})
+    task = Task("Tiny Tavern Menu")
+    for ending in ("jsonl", "csv", "parquet"):
+        write_file(table(session.store.examples.values(), task), tmp_path / f"x.{ending}")
+        assert [(row.text, row.fields) for row in read(str(tmp_path / f"x.{ending}"), task).rows] == [("Soup.", {}), ("Pie.", {})]
+    again = read(str(tmp_path / "x.jsonl"), session.task)
+    assert [row.fields for row in again.rows] == [{"Mood": "Grim", "Cook": "An owl"}, {}]
+    renamed = read(str(tmp_path / "x.jsonl"), Task("Tiny Tavern Menu", fields=(Field("Chef"),)), Choice(fields={"Chef": "Cook"}))
+    assert not renamed.faults and [row.fields for row in renamed.rows] == [{"Chef": "An owl"}, {}]
+
+
+def test_an_older_attribute_that_is_called_text_is_not_the_text(tmp_path):
+    example = Example("1", "Soup.", {"text": "A broth", "Mood": "Grim"}, "written", "now")
+    write_file(table([example], TASK), tmp_path / "x.csv")
+    assert [(row.text, row.fields) for row in read(str(tmp_path / "x.csv"), TASK).rows] == [("Soup.", {"Mood": "Grim"})]
 
 
 def test_labels_of_cells_and_numbers():

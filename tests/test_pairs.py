@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from time import process_time
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -170,16 +170,17 @@ def test_texts_with_nothing_in_common_are_not_compared_each_with_each():
     assert len(_matched(accepted, rejected)) == 50 and Counted.looked <= 4 * 50
 
 
-def test_names_of_their_own_make_no_lists_of_their_own():
+def test_names_of_their_own_make_no_lists_of_their_own(monkeypatch):
     """Two thousand accepted and eight thousand rejected texts, each with a name, share the mood."""
     accepted = [Example(f"a{at}", "text", {"Mood": "ab"[at % 2], "Name": f"good {at}"}, "accepted", now()) for at in range(2000)]
     rejected = [
         Candidate(f"r{at}", "text", {"Mood": "ab"[at % 2], "Name": f"bad {at}"}, "base", "b", 0, 0, "stop", 9, [], now())
         for at in range(8000)
     ]
-    began = process_time()
+    counted = []
+    monkeypatch.setattr("dataset.pairs.Counter", lambda places: counted.append(places) or Counter(places))
     assert [(good.uid[1:], bad.uid[1:]) for good, bad in _matched(accepted, rejected)] == [(str(at), str(at)) for at in range(2000)]
-    assert process_time() - began < 1  # it took 3.7 s
+    assert len(counted) == 2  # one for each mood; of one for each text it took 3.7 s
 
 
 def test_without_anything_in_common_the_heading_alone_is_the_prompt(session):

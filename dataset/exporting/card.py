@@ -88,7 +88,7 @@ def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str
         fields += "".join(_field(field, examples) for field in task.fields)
     shown = min(examples, key=lambda example: (abs(len(words(example.text)) - median(lengths)), example.uid))
     sample = (task.prompt(shown.fields) + shown.text).replace("```", "'''")
-    columns = COLUMNS[form].format(fields="its `fields`, " if task.fields else "")
+    columns = COLUMNS[form].format(fields="its `fields`, " if task.fields or any(example.fields for example in examples) else "")
     lengths_said = (
         f"{lengths[0]} to {lengths[-1]} words each (median {median(lengths):g})"
         if lengths[0] < lengths[-1]

@@ -49,8 +49,8 @@ def _delimited(table: Table, mark: str) -> str:
     writer = csv.writer(out, delimiter=mark, quoting=csv.QUOTE_ALL)  # else another separator would begin a cell within a text
     writer.writerow([_cell(name) for name in names])
     for row in table.rows:
-        flat = {**row, **row.get("fields", {})}
-        writer.writerow([_cell(flat.get(name, "")) for name in names])
+        values = row.get("fields", {})
+        writer.writerow([_cell((values if name in fields else row).get(name, "")) for name in names])
     return out.getvalue()
 
 

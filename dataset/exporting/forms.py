@@ -48,7 +48,7 @@ def _kinds(form: Form, task: Task) -> Kinds:
 def _row(form: Form, example: Example, task: Task) -> dict[str, Any]:
     match form:
         case "rows":
-            fields = {"fields": example.fields} if task.fields else {}
+            fields = {"fields": example.fields} if task.fields or example.fields else {}
             return {"text": example.text, **fields, "origin": example.origin, "created": example.created}
         case "prompt":
             return {"prompt": task.prompt(example.fields), "completion": example.text}

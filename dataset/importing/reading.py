@@ -294,7 +294,7 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
         raise fault(f"it has more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
     taken = known.get(names)
     if taken is None:
-        absent = [name for name in choice.fields.values() if ours and name not in names]  # our own rows leave out what is empty
+        absent = [name for name in choice.fields.values() if ours and name and name not in names]  # our own rows leave out what is empty
         taken = known[names] = match([*names, *absent], task, choice, reading.taken is None)
         reading.columns.update(dict.fromkeys(names))
         reading.taken = reading.taken or taken

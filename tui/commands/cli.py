@@ -119,12 +119,12 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
                 raise FlavorError(f"{args.port} is no port.", "From 1 to 65535; 0 for any that is free.")
             return serving.serve(workspace, args.port)
         case "push":
-            from tui.commands import dataset_export, pushing
+            from tui.commands import pushing
 
-            licence = dataset_export.ask_licence(args.license, args.json) if args.what == "dataset" else args.license
             return pushing.push(
-                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, licence, args.checkpoint, args.strength
-            )
+                workspace, args.what, args.repo, args.public, args.dry_run, args.confirm, args.license, args.json, args.checkpoint,
+                args.strength,
+            )  # fmt: skip
         case "download":
             return fetching.download(workspace)
         case "completion":

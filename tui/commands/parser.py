@@ -38,7 +38,7 @@ A first evening:
 
 It ends with 0 when all went well, 1 when something was refused or failed (one line says
 what, and what to do), 2 when an option was misspelt, 130 after ctrl+c, 141 when whoever
-read it was gone before its end, and 128 + n when signal n ended the screen."""
+read it was gone before its end, and 128 + n when signal n ended it."""
 
 
 class _Version(argparse.Action):

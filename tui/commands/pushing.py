@@ -17,6 +17,7 @@ from core.hub.asked import REPO, Push
 from core.text import clean_line, counted
 from dataset.exporting import write_folder
 from tui.commands.card import adapter_card, base_name, samples
+from tui.commands.dataset_export import ask_licence
 from tui.commands.exporting import carry_out, order, staging_beside
 from tui.commands.output import Line, Output, Progress, at_once
 from tui.commands.processes import answers
@@ -27,9 +28,10 @@ What = Literal["adapter", "dataset"]
 
 async def push(
     workspace: Path, what: What, repo: str, public: bool, dry_run: Path | None, confirm: str | None, licence: str,
-    checkpoint: str | None = None, strength: float | None = None,
+    as_json: bool = False, checkpoint: str | None = None, strength: float | None = None,
 ) -> Output:  # fmt: skip
-    """The command. `dry_run`: where the exact folder is written instead of being sent. `confirm`: the name, where nobody can type it."""
+    """The command. `dry_run`: where the exact folder is written instead of being sent; nobody reads its card, so it needs no licence.
+    `confirm`: the name, where nobody can type it."""
     if not REPO.fullmatch(repo):
         raise FlavorError(f"{repo!r} is no name of a repository.", "OWNER/NAME, for instance me/alien-empires.")
     place = dry_run.absolute() if dry_run else cache_folder() / "push" / os.urandom(4).hex()
@@ -42,6 +44,7 @@ async def push(
                 async for progress in _adapter(session, staging, repo, licence, name, chosen):
                     yield progress
             else:
+                licence = ask_licence(licence, as_json) or ("other" if dry_run else "")
                 with at_once():
                     write_folder(session.store, session.task, staging, licence, name=repo.partition("/")[2])
             names = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())

@@ -36,7 +36,10 @@ async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Outpu
         }  # fmt: skip
         said = f"{name}: {result.loss:.4f} nats a token over {result.tokens} tokens of {counted(result.rows, 'text')}"
         if known and name != BASE:
-            said += f" ({known} of them {'is an example' if known == 1 else 'are examples'} here: what was trained on tells nothing of unseen texts)"
+            if known == 1:
+                said += " (1 of them is an example here; if it was trained on, it tells nothing of unseen texts)"
+            else:
+                said += f" ({known} of them are examples here; those that were trained on tell nothing of unseen texts)"
         yield Line(data, said + left_out(result.skipped))
 
 
