@@ -276,7 +276,7 @@ class Sampler:
         text.tokens.append(token)
         text.breakers.append(any(byte in BREAKERS for byte in piece))
         text.data += piece
-        if b"#" in (text.data if self._marks else piece) and (cut := self._cut(text.tokens)) is not None:
+        if b"#" in (text.data.rpartition(b"\n")[2] if self._marks else piece) and (cut := self._cut(text.tokens)) is not None:
             return self._finish(text, "stop", cut)
         return self._finish(text, "length") if len(text.tokens) == text.room else None
 
