@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -399,7 +400,7 @@ def put_base(workspace: Path, base: str) -> None:
 def create(workspace: Path, task: Task, base: str = STARTER) -> Settings:
     """Make the folder and its `flavor.toml`. Raises FlavorError where there is a workspace already, or `base` can be no model."""
     if os.path.exists(workspace / FILE):
-        raise FlavorError(f"{workspace} is a workspace already.", f"Open it: flavor-tui {workspace}", "exists")
+        raise FlavorError(f"{workspace} is a workspace already.", f"Open it: flavor-tui {shlex.quote(str(workspace))}", "exists")
     check_base(workspace, base)
     text = render(task, base)
     settings = parse(text, str(workspace / FILE))

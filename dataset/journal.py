@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -32,9 +33,8 @@ def encode(op: Op) -> bytes:
 
 def damaged(workspace: Path, what: str) -> FlavorError:
     """What is wrong with a workspace, and where to have it mended."""
-    return FlavorError(
-        what, f"Nothing was changed. To see what is there, and to mend it: flavor-tui doctor {workspace} --repair", "damaged"
-    )
+    there = shlex.quote(str(workspace))
+    return FlavorError(what, f"Nothing was changed. To see what is there, and to mend it: flavor-tui doctor {there} --repair", "damaged")
 
 
 def parse(line: bytes) -> Op | None:

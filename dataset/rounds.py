@@ -44,8 +44,8 @@ class Round:
         return share_interval(self.kept, self.decided)
 
     def edits_interval(self) -> Interval | None:
-        """Where the true mean of the changes lies; None where fewer than four were edited."""
-        return mean_interval(self.changes)
+        """Where the true mean of the changes lies; None where fewer than four were edited, or all by as much: that says nothing of their spread."""
+        return mean_interval(self.changes) if len(set(self.changes)) > 1 else None
 
 
 def rounds(decisions: Iterable[Decision]) -> list[Round]:

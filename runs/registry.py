@@ -123,7 +123,7 @@ class Registry:
         self.uses = 0
         """How often a checkpoint was made active here, also one that was so already."""
         self.spoken_of: Callable[[], Iterable[str]] = tuple
-        """The checkpoints, and the base, that the rest of the workspace speaks of."""
+        """The runs, the checkpoints and the base that the rest of the workspace speaks of."""
         self._known: dict[str, tuple[object, Run]] = {}
         """Runs that ended, with the signatures of the files they were read from."""
 
@@ -226,8 +226,8 @@ class Registry:
     def next_name(self) -> str:
         """The name of the next run: after all that a file of the workspace still speaks of, for what is known of a run whose folder was removed
         by hand would be taken for the new one's."""
-        spoken = (name.partition("/")[0] for name in (self.current(), *self.spoken_of()) if CHECKPOINT.fullmatch(name))
-        return f"{max(map(int, (*self.names(), *spoken)), default=0) + 1:04}"
+        spoken = {name.partition("/")[0] for name in (self.current(), *self.spoken_of())}
+        return f"{max(map(int, (*self.names(), *filter(RUN.fullmatch, spoken))), default=0) + 1:04}"
 
     def create(self, spec: RunSpec, rows: list[Row], pairs: Sequence[Pair] = ()) -> Path:
         """Freeze a run's rows, pairs and settings in its folder, whole or not at all. Returns the folder."""

@@ -164,3 +164,4 @@ def test_a_round_knows_how_sure_its_edits_are(session):
     (told,) = rounds(session.store.decisions.values())
     low, high = told.edits_interval()
     assert told.edits == 0.375 and 0.2 < low < 0.25 and 0.5 < high < 0.6
+    assert replace(told, changes=(0.25,) * 4).edits_interval() is None  # nor do equal ones

@@ -2,12 +2,14 @@
 
 import random
 import shutil
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from core.errors import FlavorError
 from tests.made import bake, refit, sample, write
-from tui.session.advice import next_step, retraining_pays
+from tui.session.advice import _better, next_step, retraining_pays
 from tui.session.tasting import MOST_TEXTS, against
 
 
@@ -297,13 +299,67 @@ def test_the_base_is_active_and_a_good_checkpoint_is_there(session):
     assert next_step(session).sentence == "Retrain (t): 18 examples, and the base is active." and retraining_pays(session) == 6
 
 
+@pytest.mark.parametrize(
+    ("losses", "action", "sentence"),
+    [
+        ([4.0, 3.2], "use another", "Use 0001/epoch-01, and bake it on (t): it is underbaked, and the base is active."),
+        ([4.0, 4.4, 4.9], "write", "Write more: 0001/epoch-02 is overbaked, and of the same rows the next one would be."),
+    ],
+)
+def test_the_base_is_active_and_every_row_is_known(session, losses, action, sentence):
+    """Who trained on them once more would get the same."""
+    write(session, 12)
+    bake(session, losses)
+    session.registry.use("base")
+    assert (next_step(session).action, next_step(session).sentence) == (action, sentence) and retraining_pays(session) == 0
+
+
+def test_who_went_back_to_a_bad_checkpoint_is_sent_to_the_newest(session):
+    write(session, 12)
+    older = bake(session, [4.0, 3.2])
+    write(session, 12, 12)
+    newest = bake(session, [4.0, 3.2, 3.19], base=4.0, fresh=True)
+    session.registry.use(older)
+    sentence = f"Use {newest}, of the newest run, against which nothing speaks: {older} is underbaked."
+    assert next_step(session).sentence == sentence and retraining_pays(session) == 0
+
+
+def test_an_underbaked_checkpoint_of_which_a_row_is_gone_is_not_baked_on(session):
+    write(session, 12)
+    bake(session, [4.0, 3.2])
+    session.delete_example(next(iter(session.store.examples)))
+    assert next_step(session).sentence == "Retrain (t): 0001/epoch-01 is underbaked."
+
+
+def test_what_was_trained_on_another_base_is_of_no_use(session):
+    """Its run would fail, and it cannot be sampled."""
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    assert session.plan().spec.parent == good
+    session.settings = msgspec.structs.replace(session.settings, lora=msgspec.structs.replace(session.settings.lora, r=32))
+    assert session.plan().spec.parent is None and retraining_pays(session) == 12
+    sentence = f"Retrain afresh (T): {good} was trained on another base, or with another [lora], and no other will do."
+    assert next_step(session).sentence == sentence
+    session.registry.use("base")
+    assert next_step(session).sentence == "Retrain (t): 12 examples, and the base is active."
+
+
+def test_the_epoch_of_a_refit_that_recites_is_better(session):
+    write(session, 12)
+    bake(session, [4.0, 3.3, 3.2, 3.6])
+    name = refit(session, "0001/epoch-02")
+    verdict = replace(session.tasting.readings(name).verdict, word="overbaked", decided=("recitation",))
+    assert _better(session, name, verdict) == "0001/epoch-02"
+    assert not _better(session, name, replace(verdict, decided=("held-out loss",)))  # which is the epoch's
+
+
 def test_the_active_checkpoint_is_gone(session):
     write(session, 12)
     bake(session, [4.0, 3.4, 3.2])
     shutil.rmtree(session.registry.folder / "0001/checkpoints/epoch-02")
     assert next_step(session).sentence == "Choose another checkpoint on Runs: 0001/epoch-02 is not there any more."
     shutil.rmtree(session.registry.folder / "0001/checkpoints")
-    assert next_step(session).sentence == "Retrain afresh (T): 0001/epoch-02 is not there any more, nor any other."
+    assert next_step(session).sentence == "Retrain afresh (T): 0001/epoch-02 is not there any more, and no other will do."
     bake(session, [4.0, 3.4, 3.2, 3.19], fresh=True)
     shutil.rmtree(session.registry.folder / "0002/checkpoints/epoch-03")
     assert next_step(session).sentence == "Use 0002/epoch-02: it is good, and 0002/epoch-03 is not there any more."

@@ -6,6 +6,7 @@ length of what is measured, so two sets are compared only after `equal_length`.
 
 from __future__ import annotations
 
+import math
 import random
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,6 @@ Cut = list[list[str]]
 DRAWS = 20
 MOST_DRAWN = 24
 """Texts of a draw: of more it takes long, and they tell little more."""
-MOST_WORDS = 20_000
-"""Words of a text: none has more."""
 MOST_PACKED = 4_000
 """Words of a draw: to pack more of them forty times over would be felt."""
 
@@ -36,7 +35,7 @@ def equal_length(texts: Sequence[str], others: Sequence[str]) -> tuple[Cut, Cut]
     return _cut(first, second)
 
 
-def _cut(first: Cut, second: Cut, most: int = MOST_WORDS) -> tuple[Cut, Cut]:
+def _cut(first: Cut, second: Cut, most: float = math.inf) -> tuple[Cut, Cut]:
     """As many texts on either side, each cut to a common length of at most `most` words, and as many words in all."""
     if not first:
         return [], []

@@ -1,4 +1,4 @@
-"""Bring a hub model to this machine: run as a process of its own (`python -m core.hub.download NAME`); it and `core.hub.upload` alone use the network.
+"""Bring a hub model to this machine: run as a process of its own (`python -m core.hub.download NAME`); this, `core.hub.hubdata` and `core.hub.upload` alone use the network.
 
 Prints one JSON object a line: each file and its size, then what has come, at last `done`, or `error` with a hint. What was begun
 before is resumed. Only safetensors, JSON, text and templates are asked for, never a pickle or code.

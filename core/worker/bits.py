@@ -17,8 +17,8 @@ from core.protocol import Row
 from core.worker.lean import prepare
 
 
-def measure(base: str, quantization: str, calibrate: bool, rows: list[Row]) -> float:
-    """Held-out loss (nats a token of the texts) of the bare base. Raises FlavorError where it cannot be loaded."""
+def measure(base: str, quantization: str, calibrate: bool, rows: list[Row]) -> tuple[float, int]:
+    """Loss (nats a token of the texts) of the bare base, and of how many rows: those that it can read. Raises FlavorError where it cannot be loaded."""
     prepare()
     from core.worker.encoding import encode_row, longest
     from core.worker.evaluation import mean, measure_rows
@@ -36,17 +36,18 @@ def measure(base: str, quantization: str, calibrate: bool, rows: list[Row]) -> f
     encoded = [row for row in encoded if len(row.ids) <= longest(loaded.model, len(row.ids))]
     if not encoded:
         raise FlavorError("Every row is longer than the base reads.", "Write shorter ones.", "length")
-    return mean([row for part in measure_rows(loaded.model, encoded, loaded.tokenizer.eos_token_id) for row in part])
+    measured = [row for part in measure_rows(loaded.model, encoded, loaded.tokenizer.eos_token_id) for row in part]
+    return mean(measured), len(measured)
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
     rows = msgspec.convert(asked["rows"], list[Row])
     try:
-        four = measure(asked["base"], "nf4", asked["calibrate"], rows)
-        sixteen = measure(asked["base"], "none", False, rows)
+        four, count = measure(asked["base"], "nf4", asked["calibrate"], rows)
+        sixteen, _ = measure(asked["base"], "none", False, rows)
     except FlavorError as error:
         return {"error": error.message, "hint": error.hint}
-    return {"four_bits": four, "sixteen_bits": sixteen, "cost": four - sixteen, "rows": len(rows)}
+    return {"four_bits": four, "sixteen_bits": sixteen, "cost": four - sixteen, "rows": count}
 
 
 def main() -> None:

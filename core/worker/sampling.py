@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Protocol
 
 import torch
@@ -39,6 +40,8 @@ SURPRISED = 5.0
 """Nats below the likeliest token from which on another one would come as a surprise."""
 HEADING = re.compile(r"\n[ \t]*(#+[ \t]?)")
 """Where a new heading has begun, and how: `# ` or `#`, as many as there are."""
+LEAST_MARKED, SHARE_MARKED = 2, 1 / 8
+"""Examples that must have a line which begins as a heading does, or all where there are fewer, and their share: one of forty is a slip."""
 BREAKERS = b'\n:"*'
 """llama.cpp's sequence breakers for DRY: form, not repetition."""
 
@@ -141,8 +144,8 @@ class Sampler:
         self._closing: list[int] = []
         self._marks: set[str] = set()
         """How lines of the examples begin that begin as a heading does: in this task these are none."""
-        self._heading = ""
-        """The line that the prompts of a batch begin with: where it comes again the next text has begun, whatever lines the examples have."""
+        self._headings: set[str] = set()
+        """Those that the prompts of a batch begin with: where one comes again the next text has begun, whatever lines the examples have."""
         self._learned: tuple[list[str], int] = ([], 0)
 
     def _encode(self, text: str) -> list[int]:
@@ -155,7 +158,8 @@ class Sampler:
             return
         self._learned = (list(texts), settings.max_copied_tokens)
         self._originals.update(texts, settings.max_copied_tokens)
-        self._marks = {_mark(found) for text in texts for found in HEADING.finditer(text)}
+        marks = Counter(chain.from_iterable({_mark(found) for found in HEADING.finditer(text)} for text in texts))
+        self._marks = {mark for mark, count in marks.items() if count >= max(min(len(texts), LEAST_MARKED), len(texts) * SHARE_MARKED)}
         encoded = [self._encode(text) for text in texts]
         lengths = sorted(map(len, encoded))
         last = {ids[-1] for ids in encoded if ids}
@@ -178,7 +182,7 @@ class Sampler:
         """
         began = time.perf_counter()
         device = self.model.device
-        self._heading = "".join(text for text, _ in prompts[0]).partition("\n")[0].strip()
+        self._headings = {line.strip() for line in prompts[0][0][0].split("\n") if line.startswith("#")}  # in what comes before any values
         allowed = [text.encode() for text in free]
         uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         guided = bool(without) and settings.guidance > 0
@@ -273,10 +277,11 @@ class Sampler:
         if token == self.end:
             return self._finish(text, "stop")
         piece = self._pieces[token]
+        written = piece if not self._marks else text.data.rpartition(b"\n")[2] + piece  # a line may end within a piece
         text.tokens.append(token)
         text.breakers.append(any(byte in BREAKERS for byte in piece))
         text.data += piece
-        if b"#" in (text.data.rpartition(b"\n")[2] if self._marks else piece) and (cut := self._cut(text.tokens)) is not None:
+        if b"#" in written and (cut := self._cut(text.tokens)) is not None:
             return self._finish(text, "stop", cut)
         return self._finish(text, "length") if len(text.tokens) == text.room else None
 
@@ -300,7 +305,7 @@ class Sampler:
             line = text[found.start(1) :].partition("\n")[0]
             if self._marks and found.end() == len(text):
                 return None  # it may go on as a line of the examples does
-            if _mark(found) not in self._marks or line.strip() == self._heading:
+            if _mark(found) not in self._marks or line.strip() in self._headings:
                 return text[: found.start()]
         return None
 

@@ -17,9 +17,9 @@ from tests.engine.conftest import load_engine, make_tiny
 PROMPT = [("# Heading\n\n", 0.0)]
 
 
-def sample(engine, seeds, tokens=24, **settings):
+def sample(engine, seeds, tokens=24, prompt=PROMPT, **settings):
     engine._forms.sample(False, "")
-    found = engine._sampler.sample([PROMPT] * len(seeds), list(seeds), Sampling(max_tokens=tokens, **settings))
+    found = engine._sampler.sample([prompt] * len(seeds), list(seeds), Sampling(max_tokens=tokens, **settings))
     return {event.index: event for event in found if isinstance(event, Text)}
 
 
@@ -109,6 +109,29 @@ def test_a_line_that_the_examples_have_is_no_new_heading(engine, monkeypatch, ex
     feed(engine, monkeypatch, written)
     found = sample(engine, [1], tokens=80)[0]
     assert (found.text, found.cut_at_heading) == (text, written != text)
+
+
+def test_one_example_of_many_makes_no_form(engine, monkeypatch):
+    engine._sampler.learn_examples(["A feat.", "A trick.", "Rooms:\n# 1 a hall"], Sampling())
+    feed(engine, monkeypatch, "Rooms:\n# 2 a den")
+    assert sample(engine, [1], tokens=80)[0].text == "Rooms:"
+
+
+def test_the_attributes_heading_ends_a_text_as_well_as_the_first_one_does(engine, monkeypatch):
+    """What is made up for attributes ends there, whatever lines the examples have."""
+    engine._sampler.learn_examples(["A feat.\n## Effect\nNone."], Sampling())
+    feed(engine, monkeypatch, " a well\nMood: calm\n\n## Attributes\n\nPlace: a den")
+    text = sample(engine, [1], 80, [("# Heading\n\n## Attributes\n\nPlace:", 0.0)])[0]
+    assert (text.text, text.cut_at_heading) == (" a well\nMood: calm", True)
+
+
+def test_a_heading_is_seen_where_its_line_ends_within_a_token(engine, monkeypatch):
+    engine._sampler.learn_examples(["# Dawn\nFog.\n# Dusk\nRain."], Sampling())
+    feed(engine, monkeypatch, "Noon.\n# HeadingX A")
+    pieces = [piece.replace(b"X", b"\n\n") for piece in engine._sampler._pieces]
+    monkeypatch.setattr(engine._sampler, "_pieces", pieces)
+    monkeypatch.setattr(engine._sampler, "_decode", lambda tokens: b"".join(pieces[token] for token in tokens).decode())
+    assert sample(engine, [1], tokens=80)[0].text == "Noon."
 
 
 @pytest.mark.parametrize("written", [" turned away.", "ain turned away.", "\n\nThen he slept."])

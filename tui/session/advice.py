@@ -56,15 +56,18 @@ def retraining_pays(session: Session) -> int:
 
 
 def _newest(session: Session) -> str:
-    """A checkpoint of the newest run that ended well, or of the active one's run where that is newer; else the base. What it knows was tried: who went back
-    to an earlier one would get the same again by training on the same rows."""
+    """What the newest run that ended well chose, or the active checkpoint where its run is newer; else the base. What it knows was tried: who went back to
+    an earlier one would get the same again by training on the same rows. What was trained on another base was not."""
     current = session.registry.current()
     for name in reversed(session.registry.names()):
+        if not session.planner.fits(name):
+            continue
         if current.startswith(f"{name}/"):
             return current
         run = session.registry.run(name)
         if run.epochs and run.result and run.result.status == "done":
-            return f"{name}/{run.epochs[-1]}"
+            chosen = run.checkpoint(run.result.checkpoint)
+            return chosen.name if chosen else f"{name}/{run.epochs[-1]}"
     return BASE
 
 
@@ -101,17 +104,26 @@ def next_step(session: Session) -> NextStep:
     if current == BASE:
         return _by_the_base(session, len(examples))
     if not _is_there(session, current):
-        return _without(session, current)
+        return _without(session, current, "is not there any more")
+    if not session.planner.fits(current):
+        return _without(session, current, "was trained on another base, or with another [lora]")
     judgement = session.tasting.readings(current)
     return _by_verdict(session, current, judgement.verdict) or _by_rounds(session, current, judgement)
 
 
 def _by_the_base(session: Session, examples: int) -> NextStep:
     """What to do while the base is active: a good checkpoint that knows the rows need not be trained once more."""
-    good = next(_good(session), None)
-    if good and session.planner.new_rows(_newest(session)) < NEW_ROWS:
+    newest = _newest(session)
+    if newest == BASE or session.planner.new_rows(newest) >= NEW_ROWS:
+        return NextStep("retrain afresh", f"Retrain (t): {counted(examples, 'example')}, and the base is active.")
+    if good := next(_good(session), None):
         return NextStep("use another", f"Use {good}: it is good, and the base is active.")
-    return NextStep("retrain afresh", f"Retrain (t): {counted(examples, 'example')}, and the base is active.")
+    word = session.tasting.readings(newest).verdict.word
+    if word == "underbaked":
+        return NextStep("use another", f"Use {newest}, and bake it on (t): it is underbaked, and the base is active.")
+    if word == "overbaked":
+        return NextStep("write", f"Write more: {newest} is overbaked, and of the same rows the next one would be.")
+    return NextStep("use another", f"Use {newest}: it knows the rows, nothing speaks against it, and the base is active.")
 
 
 def _is_there(session: Session, checkpoint: str) -> bool:
@@ -123,20 +135,20 @@ def _is_there(session: Session, checkpoint: str) -> bool:
     return True
 
 
-def _without(session: Session, current: str) -> NextStep:
-    """What to do where the active checkpoint is gone."""
-    gone = f"{current} is not there any more"
+def _without(session: Session, current: str, why: str) -> NextStep:
+    """What to do where the active checkpoint is gone, or is of no use any more."""
+    gone = f"{current} {why}"
     if good := next(_good(session), None):
         return NextStep("use another", f"Use {good}: it is good, and {gone}.")
-    if any(run.checkpoints for run in session.registry.runs()):
+    if any(run.checkpoints for run in session.registry.runs() if session.planner.fits(run.name)):
         return NextStep("use another", f"Choose another checkpoint on Runs: {gone}.")
-    return NextStep("retrain afresh", f"Retrain afresh (T): {gone}, nor any other.")
+    return NextStep("retrain afresh", f"Retrain afresh (T): {gone}, and no other will do.")
 
 
 def _good(session: Session, may: Callable[[str], bool] = bool, first: str = "") -> Iterator[str]:
     """The good checkpoints of those that `may` be, those of the run `first` before all others, then of the newest run: what the run chose before the
     rest, the last before the first."""
-    runs = {run.name: run for run in session.registry.runs()}
+    runs = {run.name: run for run in session.registry.runs() if session.planner.fits(run.name)}
     for run in sorted(runs.values(), key=lambda run: (run.name == first, run.name), reverse=True):
         chosen = run.checkpoint(run.result.checkpoint) if run.result else None
         for info in ([chosen] if chosen else []) + [info for info in reversed(run.checkpoints) if info != chosen]:
@@ -147,12 +159,13 @@ def _good(session: Session, may: Callable[[str], bool] = bool, first: str = "") 
 def _better(session: Session, current: str, verdict: Verdict) -> str:
     """The checkpoint to use in place of one that will not do; empty where there is none. Where training condemns it, one of the same run. Where its texts
     do, one of any run that has texts to be judged by too: of what was not sampled nothing bad is known. What was trained alike, on fewer rows or
-    more, is no way out."""
+    more, is no way out; but a refit recites more than its epoch, which made fewer steps."""
     run = current.split("/")[0]
     by_training = bool(set(verdict.decided) - OF_TEXTS)
+    recites = is_refit(current) and verdict.word == "overbaked" and set(verdict.decided) == {"recitation"}
 
     def may(name: str) -> bool:
-        other = measured_by(name) != measured_by(current)
+        other = name != current and (recites or measured_by(name) != measured_by(current))
         return other and (name.startswith(f"{run}/") if by_training else _texts(session, name) >= DECIDED)
 
     return next(_good(session, may, run), "")
@@ -171,14 +184,19 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
     if better := _better(session, current, verdict):
         far = "" if _texts(session, better) >= DECIDED else ", as far as its training tells"
         return NextStep("use another", f"Use {better}: it is good{far}, while {current} is {verdict.word}.", reasons)
-    changed = session.planner.new_rows(current) >= NEW_ROWS or session.planner.gone(current)
+    newest = _newest(session)
+    if newest.split("/")[0] != current.split("/")[0] and session.tasting.readings(newest).verdict.word not in BAD:
+        return NextStep(
+            "use another", f"Use {newest}, of the newest run, against which nothing speaks: {current} is {verdict.word}.", reasons
+        )
+    changed = session.planner.new_rows(newest) >= NEW_ROWS or session.planner.gone(newest)
     if verdict.word == "overbaked" and run.spec and run.spec.parent is None and not changed:
         sentence = f"Write more: {current} is overbaked, though it was trained afresh. Until then sample with less of it."
         return NextStep("write", sentence, reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
-    new = session.planner.new_rows(current)
-    return NextStep("retrain" if new else "bake on", f"{'Retrain' if new else 'Bake on'} (t): {current} is underbaked.", reasons)
+    afresh = session.planner.new_rows(current) or session.planner.gone(current)
+    return NextStep("retrain" if afresh else "bake on", f"{'Retrain' if afresh else 'Bake on'} (t): {current} is underbaked.", reasons)
 
 
 def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:
@@ -191,20 +209,21 @@ def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep
     curve = session.learning.outlook().forecast
     reasons = (verdict.sentence, *(_said(round_) for round_ in (*earlier[-2:], now) if round_.decided))
     reasons += (curve.sentence,) if curve.levels else ()
-    new = session.planner.new_rows(_newest(session))
+    newest = _newest(session)
+    new = session.planner.new_rows(newest)
     kept = f"{now.kept} of {now.decided} kept"
     if now.decided >= DECIDED and verdict.word == "good" and earlier and _flat(now, earlier[-1]):
         flat = f"{kept}, {_against(now, earlier[-1])}"
         if curve.word == "gains" and new < NEW_ROWS:
             return NextStep("write", f"Write more: {flat}, but {curve.sentence}", reasons)
-        if (why := _why_stop(session, current, curve.word)) and _own_new(session, current) < NEW_ROWS:
+        if (why := _why_stop(session, current, curve.word)) and _own_new(session, newest) < NEW_ROWS:
             return NextStep("stop", f"Stop here: {flat}, and {why}.", reasons)
     if new >= NEW_ROWS and seen is not None and seen >= MOST_SEEN:
         return NextStep(
             "retrain afresh", f"Retrain afresh (T): {counted(new, 'new row')}, and the old ones were seen {seen:g} times.", reasons
         )
     if new >= NEW_ROWS:
-        return NextStep("retrain", f"Retrain (t): {counted(new, 'row')} of the dataset are new to {current}.", reasons)
+        return NextStep("retrain", f"Retrain (t): {counted(new, 'row')} of the dataset are new to {newest}.", reasons)
     if now.decided < DECIDED:
         decided = counted(now.decided, "decision")
         return NextStep(
@@ -240,10 +259,10 @@ def _why_stop(session: Session, current: str, curve: str) -> str:
     return "the last run gained little" if gain >= 0 else "the last run did not lower the loss"
 
 
-def _own_new(session: Session, current: str) -> int:
+def _own_new(session: Session, newest: str) -> int:
     """The rows that people wrote or mended, and the run of a checkpoint did not have, or not with this text. Accepted ones do not count: there are new
     ones after every round, and the model could write them already."""
-    known = session.registry.rows(current.split("/")[0])
+    known = session.registry.rows(newest.split("/")[0])
     human = [example for example in session.store.examples.values() if example.human]
     return sum(example.uid not in known or known[example.uid].text != example.text for example in human)
 
@@ -252,7 +271,11 @@ def _kept_more(session: Session, now: Round, told: list[Round]) -> Round | None:
     """The round of which most was kept, where that is clearly more than now, and its checkpoint is still there and no verdict speaks against it."""
     clearly = [each for each in told if each.decided >= DECIDED and each.interval()[0] > now.interval()[1]]
     there = [each for each in clearly if session.registry.run(each.checkpoint.split("/")[0]).checkpoint(each.checkpoint)]
-    will_do = [each for each in there if session.tasting.readings(each.checkpoint).verdict.word not in BAD]
+    will_do = [
+        each
+        for each in there
+        if session.planner.fits(each.checkpoint) and session.tasting.readings(each.checkpoint).verdict.word not in BAD
+    ]
     return max(will_do, key=lambda each: each.interval()[0], default=None)
 
 

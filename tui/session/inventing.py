@@ -149,8 +149,8 @@ class Inventor:
         self._before: list[set[str]] | None = None
         """The words of all that was ever made up: nothing comes twice. None: not looked up yet."""
         self._known: _Known | None = None
-        self._known_of: tuple[int, str] = (0, "")
-        """The examples that `_known` is of: how many, and the last one."""
+        self._known_of = 0
+        """The values that the examples had, of which `_known` is: their hash."""
         self._vain = 0
         """Batches in which nothing came that would do, with these examples."""
 
@@ -176,15 +176,15 @@ class Inventor:
 
     async def _look(self, seed: int) -> None:
         """See what examples there are now. What waits and has become one of them is let go."""
-        store = self._workspace.store
-        now = len(store.examples), next(reversed(store.examples), "")
+        store, task = self._workspace.store, self._workspace.task
+        examples = list(store.examples.values())
+        now = hash(tuple(_same(_free(task, each.fields)) for each in examples))
         if self._known is None or self._known_of != now:
-            examples = list(store.examples.values())
-            self._known = await asyncio.to_thread(_Known, self._workspace.task, examples, seed)
+            self._known = await asyncio.to_thread(_Known, task, examples, seed)
             self._known_of, self._vain = now, 0
             self._stock = [values for values in self._stock if not self._known.has(values)]
         if self._before is None:
-            task, some = self._workspace.task, [(each, store.batches.get(each.batch)) for each in store.candidates.values()]
+            some = [(each, store.batches.get(each.batch)) for each in store.candidates.values()]
             self._before = [content(_free(task, each.fields)) for each, batch in some if batch and each.index in batch.invented]
 
     async def _make(self, worker: WorkerClient, size: int, settings: Sampling, seed: int) -> None:

@@ -127,7 +127,7 @@ class Planner:
         parent = self._workspace.registry.measure_of(before) if before else None
         rows, new = self._rows(before)
         few = len(rows) < training.topup_from and not onwards
-        elsewhere = not onwards and before is not None and self._asked_otherwise(before, rows)
+        elsewhere = not onwards and before is not None and (not self.fits(before) or self._asked_otherwise(before, rows))
         if before and (parent is None or fresh or elsewhere or (few and (new or self.gone(before)))):
             parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
@@ -221,6 +221,18 @@ class Planner:
         before = self._workspace.registry.rows(checkpoint.split("/")[0])
         both = [(row, before[row.id]) for row in rows if row.id in before]
         return bool(both) and all(row.prompt != old.prompt for row, old in both)
+
+    def fits(self, checkpoint: str) -> bool:
+        """Whether the base that is set can use a checkpoint, as far as its run tells: it was trained on that base, with this rank and alpha."""
+        spec, settings, loaded = (
+            self._workspace.registry.run(checkpoint.split("/")[0]).spec,
+            self._workspace.settings,
+            self._workspace.loaded,
+        )
+        if checkpoint == BASE or spec is None:
+            return True
+        same = spec.fingerprint == loaded.fingerprint if loaded and spec.fingerprint else spec.base == settings.model.base
+        return same and (spec.lora.r, spec.lora.alpha) == (settings.lora.r, settings.lora.alpha)
 
     def new_rows(self, checkpoint: str) -> int:
         """The rows that the run of a checkpoint did not have, or not as they are now."""
