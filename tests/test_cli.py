@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +15,11 @@ import pytest
 
 from core.errors import FlavorError
 from core.files import new_uid, now
+from core.protocol import Trained
 from dataset.rows import Batch, Candidate, Tables
 from tests.made import bake, sample, write
 from tui.commands import cli
+from tui.commands.output import at_once
 from tui.commands.parser import parse, parser
 from tui.session.session import Session
 
@@ -70,12 +74,14 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("99 is no usable number for --few-shot. From 0 to 16", ("generate", there, "--few-shot", "99")),
         ("9000 is no usable number for --max-tokens. From 1 to 8192", ("generate", there, "--max-tokens", "9000")),
         ("101 is no usable number for --epochs. From 1 to 100", ("retrain", there, "--epochs", "101")),
+        ("9999999999999999999 is no usable number for --seed. From 0 to 4", ("generate", there, "--seed", "9999999999999999999")),
         ("--strength says nothing of the base", ("generate", there, "--strength", "0.5")),
         ("--strength says nothing of the base", ("export", there, "merged", tmp_path / "out", "--strength", "0.5")),
-        ("A card names a licence", ("push", there, "dataset", "me/soups")),
+        ("There is no example to push", ("push", there, "dataset", "me/soups")),
+        ("'MIT License' is no licence", ("push", there, "adapter", "me/soups", "--license", "MIT License")),
+        ("'MIT License' is no licence", ("export", there, "adapter", tmp_path / "out", "--license", "MIT License")),
         ("'soups' is no name of a repository", ("push", there, "dataset", "soups")),
         ("not a workspace", ("push", tmp_path, "dataset", "me/soups")),
-        ("name the same file", ("report", there, "--html", tmp_path / "r", "--md", tmp_path / "x/../r")),
         ("no example to export", ("export", there, "dataset", tmp_path / "out.jsonl")),
         ("nothing to prefer", ("export", there, "dpo", tmp_path / "out.jsonl")),
         ("Taste is switched off", ("taste", there)),
@@ -87,6 +93,16 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("no template", ("new", tmp_path / "n", "--template", "x")),
     ]:
         assert said in refused(there, *words), words
+
+
+def test_a_refusal_makes_no_folder(there, tmp_path):
+    deep = tmp_path / "a/b/c"
+    for said, words in [
+        ("The base is active", ("export", there, "adapter", deep)),
+        ("not a workspace", ("push", tmp_path, "dataset", "me/soups", "--dry-run", deep)),
+        ("nothing can be made in", ("export", there, "merged", there / "flavor.toml/x")),
+    ]:
+        assert said in refused(there, *words) and not (tmp_path / "a").exists()
 
 
 def test_every_argument_of_every_command_is_explained():
@@ -120,7 +136,6 @@ def test_one_json_object_a_line(there, tmp_path, waiting):
     decided = json.loads(run("decide", there, waiting, "accept", "--text", tmp_path / "mended.txt", "--json").stdout)
     assert decided["verdict"] == "edit"
     assert run("undo", there).returncode == 0
-    assert "--set goes with accept only" in refused(there, "decide", there, waiting, "reject", "--set", "Mood=Calm")
     decided = json.loads(run("decide", there, waiting, "accept", "--set", "mood=calm", "--json").stdout)
     with Session(there, read_only=True) as session:
         assert session.store.examples[decided["example"]].fields["Mood"] == "Calm" and decided["verdict"] == "edit"
@@ -200,18 +215,67 @@ def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
         (["push", "dataset", "me/soups", "--checkpoint", "0001/epoch-01"], "--checkpoint says nothing of dataset"),
         (["push", "dataset", "me/soups", "--strength", "0.7"], "--strength says nothing of dataset"),
         (["generate", "--plain", "--json"], "one of them"),
+        (["doctor", "--bits", "--repair"], "--bits measures and --repair mends: one of them"),
+        (["models", "--get", "me/soups", "--in", "x"], "--in says nothing of --get"),
+        (["decide", "x", "reject", "--text", "x.txt"], "--text goes with accept"),
+        (["decide", "x", "skip", "--set", "Mood=Calm"], "--set goes with accept"),
+        (["retrain", "--again", "0001", "--fresh"], "--again takes everything from the run"),
+        (["report", "--html", "r", "--md", "x/../r"], "name the same file"),
+        (["report", "--html", "-", "--json"], "one of them"),
+        (["export", "dataset", "folder", "--origin", "written"], "--origin goes with a file"),
         (["demo", "--seed", "3"], "--seed goes with --play"),
         (["export", "dataset", "-", "--as", "jsonl"], "- is no place here"),
-        (["report", "--md", "-"], "- is no place here"),
         (["push", "dataset", "me/soups", "--dry-run", "-"], "- is no place here"),
         (["demo", "--at", "-"], "- is no place here"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(there, tmp_path, words, said):
     command, *rest = words
-    done = run(command, *([] if command == "demo" else [there]), *rest, cwd=tmp_path)
+    done = run(command, *([] if command in ("demo", "models") else [there]), *rest, cwd=tmp_path)
     assert done.returncode == 2 and said in done.stderr and done.stderr.startswith(f"usage: flavor-tui {command}")
     assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.parametrize("option", ["--bits", "--repair"])
+def test_what_the_doctor_does_to_a_workspace_needs_one(option):
+    done = run("doctor", option)
+    assert done.returncode == 2 and f"{option} needs a WORKSPACE" in done.stderr
+
+
+def test_what_evaluate_reads_is_named_as_for_import(there, monkeypatch):
+    named = []
+
+    def read(source, _):
+        named.append(source)
+        raise FlavorError("That is enough.")
+
+    monkeypatch.setattr("tui.commands.tasting.read_source", read)
+    assert cli.run(parse(["evaluate", str(there), "hf://datasets/me/soups"])) == 1
+    assert named == ["hf://datasets/me/soups"]
+
+
+@pytest.mark.parametrize("play", [False, True])
+def test_a_checkpoint_that_could_not_be_taken_is_told_with_the_way_to_it(there, tmp_path, monkeypatch, capsys, play):
+    async def nothing(*_, **__):
+        return
+        yield
+
+    async def retrain(self, plan):
+        self.not_taken = "The journal cannot be written: No space left on device."
+        yield Trained(id=1, checkpoint="0001/epoch-02", steps=8, tokens=9, seconds=1.0, train_seconds=1.0, why="epoch 2 is the best")
+
+    for name in ("play", "retraining"):
+        monkeypatch.setattr(f"tui.commands.{name}.start", nothing)
+    monkeypatch.setattr(Session, "sample", nothing)
+    monkeypatch.setattr(Session, "retrain", retrain)
+    with Session(there) as session:
+        write(session, 12)
+    at = str(tmp_path / "demo" if play else there)
+    words = ["demo", "--play", "--at", at] if play else ["retrain", at]
+    assert cli.run(parse(words)) == 1
+    said = capsys.readouterr()
+    assert "base stays active; 0001/epoch-02 is done, epoch 2 is the best: 8 steps in 0:01" in said.out
+    assert "No space left on device." in said.err and f"use {at} 0001/epoch-02\n" in said.err
 
 
 def test_examples_are_shown_to_the_base_alone(there):
@@ -348,6 +412,46 @@ sys.exit(cli.run(parse(["models", "--json"])))
 """
 
 
+PROGRESS = """
+import sys
+from core.errors import FlavorError
+from tui.commands import cli
+from tui.commands.output import Note, Progress
+from tui.commands.parser import parse
+
+async def work():
+    yield Progress("reading " * 30)
+    yield Note("It is an old model.")
+    yield Progress("loading")
+    raise FlavorError("It broke.")
+
+cli._output = lambda args: work()
+sys.exit(cli.run(parse(["models"])))
+"""
+
+
+def test_what_is_under_way_is_gone_before_anything_else_is_said():
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 40))
+    done = subprocess.run([sys.executable, "-c", PROGRESS], stderr=theirs, timeout=60, check=False)
+    shown = os.read(ours, 4096).decode().split("\r\x1b[2K")
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 1 and len(shown[1]) == 39 and shown[1].startswith("reading reading")
+    assert shown[2:] == ["It is an old model.\r\n", "loading", "flavor-tui: It broke.\r\n"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_so(number):
+    """As ctrl+c is by what a script starts with &."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with at_once():
+            assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.parametrize("more", [[], ["ends"]])
 def test_a_signal_that_comes_while_a_command_computes_is_not_lost(more):
     """It ends before it waits for anything, or at its end; and never as if all had gone well."""
@@ -433,10 +537,11 @@ def test_a_push_that_is_only_looked_at_needs_no_licence(there, tmp_path):
     assert (tmp_path / "out/README.md").read_text().startswith("---\nlicense: other\n")
 
 
-@pytest.mark.parametrize(("repo", "asked"), [("soups", 0), ("me/soups", 1)])
-def test_a_licence_is_asked_for_when_the_rest_is_known_to_be_right(there, tmp_path, monkeypatch, repo, asked):
+@pytest.mark.parametrize(("rows", "repo", "asked"), [(3, "soups", 0), (0, "me/soups", 0), (3, "me/soups", 1)])
+def test_a_licence_is_asked_for_when_the_rest_is_known_to_be_right(there, tmp_path, monkeypatch, rows, repo, asked):
     with Session(there) as session:
-        write(session, 3)
+        if rows:
+            write(session, rows)
     calls = []
     monkeypatch.setattr("tui.commands.pushing.ask_licence", lambda *_: calls.append(1) or "mit")
     assert cli.run(parse(["push", str(there), "dataset", repo, "--dry-run", str(tmp_path / "out")])) == 1 - asked

@@ -23,6 +23,7 @@ from tests.engine.conftest import make_tiny
 from tests.made import bake, write
 from tests.test_tasting import decide
 from tui.commands.curve import curve
+from tui.commands.output import Note
 from tui.report.contents import gather
 from tui.report.curve import blocks
 from tui.report.plot import plot
@@ -189,7 +190,7 @@ def test_too_few_rows_for_a_curve_are_said_before_and_after(session):
     assert not learning.takes() and "it takes 3 sizes" in learning.outlook(1).forecast.sentence
 
 
-def test_the_command_says_it_before_it_measures(there, monkeypatch, capsys):
+def test_the_command_says_it_before_it_measures(there, monkeypatch):
     with Session(there) as session:
         write(session, 12)
 
@@ -199,12 +200,15 @@ def test_the_command_says_it_before_it_measures(there, monkeypatch, capsys):
 
     monkeypatch.setattr("tui.commands.curve.start", start)
 
+    said = []
+
     async def measure():
-        return [line async for line in curve(there, 1, 60)]
+        async for line in curve(there, 1, 60):
+            said.append(line)
 
     with pytest.raises(FlavorError, match="loaded now"):
         asyncio.run(measure())
-    assert "It takes about 18 rows of yours for a curve" in capsys.readouterr().err
+    assert isinstance(said[0], Note) and said[0].text.startswith("It takes about 18 rows of yours for a curve")
 
 
 def test_too_few_rows_and_no_model_are_said(there):

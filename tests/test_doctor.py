@@ -88,6 +88,14 @@ def test_a_line_that_is_nowhere_is_remembered_by_the_view(there):
     assert sorted(Store(there).tables().examples) == sorted(tables.examples)
 
 
+def test_the_command_that_mends_can_be_pasted(there):
+    folder = there.rename(there.with_name("my evening"))
+    write(folder, 1)
+    (folder / "journal.log").unlink()
+    said = run("doctor", folder)
+    assert said.returncode == 1 and said.stderr.endswith(f"flavor-tui doctor '{folder}' --repair\n")
+
+
 def test_what_is_lost_is_named_by_its_line(there):
     tables = write(there, 5)
     shutil.rmtree(there / "snapshots")

@@ -13,13 +13,13 @@ from core import config
 from core.errors import FlavorError
 from core.files import EXPORTING, stale
 from core.task import Field, Task
-from dataset.exporting import FORMS, preferences, split_rows, table, write_disk, write_file, write_folder
+from dataset.exporting import FORMS, files, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.exporting.files import new_folder
 from dataset.importing import Choice, read, read_data
 from dataset.importing.reading import guess
 from dataset.importing.shapes import records
 from dataset.rows import Example
-from tests.made import sample
+from tests.made import sample, write
 from tui.commands import exporting
 from tui.commands.dataset_export import export
 from tui.commands.output import Progress
@@ -86,8 +86,46 @@ async def test_rows_of_some_origins_alone(tmp_path, filled):
     await exported("made.txt", "accepted", "edited")
     assert (tmp_path / "made.txt").read_text() == "Kept soup.\n\nOdd soup, mended.\n"
     for name, origins, how in (("none.csv", ["imported"], ""), ("folder", ["written"], ""), ("disk.csv", ["written"], "disk")):
-        with pytest.raises(FlavorError, match=r"origin|imported"):
+        with pytest.raises(FlavorError, match=r"--origin goes|the origin imported\. Leave --origin out"):
             await exported(name, *origins, how=how)
+    with pytest.raises(FlavorError, match=r"No row of test has the origin accepted\. Leave --split or --origin out"):
+        [line async for line in export(filled.folder, "dataset", tmp_path / "x.csv", "rows", "", "test", "", ["accepted"])]
+
+
+async def test_a_licence_is_asked_for_when_a_folder_could_be_written(tmp_path, filled, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes").write_text("a person's own")
+    asked = []
+    monkeypatch.setattr("tui.commands.dataset_export.ask_licence", lambda *given: asked.append(given) or "cc0-1.0")
+    with pytest.raises(FlavorError, match="is there already"):
+        [line async for line in export(filled.folder, "dataset", tmp_path / "mine", "rows", "", "all", "")]
+    assert not asked
+    [line async for line in export(filled.folder, "dataset", tmp_path / "new", "rows", "", "all", "", as_json=True)]
+    assert asked == [("", True)] and "license: cc0-1.0" in (tmp_path / "new/README.md").read_text()
+
+
+@pytest.mark.parametrize("how", ["folder", "disk"])
+async def test_the_folder_that_somebody_is_in_is_not_replaced(tmp_path, filled, monkeypatch, how):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for dest in (Path(), tmp_path / "empty"):
+        with pytest.raises(FlavorError, match="is the folder you are in"):
+            [line async for line in export(filled.folder, "dataset", dest, "rows", how, "all", "mit")]
+    assert not list((tmp_path / "empty").iterdir())
+
+
+async def test_an_unknown_ending_may_be_that_of_a_folder(tmp_path, filled):
+    with pytest.raises(FlavorError, match=r"unknown ending\. Known: .*\. For a folder of that name: --as folder\."):
+        [line async for line in export(filled.folder, "dataset", tmp_path / "dishes-v1.2", "rows", "", "all", "")]
+
+
+def test_a_table_is_synced_before_it_is_put_in_its_place(tmp_path, monkeypatch):
+    steps = []
+    monkeypatch.setattr(files, "_by_process", lambda form, staged, splits, dest: staged.write_bytes(b"PAR1"))
+    monkeypatch.setattr(files, "sync", lambda handle: steps.append(("file", (tmp_path / "x.parquet").exists())))
+    monkeypatch.setattr(files, "sync_folder", lambda folder: steps.append((folder, (tmp_path / "x.parquet").exists())))
+    write_file(table([], TASK), tmp_path / "x.parquet")
+    assert steps == [("file", False), (tmp_path, True)]
 
 
 def test_plain_datasets_loads_every_form(tmp_path, filled):
@@ -266,6 +304,26 @@ def test_values_of_attributes_that_are_no_more_are_columns_that_nothing_takes(tm
     assert "x.jsonl has no column 'Cok'" in str(fault)
 
 
+def test_a_folder_is_loaded_where_rows_have_different_attributes(tmp_path):
+    """The rows that are held out may have one that no other row has, as may some of the others."""
+    config.create(tmp_path / "heroes", Task("Hero", fields=(Field("Mood"), Field("Home"))))
+    with Session(tmp_path / "heroes") as session:
+        write(session, 12)
+        held = split_rows(session.store.examples)["test"][0].uid
+        for uid, row in list(session.store.examples.items()):
+            session.change_example(uid, row.text, {"Home": "Mars"} if uid == held else {"Mood": "Grim"} if row.text[5] == "1" else {})
+        write_folder(session.store, session.task, tmp_path / "folder", "mit")
+        kept = {row.text: row.fields for row in session.store.examples.values()}
+        assert {row.text: row.fields for row in read(str(tmp_path / "folder/data"), session.task).rows} == kept
+    own = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin"}
+    code = "import datasets, json, sys; print(json.dumps({k: v.to_list() for k, v in datasets.load_dataset(sys.argv[1]).items()}))"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "folder")], capture_output=True, text=True, env=own, check=False)
+    assert not done.returncode, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {tuple(row["fields"]) for rows in found.values() for row in rows} == {("Mood", "Home")}
+    assert "Mars" in {row["fields"]["Home"] for row in found["test"]}
+
+
 @pytest.mark.parametrize(("name", "kept"), [("x.jsonl", True), ("x.csv", False), ("folder", True), ("disk", False)])
 async def test_values_of_attributes_that_are_no_more_are_named(tmp_path, session, name, kept):
     session.write_example("Soup.", {"Mood": "Grim", "Cook": "An owl"})
@@ -317,6 +375,27 @@ def test_headings_within_texts_are_text(tmp_path, session):
     session.write_example("Line one.\n# Another\nline two.", {})
     with pytest.raises(FlavorError, match="begins with #"):
         write_file(table(session.store.examples.values(), session.task, "raw"), tmp_path / "z.md")
+
+
+@pytest.mark.parametrize("text", ["## Description\nfoo", "##  Attributes\nMood: Grim\n## Description\nfoo"])
+def test_texts_that_begin_as_a_section_are_no_markdown_where_no_values_stand_before(tmp_path, session, text):
+    for fields in ({"Mood": "Grim"}, {}):
+        example = Example("1", text, fields, "written", "now")
+        if fields:
+            write_file(table([example], session.task, "raw"), tmp_path / "x.md")
+            assert [(row.text, row.fields) for row in read(str(tmp_path / "x.md"), session.task).rows] == [(text, fields)]
+        else:
+            with pytest.raises(FlavorError, match="begins with a ## line"):
+                write_file(table([example], session.task, "raw"), tmp_path / "y.md")
+
+
+@pytest.mark.parametrize("name", ["origin", "Origin"])
+def test_a_value_of_an_attribute_that_is_called_origin_is_its_own(tmp_path, name):
+    task = Task("Hero", fields=(Field(name),))
+    write_file(table([Example("1", "A man of dust.", {name: "written"}, "imported", "now")], task), tmp_path / "x.csv")
+    assert [(row.fields, row.origin) for row in read(str(tmp_path / "x.csv"), task).rows] == [({name: "written"}, "")]
+    write_file(table([Example("1", "A man of dust.", {}, "accepted", "now")], task), tmp_path / "x.jsonl")
+    assert [(row.fields, row.origin) for row in read(str(tmp_path / "x.jsonl"), task).rows] == [({}, "accepted")]
 
 
 def test_attributes_that_are_called_as_our_own_columns(tmp_path):
@@ -401,7 +480,7 @@ def test_prompts_are_texts_where_nothing_answers_them(tmp_path, session):
 
 async def test_an_export_that_fails_at_its_end_leaves_nothing(tmp_path, session, monkeypatch):
     async def carry_out(asked):
-        Path(asked.staging).mkdir()
+        Path(asked.staging).mkdir(parents=True)
         yield Progress("merging")
 
     def modelfile(*_):

@@ -6,6 +6,7 @@ import pytest
 
 from core import tables
 from core.errors import FlavorError
+from core.task import Field, Task
 from dataset.importing import Choice, read, read_data
 from dataset.pairs import find_pairs, labelled
 from dataset.rounds import rounds
@@ -31,6 +32,10 @@ def test_prompt_forms(tmp_path, task):
         "prompt and completion": {"prompt": prompt, "completion": SOUP[0]},
         "conversational": {"prompt": [{"role": "user", "content": prompt}], "completion": [{"role": "assistant", "content": SOUP[0]}]},
         "raw": {"text": prompt + SOUP[0] + "\n"},
+        "raw, written on Windows": {"text": (prompt + SOUP[0]).replace("\n", "\r\n")},
+        "prompt and completion, written on Windows": {"prompt": prompt.replace("\n", "\r\n"), "completion": SOUP[0]},
+        "a prompt beside a text": {"prompt": prompt, "response": SOUP[0]},
+        "a prompt beside a text that holds one": {"prompt": prompt, "text": prompt + SOUP[0]},
         "openai": {
             "messages": [{"role": "system", "content": "x"}, {"role": "user", "content": prompt}, {"role": "assistant", "content": SOUP[0]}]
         },
@@ -40,6 +45,80 @@ def test_prompt_forms(tmp_path, task):
         "ours": {"text": SOUP[0], "fields": SOUP[1]},
     }.items():
         assert rows(read(write_json(tmp_path / "x.jsonl", row), task)) == [SOUP], name
+
+
+@pytest.mark.parametrize(
+    ("row", "texts"),
+    [
+        ({"messages": [{"role": "assistant", "content": "One."}, {"role": "assistant", "content": "Two."}], "text": "<s>One. Two."}, ["One.", "Two."]),
+        ({"messages": [{"role": "assistant", "content": "One."}], "description": "Of a dish."}, ["One."]),
+        ({"instruction": "A dish.", "input": "", "output": "One.", "text": "### Response: One."}, ["One."]),
+        ({"input": '{"text": "A dish."}', "output": {"output": "One."}}, ["One."]),
+        ({"prompt": "", "chosen": "One.", "rejected": "None.", "text": "<s>One."}, ["One."]),
+    ],
+)  # fmt: skip
+def test_the_text_that_a_form_names_counts_more_than_a_column_called_text(tmp_path, task, row, texts):
+    assert [row.text for row in read(write_json(tmp_path / "x.jsonl", row), task).rows] == texts
+
+
+def test_an_attribute_that_is_called_as_the_text_of_a_form_is_not_it(tmp_path):
+    task = Task("Dish", fields=(Field("Instruction"), Field("Output")))
+    row = {"text": "Soup.", "instruction": "Stir", "output": "One bowl"}
+    assert rows(read(write_json(tmp_path / "x.jsonl", row), task)) == [("Soup.", {"Instruction": "Stir", "Output": "One bowl"})]
+
+
+def test_prompts_before_plain_texts_are_no_text(tmp_path, task):
+    (tmp_path / "x.txt").write_text("\n\n---\n\n".join(task.prompt(fields) + text for text, fields in (SOUP, PIE)))
+    assert rows(read(str(tmp_path / "x.txt"), task)) == [SOUP, PIE]
+    (tmp_path / "x.txt").write_text("# Tiny Tavern Menu\n\n## Attributes\n\nMood Grim\n\n---\n\nPie.")
+    (fault,) = read(str(tmp_path / "x.txt"), task).faults
+    assert "line 1: its prompt is not in the heading form" in str(fault)
+
+
+def test_attributes_that_a_task_without_any_does_not_have_are_named(tmp_path):
+    (tmp_path / "x.md").write_text("# Dish\n\n## Attributes\n\nMood: Grim\n\n## Description\n\nSoup.\n")
+    (fault,) = read(str(tmp_path / "x.md"), Task("Dish")).faults
+    assert "no field 'Mood'" in str(fault)
+
+
+def test_all_of_a_list_is_a_value_or_is_refused(tmp_path, task):
+    assert rows(read(write_json(tmp_path / "x.jsonl", {"text": "Soup.", "Cook": ["An owl", "a cat"], "Mood": ["grim"]}), task)) == [
+        ("Soup.", {"Mood": "Grim", "Cook": "An owl, a cat"})
+    ]
+    (fault,) = read(write_json(tmp_path / "y.jsonl", {"text": "Soup.", "Mood": ["Grim", "Calm"]}), task).faults
+    assert "Mood cannot be 'Grim, Calm'" in str(fault)
+
+
+def test_turns_of_preferences(tmp_path, task):
+    asked, answer = {"role": "user", "content": task.prompt(SOUP[1])}, {"role": "assistant", "content": SOUP[0]}
+    worse = {"role": "assistant", "content": "Bad soup."}
+    within = read(write_json(tmp_path / "x.jsonl", {"chosen": [asked, answer], "rejected": [asked, worse]}), task)
+    assert rows(within) == [SOUP] and within.rows[0].before == "Bad soup."
+    labelled = [{"prompt": [asked], "completion": [answer], "label": label} for label in (True, 0.0)]
+    kto = read(write_json(tmp_path / "y.jsonl", *labelled), task)
+    assert rows(kto) == [SOUP, SOUP] and [row.rejected for row in kto.rows] == [False, True]
+
+
+def test_only_columns_that_nothing_was_taken_from_are_not_used(tmp_path, task):
+    prompt = task.prompt(SOUP[1])
+    for row, unused in (
+        ({"prompt": prompt, "completion": "Soup."}, []),
+        ({"prompt": prompt, "chosen": "Soup.", "rejected": "Bad."}, []),
+        ({"prompt": prompt, "completion": "Soup.", "label": True}, []),
+        ({"prompt": "A dish?", "completion": "Soup."}, ["prompt"]),
+        ({"prompt": "A dish?", "text": "Soup."}, ["prompt"]),
+    ):
+        reading = read(write_json(tmp_path / "x.jsonl", row), task)
+        assert reading.unused == unused and reading.prompts == len(unused)
+    assert read(write_json(tmp_path / "x.jsonl", {"text": "Soup."}, {"story": "Pie.", "Mood": "Calm"}), task).unused == []
+
+
+def test_what_comes_without_a_name_is_decoded_whatever_its_form(task):
+    for form in ("csv", "tsv", "json", "txt"):
+        with pytest.raises(FlavorError, match="standard input is not UTF-8 at byte 8"):
+            read_data("text\ncaf\xe9\n".encode("latin-1"), "standard input", task, Choice(form=form))
+    with pytest.raises(FlavorError, match="Parquet is none"):
+        read_data(b"PAR1", "standard input", task, Choice(form="parquet"))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +176,7 @@ def test_json_arrays_and_objects_one_after_the_other(tmp_path, task):
         ('[{"text": "a"}\n{"text": "b"}]', "no comma"),
         ('[{"text": "a"}\n', "no comma"),
         ('[{"text": "a"}] 1', "more follows"),
+        ('[{"text": "a"},\n', "does not end"),
     ]:
         (tmp_path / "x.json").write_text(text)
         (fault,) = read(str(tmp_path / "x.json"), task).faults
@@ -199,6 +279,14 @@ def test_argilla(tmp_path, task):
     assert rows(read(str(tmp_path / "flat"), task, Choice(text="dish", fields={"Mood": "", "Price": ""}))) == [("A draft of soup.", {})]
     renamed = json.dumps(ARGILLA).replace("dish", "text")
     assert rows(read_data(renamed.encode(), "x", task)) == [SOUP]  # what people answered counts more than the draft
+
+
+@pytest.mark.parametrize("nobody", [None, []])
+def test_an_argilla_question_that_nobody_answered_leaves_the_draft(tmp_path, task, nobody):
+    draft = {"text": "A draft.", "Mood": "calm", "text.responses": nobody, "Mood.responses": nobody, "text.responses.status": nobody}
+    answered = {**draft, "text.responses": [SOUP[0]], "Mood.responses": ["Grim", "Calm"], "text.responses.status": ["submitted"]}
+    reading = read(write_json(tmp_path / "x.jsonl", answered, draft), task)
+    assert rows(reading) == [(SOUP[0], {"Mood": "Grim"}), ("A draft.", {"Mood": "Calm"})] and not reading.unused
 
 
 def test_prodigy_keeps_what_was_decided(tmp_path, session):

@@ -55,6 +55,12 @@ def test_jsonl_fields_may_stand_beside_the_text(tmp_path, task):
     assert read_rows(tmp_path / "rows.jsonl", task) == [("Soup", {"Mood": "Grim", "Price": "3"})]
 
 
+@pytest.mark.parametrize("text", ["text,Mood,,\nSoup,Calm,,\n", "\n \n;;\ntext;Mood;\nSoup;Calm;\n", ",text,Mood\n0,Soup,Calm\n"])
+def test_columns_without_a_name_are_left_out_and_so_are_blank_lines_above_the_names(tmp_path, task, text):
+    (tmp_path / "rows.csv").write_text(text)
+    assert read_rows(tmp_path / "rows.csv", task) == [("Soup", {"Mood": "Calm"})]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
@@ -69,7 +75,9 @@ def test_jsonl_fields_may_stand_beside_the_text(tmp_path, task):
         ("x.jsonl", b'{"text": "' + b"x" * 20_001 + b'"}', "limit is 20000"),
         ("x.jsonl", b'{"text": "\xff"}', "not UTF-8 at byte 10"),
         ("x.csv", b"txt,Mood\na,Calm\n", "line 2: it has no text"),
-        ("x.csv", b"text,text\na,b\n", "line 1: more than 1000 columns, or two of one name"),
+        ("x.csv", b"text,text\na,b\n", "line 1: two columns are called 'text'"),
+        pytest.param("x.csv", b"\ntext" + b",a" * 1000 + b"\n", "line 2: more than 1000 columns", id="too many columns"),
+        ("x.csv", b"\n\ntext,Mood\na,Calm,b\n", "line 4 has more cells than columns"),
         ("x.csv", b"text,Mood\na,Calm,b\n", "more cells than columns"),
         ("x.csv", b'text\n"a\n', "unexpected end"),
         ("x.md", b"no heading\n", "there is no `# Heading`"),

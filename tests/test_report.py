@@ -5,8 +5,10 @@ import json
 import re
 import subprocess
 import sys
+from html import unescape
 
 import pytest
+from markdown_it import MarkdownIt
 
 from core.errors import FlavorError
 from core.files import new_uid, now
@@ -18,11 +20,13 @@ from runs.measured import Bits, Losses
 from tests.made import bake, sample, write
 from tests.test_curve import measured as measure_curve
 from tests.test_tasting import decide
+from tui.commands import cli
+from tui.commands.parser import parse
 from tui.commands.report import write_report
 from tui.report import markdown, page, terminal
 from tui.report.contents import gather
 from tui.report.curve import round_lines
-from tui.report.words import sections, spent
+from tui.report.words import Table, sections, spent
 from tui.session import losses
 from tui.session.session import Session
 
@@ -156,7 +160,13 @@ def test_rows_that_were_learned_are_held_against_their_own(session):
         "row05",
         min(held),
     ]
-    assert f"Measured with {last}, which learned {60 - len(held)} of the 60 rows" in told.rows.how
+    assert f"Measured with {last}, which learned {60 - len(held)} of the 60 rows; the two kinds" in told.rows.how
+
+
+def test_rows_of_one_kind_are_not_told_as_two(session):
+    write(session, 12)
+    keep(session, dict.fromkeys(session.store.examples, 3.0), "base")
+    assert report_of(session).rows.how == "Measured with base, which learned 0 of the 12 rows."
 
 
 def test_the_curve_goes_before_the_active_checkpoint(session):
@@ -175,7 +185,22 @@ def test_the_best_texts_are_new_whole_and_unlike_one_another(session):
     for candidate in sample(session, "base", [copy, fresh, "Pie.", "An odd pot that sings, at noon, of ships."]):
         session.decide(candidate.uid, "accept")
     session.decide(sample(session, "base", ["Changed by hand, after all, into another thing."])[0].uid, "accept", "Changed by hand.")
-    assert [best.text for best in report_of(session).best] == [fresh, "An odd pot that sings, at noon, of ships."]
+    told = report_of(session)
+    assert [best.text for best in told.best] == [fresh, "An odd pot that sings, at noon, of ships."]
+    shared = "A kettle that is a stew of nothing but rain and one old hymn, sung flat."
+    session.decide(sample(session, "base", [shared])[0].uid, "accept")
+    notes = [quote.note for quote in sections(report_of(session))[-2].quotes]
+    assert notes[0].endswith("accepted as it came; no other row has four words of it in a row.")
+    assert notes[-1].endswith("accepted as it came; no other row has more than 8 % of it.")
+
+
+def test_a_stub_in_a_script_without_blanks_is_none_of_the_best(session):
+    write(session, 4)
+    session.import_rows([(f"{number}号厨师把老汤熬了整整一夜，第二天早上却没有一个客人愿意先尝一口。", {}) for number in range(8)], "rows")
+    whole = "面包师在炉边留了一个位子，专等那些说好要来却从来不曾来过的人。"
+    for candidate in sample(session, "base", ["好汤一碗。", whole]):
+        session.decide(candidate.uid, "accept")
+    assert [best.text for best in report_of(session).best] == [whole]
 
 
 def test_that_contradictions_are_cut_is_said(session):
@@ -205,10 +230,17 @@ def test_markdown_shows_data_and_obeys_none(session):
     body = text.replace(markdown.MARK, "")
     assert not re.search(r"(?<!\\)[<`]", body) and "<U+202E>" in body.replace("\\", "") and "\x1b" not in body
     assert "\\| a \\| \\*\\*b\\*\\*" in body
-    assert "\n> 1\\. one\n> \\# two\n> \\- three" in body
+    assert "\n> 1\\. one\\\n> \\# two\\\n> \\- three\\\n> A pot" in body
     lines = [line for line in body.splitlines() if line.startswith("|")]
     table = [len(re.findall(r"(?<!\\)\|", line)) for line in lines]
     assert table and all(count in (7, 8, 4, 5) for count in table)
+
+
+def test_a_quote_shows_its_lines_and_links_nowhere():
+    text = "One line,\n    another, far in\n\n- a third\\\nsee http://example.com/a or WWW.example.com\n     and *that*"
+    shown = MarkdownIt("gfm-like").render("\n".join(markdown._quoted(text)))
+    assert set(re.findall("<[a-z]+", shown)) == {"<blockquote", "<p", "<br"}
+    assert unescape(re.sub("<[^>]+>", "", shown)).replace("\xa0", " ").strip() == text.replace("\n\n", "\n")
 
 
 def test_the_command_tells_and_writes(there, tmp_path):
@@ -226,6 +258,40 @@ def test_the_command_tells_and_writes(there, tmp_path):
     lines = [json.loads(line) for line in run(there, "--json").stdout.splitlines()]
     assert lines[-1]["rows"] == len(lines[-1]["odd"]) + 22 and lines[-1]["next"]["sentence"]
     assert next(line for line in lines if line.get("section") == "Checkpoints")["rows"]
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_standard_output_has_what_the_file_would_have(there, tmp_path, monkeypatch, capsys, form):
+    with Session(there) as session:
+        evening(session)
+    made = now()
+    monkeypatch.setattr("tui.report.contents.now", lambda: made)
+    other = {"html": "md", "md": "html"}[form]
+    assert cli.run(parse(["report", str(there), f"--{form}", "-", f"--{other}", str(tmp_path / "other")])) == 0
+    said = capsys.readouterr().out
+    assert cli.run(parse(["report", str(there), f"--{form}", str(tmp_path / "one")])) == 0
+    assert said == (tmp_path / "one").read_text() and (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(("place", "said"), [("tavern/flavor.toml", "is no report"), ("no/r.html", "its folder is not there")])
+def test_where_it_cannot_be_written_is_said_before_it_measures(there, tmp_path, monkeypatch, capsys, place, said):
+    async def start(session):
+        raise FlavorError("The model is loaded now.")
+        yield
+
+    monkeypatch.setattr("tui.commands.report.start", start)
+    assert cli.run(parse(["report", str(there), "--measure", "--html", str(tmp_path / place)])) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_numbers_keep_their_names():
+    """In columns under their head, though the row's name is long; or beside each, where a row is told in a paragraph."""
+    cover = Table(
+        ("Mood \\ Price", "1", "2"), (("As calm as a pond in winter, or as nearly so as ponds are", "3", "·"),), frozenset({1, 2})
+    )
+    assert not terminal.of_texts(cover)
+    odd = Table(("loss", "far", "row"), (("2.20", "3.1", "A pot of its own, whose cook has left for the sea."),), frozenset({0, 1}))
+    assert terminal.of_texts(odd) and terminal.told(odd, 60)[0].startswith("· loss 2.20 far 3.1 A pot")
 
 
 def test_no_text_reaches_the_terminal_as_it_is(session):

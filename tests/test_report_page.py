@@ -88,8 +88,16 @@ def test_data_is_text_and_nothing_else(session):
     assert "\u202e" not in text and "\x1b" not in text
     assert {name for _, name, _ in read.attributes} <= {
         "lang", "charset", "name", "content", "http-equiv", "viewbox", "role", "aria-label", "class", "tabindex", "style",
-        "x", "y", "text-anchor", "cx", "cy", "r", "x1", "x2", "y1", "y2", "points",
+        "x", "y", "text-anchor", "cx", "cy", "r", "x1", "x2", "y1", "y2", "points", "dir",
     }  # fmt: skip
+
+
+def test_texts_run_as_their_script_does_and_keep_their_blanks(session):
+    text = page(whole(session))
+    read = Reader(text)
+    turned = [tag for tag, name, value in read.attributes if (name, value) == ("dir", "auto")]
+    assert sorted(turned) == sorted(tag for tag in read.tags if tag in ("h1", "p", "th", "td"))
+    assert "blockquote p { white-space: pre-wrap;" in text and "<blockquote><p" in text
 
 
 def test_a_chart_that_does_not_escape_is_seen(session, monkeypatch):

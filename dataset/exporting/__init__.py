@@ -1,7 +1,19 @@
 """The dataset as files that `import` and other tools read: in several forms, as one file, or as a folder with a card."""
 
-from dataset.exporting.files import ENDINGS, write_disk, write_file
+from dataset.exporting.files import ENDINGS, check_free, write_disk, write_file
 from dataset.exporting.folder import write_folder
 from dataset.exporting.forms import FORMS, Form, Table, preferences, split_rows, table
 
-__all__ = ["ENDINGS", "FORMS", "Form", "Table", "preferences", "split_rows", "table", "write_disk", "write_file", "write_folder"]
+__all__ = [
+    "ENDINGS",
+    "FORMS",
+    "Form",
+    "Table",
+    "check_free",
+    "preferences",
+    "split_rows",
+    "table",
+    "write_disk",
+    "write_file",
+    "write_folder",
+]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core import environment
 from core.errors import FlavorError
-from core.files import exists, exporting, publish_folder, remove_tree, write_atomic
+from core.files import exists, exporting, publish_folder, remove_tree, sync, sync_folder, write_atomic
 from dataset.exporting.forms import Table
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".txt", ".md", ".parquet")
@@ -67,6 +67,8 @@ def _markdown(table: Table) -> str:
         raise FlavorError("Markdown has one form only.", _instead(table))
     if any(len(HEADING.findall(row["text"])) > 1 for row in table.rows):
         raise FlavorError("A text has a line that begins with # itself, as a heading does.", "Export .jsonl or .csv.")
+    if table.sections:
+        raise FlavorError("A text begins with a ## line itself, as one that has attributes does.", "Export .jsonl or .csv.")
     return "\n".join(row["text"] + "\n" for row in table.rows)
 
 
@@ -97,7 +99,7 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
                 staged = exporting(path)
                 with _gone_after(staged):
                     _by_process("parquet", staged, {"train": table}, path)
-                    os.replace(staged, path)
+                    _publish_file(staged, path)
             case ".csv" | ".tsv":
                 write_atomic(path, _delimited(table, "\t" if ending == ".tsv" else ","))
             case ".txt":
@@ -109,6 +111,17 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
     return len(table.rows)
 
 
+def _publish_file(staged: Path, final: Path) -> None:
+    """Rename a finished file into place, synced first: whole or absent."""
+    handle = os.open(staged, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
+    os.replace(staged, final)
+    sync_folder(final.parent)
+
+
 def write_disk(splits: Mapping[str, Table], folder: Path) -> int:
     """Write splits as `DatasetDict.save_to_disk` does: by itself. Raises FlavorError where the folder is there already."""
     with new_folder(folder) as staged:
@@ -116,11 +129,20 @@ def write_disk(splits: Mapping[str, Table], folder: Path) -> int:
     return sum(len(table.rows) for table in splits.values())
 
 
+def check_free(folder: Path) -> None:
+    """Raises FlavorError where something is there, or it is the folder that this program, and the person's shell, are in: what is put in its place
+    would be another one."""
+    with _writing(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise FlavorError(f"{folder} is there already.", "Choose a new folder.", "exists")
+        if folder.exists() and folder.samefile(os.curdir):
+            raise FlavorError(f"{folder} is the folder you are in.", "Choose a new one in it or beside it.", "exists")
+
+
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which is put in its place when it is whole. Raises FlavorError where something is there, or it cannot be written."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FlavorError(f"{folder} is there already.", "Choose a new folder.", "exists")
+    """A folder to fill, which is put in its place when it is whole. Raises FlavorError where it is not free, or cannot be written."""
+    check_free(folder)
     staged = exporting(folder)
     with _writing(folder), _gone_after(staged):
         staged.mkdir(parents=True)

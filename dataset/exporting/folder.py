@@ -10,7 +10,7 @@ from core.files import write_new
 from core.task import Task
 from dataset.exporting.card import card
 from dataset.exporting.files import jsonl, new_folder
-from dataset.exporting.forms import Form, preferences, split_rows, table
+from dataset.exporting.forms import Form, preferences, split_rows, table, with_all_names
 from dataset.store import Store
 
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{1,40}")
@@ -30,7 +30,7 @@ def check_licence(name: str) -> str:
 def write_folder(store: Store, task: Task, folder: Path, licence: str, form: Form = "rows", name: str = "") -> dict[str, int]:
     """Write it; rows by file. `name` is what the card calls it. Raises FlavorError without rows or licence, or where the folder is there."""
     check_licence(licence)
-    splits = {split: table(rows, task, form) for split, rows in split_rows(store.examples).items()}
+    splits = with_all_names({split: table(rows, task, form) for split, rows in split_rows(store.examples).items()})
     if not splits:
         raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
     files = {f"data/{split}.jsonl": found for split, found in splits.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from core.errors import FlavorError
@@ -26,6 +27,8 @@ class Table:
 
     kinds: Kinds
     rows: list[dict[str, Any]]
+    sections: bool = False
+    """Of the raw form: whether a text without values begins with a line that Markdown has between prompt and text."""
 
 
 def _kinds(form: Form, task: Task) -> Kinds:
@@ -61,7 +64,24 @@ def _row(form: Form, example: Example, task: Task) -> dict[str, Any]:
 
 def table(examples: Iterable[Example], task: Task, form: Form = "rows") -> Table:
     """Examples in one form."""
-    return Table(_kinds(form, task), [_row(form, example, task) for example in examples])
+    rows = list(examples)
+    opens = re.compile(rf"##[^\S\n]+({re.escape(task.attributes_heading)}|{re.escape(task.text_heading)})[^\S\n]*(\n|$)")
+    sections = form == "raw" and any(opens.match(row.text) and not task.only(row.fields) for row in rows)
+    return Table(_kinds(form, task), [_row(form, row, task) for row in rows], sections)
+
+
+def with_all_names(splits: Mapping[str, Table]) -> dict[str, Table]:
+    """Splits whose rows have all names of all rows in their `fields`, with nothing behind those that they lack: `datasets` knows the names of the
+    first split only, and refuses another one that has more."""
+    rows = [row for found in splits.values() for row in found.rows]
+    names = (name for found in splits.values() for name in found.kinds.get("fields", ()))
+    blank = dict.fromkeys((*names, *(name for row in rows for name in row.get("fields", ()))), "")
+    if not blank:
+        return dict(splits)
+    return {
+        split: replace(found, rows=[{**row, "fields": {**blank, **row.get("fields", {})}} for row in found.rows])
+        for split, found in splits.items()
+    }
 
 
 def preferences(store: Store, task: Task, form: Form) -> Table:

@@ -16,6 +16,8 @@ USUAL = ("text", "completion", "output", "response", "chosen", "content", "descr
 """Names under which a text stands where nobody says otherwise, the likeliest first."""
 PROMPT, ANSWERS = "prompt", frozenset([*USUAL, "rejected", "label", "messages", "conversations", "conversation"])
 """A prompt is the text that is wanted, as those for pictures are, where no column of its record answers it, however badly."""
+ANSWERED = ".responses"
+"""Behind the name of a question, where Argilla's flat form has what people answered to it: a list, or nothing."""
 MOST_NAMED = 12
 
 
@@ -48,10 +50,11 @@ def plain_name(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
-def match(names: Sequence[str], task: Task, choice: Choice, first: bool = True) -> Columned:
+def match(names: Sequence[str], task: Task, choice: Choice, first: bool = True, own: str = "") -> Columned:
     """The columns of a record. Raises FlavorError where the person named one that is not there.
 
-    `first`: whether it is the first of its source, whose only column is the text whatever it is called.
+    `first`: whether it is the first of its source, whose only column is the text whatever it is called. `own`: the text's column as the
+    record's form names it, which counts more than all names, but less than an attribute that is called so.
     """
     for name in (choice.text, *choice.fields.values()):
         if name and name not in names:
@@ -59,7 +62,9 @@ def match(names: Sequence[str], task: Task, choice: Choice, first: bool = True) 
     by_name: dict[str, str] = {}
     for name in names:
         by_name.setdefault(plain_name(name), name)
-    text = choice.text or next((by_name[like] for like in (*USUAL[:1], plain_name(task.text_heading), *USUAL[1:]) if like in by_name), "")
+    text = choice.text or ("" if own in [plain_name(one.name) for one in task.fields] else own)
+    if not text:
+        text = next((by_name[like] for like in (*USUAL[:1], plain_name(task.text_heading), *USUAL[1:]) if like in by_name), "")
     if not text and not ANSWERS & {name.partition(".")[0] for name in by_name}:
         text = by_name.get(PROMPT, "")
     if not text and first and len(names) == 1:
@@ -67,7 +72,7 @@ def match(names: Sequence[str], task: Task, choice: Choice, first: bool = True) 
     fields = {}
     for one in task.fields:
         like = plain_name(one.name)
-        column = choice.fields[one.name] if one.name in choice.fields else by_name.get(like) or by_name.get(f"{like}.responses", "")
+        column = choice.fields[one.name] if one.name in choice.fields else by_name.get(like) or by_name.get(f"{like}{ANSWERED}", "")
         if column and (column != text or one.name in choice.fields):
             fields[one.name] = column
     answered = {name: column if name in choice.fields else _answered(column, names) for name, column in fields.items()}
@@ -76,8 +81,16 @@ def match(names: Sequence[str], task: Task, choice: Choice, first: bool = True) 
 
 def _answered(column: str, names: Sequence[str]) -> str:
     """What people answered to an Argilla question counts more than the field of that name."""
-    answers = f"{column}.responses"
+    answers = f"{column}{ANSWERED}"
     return answers if answers in names else column
+
+
+def cell(columns: Columns, column: str) -> tuple[str, Any]:
+    """Where a value stands in this record, and the value: of an Argilla question its first answer, or the field that it asks of where
+    nobody answered."""
+    place = column.removesuffix(ANSWERED) if columns.get(column) in (None, []) else column
+    value = columns.get(place)
+    return place, value[0] if place.endswith(ANSWERED) and isinstance(value, list) else value
 
 
 def listed(names: Sequence[str]) -> str:
@@ -95,21 +108,22 @@ def no_text(names: Sequence[str]) -> FlavorError:
 
 
 def text_of(value: Any, column: str) -> str:
-    """The text in a cell; of an Argilla question the first answer. Raises FlavorError where it is none."""
-    if isinstance(value, list) and value and column.endswith(".responses"):
-        value = value[0]
+    """The text in a cell. Raises FlavorError where it is none."""
     if value is not None and not isinstance(value, str):
         raise fault(f"its {short(column, 30)!r} has no text.", "The column of the text must hold texts.")
     return value or ""
 
 
 def scalar(value: Any) -> str | None:
-    """A cell as text; None where it is none. The first of a list; a whole float without its point, as spreadsheets make them of scales."""
-    while isinstance(value, list) and value:
+    """A cell as text; None where it is none. A list with commas between; a whole float without its point, as spreadsheets make them of scales."""
+    while isinstance(value, list) and len(value) == 1:
         value = value[0]
+    if isinstance(value, list):
+        parts = ["" if part == [] else None if isinstance(part, list) else scalar(part) for part in value]
+        return None if None in parts else ", ".join(part for part in parts if part)
     if isinstance(value, str):
         return value
-    if value is None or value == []:
+    if value is None:
         return ""
     if isinstance(value, float):
         if not math.isfinite(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 
+from core.text import short
 from dataset.importing.bounds import MAX_COLUMNS, Found, lines, wrong
 
 GUARDED = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
@@ -12,10 +13,10 @@ GUARDED = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
 
 
 def _separator(data: bytes, tabs: bool) -> str:
-    """The separator: a tab, or what the first line has: commas, or the semicolons of spreadsheets in half of Europe, or tabs."""
+    """The separator: a tab, or what the first line that is not blank has: commas, or the semicolons of spreadsheets in half of Europe, or tabs."""
     if tabs:
         return "\t"
-    head = data[:10_000].decode("utf-8-sig", "replace").partition("\n")[0]
+    head = data[:10_000].decode("utf-8-sig", "replace").lstrip(" \r\n").partition("\n")[0]
     return next((mark for mark in (",", ";", "\t") if mark in head), ",")
 
 
@@ -25,19 +26,25 @@ def _own(cell: str) -> str:
 
 
 def delimited(data: bytes, tabs: bool = False) -> Found:
-    """One record a row, by the names in the first line. A cell that was guarded against formulas is itself again."""
+    """One record a row, by the names in the first line that is not blank. A cell that was guarded against formulas is itself again; an empty one
+    of a column without a name is left out."""
     reader = csv.reader((line + "\n" for _, line in lines(data)), delimiter=_separator(data, tabs), strict=True)
     try:
-        names = [_own(name).strip() for name in next(reader, [])]
-        if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
-            wrong(f"line 1: more than {MAX_COLUMNS} columns, or two of one name.", "Each column once.")
+        head = next((cells for cells in reader if any(map(str.strip, cells))), [])
+        named = [_own(name).strip() for name in head]
+        names = [name or f"column {number}" for number, name in enumerate(named, 1)]
         before = reader.line_num
+        if len(names) > MAX_COLUMNS:
+            wrong(f"line {before}: more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
+        if len(set(names)) < len(names):
+            twice = next(name for at, name in enumerate(names) if name in names[:at])
+            wrong(f"line {before}: two columns are called {short(twice, 30)!r}.", "Each column once.")
         for cells in reader:
             number, before = before + 1, reader.line_num
             if len(cells) > len(names):
                 wrong(f"line {number} has more cells than columns.", "Quote cells that hold separators.")
             if cells:
-                own = list(map(_own, cells))
-                yield f"line {number}", dict(zip(names, [*own, *[""] * (len(names) - len(own))], strict=True))
+                own = [*map(_own, cells), *[""] * (len(names) - len(cells))]
+                yield f"line {number}", {name: cell for name, was, cell in zip(names, named, own, strict=True) if was or cell}
     except csv.Error as error:
         wrong(f"line {reader.line_num}: {error}.", "Write it as RFC 4180 CSV.")

@@ -1,4 +1,4 @@
-"""A dataset from the hub: brought to this machine by a process of its own, the only one that uses the network, and only when asked."""
+"""A dataset from the hub: brought to this machine by a process of its own that uses the network, and only when asked."""
 
 from __future__ import annotations
 

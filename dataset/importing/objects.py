@@ -62,7 +62,7 @@ def json_objects(data: bytes) -> Found:
             at = _skip(text, at + 1)
         elif array and text[at : at + 1] != "]":
             wrong(f"line {line} is not JSON (no comma after its object).", "An array of objects.")
-    if array and _skip(text, at + 1) != len(text):
+    if array and (at >= len(text) or _skip(text, at + 1) != len(text)):
         line += text.count("\n", counted, at)
         wrong(f"line {line} is not JSON (the array does not end, or more follows).", "One array of objects.")
 

@@ -15,7 +15,7 @@ from core.reading import decode, read_regular
 from core.task import Task
 from core.text import check_text, clean_line, hidden, short
 from dataset.importing.bounds import MAX_BYTES, MAX_COLUMNS, MAX_FAULTS, MAX_ROWS, Columns, Found, Ready, fault, wrong
-from dataset.importing.columns import Choice, Columned, listed, match, no_text, plain_name, scalar, spread, text_of, too_long
+from dataset.importing.columns import Choice, Columned, cell, listed, match, no_text, plain_name, scalar, spread, text_of, too_long
 from dataset.importing.delimited import delimited
 from dataset.importing.objects import json_objects, jsonl
 from dataset.importing.shapes import Record, records
@@ -78,6 +78,8 @@ class Reading:
     """The columns there are, in order."""
     taken: Columned | None = None
     """Where text and fields came from, in the first record with columns."""
+    used: set[str] = field(default_factory=set)
+    """Columns that something was taken from, in any record, or that say what another one is."""
     prompts: int = 0
     """Prompts that are not this task's, and that no field takes."""
     ignored: int = 0
@@ -86,10 +88,7 @@ class Reading:
     @property
     def unused(self) -> list[str]:
         """Columns that nothing was taken from."""
-        if self.taken is None:
-            return []
-        used = {self.taken.text, *self.taken.fields.values()}
-        return [name for name in self.columns if name not in used]
+        return [name for name in self.columns if name not in self.used]
 
     def parsed(self) -> list[Parsed]:
         """The texts to learn from, with their fields. Raises the first fault, where there is one."""
@@ -153,7 +152,7 @@ def _open(form: str, data: bytes, task: Task, choice: Choice) -> Found:
         case "md":
             return markdown(data, task)
         case _:
-            return plain(data, choice.mark)
+            return plain(data, task, choice.mark)
 
 
 def read(source: str, task: Task, choice: Choice = Choice()) -> Reading:  # noqa: B008
@@ -176,7 +175,10 @@ def read_data(data: bytes, name: str, task: Task, choice: Choice = Choice()) -> 
     reading = Reading(name)
     if len(data) > MAX_BYTES:
         raise fault(f"{name} has more than {MAX_BYTES} bytes.", "Split it.")
-    form = choice.form or guess(decode(data, Path(name)), task, choice)
+    if choice.form == "parquet":
+        raise fault(f"{name} is read as text, and Parquet is none.", "Save it as a file, and give that.")
+    text = decode(data, Path(name))
+    form = choice.form or guess(text, task, choice)
     reading.forms.add(form)
     _gather(_open(form, data, task, choice), name, task, choice, reading)
     return _finished(reading, choice)
@@ -202,18 +204,13 @@ def _file(path: Path, name: str, task: Task, choice: Choice, reading: Reading) -
         )
     reading.forms.add(form)
     if form == "parquet":
-        read_regular_only(path)
+        read_bytes(path)  # refuses a pipe and what is too large before another process opens it
         found = parquet(path)
     else:
         data = read_bytes(path)
         decode(data, path)  # names the byte; the text itself is made a line at a time
         found = _open(form, data, task, choice)
     _gather(found, name, task, choice, reading)
-
-
-def read_regular_only(path: Path) -> None:
-    """Raises FlavorError where `path` is no regular file of a size that may be imported."""
-    read_bytes(path)
 
 
 def _folder(folder: Path, name: str, task: Task, choice: Choice, reading: Reading) -> None:
@@ -283,7 +280,7 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     fields, older, origin = *_own_fields(given, task), ""
     if given is not None:
         del own["fields"]
-    ours = given is not None or (set(own) <= {"text", *OWN} and own.get("origin") in ORIGINS)  # a task without attributes has no `fields`
+    ours = given is not None or _bare(own, task)
     if ours:
         for name in OWN:  # what our own form says of a row is no value of it
             value = own.pop(name, "") if name not in (choice.text, *choice.fields.values()) else ""
@@ -292,35 +289,50 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     names = tuple(columns)
     if len(names) > MAX_COLUMNS:
         raise fault(f"it has more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
-    taken = known.get(names)
+    key = (record.text, *names)
+    taken = known.get(key)
     if taken is None:
         absent = [name for name in choice.fields.values() if ours and name and name not in names]  # our own rows leave out what is empty
-        taken = known[names] = match([*names, *absent], task, choice, reading.taken is None)
+        taken = known[key] = match([*names, *absent], task, choice, reading.taken is None, record.text)
         reading.columns.update(dict.fromkeys(names))
         reading.taken = reading.taken or taken
+        reading.used.update((taken.text, *taken.fields.values()))
+    reading.used.update(record.used)
     reading.kinds[record.kind] += 1
     if not taken.text:
         raise no_text(names)
-    text = text_of(columns[taken.text], taken.text)
+    source, value = cell(columns, taken.text)
+    reading.used.add(source)
+    text = text_of(value, source)
     for name, column in taken.fields.items():
         if name in fields and name not in choice.fields:
             continue
-        value = scalar(columns.get(column))
+        source, value = cell(columns, column)
+        reading.used.add(source)
+        value = scalar(value)
         if value is None:
             raise fault(f"its column {short(column)!r} is no text or number.", "Choose another column for that field.")
         whole = WHOLE.fullmatch(value) if task.field(name).kind == "scale" else None
         fields[name] = whole[1] if whole else value
-    prompt = record.prompt
+    prompt = "" if taken.text in record.asked else record.prompt
     complete = ours or 0 < len(task.fields) == len(taken.fields)  # as our own tables have all attributes beside the text
-    raw = None if complete or prompt else without_prompt(text, task)
+    answers = prompt and record.kind != "columns"  # elsewhere a prompt may stand beside a text that holds one itself
+    raw = None if complete or answers else without_prompt(text, task)
     if raw and (raw.fields or not (taken.fields or choice.text)):
         text, fields = raw.text, {**raw.fields, **fields}
     elif prompt and opens_with_heading(prompt, task):
         fields = {**in_heading_form(prompt, task).fields, **fields}
+        reading.used.update(record.asked)
     elif prompt:
-        reading.prompts += not any(column in ("prompt", "instruction", "input") for column in taken.fields.values())
+        reading.prompts += not set(record.asked) & set(taken.fields.values())
     before = record.before if record.before.strip() and record.before != text else ""
     return replace(_check(place, text, fields, task, record.verdict == "reject", before), origin=origin)
+
+
+def _bare(own: Columns, task: Task) -> bool:
+    """Whether it is a row of our own form of a task without attributes, which has no `fields`; not where a task has an attribute of such a name."""
+    named = set(own) <= {"text", *OWN} and own.get("origin") in ORIGINS
+    return named and not any(plain_name(field.name) in own for field in task.fields)
 
 
 def _own_fields(given: object, task: Task) -> tuple[dict[str, str], dict[str, str]]:

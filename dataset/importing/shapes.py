@@ -13,9 +13,9 @@ from dataset.importing.bounds import Columns, fault
 
 ASSISTANT = ("assistant", "gpt", "model", "chatgpt", "bing", "bard")
 USER = ("user", "human", "prompter")
-GOOD_STARS, BAD_STARS = 3, 2
-"""Of Kiln's five: from here up a run is an example; down to here it was rejected."""
-LABELS = {"true": True, "false": False, "1": True, "0": False}
+BAD_STARS = 2
+"""Of Kiln's five: down to here a run was rejected; above it is an example."""
+LABELS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 """KTO's, as JSON and as cells have them."""
 
 Verdict = Literal["", "accept", "reject", "ignore"]
@@ -31,6 +31,12 @@ class Record(NamedTuple):
     prompt: str = ""
     """What the text answers."""
     kind: str = "columns"
+    text: str = ""
+    """The column that holds the text, where the form itself names it."""
+    asked: tuple[str, ...] = ("prompt",)
+    """The columns that `prompt` is made of."""
+    used: tuple[str, ...] = ()
+    """Columns that the form says something by: which text was rejected, what was decided."""
 
 
 def records(row: Columns) -> Iterator[Record]:
@@ -42,21 +48,22 @@ def records(row: Columns) -> Iterator[Record]:
     elif isinstance(row.get("fields"), dict) and "text" not in row and ("responses" in row or "suggestions" in row or "metadata" in row):
         yield _argilla(row)
     elif any(name.endswith(".responses.status") for name in row):
-        yield Record(row, _argilla_verdict(row), kind="Argilla")
+        yield _judged(row)
     elif row.get("answer") in ("accept", "reject", "ignore") and ("_task_hash" in row or "_input_hash" in row):
         meta = row.get("meta")
-        yield Record({**(meta if isinstance(meta, dict) else {}), **row}, row["answer"], kind="Prodigy")
+        yield Record({**(meta if isinstance(meta, dict) else {}), **row}, row["answer"], kind="Prodigy", used=("answer",))
     elif isinstance(row.get("chosen"), (str, list)) and "rejected" in row:
         yield _preference(row)
     elif "completion" in row and (wanted := _label(row.get("label"))) is not None:
-        yield Record(row, "accept" if wanted else "reject", prompt=_text(row.get("prompt")), kind="KTO")
+        verdict: Verdict = "accept" if wanted else "reject"
+        yield Record(_replied(row, "completion"), verdict, prompt=_asked(row.get("prompt")), kind="KTO", used=("label",))
     elif "completion" in row:
-        yield Record({**row, "completion": _reply(row["completion"])}, prompt=_asked(row.get("prompt")), kind="prompt and completion")
+        yield Record(_replied(row, "completion"), prompt=_asked(row.get("prompt")), kind="prompt and completion")
     elif "instruction" in row and "output" in row:
-        parts = [part for name in ("instruction", "input") if (part := _text(row.get(name)).strip())]
-        yield Record(row, prompt="\n\n".join(parts), kind="Alpaca")
+        parts = {name: part for name in ("instruction", "input") if (part := _text(row.get(name)).strip())}
+        yield Record(row, prompt="\n\n".join(parts.values()), kind="Alpaca", text="output", asked=tuple(parts))
     else:
-        yield Record(row)
+        yield Record(row, prompt=_asked(row.get("prompt")))
 
 
 def _label(value: Any) -> bool | None:
@@ -92,28 +99,41 @@ def _chat(row: Columns, turns: list[Any]) -> Iterator[Record]:
             prompt = what
         elif who in ASSISTANT and what.strip():
             answers += 1
-            yield Record({**rest, "prompt": prompt, "completion": what}, prompt=prompt, kind="chat")
+            yield Record({**rest, "prompt": prompt, "completion": what}, prompt=prompt, kind="chat", text="completion")
     if not answers:
         raise fault("its chat has no answer.", "A turn of the assistant (or gpt) is the text.")
 
 
+def _talk(value: Any) -> bool:
+    """Whether it is turns, as TRL's conversational form has them."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and bool({"role", "from"} & value[0].keys())
+
+
 def _asked(value: Any) -> str:
-    """A prompt, of TRL's conversational form the last thing the user said."""
-    if isinstance(value, list):
+    """A prompt, of turns the last thing the user said."""
+    if _talk(value):
         return next((what for who, what in reversed(_turns(value)) if who in USER), "")
     return _text(value)
 
 
 def _reply(value: Any) -> Any:
-    """A completion, of TRL's conversational form the last thing the assistant said."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    """A completion, of turns the last thing the assistant said."""
+    if _talk(value):
         return next((what for who, what in reversed(_turns(value)) if who in ASSISTANT), "")
     return value
 
 
+def _replied(row: Columns, name: str) -> Columns:
+    """A record whose column of this name holds a text, where it held turns."""
+    return {**row, name: _reply(row[name])}
+
+
 def _preference(row: Columns) -> Record:
-    chosen, rejected = _reply(row["chosen"]), _reply(row["rejected"])
-    return Record({**row, "chosen": chosen}, "accept", _text(rejected), _asked(row.get("prompt")), "DPO")
+    """What is chosen and what is rejected; the prompt may stand within both, as the turn before the answer."""
+    asked = row.get("prompt") or (row["chosen"] if _talk(row["chosen"]) else "")
+    return Record(
+        _replied(row, "chosen"), "accept", _text(_reply(row["rejected"])), _asked(asked), "DPO", text="chosen", used=("rejected",)
+    )
 
 
 def _kiln(row: Columns, output: Columns) -> Record:
@@ -124,15 +144,17 @@ def _kiln(row: Columns, output: Columns) -> Record:
         text, before = repaired["output"], text
     asked = _text(row.get("input"))
     columns: Columns = {"input": asked, "output": text}
+    used: tuple[str, ...] = ()
     if asked.lstrip().startswith("{"):
         try:
             given = json.loads(asked)
         except (ValueError, RecursionError):
             given = None
-        columns = {**given, **columns} if isinstance(given, dict) else columns
+        if isinstance(given, dict):
+            columns, used = {**given, **columns}, ("input",)
     rating = output.get("rating")
     verdict = "accept" if before else _stars(rating if isinstance(rating, dict) else {})
-    return Record(columns, verdict, before, asked, "Kiln")
+    return Record(columns, verdict, before, asked, "Kiln", "output", ("input",), used)
 
 
 def _stars(rating: Columns) -> Verdict:
@@ -154,10 +176,11 @@ def _argilla(row: Columns) -> Record:
         given = [answer for answer in answers if isinstance(answer, dict)] if isinstance(answers, list) else []
         flat[f"{name}.responses"] = [answer.get("value") for answer in given]
         flat[f"{name}.responses.status"] = [answer.get("status") for answer in given]
-    return Record(flat, _argilla_verdict(flat), kind="Argilla")
+    return _judged(flat)
 
 
-def _argilla_verdict(flat: Columns) -> Verdict:
-    """A record that someone discarded is no example."""
-    statuses = [flat[name] for name in flat if name.endswith(".responses.status")]
-    return "ignore" if any(isinstance(status, list) and "discarded" in status for status in statuses) else ""
+def _judged(flat: Columns) -> Record:
+    """A record of Argilla's flat form; one that someone discarded is no example."""
+    statuses = {name: status for name, status in flat.items() if name.endswith(".responses.status")}
+    discarded = any(isinstance(status, list) and "discarded" in status for status in statuses.values())
+    return Record(flat, "ignore" if discarded else "", kind="Argilla", used=tuple(statuses))

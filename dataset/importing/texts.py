@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from core.errors import FlavorError
 from core.task import Task
 from dataset.importing.bounds import Block, Found, Lines, Ready, fault, lines, wrong
 
@@ -15,7 +16,7 @@ ATTRIBUTES = re.compile(rf"##[^\n]++\n{BLANK}((?:(?!##?\s)[^\n:]++:[^\n]*+\n{BLA
 
 
 def markdown(data: bytes, task: Task) -> Found:
-    """Each text under its own `# Heading`, with `## Attributes` of `Name: value` lines where the task has fields. Other `##` lines are text."""
+    """Each text under its own `# Heading`, with `## Attributes` of `Name: value` lines where it has any. Other `##` lines are text."""
     return _markdown(lines(data), task)
 
 
@@ -33,7 +34,7 @@ def _markdown(found: Lines, task: Task) -> Found:
                 wrong(f"line {number}: there is no `# Heading` above it.", "Each text stands under its own `# Heading`.")
         elif (opened := _section(line, section, body, task)) is not None:
             section, body = opened, Block()
-        elif section == task.attributes_heading and task.fields:
+        elif section == task.attributes_heading:
             name, colon, value = line.partition(":")
             name = name.strip()
             if line.strip() and (not colon or name in fields):
@@ -57,14 +58,19 @@ def _section(line: str, section: str, body: Block, task: Task) -> str | None:
     return title if behind or opens else None
 
 
+def _lined(text: str) -> str:
+    """With the ends of lines that a text is kept with."""
+    return text.replace("\r\n", "\n")
+
+
 def opens_with_heading(text: str, task: Task) -> bool:
     """Whether a text begins as the task's prompts do."""
-    return text.lstrip().startswith(f"# {task.heading}\n") or text.strip() == f"# {task.heading}"
+    return f"{_lined(text).strip()}\n".startswith(f"# {task.heading}\n")
 
 
 def in_heading_form(text: str, task: Task) -> Ready:
     """A prompt of this task, with or without its text, taken apart. Raises FlavorError where it is not written as one."""
-    (_, first), *rest = _markdown(((number, line) for number, line in enumerate(text.split("\n"), 1)), task)
+    (_, first), *rest = _markdown(((number, line) for number, line in enumerate(_lined(text).split("\n"), 1)), task)
     if not isinstance(first, Ready) or rest:
         wrong("its prompt is not in the heading form.", "One heading, then `Name: value` lines, then the text.")
     return first
@@ -73,7 +79,7 @@ def in_heading_form(text: str, task: Task) -> Ready:
 def without_prompt(text: str, task: Task) -> Ready | None:
     """The raw form taken apart: the prompt that it begins with, and the text behind it, whatever lines that has. None where it has no such
     prompt, or nothing behind it. Raises FlavorError where it has attributes that are not written as such, which are no text to learn."""
-    whole = text.strip() + "\n"
+    whole = _lined(text).strip() + "\n"
     heading = re.match(rf"# {re.escape(task.heading)}[ \t]*+\n{BLANK}", whole)
     behind = whole[heading.end() :] if heading else ""
     if not behind.strip():
@@ -94,8 +100,17 @@ def _rule(line: str) -> bool:
     return bool(re.fullmatch(r"-{3,}|\*{3,}", line.strip()))
 
 
-def plain(data: bytes, mark: str = "") -> Found:
-    """Texts between lines that are `mark`; without one between `---` or `***` where there is any, else between blank lines."""
+def _behind_prompt(text: str, task: Task) -> Ready | FlavorError:
+    """A text without the prompt of this task that it may begin with; or what is wrong with that prompt."""
+    try:
+        return without_prompt(text, task) or Ready(text, {})
+    except FlavorError as error:
+        return error
+
+
+def plain(data: bytes, task: Task, mark: str = "") -> Found:
+    """Texts between lines that are `mark`; without one between `---` or `***` where there is any, else between blank lines. Prompts of this
+    task before them are taken apart."""
     ends: Callable[[str], bool] = lambda line: not line.strip()  # noqa: E731
     if mark:
         ends = lambda line: line.strip() == mark.strip()  # noqa: E731
@@ -105,8 +120,8 @@ def plain(data: bytes, mark: str = "") -> Found:
     for number, line in lines(data):
         if ends(line):
             if text := block.take():
-                yield f"line {block.start}", Ready(text, {})
+                yield f"line {block.start}", _behind_prompt(text, task)
         else:
             block.add(number, line)
     if text := block.take():
-        yield f"line {block.start}", Ready(text, {})
+        yield f"line {block.start}", _behind_prompt(text, task)

@@ -4,6 +4,7 @@ import csv
 
 from textual.widgets import Input
 
+from core import config
 from tests.app.test_import import opened, shown
 from tui.screens.exporting import ExportDialog
 from tui.screens.library import LibraryScreen
@@ -36,6 +37,19 @@ async def test_one_key_writes_what_the_library_shows(workspace, tmp_path):
         assert app.screen.query_one("#export-path", Input).value == str(tmp_path / "lighthouses-2.csv")
         await written(app, pilot, tmp_path / "one.txt")
         assert (tmp_path / "one.txt").read_text() == texts[1] + "\n"
+
+
+async def test_values_of_attributes_that_are_no_more_are_named(workspace, tmp_path):
+    settings = workspace / config.FILE
+    settings.write_text(settings.read_text().replace('name = "Height"', 'name = "Storeys"'))
+    async with opened(workspace) as (app, pilot):
+        said = []
+        app.say = lambda text, *_, **__: said.append(text)
+        for name, left_out in (("x.csv", ", left out here"), ("x.jsonl", "")):
+            await pilot.press("f4", "e")
+            await pilot.pause()
+            await written(app, pilot, tmp_path / name)
+            assert said.pop() == f"3 examples in {tmp_path / name}. 3 rows have values of attributes that are no more{left_out}: Height."
 
 
 async def test_what_is_wrong_is_said_and_the_dialog_stays(workspace, tmp_path):

@@ -121,6 +121,9 @@ async def test_what_is_pasted_are_rows(workspace):
     async with opened(workspace) as (app, pilot):
         await pilot.press("f4", "i")
         await pilot.pause()
+        await pilot.press("ctrl+s")
+        await settled(app, pilot)
+        assert "There is nothing to look at yet" in shown(app, "#dialog-error")
         app.screen.query_one("#import-source").post_message(Paste("A tower.\n\nAnother tower, of two\nlines.\n"))
         await pilot.pause()
         assert "From the clipboard: 2 examples" in await settled(app, pilot)

@@ -107,7 +107,7 @@ def exported(baked, tmp_path):
     """Exports and gives the place."""
 
     def export(form, *more):
-        dest = tmp_path / f"{form}-{len(list(tmp_path.iterdir()))}"
+        dest = tmp_path / f"{form}-{len(list(tmp_path.iterdir()))}" / "out"  # in a folder that is made with it
         done = run("export", baked, form, dest, "--json", *more, check=False)
         assert done.returncode == 0, done.stderr
         assert json_lines.check("export", done.stdout) == "ModelExport"

@@ -76,7 +76,7 @@ def csv(rng: random.Random) -> Case:
     head, place, said = b"text,Height", rng.randrange(len(rows)), ""
     match rng.randrange(7):
         case 0:
-            head, said = rng.choice((b"txt,Height", b"", b"text,text", b"text,Height,Height")), "line"
+            head, said = rng.choice((b"txt,Height", b"text,text", b"text,Height,Height")), "line"
         case 1:
             rows[place] += b",one,too,many"
         case 2:
@@ -105,7 +105,8 @@ def array(rng: random.Random) -> Case:
     place = rng.randrange(len(objects))
     match rng.randrange(5):
         case 0:
-            return ".json", ("[" + ",\n".join(objects))[: -rng.randint(0, 20) or None].encode(), "line"
+            whole = "[" + ",\n".join(objects)
+            return ".json", rng.choice((whole[: -rng.randint(0, 20) or None], f"{whole},\n")).encode(), "line"
         case 1:
             objects.insert(place, rng.choice(("7", "null", '"text"', "[]", "NaN", "]", "{", "{}")))
         case 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -100,5 +101,6 @@ async def workspace(folder: Path, repair: bool) -> Output:
     data = {"well": not damaged and not lost, "damaged": damaged, "lost": lost, "mended": sum(bool(one.mended) for one in found)}
     if damaged:
         yield Line(data)
-        raise FlavorError(f"Damaged: {damaged}.", f"To mend what can be mended: flavor-tui doctor {folder} --repair", "damaged")
+        mend = f"flavor-tui doctor {shlex.quote(str(folder))} --repair"
+        raise FlavorError(f"Damaged: {damaged}.", f"To mend what can be mended: {mend}", "damaged")
     yield Line(data, f"lost, as said above: {lost}; everything else is whole" if lost else "all is well")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_type_hints
 
 from core import config
 from core.errors import FlavorError
-from core.text import clean, short
+from core.text import clean
 from tui.commands.parser import parser
 from tui.say import Told, complain, hear, json_line, say, silence, told
 
@@ -28,7 +28,7 @@ def _bounds() -> dict[str, tuple[int, int]]:
     sampling, training = (get_type_hints(section, include_extras=True) for section in (config.Sampling, config.Training))
     limits = {"epochs": training["epochs"], "max_tokens": sampling["max_tokens"], "few_shot": sampling["few_shot"]}
     known = {name: (kind.__metadata__[0].ge, kind.__metadata__[0].le) for name, kind in limits.items()}
-    return {"count": (1, 10_000), "seeds": (1, 10_000), **known}
+    return {"count": (1, 10_000), "seeds": (1, 10_000), "seed": (0, (1 << 62) - 1), **known}
 
 
 def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -40,8 +40,6 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         if (value := getattr(args, name, None)) is not None and not least <= value <= most:
             option = "-n" if name == "count" else f"--{name.replace('_', '-')}"
             raise FlavorError(f"{value} is no usable number for {option}.", f"From {least} to {most}.")
-    if (seed := getattr(args, "seed", None)) is not None and not 0 <= seed < 1 << 62:
-        raise FlavorError("--seed must be 0 or more.")
     match args.command:
         case "demo":
             return play.play(args.at, args.seed)
@@ -101,9 +99,9 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
         case "export" if args.what in ("dataset", "dpo", "kto"):
             from tui.commands import dataset_export
 
-            folder = args.how == "folder" or (not args.how and not args.dest.suffix)
-            licence = dataset_export.ask_licence(args.license, args.json) if folder and args.what == "dataset" else args.license
-            return dataset_export.export(workspace, args.what, args.dest, args.form, args.how or "", args.split, licence, args.origins)
+            return dataset_export.export(
+                workspace, args.what, args.dest, args.form, args.how or "", args.split, args.license, args.origins, args.json
+            )
         case "export":
             from tui.commands import exporting
 
@@ -133,8 +131,6 @@ def _output(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: 
             return deciding.reproduce(workspace, args.candidate)
         case _ if args.workspace:
             return checking.bits(args.workspace) if args.bits else checking.workspace(args.workspace, args.repair)
-        case _ if args.bits:
-            raise FlavorError("--bits needs a workspace: its rows are what is measured on.", "flavor-tui doctor WORKSPACE --bits")
         case _:
             return checking.machine()
 
@@ -183,23 +179,22 @@ async def _print(args: argparse.Namespace) -> None:
 
 
 async def _say(args: argparse.Namespace) -> None:
-    from tui.commands.output import Line
+    from tui.commands.output import Line, Standing
 
-    live = sys.stderr.isatty()
-    async with contextlib.aclosing(_output(args)) as output:
-        async for item in output:
-            if not isinstance(item, Line):
-                if live:
-                    sys.stderr.write(f"\r\x1b[2K{short(item.text, 100)}")
-                    sys.stderr.flush()
-                continue
-            if live:
-                sys.stderr.write("\r\x1b[2K")
-                sys.stderr.flush()
-            if args.json:
-                say(json_line(item.data))
-            elif item.text:
-                say(clean(item.text))
+    standing = Standing()
+    try:
+        async with contextlib.aclosing(_output(args)) as output:
+            async for item in output:
+                if not isinstance(item, Line):
+                    standing.show(item)
+                    continue
+                standing.clear()
+                if args.json:
+                    say(json_line(item.data))
+                elif item.text:
+                    say(clean(item.text))
+    finally:
+        standing.clear()
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from core.protocol import Curved, Curving
 from core.text import counted, duration
 from dataset.rounds import rounds
-from tui.commands.output import Line, Output, Progress, start
+from tui.commands.output import Line, Note, Output, Progress, start
 from tui.report.curve import blocks
 from tui.session.advice import next_step
 from tui.session.inventing import kept
@@ -25,8 +24,9 @@ async def curve(workspace: Path, seeds: int, budget: float) -> Output:
         if budget and session.learning.missing(seeds):
             session.must_write()
             if takes := session.learning.takes():
-                few = f"It takes about {takes} rows of yours for a curve. What is measured of fewer tells the loss of each row, no more."
-                print(few, file=sys.stderr)  # noqa: T201
+                yield Note(
+                    f"It takes about {takes} rows of yours for a curve. What is measured of fewer tells the loss of each row, no more."
+                )
             try:
                 async for progress in start(session):
                     yield progress

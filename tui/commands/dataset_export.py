@@ -10,7 +10,7 @@ from typing import Any, Literal
 from core.errors import FlavorError
 from core.task import Task
 from core.text import clean_line, counted
-from dataset.exporting import ENDINGS, Form, Table, preferences, split_rows, table, write_disk, write_file, write_folder
+from dataset.exporting import ENDINGS, Form, Table, check_free, preferences, split_rows, table, write_disk, write_file, write_folder
 from dataset.rows import Example
 from tui.commands.output import Line, Output, at_once
 from tui.session.session import Session
@@ -28,6 +28,11 @@ def ask_licence(given: str, as_json: bool) -> str:
         return given
 
 
+def has_card(how: str, dest: Path) -> bool:
+    """Whether a dataset goes into a folder with a card: as `how` says (`--as`; empty: nothing), else where DEST has no ending."""
+    return how == "folder" or not (how or dest.suffix)
+
+
 def older_values(rows: Iterable[Example], task: Task) -> tuple[int, list[str]]:
     """How many rows have values of attributes that the task has no more, and which."""
     known = {field.name for field in task.fields}
@@ -35,19 +40,31 @@ def older_values(rows: Iterable[Example], task: Task) -> tuple[int, list[str]]:
     return sum(map(bool, found)), list(dict.fromkeys(name for names in found for name in names))
 
 
-def _told(count: int, dest: Path, said: str, rows: Iterable[Example], task: Task, kept: bool, **more: Any) -> Line:
-    """What was written where; and of which attributes that are no more there were values, since few other programs would say it."""
+def older_note(rows: Iterable[Example], task: Task, kept: bool) -> str:
+    """Of which attributes that are no more there were values, since few other programs would say it; empty where there were none."""
     many, older = older_values(rows, task)
-    if older:
-        names = clean_line(", ".join(older))
-        said += f"\n{counted(many, 'row')} {'has' if many == 1 else 'have'} values of attributes that are no more{'' if kept else ', left out here'}: {names}"
-        more["no_more"] = older
+    if not older:
+        return ""
+    left_out = "" if kept else ", left out here"
+    return f"{counted(many, 'row')} {'has' if many == 1 else 'have'} values of attributes that are no more{left_out}: {clean_line(', '.join(older))}"
+
+
+def _told(count: int, dest: Path, said: str, rows: Collection[Example], task: Task, kept: bool, **more: Any) -> Line:
+    """What was written where, with the note on older attributes."""
+    if note := older_note(rows, task, kept):
+        said += f"\n{note}"
+        more["no_more"] = older_values(rows, task)[1]
     return Line({"rows": count, "to": str(dest), **more}, f"{counted(count, 'row')} in {dest}{said}")
 
 
 def as_table(rows: Iterable[Example], task: Task, dest: Path, form: Form = "rows", like: str = "") -> Table:
     """Rows in the form that a file of this ending has where none is named: Markdown has one only."""
     return table(rows, task, "raw" if (like or dest.suffix.lower()) == ".md" and form == "rows" else form)
+
+
+def keeps_older(dest: Path, form: Form = "rows", like: str = "") -> bool:
+    """Whether a file of this ending keeps the values of attributes that the task has no more."""
+    return form == "rows" and (like or dest.suffix.lower()) == ".jsonl"
 
 
 async def export(
@@ -59,10 +76,12 @@ async def export(
     split: str,
     licence: str,
     origins: Collection[str] = (),
+    as_json: bool = False,
 ) -> Output:
-    """Write it: as `how` says (an ending, `folder` or `disk`), else as the ending of `dest` does. Of a file the rows of some origins alone."""
+    """Write it: as `how` says (an ending, `folder` or `disk`), else as the ending of `dest` does. Of a file the rows of some origins alone. The
+    licence of a card is asked for where none is given, when the rest is known to be right."""
     like = f".{how}" if f".{how}" in ENDINGS else ""
-    folder = how in ("folder", "disk") or (not like and not dest.suffix)
+    folder = how == "disk" or has_card(how, dest)
     with Session(workspace, read_only=True) as session:
         store, task = session.store, session.task
         if what != "dataset":
@@ -72,7 +91,7 @@ async def export(
             return
         if not store.examples:
             raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
-        if origins and (folder or how == "disk"):
+        if origins and folder:
             raise FlavorError("--origin goes with a file.", "Give DEST an ending, for instance .csv.", "usage")
         splits = split_rows(store.examples)
         if split != "all" and split not in splits:
@@ -85,16 +104,21 @@ async def export(
             told = [row for name, rows in splits.items() if split in ("all", name) for row in rows]
             yield _told(count, dest, ", for datasets.load_from_disk", told, task, kept=False)
         elif folder:
+            check_free(dest)
+            licence = ask_licence(licence, as_json)
             with at_once():
                 counts = write_folder(store, task, dest, licence, form)
             count = sum(rows for path, rows in counts.items() if path.startswith("data/"))
             files = "".join(f"\n  {path}  {counted(rows, 'row')}" for path, rows in counts.items())
             yield _told(count, dest, f", with a card:{files}", store.examples.values(), task, form == "rows", files=counts)
         else:
+            if not like and dest.suffix.lower() not in ENDINGS:
+                raise FlavorError(f"{dest} has an unknown ending.", f"Known: {', '.join(ENDINGS)}. For a folder of that name: --as folder.")
             rows = list(store.examples.values()) if split == "all" else splits[split]
             rows = [row for row in rows if not origins or row.origin in origins]
             if not rows:
-                raise FlavorError(f"No row is {' or '.join(sorted(origins))}.", "Leave --origin out.", "empty")
+                of, options = ("", "--origin") if split == "all" else (f" of {split}", "--split or --origin")
+                raise FlavorError(f"No row{of} has the origin {' or '.join(sorted(origins))}.", f"Leave {options} out.", "empty")
             with at_once():
                 count = write_file(as_table(rows, task, dest, form, like), dest, like)
-            yield _told(count, dest, "", rows, task, form == "rows" and (like or dest.suffix.lower()) == ".jsonl")
+            yield _told(count, dest, "", rows, task, keeps_older(dest, form, like))

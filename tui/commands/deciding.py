@@ -78,8 +78,6 @@ async def generate(
     def said(line: Line) -> Line:
         return Line(line.data, f"{line.data['text']}\n") if plain else line
 
-    if count < 1:
-        raise FlavorError("-n must be 1 or more.")
     with Session(workspace) as session:
         session.must_write()
         fixed = session.task.check(_given(settings))
@@ -140,8 +138,6 @@ async def decide(
     workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None, settings: list[str]
 ) -> Output:
     with Session(workspace) as session:
-        if (text or settings) and verdict != "accept":
-            raise FlavorError(f"{'--text' if text else '--set'} goes with accept only.")
         edited = _edited(text) if text else None
         asked = session.store.candidates.get(candidate)
         fields = session.task.check({**session.task.only(asked.fields), **_given(settings)}) if asked and settings else None

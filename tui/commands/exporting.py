@@ -18,12 +18,12 @@ from core.exports.order import GGUF_FILE, Dtype, Kind, Order, What
 from core.files import exporting, publish_folder, remove_tree, sync_folder
 from core.runfiles import BASE
 from core.text import clean_line
+from dataset.exporting.folder import check_licence
 from tui.commands.output import Line, Output, Progress
 from tui.commands.processes import answers
 from tui.session.session import Session
 
 Export = Literal["adapter", "merged", "gguf", "gguf-adapter", "ollama"]
-FORMS: tuple[Export, ...] = ("adapter", "merged", "gguf", "gguf-adapter", "ollama")
 ABOUT = {
     "adapter": "for peft's PeftModel.from_pretrained; README.md says how",
     "merged": "for transformers, vLLM and whatever else loads a model's folder",
@@ -49,7 +49,11 @@ def order(session: Session, what: What, checkpoint: str, staging: Path, strength
 
 async def carry_out(asked: Order) -> AsyncGenerator[Progress]:
     """Fill the staging folder; what is being done. Raises FlavorError; there is then no staging folder."""
-    done = False
+    staging, done = Path(asked.staging), False
+    try:
+        staging.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FlavorError(f"{staging.parent} cannot be made: {error.strerror}.", "Choose another place.", "disk") from None
     try:
         async with contextlib.aclosing(answers("core.exports", question=msgspec.json.encode(asked))) as said:
             async for line in said:
@@ -60,18 +64,18 @@ async def carry_out(asked: Order) -> AsyncGenerator[Progress]:
             raise FlavorError("The export ended unexpectedly.", "Was there enough memory? Try again, or export it as gguf.", "memory")
     except BaseException:
         with contextlib.suppress(OSError):
-            remove_tree(Path(asked.staging))
+            remove_tree(staging)
         raise
 
 
 def staging_beside(dest: Path) -> Path:
-    """A new name next to `dest`. Raises FlavorError where something is there already."""
+    """A new name next to `dest`, an absolute path; nothing is made yet. Raises FlavorError where something is there already, or nothing may be
+    made there."""
     if os.path.lexists(dest):
         raise FlavorError(f"{dest} is there already.", "Choose a new name.", "exists")
-    try:
-        dest.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FlavorError(f"{dest} cannot be written: {error.strerror}.", "Choose another place.", "disk") from None
+    above = next(folder for folder in dest.parents if os.path.lexists(folder))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise FlavorError(f"{dest} cannot be written: nothing can be made in {above}.", "Choose another place.", "disk")
     return exporting(dest)
 
 
@@ -111,6 +115,8 @@ async def export(
 ) -> Output:
     """The command, for everything that is made of a checkpoint."""
     dest = dest.absolute()
+    if licence:
+        check_licence(licence)
     with Session(workspace, read_only=True) as session:
         name = checkpoint or session.registry.current()
         if strength is not None and name == BASE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class Made:
     """A demo workspace that was made: where, and how many rows it has."""
 
     workspace: Path
-    rows: int = field(default=0)
+    rows: int
 
 
 def make_demo(at: Path | None) -> Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from core.protocol import Loaded, Loading
-from core.text import clean_line, counted
+from core.text import clean_line, counted, short
 from tui.say import Told, hear, told
 from tui.session.session import Session
 
@@ -31,7 +32,37 @@ class Progress:
     text: str
 
 
+class Note(Progress):
+    """What a person should know meanwhile; it stays, and is said on stderr wherever that goes."""
+
+
 Output = AsyncIterator[Line | Progress]
+
+
+class Standing:
+    """The line on a terminal's stderr that says what is under way. One takes the place of the other; nothing else is written behind it."""
+
+    def __init__(self) -> None:
+        self._live, self._stands = sys.stderr.isatty(), False
+
+    def show(self, said: Progress) -> None:
+        """Raises OSError where the terminal is gone."""
+        if isinstance(said, Note):
+            self.clear()
+            print(clean_line(said.text), file=sys.stderr)  # noqa: T201
+        elif self._live:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0: the terminal does not say
+            sys.stderr.write(f"\r\x1b[2K{short(said.text, columns - 1)}")  # one that wraps could not be taken away whole
+            sys.stderr.flush()
+            self._stands = True
+
+    def clear(self) -> None:
+        """Take it away; a terminal that is gone shows nothing any more."""
+        if self._stands:
+            self._stands = False
+            with contextlib.suppress(OSError):
+                sys.stderr.write("\r\x1b[2K")
+                sys.stderr.flush()
 
 
 def _tell(number: int, _: object) -> NoReturn:
@@ -46,18 +77,18 @@ def at_once() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, _tell)
+    heeded = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _tell, signal.SIGHUP: _tell}
+    before = {number: signal.getsignal(number) for number in heeded}
+    for number, handler in heeded.items():
+        if before[number] is not signal.SIG_IGN:  # as of what a script starts with &
+            signal.signal(number, handler)
     try:
         if told:
             raise Told(told[0])
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if number in told else handler)
+        for number, former in before.items():
+            signal.signal(number, signal.SIG_DFL if number in told else former)
 
 
 def _model_progress(event: Loading) -> Progress:
@@ -66,12 +97,12 @@ def _model_progress(event: Loading) -> Progress:
 
 
 async def start(session: Session) -> AsyncIterator[Progress]:
-    """Start the worker and load the base, with progress."""
+    """Start the worker and load the base, with progress, and a note where there is one of the base."""
     async for event in session.start_worker():
         if isinstance(event, Loading):
             yield _model_progress(event)
         elif isinstance(event, Loaded) and event.note:
-            print(clean_line(event.note), file=sys.stderr)  # noqa: T201
+            yield Note(event.note)
 
 
 def left_out(skipped: list[str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,7 +138,7 @@ def parser() -> Parser:
     taste = add("taste", "after training: learn from what was edited, accepted and rejected (see [training] taste)")
     taste.add_argument("--seed", type=int, metavar="S", help="of the order of the pairs (default: a new one)")
     evaluate = add("evaluate", "mean loss per token of the texts of an unseen file")
-    evaluate.add_argument("file", type=Path, metavar="FILE", help="texts in any form that `import` reads; - for standard input")
+    evaluate.add_argument("file", metavar="FILE", help="texts in any form that `import` reads; - for standard input")
     evaluate.add_argument("--checkpoint", metavar="ID", help="another than the active one, or base")
     curve = add("curve", "how many examples are enough: held-out loss over their number, and what ten more would bring")
     curve.add_argument("--seeds", type=int, default=3, metavar="N", help="adapters at each size and fold (default: 3)")
@@ -152,8 +153,8 @@ def parser() -> Parser:
         "--budget", type=int, metavar="SECONDS", help="time to train in (default: no limit); 0 shows what was trained before"
     )
     report = add("report", "the evening: rows, time, rounds, losses, verdicts, coverage, rows to look at, what to do next")
-    report.add_argument("--html", type=_place, metavar="FILE", help="write it as one page that needs nothing else")
-    report.add_argument("--md", type=_place, metavar="FILE", help="write it as Markdown")
+    report.add_argument("--html", metavar="FILE", help="write it as one page that needs nothing else; - for standard output")
+    report.add_argument("--md", metavar="FILE", help="write it as Markdown; - for standard output")
     report.add_argument("--measure", action="store_true", help="first measure the loss of every row under the active checkpoint")
     add("runs", "list runs and checkpoints")
     gauges = add("gauges", "all gauges of a checkpoint with their evidence, the verdict, and what to do next")
@@ -253,11 +254,34 @@ def misfit(args: argparse.Namespace) -> str:
             return _misfit_of_export(args)
         case "push" if args.what == "dataset":
             return next((f"--{name} says nothing of dataset" for name in ("checkpoint", "strength") if getattr(args, name) is not None), "")
+        case "doctor":
+            return _misfit_of_doctor(args)
+        case "decide" if args.verdict != "accept" and (args.text or args.set):
+            return f"{'--text' if args.text else '--set'} goes with accept"
+        case "retrain" if args.again is not None and (args.fresh or args.epochs is not None or args.seed is not None):
+            return "--again takes everything from the run: --fresh, --epochs and --seed do not go with it"
+        case "models" if args.get and args.folders:
+            return "--in says nothing of --get"
         case "generate" if args.plain and args.json:
             return "--plain is for people and --json for programs: one of them"
         case "demo" if args.seed != args.default("seed") and not (args.play or args.json):
             return "--seed goes with --play"
+        case "report":
+            return _misfit_of_report(args)
     return ""
+
+
+def _misfit_of_doctor(args: argparse.Namespace) -> str:
+    if args.workspace is None and (args.bits or args.repair):
+        return "--bits needs a WORKSPACE: its rows are measured" if args.bits else "--repair needs a WORKSPACE: that is mended"
+    return "--bits measures and --repair mends: one of them" if args.bits and args.repair else ""
+
+
+def _misfit_of_report(args: argparse.Namespace) -> str:
+    places = [place for place in (args.html, args.md) if place is not None]
+    if args.json and "-" in places:
+        return "- and --json both go to standard output: one of them"
+    return "--html and --md name the same file" if len(set(map(os.path.realpath, places))) < len(places) else ""
 
 
 def _misfit_of_export(args: argparse.Namespace) -> str:
@@ -267,11 +291,15 @@ def _misfit_of_export(args: argparse.Namespace) -> str:
             return f"--{CALLED.get(name, name)} says nothing of {args.what}"
     if args.what in ("dpo", "kto") and args.how in ("folder", "disk"):
         return f"--as {args.how} goes with dataset: {args.what} is a file"
-    folder = args.how == "folder" or not (args.how or args.dest.suffix)
-    if args.what == "dataset" and "license" in given and not folder:
+    return _misfit_of_dataset(args, given) if args.what == "dataset" else ""
+
+
+def _misfit_of_dataset(args: argparse.Namespace, given: Collection[str]) -> str:
+    from tui.commands.dataset_export import has_card  # only here: this command alone needs it, and then in any case
+
+    folder = has_card(args.how or "", args.dest)
+    if "license" in given and not folder:
         return "--license goes with a folder, whose card says it"
-    return (
-        "--split goes with a file, or with --as disk: the folder has all of them"
-        if args.what == "dataset" and folder and "split" in given
-        else ""
-    )
+    if "origins" in given and (folder or args.how == "disk"):
+        return "--origin goes with a file: give DEST an ending, for instance .csv"
+    return "--split goes with a file, or with --as disk: the folder has all of them" if folder and "split" in given else ""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from core.protocol import Epoch, Refit, Step, Trained
-from core.text import duration, short, words
+from core.text import counted, duration, short, words
 from dataset.rows import Candidate
 from tui.commands.making import make_demo
 from tui.commands.output import Line, Output, Progress, start
-from tui.commands.retraining import epoch_line
+from tui.commands.retraining import check_taken, epoch_line, outcome
 from tui.say import program
 from tui.session.session import Session
 
@@ -67,9 +67,12 @@ async def play(at: Path | None, seed: int = 1) -> Output:
                         data = {"epoch": event.epoch, "held_out_loss": event.held_out_loss}
                         yield Line(data, f"  {epoch_line(event, plan.spec.parent)}")
                     case Trained():
-                        result = {"checkpoint": event.checkpoint, "steps": event.steps, "seconds": round(event.seconds, 1)}
+                        result = {"checkpoint": session.registry.current(), "steps": event.steps, "seconds": round(event.seconds, 1)}
                         stopped = f"  stopped by itself: {event.stopped}\n" if event.stopped else ""
-                        yield Line(result, f"{stopped}  {event.checkpoint} is active after {duration(event.seconds)}, {event.why}\n")
+                        yield Line(
+                            result, f"{stopped}  {outcome(session, event)}: {counted(event.steps, 'step')} in {duration(event.seconds)}\n"
+                        )
+                        check_taken(session, event)
             yield Line({"stage": "after"}, f"Candidates from {session.registry.current()}:")
             async for line in _round(session, "after", seed + 1000, rounds):
                 yield line

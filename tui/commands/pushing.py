@@ -16,6 +16,7 @@ from core.files import cache_folder, publish_folder, remove_tree
 from core.hub.asked import REPO, Push
 from core.text import clean_line, counted
 from dataset.exporting import write_folder
+from dataset.exporting.folder import check_licence
 from tui.commands.card import adapter_card, base_name, samples
 from tui.commands.dataset_export import ask_licence
 from tui.commands.exporting import carry_out, order, staging_beside
@@ -30,13 +31,15 @@ async def push(
     workspace: Path, what: What, repo: str, public: bool, dry_run: Path | None, confirm: str | None, licence: str,
     as_json: bool = False, checkpoint: str | None = None, strength: float | None = None,
 ) -> Output:  # fmt: skip
-    """The command. `dry_run`: where the exact folder is written instead of being sent; nobody reads its card, so it needs no licence.
-    `confirm`: the name, where nobody can type it."""
+    """The command. `dry_run`: where the exact folder is written instead of being sent; its card says `other` where nobody can be asked for a
+    licence. `confirm`: the name, where nobody can type it."""
     if not REPO.fullmatch(repo):
         raise FlavorError(f"{repo!r} is no name of a repository.", "OWNER/NAME, for instance me/alien-empires.")
-    place = dry_run.absolute() if dry_run else cache_folder() / "push" / os.urandom(4).hex()
-    staging = staging_beside(place)
+    if licence:
+        check_licence(licence)
+    place = dry_run.absolute() if dry_run else cache_folder().absolute() / "push" / os.urandom(4).hex()
     with Session(workspace, read_only=True) as session:
+        staging = staging_beside(place)
         try:
             if what == "adapter":
                 name = checkpoint or session.registry.current()
@@ -44,6 +47,8 @@ async def push(
                 async for progress in _adapter(session, staging, repo, licence, name, chosen):
                     yield progress
             else:
+                if not session.store.examples:
+                    raise FlavorError("There is no example to push.", "Write or accept one first.", "empty")
                 licence = ask_licence(licence, as_json) or ("other" if dry_run else "")
                 with at_once():
                     write_folder(session.store, session.task, staging, licence, name=repo.partition("/")[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from core.protocol import Epoch, Loading, Provisional, Refit, Step, Trained
 from core.runfiles import measured_by
 from core.text import counted, duration
 from tui.commands.output import Line, Output, Progress, left_out, start
+from tui.say import program
 from tui.session.again import plan_again
 from tui.session.planning import Plan
 from tui.session.session import Session
@@ -20,8 +22,6 @@ from tui.session.taste import plan_taste
 
 
 def retrain(workspace: Path, fresh: bool, epochs: int | None, seed: int | None, again: str | None = None) -> Output:
-    if again and (fresh or epochs or seed is not None):
-        raise FlavorError("--again takes everything from the run; --fresh, --epochs and --seed do not go with it.")
     return _carry_out(workspace, lambda session: plan_again(session, again) if again else session.plan(fresh, epochs, seed))
 
 
@@ -30,7 +30,7 @@ def taste(workspace: Path, seed: int | None) -> Output:
 
 
 async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> Output:
-    """Plan a run, say so, carry it out."""
+    """Plan a run, say so, carry it out. Raises FlavorError also where its checkpoint is there and could not be made active."""
     with Session(workspace) as session:
         session.must_write()
         make_plan(session)  # says what is wrong before anything is loaded
@@ -69,7 +69,7 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             "seconds": round(event.seconds, 2),
                             "tokens": event.tokens,
                             "skipped": event.skipped,
-                            "why": event.why,
+                            "why": session.not_taken or event.why,
                             "stopped": event.stopped,
                             "checkpoint": current,
                             "measured_by": measured_by(current),
@@ -79,11 +79,24 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
                         if event.note:
                             yield Line({"note": event.note}, event.note)
-                        active = f"{current} is active, {event.why}"
                         took = f"{counted(event.steps, 'step')} in {duration(event.seconds)}"
-                        yield Line(data, f"{active}: {took}{left_out(event.skipped)}")
+                        yield Line(data, f"{outcome(session, event)}: {took}{left_out(event.skipped)}")
+                        check_taken(session, event)
         finally:
             await session.stop_worker()
+
+
+def outcome(session: Session, event: Trained) -> str:
+    """Which checkpoint is active after a run, and why."""
+    current = session.registry.current()
+    return f"{current} stays active; {event.checkpoint} is done, {event.why}" if session.not_taken else f"{current} is active, {event.why}"
+
+
+def check_taken(session: Session, event: Trained) -> None:
+    """Raises FlavorError where the checkpoint that a run ended with could not be made active."""
+    if session.not_taken:
+        take = f"{program()} use {shlex.quote(str(session.folder))} {event.checkpoint}"
+        raise FlavorError(session.not_taken, f"The run is done; this takes it: {take}", "disk")
 
 
 def epoch_line(event: Epoch, parent: str | None) -> str:

@@ -17,10 +17,11 @@ from tui.session.session import Session
 from tui.session.tasting import MARKS, SIGNS, against
 
 
-async def evaluate(workspace: Path, file: Path, checkpoint: str | None) -> Output:
+async def evaluate(workspace: Path, source: str, checkpoint: str | None) -> Output:
+    """`source`: a file, hf://datasets/OWNER/NAME, or - for standard input, as of `import`."""
     with Session(workspace, read_only=True) as session:
         with at_once():
-            rows = read_source(str(file), session.task).parsed()
+            rows = read_source(source, session.task).parsed()
         name = checkpoint or session.registry.current()
         session.registry.checkpoint_folder(name)
         try:

@@ -16,6 +16,7 @@ from core.gauges.oddities import habits, oddities
 from core.gauges.outliers import FEWEST, Outlier, outliers
 from core.gauges.statistics import Interval
 from core.runfiles import BASE, measured_by
+from core.text import words
 from dataset.activity import Act, Activity, activity, acts, seconds_of
 from dataset.coverage import Cover, coverage
 from dataset.rounds import Round, rounds
@@ -102,8 +103,8 @@ class Best:
     text: str
     fields: Mapping[str, str]
     checkpoint: str
-    new: float
-    """The share of its runs of four words that no single other example has, 0 to 1."""
+    shared: float
+    """The largest share of its runs of four words that another example has, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -248,12 +249,12 @@ def _row_losses(session: Session, outlook: Outlook) -> RowLosses:
     groups = groupby(sorted(found, key=learned.__contains__), key=learned.__contains__)
     standing = [outlier for _, group in groups for outlier in outliers({uid: found[uid] for uid in group})]
     unseen = sum(uid not in learned for uid in found)
-    how = (
-        f"Measured with {current}, which learned {len(found) - unseen} of the {len(found)} rows; the two kinds are held against their own."
-    )
-    if min(unseen, len(found) - unseen) < FEWEST and len(found) >= FEWEST:
-        how += f" A kind of fewer than {FEWEST} rows is not judged."
-    return RowLosses(found, how, _odd(sorted(standing, key=lambda outlier: -outlier.far), examples))
+    how = f"Measured with {current}, which learned {len(found) - unseen} of the {len(found)} rows"
+    if 0 < unseen < len(found):
+        how += "; the two kinds are held against their own"
+        if min(unseen, len(found) - unseen) < FEWEST <= len(found):
+            how += f". A kind of fewer than {FEWEST} rows is not judged"
+    return RowLosses(found, f"{how}.", _odd(sorted(standing, key=lambda outlier: -outlier.far), examples))
 
 
 def _odd(found: Sequence[Outlier], examples: Mapping[str, Example]) -> tuple[Odd, ...]:
@@ -268,10 +269,10 @@ def _best(session: Session) -> tuple[Best, ...]:
     kept = [example for example in store.examples.values() if not example.human and example.candidate in store.candidates]
     clean = [example for example in kept if not store.candidates[example.candidate].flags]
     by_new = sorted(((session.copying.overlap(e.text, but=e.uid)[0], e) for e in clean), key=lambda pair: (pair[0], pair[1].uid))
-    middle = median(len(e.text.split()) for e in store.examples.values()) if store.examples else 0
-    full = [pair for pair in by_new if len(pair[1].text.split()) >= middle / 2]  # a stub is like nothing, and nothing new
+    middle = median(len(words(e.text)) for e in store.examples.values()) if store.examples else 0
+    full = [pair for pair in by_new if len(words(pair[1].text)) >= middle / 2]  # a stub is like nothing, and nothing new
     shown: list[Best] = []
     for overlap, example in full:
         if len(shown) < BEST and overlap <= ALIKE:
-            shown.append(Best(example.text, example.fields, store.candidates[example.candidate].checkpoint, 1 - overlap))
+            shown.append(Best(example.text, example.fields, store.candidates[example.candidate].checkpoint, overlap))
     return tuple(shown)

@@ -10,7 +10,8 @@ from tui.report.contents import Report
 from tui.report.words import Section, Table, sections, when
 
 MARK = "<!-- flavor-tui report -->"
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+"""What is a mark anywhere; an address is a link without any, but for what is escaped in it."""
 _AT_START = re.compile(r"^(\s*)([-+#=]|\d+[.)])", re.MULTILINE)
 """What is a list, a heading or a rule at the beginning of a line only."""
 
@@ -35,12 +36,25 @@ def _table(table: Table) -> list[str]:
     return [drawn[0], f"| {' | '.join(rules)} |", *drawn[1:]]
 
 
+def _quoted(text: str) -> list[str]:
+    """The lines of a quote that shows `text` line for line, with the blanks before each: Markdown would run them together."""
+    lines = text.split("\n")
+    return [_quoted_line(line, breaks=bool(after.strip())) for line, after in zip(lines, [*lines[1:], ""], strict=True)]
+
+
+def _quoted_line(line: str, breaks: bool) -> str:
+    """`breaks`: another line of its paragraph comes after it."""
+    said = line.rstrip()
+    words = said.lstrip(" ")
+    return (f"> {'&nbsp;' * (len(said) - len(words))}{escaped(words)}" + ("\\" if breaks else "")) if said else ">"
+
+
 def _section(section: Section) -> list[str]:
     parts = [[f"## {_cell(section.title)}"], *([escaped(line)] for line in section.lines)]
     if section.table:
         parts.append(_table(section.table))
     for quote in section.quotes:
-        parts.append([f"> {escaped(line)}".rstrip() for line in quote.text.split("\n")] + [">", f"> *{_cell(quote.note)}*"])
+        parts.append([*_quoted(quote.text), ">", f"> *{_cell(quote.note)}*"])
     return ["\n".join(part) for part in parts]
 
 

@@ -29,9 +29,11 @@ def _table(table: Table, heat: Cover | None) -> str:
             kind = f'class="number" style="--heat:{round(100 * count / most)}%"' if count else 'class="none"'
         else:
             kind = f'class="{"number" if place in table.numbers else "short" if len(text) <= NAME else "long"}"'
-        return f"<td {kind}>{words(text)}</td>"
+        return f'<td {kind} dir="auto">{words(text)}</td>'
 
-    head = "".join(f"<th{' class=number' if place in table.numbers else ''}>{words(text)}</th>" for place, text in enumerate(table.head))
+    head = "".join(
+        f"<th dir=auto{' class=number' if place in table.numbers else ''}>{words(text)}</th>" for place, text in enumerate(table.head)
+    )
     rows = "".join(f"<tr>{''.join(cell(place, text) for place, text in enumerate(row))}</tr>" for row in table.rows)
     of_texts = any(len(text) > 2 * NAME for row in table.rows for text in row)
     kind = "heat" if heat else "texts" if of_texts else "figures"
@@ -39,11 +41,11 @@ def _table(table: Table, heat: Cover | None) -> str:
 
 
 def _quote(quote: Quote) -> str:
-    return f"<blockquote><p>{escape(clean(quote.text), quote=True)}</p><footer>{words(quote.note)}</footer></blockquote>"
+    return f'<blockquote><p dir="auto">{escape(clean(quote.text), quote=True)}</p><footer>{words(quote.note)}</footer></blockquote>'
 
 
 def _section(section: Section, drawn: list[str], heat: Cover | None) -> str:
-    lines = "".join(f"<p>{words(line)}</p>" for line in section.lines)
+    lines = "".join(f'<p dir="auto">{words(line)}</p>' for line in section.lines)
     table = _table(section.table, heat) if section.table else ""
     quotes = "".join(map(_quote, section.quotes))
     return f"<section><h2>{words(section.title)}</h2>{lines}{''.join(drawn)}{table}{quotes}</section>"
@@ -61,5 +63,7 @@ def page(report: Report) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
         f"<title>{words(report.heading)}: the evening's report</title>\n<style>\n{style}</style></head>\n"
-        f"<body><header><h1>{words(report.heading)}</h1><p>{about}</p></header>\n<main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
+        f'<body><header><h1 dir="auto">{words(report.heading)}</h1><p dir="auto">{about}</p></header>\n<main>\n'
+        + "\n".join(parts)
+        + "\n</main></body></html>\n"
     )

@@ -38,13 +38,19 @@ def _wrapped(text: str, width: int, first: str = "", rest: str = "") -> str:
 
 
 def told(table: Table, width: int) -> list[str]:
-    """The rows of a table of texts as paragraphs, where columns would cut them."""
-    return [_wrapped("  ".join(cell for cell in row if cell), width, "· ", "  ") for row in table.rows]
+    """The rows of a table of texts as paragraphs, where columns would cut them; there is no head then, so numbers are named."""
+
+    def named(place: int, cell: str) -> str:
+        return f"{table.head[place]} {cell}" if place in table.numbers else cell
+
+    return [_wrapped("  ".join(named(place, cell) for place, cell in enumerate(row) if cell), width, "· ", "  ") for row in table.rows]
 
 
 def of_texts(table: Table) -> bool:
-    """Whether its cells are read rather than compared."""
-    return any(len(cell) > WIDEST for row in table.rows for cell in row)
+    """Whether its cells are read rather than compared. Before numbers the first cell of a row is its name: that may be cut, as columns are,
+    but without the head nobody could tell which number is which."""
+    first = 1 if table.numbers else 0
+    return any(len(cell) > WIDEST for row in table.rows for cell in row[first:])
 
 
 def _cells(row: Sequence[str], sizes: Sequence[int], numbers: frozenset[int]) -> list[str]:

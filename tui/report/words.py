@@ -240,7 +240,8 @@ def _best(report: Report) -> Section:
     quotes = []
     for best in report.best:
         about = " · ".join(f"{name} {value}" for name, value in best.fields.items())
-        note = f"{best.checkpoint}, accepted as it came; {percent(best.new)} of it is in no other row"
+        shared = f"no other row has more than {percent(best.shared)} of it" if best.shared else "no other row has four words of it in a row"
+        note = f"{best.checkpoint}, accepted as it came; {shared}"
         quotes.append(Quote(clean(best.text), clean_line(f"{about}. {note}." if about else f"{note}.")))
     return Section("The best new texts", (), quotes=tuple(quotes))
 

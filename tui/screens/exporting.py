@@ -18,7 +18,7 @@ from core.files import typed_path
 from core.text import counted
 from dataset.exporting import ENDINGS, write_file
 from dataset.rows import Example
-from tui.commands.dataset_export import as_table
+from tui.commands.dataset_export import as_table, keeps_older, older_note
 from tui.screens.dialog import Dialog
 from tui.session.session import Session
 from tui.widgets.boxes import CleanInput
@@ -67,7 +67,8 @@ class ExportDialog(Dialog[str | None]):
         except FlavorError as error:
             self.query_one("#dialog-error", Plain).update(plain(f"{error.message} {error.hint}", "$text-error"))
         else:
-            self.dismiss(f"{counted(count, 'example')} in {path}.")
+            older = older_note(self._rows, self._session.task, keeps_older(path))
+            self.dismiss(f"{counted(count, 'example')} in {path}." + (f" {older}." if older else ""))
 
     def _place(self, typed: str) -> Path:
         if not typed:
