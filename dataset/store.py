@@ -51,6 +51,8 @@ class Store:
         self.counts: Counter[str] = Counter()
         """Candidates by state; what was imported with its decision is nothing that was decided here."""
         self._undo: list[Op] = []
+        self.examples_seq = 0
+        """The last line that changed an example."""
         self.active = ""
         """The checkpoint that was active, as the last line says that says so."""
         self.current: Callable[[], str] = lambda: ""
@@ -117,6 +119,7 @@ class Store:
                 else:
                     table[uid] = document
         self.active = op.active or self.active
+        self.examples_seq = op.seq if op.put.examples else self.examples_seq
         if op.kind == "undo":
             if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back
                 last = self._undo.pop()

@@ -9,6 +9,7 @@ from dataset.pairs import find_pairs, labelled
 from dataset.rows import Side, Tables, Vote
 from runs.sheets import Column, Text
 from tests.made import bake, sample, write
+from tui.session import blind
 from tui.session.blind import Blind, summary
 from tui.session.session import Session
 from tui.session.sheet import FEW_SHOT, ContactSheet
@@ -96,6 +97,22 @@ def test_a_lane_has_one_number_in_every_place(there):
         assert row.rpartition("█")[2].strip() in told and f"{row.split()[1]} comparisons" in told
         assert "0001/epoch-03" in blind.unveiled()[-1] and not any(row.startswith("0001/epoch-03") for row in blind.unveiled())
         assert blind.votes == 6
+
+
+def test_the_rating_is_made_once_for_the_same_votes(session, monkeypatch):
+    """Each row that the cursor comes to on Runs asks for it."""
+    made, rate = [], blind.rating.rate
+    monkeypatch.setattr(blind.rating, "rate", lambda lanes, played: made.append(len(played)) or rate(lanes, played))
+    blind._rated.cache_clear()
+    sitting = prepared(session)
+    sitting.vote(sitting.next(), "left")
+    made.clear()
+    before = [summary(session, lane) for lane in sitting.lanes]
+    assert made == [1] and any(before)
+    sitting.vote(sitting.next(), "right")
+    assert [summary(session, lane) for lane in sitting.lanes] != before
+    sitting.undo()
+    assert [summary(session, lane) for lane in sitting.lanes] == before
 
 
 def test_what_was_decided_is_not_blind(session):

@@ -163,6 +163,16 @@ async def test_what_was_made_up_and_is_an_example_by_now_is_let_go(session):
     assert await first() == []
 
 
+async def test_an_example_that_was_mended_is_seen(session):
+    """What it is about now is no new thing."""
+    setting(session, invent=0.1)
+    session.worker, inventor = Base(TWO[0]), session.candidates._inventor
+    assert await inventor.values(session.worker, 10, {}, session.settings.sampling, 3) == [LIFT]
+    uid, example = next(iter(session.store.examples.items()))
+    session.change_example(uid, example.text, {"Mood": "Giddy", **LIFT})
+    assert await inventor.values(session.worker, 10, {}, session.settings.sampling, 3) == []
+
+
 async def test_a_batch_that_is_given_up_before_its_first_text_loses_none(session):
     setting(session, invent=0.5)
     session.worker = Base(*TWO)

@@ -140,6 +140,8 @@ def test_statuses_are_read_from_files(session):
     session.registry.live = "0004"
     assert session.registry.run("0004").status == "running"
     assert session.registry.next_name() == "0007"
+    session.choices.set_note("0008", "what was thought of a run, which was removed since")
+    assert session.registry.next_name() == "0009"
 
 
 def test_a_checkpoint_must_be_there_to_be_used(session):

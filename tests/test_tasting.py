@@ -309,9 +309,12 @@ def test_the_base_is_active_and_a_good_checkpoint_is_there(session):
 def test_the_base_is_active_and_every_row_is_known(session, losses, action, sentence):
     """Who trained on them once more would get the same."""
     write(session, 12)
-    bake(session, losses)
+    bad = bake(session, losses)
     session.registry.use("base")
     assert (next_step(session).action, next_step(session).sentence) == (action, sentence) and retraining_pays(session) == 0
+    session.delete_example(next(iter(session.store.examples)))  # what is trained then is something else
+    word = "underbaked" if action == "use another" else "overbaked"
+    assert next_step(session).sentence == f"Retrain (t): {bad} is {word}, and the base is active."
 
 
 def test_who_went_back_to_a_bad_checkpoint_is_sent_to_the_newest(session):

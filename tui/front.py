@@ -57,9 +57,10 @@ class Front(WithNotes, InOrder):
         return shown[0] if shown else ""
 
     def own_key(self, action: str) -> str:
-        """The first key of an action on its page, as `[keys]` has it."""
+        """The first key of an action on its page, as `[keys]` has it; `F2` as it stands on the keyboard."""
         default = next(key.key for table in keys.KEYS.values() for key in table if key.name == action)
-        return self.own_keys.get(action, default).split(",")[0]
+        key = self.own_keys.get(action, default).split(",")[0]
+        return key.upper() if key[0] == "f" and key[1:].isdigit() else key
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""

@@ -80,5 +80,5 @@ class Host(Front):
     def continue_text(self, area: TextArea, fields: dict[str, str]) -> None:
         self.jobs.samples.continue_text(area, fields)
 
-    def measure_examples(self, done: Callable[[dict[str, float]], None]) -> None:
-        self.jobs.losses.ask(done)
+    def measure_examples(self) -> None:
+        self.jobs.losses.ask()

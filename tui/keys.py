@@ -20,6 +20,11 @@ class Key(NamedTuple):
     tip: str
     shown: bool = False
 
+    @property
+    def while_typing(self) -> bool:
+        """Whether it holds where something is typed too, before the box that would take it."""
+        return self.key.startswith(("ctrl+", "f")) and len(self.key) > 1
+
 
 KEYS: dict[str, tuple[Key, ...]] = {
     "app": (
@@ -107,38 +112,54 @@ def bindings(screen: str) -> list[BindingType]:
             tooltip=key.tip,
             show=key.shown,
             id=key.name,
-            priority=key.key.startswith(("ctrl+", "f")) and len(key.key) > 1,
+            priority=key.while_typing,
         )
         for key in KEYS[screen]
     ]
 
 
+CHARACTERS = frozenset(_character_to_key(chr(code)) for code in range(32, 127))
+"""Those that every keyboard has, as Textual names them."""
+
+
+def named(key: str) -> str:
+    """A key by the one name that Textual has for it: `/` is `slash`."""
+    return _character_to_key(key) if len(key) == 1 else key
+
+
+def types(key: str) -> bool:
+    """Whether a box takes it for what is typed."""
+    return len(key) == 1 or key in CHARACTERS or key in ("enter", "tab", "backspace")
+
+
 def usable(key: str) -> bool:
     """Whether a terminal can send a key of that name: `a`, `T`, `f7`, `ctrl+r`, `space`, `slash`."""
     *modifiers, name = key.split("+")
-    named = {char for each in Keys for char in each.value.split("+")} | {_character_to_key(chr(code)) for code in range(32, 127)}
+    known = {char for each in Keys for char in each.value.split("+")} | CHARACTERS
     letter = len(name) == 1 and name.isprintable() and not name.isspace()
-    return set(modifiers) <= {"ctrl", "shift", "alt", "super"} and (letter or name in named or name in ("enter", "tab", "backspace"))
+    return set(modifiers) <= {"ctrl", "shift", "alt", "super"} and (letter or name in known or name in ("enter", "tab", "backspace"))
 
 
 def check(own: Mapping[str, str]) -> dict[str, str]:
-    """The person's `[keys]`. Raises FlavorError on an unknown action or a key that does two things on one screen."""
-    names = {key.name for table in KEYS.values() for key in table}
+    """The person's `[keys]`. Raises FlavorError on an unknown action, a key that does two things on one screen, or one that could not be typed
+    any more."""
+    known = {key.name: key for table in KEYS.values() for key in table}
     for name in own:
-        if name not in names:
-            raise FlavorError(f"flavor.toml: [keys] has an unknown action {name!r}.", f"Known: {', '.join(sorted(names))}.", "config")
+        if name not in known:
+            raise FlavorError(f"flavor.toml: [keys] has an unknown action {name!r}.", f"Known: {', '.join(sorted(known))}.", "config")
     for name, keys in own.items():
         for single in keys.split(","):
             if not usable(single):
                 hint = "For instance a, T, f7, ctrl+r, space, slash; several with a comma and no blank between."
                 raise FlavorError(f"flavor.toml: [keys] gives {name} the key {single!r}, which there is not.", hint, "config")
+            if known[name].while_typing and types(single):
+                said = f"flavor.toml: [keys] gives {name} the key {single!r}, which could not be typed any more: {name} holds while you type too."
+                raise FlavorError(said, "Give it one such as f7 or ctrl+e.", "config")
     for screen, table in KEYS.items():
         used: dict[str, str] = {}
         for key in (*table, *(KEYS["app"] if screen != "app" else ())):
             for single in own.get(key.name, key.key).split(","):
-                if single in used and (key.name in own or used[single] in own):
-                    raise FlavorError(
-                        f"flavor.toml: [keys] gives {single!r} to both {used[single]} and {key.name}.", "Choose another.", "config"
-                    )
-                used[single] = key.name
+                other = used.setdefault(named(single), key.name)
+                if other != key.name and (key.name in own or other in own):
+                    raise FlavorError(f"flavor.toml: [keys] gives {single!r} to both {other} and {key.name}.", "Choose another.", "config")
     return dict(own)

@@ -16,7 +16,7 @@ def offer(app: Host) -> None:
     """After the first picture: what was typed and not saved, and what is wrong with the disk or the place."""
     session = app.session
     if broken := session.store.journal.broken:
-        app.say(f"{broken} ctrl+r: write again, or save a copy elsewhere.", "error")
+        app.say(f"{broken} {app.own_key('rescue')}: write again, or save a copy elsewhere.", "error")
     if session.unsure:
         app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
     if place := warning(session.folder):

@@ -40,8 +40,8 @@ SURPRISED = 5.0
 """Nats below the likeliest token from which on another one would come as a surprise."""
 HEADING = re.compile(r"\n[ \t]*(#+[ \t]?)")
 """Where a new heading has begun, and how: `# ` or `#`, as many as there are."""
-LEAST_MARKED, SHARE_MARKED = 2, 1 / 8
-"""Examples that must have a line which begins as a heading does, or all where there are fewer, and their share: one of forty is a slip."""
+LEAST_MARKED = 2
+"""Examples that must have a line which begins as a heading does, or all where there are fewer: one of forty is a slip."""
 BREAKERS = b'\n:"*'
 """llama.cpp's sequence breakers for DRY: form, not repetition."""
 
@@ -159,7 +159,7 @@ class Sampler:
         self._learned = (list(texts), settings.max_copied_tokens)
         self._originals.update(texts, settings.max_copied_tokens)
         marks = Counter(chain.from_iterable({_mark(found) for found in HEADING.finditer(text)} for text in texts))
-        self._marks = {mark for mark, count in marks.items() if count >= max(min(len(texts), LEAST_MARKED), len(texts) * SHARE_MARKED)}
+        self._marks = {mark for mark, count in marks.items() if count >= min(len(texts), LEAST_MARKED)}
         encoded = [self._encode(text) for text in texts]
         lengths = sorted(map(len, encoded))
         last = {ids[-1] for ids in encoded if ids}
@@ -182,7 +182,7 @@ class Sampler:
         """
         began = time.perf_counter()
         device = self.model.device
-        self._headings = {line.strip() for line in prompts[0][0][0].split("\n") if line.startswith("#")}  # in what comes before any values
+        self._headings = _headings(prompts[0])
         allowed = [text.encode() for text in free]
         uniform = torch.stack([torch.rand(2, settings.max_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         guided = bool(without) and settings.guidance > 0
@@ -275,7 +275,7 @@ class Sampler:
     def _write(self, text: _Writing, token: int) -> Text | None:
         """Append a token; the finished text, where it ends with it."""
         if token == self.end:
-            return self._finish(text, "stop")
+            return self._finish(text, "stop", self._cut(text.tokens, whole=True) if self._marks else None)
         piece = self._pieces[token]
         written = piece if not self._marks else text.data.rpartition(b"\n")[2] + piece  # a line may end within a piece
         text.tokens.append(token)
@@ -298,16 +298,24 @@ class Sampler:
     def _decode(self, tokens: list[int]) -> str:
         return clean(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
-    def _cut(self, tokens: list[int]) -> str | None:
-        """The text before a new heading, if one has begun: the task's next heading is an end as good as the end token."""
+    def _cut(self, tokens: list[int], whole: bool = False) -> str | None:
+        """The text before a new heading, if one has begun: the task's next heading is an end as good as the end token. `whole`: nothing comes after
+        these tokens."""
         text = self._decode(tokens)
         for found in HEADING.finditer(text):
-            line = text[found.start(1) :].partition("\n")[0]
-            if self._marks and found.end() == len(text):
+            line, ended, _ = text[found.start(1) :].partition("\n")
+            if self._marks and found.end() == len(text) and not whole:
                 return None  # it may go on as a line of the examples does
-            if _mark(found) not in self._marks or line.strip() in self._headings:
+            if _mark(found) not in self._marks or ((ended or whole) and line.strip() in self._headings):
                 return text[: found.start()]
         return None
+
+
+def _headings(prompt: Sequence[Segment]) -> set[str]:
+    """The lines of a prompt that say, where they come again, that the next text has begun: the first, as of every example. A list of values, which is of
+    one piece, has another one between them."""
+    opening = prompt[0][0].split("\n")
+    return {line.strip() for line in (opening if len(prompt) == 1 else opening[:1]) if line.startswith("#")}
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -1,9 +1,13 @@
 """`c`: a retraining that has gone on for long is not stopped by one key."""
 
+import asyncio
+
 import pytest
 from textual.widgets import Input
 
 from core.errors import FlavorError
+from tests.app.test_jobs import until
+from tests.app.test_sheet_screen import _queue, load
 from tui.app import FlavorApp
 from tui.jobs import retraining
 from tui.widgets.chrome import Activity
@@ -50,6 +54,53 @@ async def test_another_key_takes_the_question_back_and_a_search_is_only_left(wor
         await pilot.press("o", "c", "c")
         assert task.cancelled == 1
         app.jobs.doing, app.jobs._task = "none", None
+
+
+NO_MORE = " No candidates come by themselves now; on Curate g samples some."
+
+
+@pytest.mark.parametrize(
+    ("doing", "said"),
+    [
+        ("measuring", "The measurement was stopped; everything is as it was."),
+        ("downloading", "The download was stopped; everything is as it was."),
+        ("sampling", "The sampling was stopped; everything is as it was." + NO_MORE),
+        ("training", "The retraining was stopped; everything is as it was." + NO_MORE),
+    ],
+)
+async def test_that_no_candidates_come_is_said_where_none_do(workspace, monkeypatch, doing, said):
+    monkeypatch.setattr(retraining, "LONG", 3600)
+    app, notes = FlavorApp(workspace, start_worker=False), []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        app.say = lambda text, *_, **__: notes.append(text)
+        app.jobs._task, app.jobs.doing, app.jobs.retraining._since = Task(), doing, retraining.time.monotonic()
+        await pilot.press("escape")
+        assert notes == [said] and app.jobs.samples._stopped == said.endswith(NO_MORE)
+        app.jobs.doing, app.jobs._task = "none", None
+
+
+async def test_candidates_that_a_measurement_stopped_come_when_it_is_stopped(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        worker, jobs = load(app), app.jobs
+        app.session.settings = _queue(app.session.settings, 6)
+        app.changed()
+        await until(pilot, lambda: len(worker.asked) == 1)
+        begun = []
+
+        async def measuring(text):
+            begun.append(text)
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(jobs.losses, "_follow", measuring)
+        await pilot.press("l")
+        await until(pilot, lambda: begun and jobs.doing == "measuring")
+        await pilot.press("escape")
+        await until(pilot, lambda: jobs.doing == "sampling" and len(worker.asked) == 2)
 
 
 @pytest.mark.parametrize(

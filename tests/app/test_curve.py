@@ -3,14 +3,16 @@
 import asyncio
 import re
 
+import msgspec
 import pytest
 
 from core.config import FILE
 from core.errors import FlavorError
+from core.protocol import Candidate as Arrived
 from core.protocol import Loaded
 from runs.points import Points
 from tests.app.test_jobs import until
-from tests.app.test_sheet_screen import Slow
+from tests.app.test_sheet_screen import Slow, _queue
 from tests.engine.conftest import make_tiny
 from tui.app import FlavorApp
 from tui.screens.curve import CurveDialog
@@ -259,6 +261,29 @@ async def test_sampling_that_adds_nothing_to_what_is_wanted_ends(quick, held, mo
         assert len(app.session.worker.asked) == 2
         app.jobs.samples.ask()
         await until(pilot, lambda: len(app.session.worker.asked) == 3 and app.jobs.doing == "ready")
+
+
+async def test_sampling_that_brings_nothing_but_empty_texts_ends(quick, held):
+    """They are passed over as soon as one text with words waits."""
+    held.go["load"].set()
+    app = FlavorApp(quick)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        worker = app.session.worker
+        full = worker.sample
+
+        async def empty(*asked, **options):
+            async for event in full(*asked, **options):
+                yield msgspec.structs.replace(event, text="") if isinstance(event, Arrived) else event
+
+        worker.sample = empty
+        app.session.settings = _queue(app.session.settings, 6)
+        for _ in range(20):
+            worker.go.release()
+        app.changed()
+        await until(pilot, lambda: len(worker.asked) == 2 and app.jobs.doing == "ready")
+        await pilot.pause(0.3)
+        assert len(worker.asked) == 2
 
 
 async def test_sampling_goes_on_when_the_disk_was_mended(quick, held, monkeypatch):

@@ -73,7 +73,7 @@ async def test_what_is_taken_back_comes_again_in_its_order(workspace):
         teach(session)
         add(session, 3, good=False)
     app = FlavorApp(workspace, start_worker=False)
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(130, 60)) as pilot:
         await pilot.pause()
         came = []
         for _ in range(3):
@@ -82,6 +82,8 @@ async def test_what_is_taken_back_comes_again_in_its_order(workspace):
         add(app.session, 4)  # better ones
         app.changed()
         await pilot.press("u", "u", "u")
+        listed = [candidate.uid for candidate in app.screen._in_turn(app.session.queue(), app.screen.candidate())]
+        assert listed[:3] == came and len(set(listed)) == len(listed) == 7
         again = []
         for _ in range(4):
             again.append(app.screen.shown)
@@ -120,6 +122,18 @@ async def test_what_is_taken_back_waits_until_it_is_decided(workspace, monkeypat
             came.append(app.screen.shown)
             await pilot.press("x")
         assert came[0] not in back and came[1:] == back and not app.session.store.returned
+
+
+def test_how_deep_a_checkpoint_stands_is_read_once(workspace):
+    """All rows of its run are read for it, and each key that keeps a text asks."""
+    with Session(workspace) as session:
+        write(session, 12)
+        last = bake(session, [3.0, 2.5])
+        asked, depth = [], session.registry.depth
+        session.registry.depth = lambda checkpoint: asked.append(checkpoint) or depth(checkpoint)
+        for uid in add(session, 3, last):
+            assert session.store.examples[session.decide(uid, "accept").example].depth == 1
+        assert asked == [last]
 
 
 async def test_what_was_passed_over_is_in_the_library(workspace):

@@ -202,6 +202,66 @@ async def test_a_note_is_kept_and_shown(baked):
         assert session.choices.of("0001/epoch-03").note == "too dry"
 
 
+@pytest.mark.parametrize(("begun", "then"), [(80, 160), (160, 80), (80, 120)])
+async def test_the_tables_fit_when_the_window_changes(baked, begun, then):
+    with Session(baked) as session:
+        session.use("0001/epoch-02")
+        session.choices.set_note("0001/epoch-02", "too dry, and of one mind with the first")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(begun, 40)) as pilot:
+        await to_runs(pilot)
+        await pilot.press("z")
+        await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 2)
+        await pilot.resize_terminal(then, 40)
+        await pilot.pause()
+        moments = app.screen.query_one(DataTable)
+        await until(pilot, lambda: moments.virtual_size.width == moments.size.width - moments.styles.scrollbar_size_vertical)
+        await pilot.press("escape")
+        await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        rest = table.size.width - table.styles.scrollbar_size_vertical
+        await until(pilot, lambda: table.virtual_size.width == max(76, rest))
+        if then == 160:
+            assert "too dry, and of one mind with the" in app.export_screenshot().replace("&#160;", " ")
+
+
+async def test_only_what_is_ours_has_a_note(baked):
+    (baked / "runs/theirs").mkdir()
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await to_runs(pilot)
+        table = app.screen.query_one("#runs-table")
+        table.move_cursor(row=table.get_row_index("theirs//"))
+        await pilot.press("n")
+        assert "Only runs and checkpoints can have a note." in [note.message for note in app._notifications]
+
+
+async def test_a_run_that_is_being_trained_can_be_folded(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        app.session.registry.live = "0001"
+        app.screen.renew_all()
+        await pilot.press("left")
+        app.screen.renew_all()
+        assert names(app) == ["0001/", "base"]
+        app.session.registry.live = ""
+
+
+async def test_going_to_now_goes_nowhere(baked):
+    with Session(baked) as session:
+        session.use("0001/epoch-02")
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_runs(pilot)
+        seq = app.session.store.journal.seq
+        await pilot.press("z")
+        await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 2)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen) and app.session.store.journal.seq == seq
+
+
 async def test_folders_that_vanish_or_break_while_one_looks(baked):
     with Session(baked) as session:
         bake(session, [3.5, 3.3])

@@ -22,12 +22,14 @@ from tests.made import bake, write
 from tui import keys
 from tui.app import FlavorApp, run_app
 from tui.desk import Desk
+from tui.offers import offer
 from tui.screens import curate
 from tui.screens.blind import BlindScreen
 from tui.screens.curate import CurateScreen
 from tui.screens.curve import CurveDialog
 from tui.screens.drafts import DraftsDialog
 from tui.screens.edit import EditDialog
+from tui.screens.importing import ImportDialog
 from tui.screens.library import LibraryScreen
 from tui.screens.moments import MomentsDialog
 from tui.screens.runs import RunsScreen
@@ -364,6 +366,18 @@ async def test_an_edit_that_is_taken_back_offers_its_wording_again(workspace):
         assert not list((workspace / "drafts").glob("edit-*"))
 
 
+async def test_without_a_card_every_key_for_one_says_so(workspace):
+    with Session(workspace) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "skip")
+    app, said = FlavorApp(workspace, start_worker=False), []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.say = lambda text, *_, **__: said.append(text)
+        await pilot.press("a", "x", "e", "space")
+        assert said == ["There is no card to decide."] * 4
+
+
 async def test_an_edit_that_is_left_changes_nothing(workspace):
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -420,6 +434,42 @@ async def test_write_takes_back_what_was_saved_and_nothing_else(workspace):
         await pilot.pause()
         store = on_disk(workspace)
         assert store.counts["rejected"] == 0 and len(store.examples) == 3
+
+
+async def test_what_is_said_of_keys_names_the_persons_own(workspace):
+    with (workspace / FILE).open("a", encoding="utf-8") as file:  # a new one ends with [keys]
+        file.write('write = "f9"\nlibrary = "ctrl+l"\nmore = "y"\nrescue = "f7"\nundo_library = "w"\nundo = "z"\n')
+    with Session(workspace) as session:
+        for uid in list(session.store.pending):
+            session.decide(uid, "skip")
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        assert [str(tab.content).split() for tab in app.screen.query(".tab")][:3] == [
+            ["Write", "F9"],
+            ["Curate", "F3"],
+            ["Library", "ctrl+l"],
+        ]
+        app.jobs.doing = "ready"
+        app.jobs.samples.give_up()
+        app.screen.renew_all()
+        assert shown(app) == "No candidate waits.\n\ny samples some now, t retrains first, F9 writes another example."
+        app.jobs.doing = "measuring"
+        app.screen.renew_all()
+        assert shown(app).endswith("F9 writes another example, ctrl+l opens those that are there.")
+        app.session.store.journal.broken = "The journal could not be written."
+        offer(app)
+        app.push_screen(BlindScreen(["base"]))
+        await pilot.pause()
+        await pilot.press("u")
+        said = [note.message for note in app._notifications]
+        assert "The journal could not be written. F7: write again, or save a copy elsewhere." in said
+        assert any(text.endswith("z on Curate takes that back.") for text in said)
+        await pilot.press("escape")
+        app.push_screen(ImportDialog(app.session))
+        await pilot.pause()
+        assert "w in the Library takes it back." in shown(app, "#import-text")
+        app.jobs.doing, app.session.store.journal.broken = "none", ""
 
 
 async def test_what_is_typed_right_after_tab_goes_where_the_focus_goes(workspace):
@@ -563,6 +613,16 @@ async def test_without_fields_the_library_has_no_column_for_them(tmp_path):
         assert [str(column.label) for column in app.screen.query_one(DataTable).ordered_columns] == ["origin", "words", "≈", "loss", "text"]
 
 
+async def test_words_are_counted_where_none_stands_between_blanks(workspace):
+    with Session(workspace) as session:
+        session.write_example("雾中的灯塔", {})
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        assert str(app.screen.query_one(DataTable).get_row_at(0)[1]).strip() == "5"
+
+
 async def test_what_the_librarys_keys_say(workspace):
     """On an empty table there is nothing to delete; what enter does stands in the footer."""
     app = FlavorApp(workspace, start_worker=False)
@@ -692,8 +752,8 @@ async def test_a_second_session_is_read_only(workspace):
             assert "READ-ONLY" in shown(app, "#summary")
             said = []
             app.complain = said.append
-            await pilot.press("t", "g", "f6", "T")
-            assert len(said) == 3 and all("is open elsewhere" in str(error) for error in said)
+            await pilot.press("t", "g", "f", "f6", "T")
+            assert len(said) == 4 and all("is open elsewhere" in str(error) for error in said) and not app.screen.is_modal
             await pilot.press("f2")
             await pilot.pause()
             await pilot.press("x", "f3")
@@ -708,6 +768,22 @@ async def test_a_second_session_is_read_only(workspace):
             await pilot.pause()
             assert app._exit
     assert not on_disk(workspace).decisions
+
+
+async def test_who_only_reads_is_promised_nothing(tmp_path):
+    config.create(tmp_path / "empty", Task("Lighthouse"))
+    with Session(tmp_path / "empty") as session:
+        app = FlavorApp(tmp_path / "empty", start_worker=False)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("f3")
+            await pilot.pause()
+            assert shown(app).startswith("Nothing to decide yet.\n\nThis session only reads")
+        write(session, 12)
+        app = FlavorApp(tmp_path / "empty", start_worker=False)
+        async with app.run_test(size=(100, 40)) as pilot:
+            await pilot.press("f6", "s")
+            await pilot.pause()
+            assert "is open elsewhere" in shown(app, "#sweep-plan") and "Beside the present settings" in shown(app, "#evidence-text")
 
 
 async def asks_once_before_it_leaves(app, pilot):
@@ -947,6 +1023,13 @@ async def test_light_and_dark_are_remembered(workspace):
         ({"accept": "f6"}, "gives 'f6' to both accept and report"),
         ({"sweep_report": "m"}, "gives 'm' to both measure_report and sweep_report"),
         ({"acept": "y"}, "unknown action 'acept'"),
+        ({"filter": "/"}, "gives '/' to both search and filter"),
+        ({"stronger": "["}, "gives '[' to both weaker and stronger"),
+        ({"accept": "?"}, "to both accept and help"),
+        ({"quit": "Q"}, "gives quit the key 'Q', which could not be typed any more"),
+        ({"theme": "f9,slash"}, "gives theme the key 'slash', which could not be typed"),
+        ({"save_example": "space"}, "the key 'space', which could not be typed"),
+        ({"write": "enter"}, "the key 'enter', which could not be typed"),
     ],
 )
 def test_a_keymap_that_cannot_work_is_refused(own, said):

@@ -227,6 +227,26 @@ async def test_a_sheet_that_a_run_stopped_is_made_once_when_it_is_over(slow, mon
         assert jobs.doing == "sheeting" and len(worker.asked) == 2
 
 
+async def test_a_sheet_that_meets_a_fault_does_not_begin_again(slow, monkeypatch):
+    async with slow.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        load(slow)
+        slow.session.settings = _queue(slow.session.settings, 0)
+        begun = []
+
+        async def make(wanted):
+            begun.append(wanted)
+            raise ValueError
+            yield
+
+        monkeypatch.setattr(slow.jobs.sheet.contact, "make", make)
+        slow.jobs.sheet.ask(["0001/epoch-02"])
+        await until(pilot, lambda: begun and slow.jobs.doing == "ready")
+        slow.changed()
+        await pilot.pause(0.2)
+        assert len(begun) == 1
+
+
 def _queue(settings, ready):
     import msgspec
 

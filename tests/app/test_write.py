@@ -1,11 +1,14 @@
 """Write: what is taken back is typed again, and attributes are completed."""
 
+import asyncio
+
 import pytest
 from textual.widgets import Input, TextArea
 
 from core.task import Field
 from dataset.store import Store
 from tests.app.test_jobs import until
+from tests.app.test_sheet_screen import load
 from tui.app import FlavorApp
 from tui.screens.attributes import AttributesDialog
 from tui.screens.edit import EditDialog
@@ -90,6 +93,37 @@ async def test_what_is_taken_back_stands_in_the_boxes_to_be_mended(workspace):
         await pilot.press(*["right"] * 5, "e", "ctrl+s")
         assert texts(workspace)[-1] == "A tower, alone."
         assert list(app.session.store.examples.values())[-1].fields == {"Keeper": "Kind"}
+
+
+@pytest.mark.parametrize(
+    ("added", "typed", "text", "notes"),
+    [
+        (" burns.", "", "A lamp burns.", []),
+        ("", "", "A lamp", ["The model would end the text here."]),
+        (" burns.", " is", "A lamp is", ["You went on typing: what the model wrote was left out."]),
+    ],
+)
+async def test_what_the_model_adds_or_does_not(workspace, monkeypatch, added, typed, text, notes):
+    """And who had stopped the sampling has nothing of it back by that."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await on_write(pilot, app)
+        load(app)
+        app.jobs.samples.give_up()
+        go = asyncio.Event()
+
+        async def go_on(*_):
+            await go.wait()
+            return added
+
+        monkeypatch.setattr(app.session.candidates, "continue_text", go_on)
+        await pilot.press(*"A lamp", "ctrl+g")
+        await until(pilot, lambda: "going on with your text" in app.jobs.line().plain)
+        await pilot.press(*typed)
+        go.set()
+        await until(pilot, lambda: app.jobs.doing == "ready")
+        assert area(app).text == text and said(app) == notes
+        assert app.jobs.samples._stopped and app.session.worker.asked == []
 
 
 async def test_what_was_taken_back_is_there_at_the_next_start(workspace):

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, Gemma3TextConfig, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, Gemma3TextConfig, GPT2Config, LlamaConfig
 
 from core.config import Lora, Sampling
 from core.errors import FlavorError
-from core.protocol import Candidate, Load, Loaded, Sample, Usable
-from core.worker import calibration
+from core.protocol import Candidate, Load, Loaded, Row, Sample, Usable
+from core.worker import bits, calibration
 from core.worker import codes as fourbit
 from core.worker.calibration import calibrate, choose_codes, dequantised
 from core.worker.codes import BLOCK
@@ -228,3 +228,10 @@ def test_a_base_is_calibrated_where_it_is_asked_for(tiny, tmp_path, monkeypatch)
     assert any(not torch.equal(one, two) for one, two in zip(weights_of(plain.model), weights_of(chosen.model), strict=True))
     *_, whole = load(str(tiny), "none", calibrate=True)
     assert not whole.four_bit
+
+
+def test_what_4_bits_cost_is_of_the_rows_that_the_base_can_read(tmp_path):
+    make_tiny(tmp_path / "tiny", config=GPT2Config(vocab_size=258, n_embd=64, n_layer=2, n_head=4, n_positions=64))
+    rows = [Row(str(at), [("# Heading\n\n", 0.0)], "A dish." * times) for at, times in enumerate((1, 2, 90))]
+    asked = {"base": str(tmp_path / "tiny"), "calibrate": False, "rows": msgspec.to_builtins(rows)}
+    assert bits.answer(asked)["rows"] == 2

@@ -101,6 +101,9 @@ def feed(engine, monkeypatch, written):
         ("A feat.\n## Effect\nNone.", "A trick.\n## Effect\nSome.\n# Heading\nA", "A trick.\n## Effect\nSome."),
         ("A feat.\n## Effect\nNone.", "A trick.\n#night #fog", "A trick."),
         ("A feat.", "A trick.\n#night #fog", "A trick."),
+        ("A feat.\n## Attributes\nStrong.", "A trick.\n## Attributes\nSly.", "A trick.\n## Attributes\nSly."),
+        ("# Dawn\nFog.\n# Heading two\nRain.", "# Noon\nSun.\n# Heading four\nStars.", "# Noon\nSun.\n# Heading four\nStars."),
+        ("# Dawn\nFog.\n# Dusk\nRain.", "# Noon\nSun.\n# Heading", "# Noon\nSun."),
         ("# Dawn\nFog.\n# Dusk\nRain.", "# Noon\nSun.\n# Night\nStars.\n\n# Heading\n\n## Attributes", "# Noon\nSun.\n# Night\nStars."),
     ],
 )

@@ -34,6 +34,8 @@ STOPPED = {
     "curving": "The learning curve", "sweeping": "The sweep", "sheeting": "The contact sheet",
 }  # fmt: skip
 """What can be stopped, as a sentence begins with it."""
+WITH_SAMPLING = ("training", "sampling")
+"""What candidates come with, or are for: who stops it wants none."""
 NO_BASE = ("missing", "model")
 """Why a base cannot be loaded, however often the worker is started."""
 REDRAW = 0.1
@@ -243,9 +245,11 @@ class Jobs:
             if self.doing == "training" and self.retraining.asks_first():
                 return
             self._forget_behind()
-            if self.doing not in BEHIND:
+            if self.doing in WITH_SAMPLING:
                 self.samples.give_up()
-            self.halt()
+                self.halt(f" No candidates come by themselves now; {self.key('more')} samples some.")
+            else:
+                self.halt()
 
     def give_up_all(self) -> None:
         """Another base is to be loaded: nothing that is done or waits is of use any more."""
@@ -260,11 +264,12 @@ class Jobs:
         if self._sheet:
             self._sheet.forget()
 
-    def halt(self) -> None:
-        """Stop what is going on, and nothing else."""
+    def halt(self, more: str = "") -> None:
+        """Stop what is going on, and nothing else; `more` is what else is to be said."""
         what, stays = STOPPED[self.doing], self.retraining.stays
         self._stop()
-        self.app.say(f"The measuring was stopped; {stays} stays active." if stays else f"{what} was stopped; everything is as it was.")
+        said = f"The measuring was stopped; {stays} stays active." if stays else f"{what} was stopped; everything is as it was."
+        self.app.say(said + more)
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""

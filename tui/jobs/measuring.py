@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.text import counted, duration
@@ -17,32 +17,39 @@ if TYPE_CHECKING:
 
 
 class MeasureJob:
-    """Only a key asks for it, so it gives way to nothing. The losses are kept when all of them are there."""
+    """Only a key asks for it, so it gives way to nothing. The losses are kept when all of them are there, and the pages look for them then."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs, self._app, self._session = jobs, jobs.app, jobs.session
 
-    def ask(self, done: Callable[[dict[str, float]], None]) -> None:
+    def ask(self) -> None:
         """Measure the loss of every example with the active checkpoint."""
         if not self._jobs.make_room():
             self._jobs.not_ready()
             return
         text = f"measuring the loss of {counted(len(self._session.store.examples), 'example')}"
-        self._jobs.start(functools.partial(self._measure, done, text), "measuring", text)
+        self._jobs.start(functools.partial(self._measure, text), "measuring", text)
 
-    async def _measure(self, done: Callable[[dict[str, float]], None], text: str) -> None:
+    async def _measure(self, text: str) -> None:
         await asyncio.sleep(0)
-        began, asked = time.monotonic(), list(self._session.store.examples)
-        async for told in losses.measure(self._session):
-            if isinstance(told, dict):
-                done(told)
-                if skipped := [uid for uid in asked if uid not in told]:
-                    self._app.say(f"Measured.{left_out(self._session, skipped)} F4 opens the examples, enter one to shorten it.")
-            else:
-                left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
-                self._jobs.tell("measuring", f"{text}: {told:.0%}, about {duration(left)} left", force=False)
+        try:
+            await self._follow(text)
+        except asyncio.CancelledError:
+            self._app.call_later(self._jobs.samples.fill)  # it had taken the place of candidates that were on their way
+            raise
         self._jobs.rest()
         self._jobs.changed()
+
+    async def _follow(self, text: str) -> None:
+        """Measure, and say how far it is."""
+        began, asked = time.monotonic(), list(self._session.store.examples)
+        async for told in losses.measure(self._session):
+            if not isinstance(told, dict):
+                left = (time.monotonic() - began) * (1 - told) / max(told, 0.01)
+                self._jobs.tell("measuring", f"{text}: {told:.0%}, about {duration(left)} left", force=False)
+            elif skipped := [uid for uid in asked if uid not in told]:
+                library, opens = self._app.own_key("library"), self._app.own_key("open")
+                self._app.say(f"Measured.{left_out(self._session, skipped)} {library} shows the examples, {opens} opens one to shorten it.")
 
 
 def left_out(session: Session, uids: Sequence[str]) -> str:

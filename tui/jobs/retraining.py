@@ -141,7 +141,7 @@ class RetrainJob:
                         said = f"{current} stays active: {event.why}."
                     elif current != event.checkpoint:
                         why = f" {self._session.not_taken}" if self._session.not_taken else ""
-                        said = f"{current} stays active; {event.checkpoint} is done ({event.why}): enter on Runs takes it.{why}"
+                        said = f"{current} stays active; {event.checkpoint} is done ({event.why}): {self._app.own_key('use')} on Runs takes it.{why}"
                     elif event.checkpoint == self._provisional:
                         said = f"{event.checkpoint} stays active: {event.why}."
                     else:

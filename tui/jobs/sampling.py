@@ -70,7 +70,8 @@ class SampleJob:
         beside = bool(self._jobs.waits)
         if not beside and not self._jobs.make_room():
             return False
-        self._stopped = False
+        if for_queue:
+            self._stopped = False
         if beside:
             self._tell(beside)
             self._cancel_beside()
@@ -119,7 +120,8 @@ class SampleJob:
             async for event in session.sample(count, session.fixed):
                 if isinstance(event, Candidate):
                     done += 1
-                    wanted = wanted or any(event.uid == candidate.uid for candidate in session.newest())
+                    told = bool(event.text.strip())  # one without a word is passed over, and would be sampled for again without end
+                    wanted = wanted or (told and any(event.uid == candidate.uid for candidate in session.newest()))
                     self._tell(beside, f"{done} of {count} from {event.checkpoint}")
                     self._app.arrived()
         except Exception:
@@ -145,9 +147,13 @@ class SampleJob:
         self._tell(beside, "going on with your text")
         text = area.text
         addition = await self._app.session.candidates.continue_text(text, fields)
-        if area.text == text:  # else the person went on typing: theirs stays
+        if area.text != text:
+            self._app.say("You went on typing: what the model wrote was left out.")
+        elif addition.strip():
             area.insert(addition, area.document.end)
             area.move_cursor(area.document.end)
+        else:
+            self._app.say("The model would end the text here.")
         self._end(beside)
 
     # -- stopping ------------------------------------------------------------------------------------------------------

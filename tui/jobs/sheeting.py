@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import FlavorError
 from tui.jobs.curving import NO_MODEL
-from tui.session.sheet import ContactSheet, Lane
+from tui.session.sheet import ContactSheet
 
 if TYPE_CHECKING:
     from tui.jobs.jobs import Jobs
@@ -25,14 +25,13 @@ class SheetJob:
         self.made = 0
         """Grows with every column."""
 
-    def ask(self, checkpoints: Iterable[str]) -> list[Lane]:
-        """Make what is missing for these, now or when the worker is free. Returns what is missing."""
+    def ask(self, checkpoints: Iterable[str]) -> None:
+        """Make what is missing for these, now or when the worker is free."""
         if self._app.session.held_by:
-            return []
+            return
         missing = self.contact.missing(self.contact.lanes(checkpoints))
         self._wanted = list(dict.fromkeys([*self._wanted, *(lane.checkpoint for lane in missing)]))
         self.go_on()
-        return missing
 
     def outlook(self, checkpoint: str = "") -> str:
         """Whether what is missing of this checkpoint, or of any, is still to come, as the end of a sentence."""
@@ -77,7 +76,7 @@ class SheetJob:
                 async for lane, done, count in events:
                     self._jobs.tell("sheeting", f"contact sheet: {lane.name}, {done} of {count} texts", force=False)
                     self.made += done == count
-        except FlavorError:
+        except Exception:
             self.forget()  # else it would fail again and again
             raise
         self._wanted = [name for name in self._wanted if name not in wanted]

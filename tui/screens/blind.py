@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -17,9 +16,6 @@ from tui.screens.dialog import Leaving
 from tui.session.blind import Blind, Duel
 from tui.widgets.plain import Plain, line, plain
 
-if TYPE_CHECKING:
-    pass
-
 
 class BlindScreen(Leaving[None]):
     """Votes are kept as they are given; leaving loses none."""
@@ -28,8 +24,8 @@ class BlindScreen(Leaving[None]):
     HELP = """
 # Blind A/B
 Two texts for one prompt; whose they are is hidden. They are of the checkpoints of one run (that of the row the cursor is on, on Runs) or of the marked runs,
-and of the base. Vote for the one that you would rather have; **up** and **down** scroll both where they are long. **both bad** is kept, and rejects both without a winner. Whose they were, and what you prefer, is
-unveiled at the end.
+and of the base. Vote for the one that you would rather have; **up** and **down** scroll both where they are long. **both bad** is kept as a vote against both; candidates
+still wait on Curate. Whose they were, and what you prefer, is unveiled at the end.
 """
     BINDINGS = [
         Binding("left,1", "vote('left')", "left", priority=True, id="blind_left"),
@@ -145,7 +141,7 @@ unveiled at the end.
             self.flavor.complain(error)
             return
         if vote is None:
-            self.flavor.say("The last thing done was no vote; u on Curate takes that back.", "warning")
+            self.flavor.say(f"The last thing done was no vote; {self.flavor.own_key('undo')} on Curate takes that back.", "warning")
             return
         self._show_unveiled(False)
 

@@ -201,12 +201,20 @@ kept for such texts, so that you see more than what pleases already, and so that
         """Whether there is room for the queue. By the size, since the class of a screen's width comes after its first picture."""
         return self.app.size.width >= WIDE
 
+    def _in_turn(self, queue: list[Candidate], card: Candidate) -> list[Candidate]:
+        """The queue in the order in which its cards come: behind the one on the desk what was taken back, where nothing newer comes first."""
+        back = [] if self.flavor.prefer_new else [one for one in reversed(self.session.store.returned.values()) if one.uid != card.uid]
+        if not back:
+            return queue
+        first = {one.uid: one for one in (card, *back)}
+        return [*first.values(), *(one for one in queue if one.uid not in first)]
+
     def _queue(self, queue: list[Candidate], card: Candidate) -> None:
         side = self.query_one("#queue", Plain)
         if not self._has_side():
             return
         parts: list[str | tuple[str, str]] = [(f"{self.session.ranking.state()}\n\n", "$text-muted"), ("Waiting\n\n", "bold")]
-        for candidate in queue[:40]:
+        for candidate in self._in_turn(queue, card)[:40]:
             sign = "▶ " if candidate.uid == card.uid else "! " if candidate.flags else "  "
             head = short(" ".join(candidate.text.split())) or "(an empty text)"
             parts.append((f"{sign}{head}\n", "bold" if candidate.uid == card.uid else "$text-muted"))
@@ -225,19 +233,25 @@ kept for such texts, so that you see more than what pleases already, and so that
 
     def _ways(self) -> str:
         """What the person can do meanwhile."""
-        jobs = self.flavor.jobs
+        jobs, key = self.flavor.jobs, self.flavor.own_key
         if self.session.held_by:
-            return "F4 opens the examples that are there."
-        ways = ["g samples some now"] if not jobs.samples.busy and (jobs.waits or jobs.gives_way) else []
-        ways += ["t retrains first"] if jobs.gives_way else []
-        return ", ".join([*ways, "F2 writes another example" + ("" if ways else ", F4 opens those that are there")]) + "."
+            return f"{key('library')} opens the examples that are there."
+        ways = [f"{key('more')} samples some now"] if not jobs.samples.busy and (jobs.waits or jobs.gives_way) else []
+        ways += [f"{key('retrain')} retrains first"] if jobs.gives_way else []
+        last = f"{key('write')} writes another example" + ("" if ways else f", {key('library')} opens those that are there")
+        return ", ".join([*ways, last]) + "."
 
     def _empty(self) -> None:
         self.query_one("#place", Plain).update("")
         self.query_one("#fields", Plain).update("")
         self.query_one("#flags", Plain).update("")
-        if not self.session.store.examples:
-            hint = "Nothing to decide yet.\n\nF2 opens Write: a few examples of your own come first.\nThe model is tasted from the start: candidates of the untrained base appear here too."
+        if not self.session.store.examples and self.session.held_by:
+            hint = "Nothing to decide yet.\n\nThis session only reads: what is written and sampled where the workspace is open is seen when you open it again."
+        elif not self.session.store.examples:
+            hint = (
+                f"Nothing to decide yet.\n\n{self.flavor.own_key('write')} opens Write: a few examples of your own come first.\n"
+                "The model is tasted from the start: candidates of the untrained base appear here too."
+            )
         else:
             coming = "No candidate waits."
             if self.flavor.jobs.samples.busy:
@@ -257,15 +271,21 @@ kept for such texts, so that you see more than what pleases already, and so that
         self.flavor.say("The card has just changed: nothing was decided.", "warning")
         return True
 
-    def _decide(self, verdict: Verdict, text: str | None = None) -> None:
+    def _to_decide(self) -> Candidate | None:
+        """The card that a key is meant for; None, which is said, where there is none."""
         if self._just_turned():
-            return
+            return None
         card = self.candidate()
         if card is None:
             self.flavor.say("There is no card to decide.", "warning")
+        return card
+
+    def _decide(self, verdict: Verdict) -> None:
+        card = self._to_decide()
+        if card is None:
             return
         try:
-            self.session.decide(card.uid, verdict, text)
+            self.session.decide(card.uid, verdict)
         except FlavorError as error:
             self.flavor.complain(error)
             return
@@ -282,8 +302,8 @@ kept for such texts, so that you see more than what pleases already, and so that
         self._decide("skip")
 
     def action_edit(self) -> None:
-        card = self.candidate()
-        if card is None or self._just_turned():
+        card = self._to_decide()
+        if card is None:
             return
 
         from tui.screens.edit import dialog_for
@@ -323,6 +343,11 @@ kept for such texts, so that you see more than what pleases already, and so that
 
         if not self.session.task.fields:
             self.flavor.say("This task has no attributes.", "warning")
+            return
+        try:
+            self.session.must_write()  # else nothing is sampled that they could be of
+        except FlavorError as error:
+            self.flavor.complain(error)
             return
         self.app.push_screen(AttributesDialog(self.session), done)
 

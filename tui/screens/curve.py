@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
@@ -20,9 +18,6 @@ from tui.session.inventing import kept
 from tui.session.learning import BUDGET, Outlook
 from tui.session.ways import tallies
 from tui.widgets.plain import Plain, line, plain
-
-if TYPE_CHECKING:
-    pass
 
 
 class CurveDialog(Dialog[None]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -22,9 +21,6 @@ from tui.twice import Twice
 from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
-
-if TYPE_CHECKING:
-    pass
 
 
 class EditDialog(Dialog[bool]):

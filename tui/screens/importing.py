@@ -106,7 +106,8 @@ class ImportDialog(Dialog[str | None]):
         return (
             "JSONL and JSON (ours, prompt and completion, chats, Alpaca, ShareGPT, Kiln, Argilla, Prodigy), CSV, TSV, Markdown under "
             f"headings, plain text, Parquet, folders of them, and what `datasets` saved.{named}\n\n"
-            "Nothing is imported before ctrl+s, and then all of it or nothing; u in the Library takes it back."
+            "Nothing is imported before ctrl+s, and then all of it or nothing; "
+            f"{self.flavor.own_key('undo_library')} in the Library takes it back."
         )
 
     def on_mount(self) -> None:
@@ -145,6 +146,7 @@ class ImportDialog(Dialog[str | None]):
     async def _look(self) -> None:
         value = self.query_one(SourceInput).value.strip()
         if not value and not self._text:
+            self._say("! There is nothing to look at yet: type where it is, or paste texts.")
             return
         source, looked = value if value.startswith("hf://") else str(typed_path(value)), self._looked
         fields = {name: column for name, column in self._chosen.items() if name}
@@ -251,7 +253,7 @@ class ImportDialog(Dialog[str | None]):
         except FlavorError as error:
             self._say(f"! {_as_here(error)}")
             return
-        self.dismiss(f"{counted(len(put.examples), 'example')} imported; u takes that back.")
+        self.dismiss(f"{counted(len(put.examples), 'example')} imported; {self.flavor.own_key('undo_library')} takes that back.")
 
     def action_leave(self) -> None:
         self.dismiss(None)

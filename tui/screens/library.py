@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Input
 
 from core.errors import FlavorError
-from core.text import counted, short
+from core.text import counted, short, words
 from dataset.rows import Candidate, Example, Op
 from tui import keys
 from tui.screens.edit import dialog_for
@@ -172,7 +172,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             head = fitted(" ".join(row.text[: 4 * room].split()), room)
             cells[row.uid] = [
                 SIGNS[origin],
-                f"{len(row.text.split()):>5}",
+                f"{len(words(row.text)):>5}",
                 "≈" if row.uid in twins else "",
                 loss,
                 *([fitted(" ".join(described[: 4 * values].split()), values)] if values else []),
@@ -305,4 +305,4 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             self.flavor.changed()
 
     def action_measure(self) -> None:
-        self.flavor.measure_examples(lambda _: self.renew())
+        self.flavor.measure_examples()

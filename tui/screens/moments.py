@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,9 +15,6 @@ from dataset.moments import Moment
 from tui.screens.dialog import Dialog
 from tui.session.back import all_moments, clock
 from tui.widgets.plain import Plain, fitted, line, plain
-
-if TYPE_CHECKING:
-    pass
 
 NOW = " ← now"
 """What is said of the latest moment."""
@@ -48,6 +44,12 @@ class MomentsDialog(Dialog[int | None]):
         """What the list was read for last."""
         self._shown: object = None
         """What the rows are of."""
+        self._moments: list[Moment] = []
+        """Those that are listed, the latest first."""
+        self._now = ""
+        """The row that says how it is now; empty where none does."""
+        self._width = 0
+        """Of the table as the rows were made for it."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -65,6 +67,13 @@ class MomentsDialog(Dialog[int | None]):
         self.query_one(DataTable).focus()
         self._look()
         self.set_interval(LOOK, self._look)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)  # when the table knows how wide it is
+
+    def _fit(self) -> None:
+        if self._moments and self.query_one(DataTable).size.width != self._width:
+            self._fill(self._moments, self._shown)
 
     def _state(self) -> tuple[int, str]:
         """Changes with what a person does and with the active checkpoint, not with every text that is sampled meanwhile: those are no moments."""
@@ -85,22 +94,24 @@ class MomentsDialog(Dialog[int | None]):
             flavor.complain(error)
             self.dismiss(None)
             return
-        self.call_after_refresh(self._fill, found[: -MOST - 1 : -1], seen)  # when the table knows how wide it is
+        self.call_after_refresh(self._fill, found[: -MOST - 1 : -1], seen)
 
     def _fill(self, latest_first: list[Moment], seen: object) -> None:
         """A row for each. What happened has the room that the others leave: a checkpoint's name is to be read whole."""
-        self._shown = seen
+        self._shown, self._moments, self._now = seen, latest_first, ""
         table, now_is = self.query_one(DataTable), self.flavor.session.registry.current()
         at = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.cursor_row else None
         table.clear(columns=True)
+        self._width = table.size.width
         rows = [_cells(moment) for moment in latest_first]
         widths = [1 + max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-        room = max(LEAST_ROOM, table.size.width - table.styles.scrollbar_size_vertical - sum(widths) + widths[WHAT])
+        room = max(LEAST_ROOM, self._width - table.styles.scrollbar_size_vertical - sum(widths) + widths[WHAT])
         for place, label in enumerate(COLUMNS):
             table.add_column(label, key=label, width=room if place == WHAT else widths[place])
         for moment, row in zip(latest_first, rows, strict=True):
             # a retraining that has just ended is no moment yet: its checkpoint would be left by going to the latest one
             now = NOW if moment is latest_first[0] and moment.checkpoint in ("", now_is) else ""
+            self._now = str(moment.seq) if now else self._now
             row[WHAT] = fitted(row[WHAT], room - 1 - len(now)) + now
             table.add_row(*map(plain, row), key=str(moment.seq))
         if at and at in table.rows:  # on the first row it stays on the first row
@@ -111,7 +122,8 @@ class MomentsDialog(Dialog[int | None]):
         if event.cursor_row == 0 and self._shown != self._state():
             self._look()
             return  # what was chosen as now is no longer so
-        self.dismiss(int(event.row_key.value or 0))
+        key = event.row_key.value or ""
+        self.dismiss(None if key == self._now else int(key))  # it would be a going to nowhere, which the next `u` took back
 
     def action_leave(self) -> None:
         self.dismiss(None)

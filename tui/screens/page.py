@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -13,9 +12,6 @@ from textual.screen import Screen
 from tui.screens.whole import Whole
 from tui.session.session import Session
 from tui.widgets.chrome import WIDE, Activity, TopBar
-
-if TYPE_CHECKING:
-    pass
 
 
 class Page(Whole, Screen[None]):
@@ -31,7 +27,7 @@ class Page(Whole, Screen[None]):
         return self.flavor.session
 
     def compose(self) -> ComposeResult:
-        yield TopBar(self.session, self.MODE)
+        yield TopBar(self.session, self.MODE, self.flavor.own_key)
         yield from self.body()
         yield Activity()
         yield Vertical(id="keys")

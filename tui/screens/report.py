@@ -125,7 +125,7 @@ loss falls with the number of rows, and measures it with **enter**. **s** trains
         self.flavor.retrain(fresh=True)
 
     def action_measure_report(self) -> None:
-        self.flavor.measure_examples(lambda _: self.renew())
+        self.flavor.measure_examples()
 
     def action_curve_report(self) -> None:
         from tui.screens.curve import CurveDialog

@@ -80,6 +80,8 @@ missing of it. That takes its time, and gives way to everything else you ask for
         """The runs that show their checkpoints; None before the first look."""
         self._active = ""
         """The checkpoint that was active at the last look: when another one is, its run opens."""
+        self._going_on = ""
+        """The run that was going on at the last look: it opens once."""
         self._placed = ""
         """The row on which the program put the cursor: while it is still there, it goes along with what is active."""
         self._pressed = 0
@@ -120,8 +122,9 @@ missing of it. That takes its time, and gives way to everything else you ask for
         elif active != self._active and run_of(active):
             self._open.add(run_of(active))
         self._active = active
-        if registry.live:
+        if registry.live and registry.live != self._going_on:
             self._open.add(registry.live)
+        self._going_on = registry.live
         table = self.query_one(RunTable)
         untouched = table.selected == "" or (table.selected == self._placed and self.flavor.pressed == self._pressed)
         table.show(runlist.build(self.session, runs, self._open, self._words), self._marks())
@@ -269,13 +272,15 @@ missing of it. That takes its time, and gives way to everything else you ask for
         if self._selected() == BASE or run_of(self._selected()):
             dialog = NoteDialog(name, self.session.choices.of(name).note, keep)
             self.app.push_screen(dialog, lambda _: self.renew())
+        else:
+            self.flavor.say("Only runs and checkpoints can have a note.", "warning")
 
     def compared(self) -> list[str]:
         """The checkpoints to hold against each other: the chosen ones of the marked runs, else those of the run under the cursor."""
         from tui.session.sheet import telling
 
         if len(self.marked) > 1:
-            return [self._chosen_of(self._runs[name]) or "" for name in self.marked if self._chosen_of(self._runs[name])]
+            return [chosen for name in self.marked if (chosen := self._chosen_of(self._runs[name]))]
         run = self._runs.get(run_of(self._selected())) or self._runs.get(run_of(self.session.registry.current()))
         return telling(run) if run else []
 
@@ -353,7 +358,7 @@ missing of it. That takes its time, and gives way to everything else you ask for
         self.app.push_screen(CurveDialog())
 
     def action_undo_runs(self) -> None:
-        if self.flavor.undo(here=lambda last: last.kind in ("go", "vote", "use")):
+        if self.flavor.undo(here=lambda last: last.kind in ("go", "vote")):
             self.flavor.changed()
 
     def action_retrain_runs(self) -> None:

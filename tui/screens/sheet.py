@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -17,9 +16,6 @@ from tui.screens.dialog import Leaving
 from tui.session.marks import CLOSES, DIFFERS, OPENS, marked
 from tui.session.sheet import ALWAYS, PROMPTS, Lane, in_front
 from tui.widgets.plain import Plain, line
-
-if TYPE_CHECKING:
-    pass
 
 NARROWEST = 36
 """Columns of the terminal that a lane needs to be read with pleasure."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,9 +16,6 @@ from tui.screens.dialog import Dialog
 from tui.session.sweep import NO_END, NUMBERS, Sweep, named, parse_grid, table
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, line, plain
-
-if TYPE_CHECKING:
-    pass
 
 FIELDS = (("rank", "ranks", "8 16 32"), ("rate", "rates", "2e-4 5e-4 1e-3"), ("epochs", "epochs", "4 8"))
 WHOLE = 84
@@ -85,8 +80,13 @@ class SweepDialog(Dialog[None]):
             return
         self._seen = state
         missing = asked.missing()
-        left = f"{missing} to do, about {duration(asked.seconds())} if none stops early" if missing else "all done"
-        about.update(plain(f"{len(asked.recipes)} settings, {asked.total} trainings: {left}.", "$text-muted"))
+        try:
+            session.must_write()
+        except FlavorError as error:
+            about.update(plain(f"! {error}", "$text-error"))
+        else:
+            left = f"{missing} to do, about {duration(asked.seconds())} if none stops early" if missing else "all done"
+            about.update(plain(f"{len(asked.recipes)} settings, {asked.total} trainings: {left}.", "$text-muted"))
         found = asked.compared()
         head, *rows = table(asked.recipes, found, whole=width >= WHOLE)
         drawn = columns(Table(head, tuple(rows), NUMBERS), width)

@@ -119,11 +119,25 @@ def _by_the_base(session: Session, examples: int) -> NextStep:
     if good := next(_good(session), None):
         return NextStep("use another", f"Use {good}: it is good, and the base is active.")
     word = session.tasting.readings(newest).verdict.word
+    if word == "overbaked" and _same_again(session, newest, newest):
+        return NextStep("write", f"Write more: {newest} is overbaked, and of the same rows the next one would be.")
+    if word == "overbaked" or (word == "underbaked" and _would_be_afresh(session, newest)):
+        return NextStep("retrain afresh", f"Retrain (t): {newest} is {word}, and the base is active.")
     if word == "underbaked":
         return NextStep("use another", f"Use {newest}, and bake it on (t): it is underbaked, and the base is active.")
-    if word == "overbaked":
-        return NextStep("write", f"Write more: {newest} is overbaked, and of the same rows the next one would be.")
-    return NextStep("use another", f"Use {newest}: it knows the rows, nothing speaks against it, and the base is active.")
+    return NextStep("use another", f"Use {newest}: nothing speaks against it, and the base is active.")
+
+
+def _same_again(session: Session, checkpoint: str, newest: str) -> bool:
+    """Whether training afresh would give a checkpoint again: it was trained so, and the rows are much as the newest run had them."""
+    spec = session.registry.run(checkpoint.split("/")[0]).spec
+    known = session.planner.new_rows(newest) < NEW_ROWS and not session.planner.gone(newest)
+    return spec is not None and spec.parent is None and known
+
+
+def _would_be_afresh(session: Session, checkpoint: str) -> bool:
+    """Whether `t` would not go on from a checkpoint, since its rows are others now."""
+    return bool(session.planner.new_rows(checkpoint) or session.planner.gone(checkpoint))
 
 
 def _is_there(session: Session, checkpoint: str) -> bool:
@@ -180,7 +194,6 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
     if verdict.word not in BAD:
         return None
     reasons = (verdict.sentence,)
-    run = session.registry.run(current.split("/")[0])
     if better := _better(session, current, verdict):
         far = "" if _texts(session, better) >= DECIDED else ", as far as its training tells"
         return NextStep("use another", f"Use {better}: it is good{far}, while {current} is {verdict.word}.", reasons)
@@ -189,13 +202,12 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
         return NextStep(
             "use another", f"Use {newest}, of the newest run, against which nothing speaks: {current} is {verdict.word}.", reasons
         )
-    changed = session.planner.new_rows(newest) >= NEW_ROWS or session.planner.gone(newest)
-    if verdict.word == "overbaked" and run.spec and run.spec.parent is None and not changed:
+    if verdict.word == "overbaked" and _same_again(session, current, newest):
         sentence = f"Write more: {current} is overbaked, though it was trained afresh. Until then sample with less of it."
         return NextStep("write", sentence, reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
-    afresh = session.planner.new_rows(current) or session.planner.gone(current)
+    afresh = _would_be_afresh(session, current)
     return NextStep("retrain" if afresh else "bake on", f"{'Retrain' if afresh else 'Bake on'} (t): {current} is underbaked.", reasons)
 
 

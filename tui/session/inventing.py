@@ -150,7 +150,7 @@ class Inventor:
         """The words of all that was ever made up: nothing comes twice. None: not looked up yet."""
         self._known: _Known | None = None
         self._known_of = 0
-        """The values that the examples had, of which `_known` is: their hash."""
+        """The line of the journal that last changed an example before `_known` was made."""
         self._vain = 0
         """Batches in which nothing came that would do, with these examples."""
 
@@ -177,9 +177,9 @@ class Inventor:
     async def _look(self, seed: int) -> None:
         """See what examples there are now. What waits and has become one of them is let go."""
         store, task = self._workspace.store, self._workspace.task
-        examples = list(store.examples.values())
-        now = hash(tuple(_same(_free(task, each.fields)) for each in examples))
+        now = store.examples_seq
         if self._known is None or self._known_of != now:
+            examples = list(store.examples.values())
             self._known = await asyncio.to_thread(_Known, task, examples, seed)
             self._known_of, self._vain = now, 0
             self._stock = [values for values in self._stock if not self._known.has(values)]

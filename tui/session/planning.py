@@ -110,6 +110,7 @@ class Planner:
         self._workspace = workspace
         self._readings = readings
         self._had: tuple[str, frozenset[str]] = ("", frozenset())
+        self._specs: dict[str, RunSpec] = {}
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None, onwards: bool = False) -> Plan:
         """What a retrain would do. With few rows it is afresh, as `topup_from` says, unless they are those of the active checkpoint; else, and
@@ -223,16 +224,15 @@ class Planner:
         return bool(both) and all(row.prompt != old.prompt for row, old in both)
 
     def fits(self, checkpoint: str) -> bool:
-        """Whether the base that is set can use a checkpoint, as far as its run tells: it was trained on that base, with this rank and alpha."""
-        spec, settings, loaded = (
-            self._workspace.registry.run(checkpoint.split("/")[0]).spec,
-            self._workspace.settings,
-            self._workspace.loaded,
-        )
-        if checkpoint == BASE or spec is None:
+        """Whether the base that is set can use a checkpoint, as far as its run tells: it was trained on that base, with this rank and alpha. Behind every
+        key, so what a run says of itself is read once."""
+        name, settings, loaded = checkpoint.split("/")[0], self._workspace.settings, self._workspace.loaded
+        if checkpoint != BASE and name not in self._specs and (spec := self._workspace.registry.run(name).spec):
+            self._specs[name] = spec
+        if (found := self._specs.get(name)) is None:
             return True
-        same = spec.fingerprint == loaded.fingerprint if loaded and spec.fingerprint else spec.base == settings.model.base
-        return same and (spec.lora.r, spec.lora.alpha) == (settings.lora.r, settings.lora.alpha)
+        same = found.fingerprint == loaded.fingerprint if loaded and found.fingerprint else found.base == settings.model.base
+        return same and (found.lora.r, found.lora.alpha) == (settings.lora.r, settings.lora.alpha)
 
     def new_rows(self, checkpoint: str) -> int:
         """The rows that the run of a checkpoint did not have, or not as they are now."""

@@ -42,6 +42,11 @@ class Session(Workspace):
         """What the person typed and then took back, by candidate or example: it is offered where that is edited once more."""
         return {}
 
+    @cached_property
+    def _depths(self) -> dict[str, int]:
+        """The depth of each checkpoint of which something was kept: all rows of its run are read for it, and it does not change."""
+        return {}
+
     # -- decisions -----------------------------------------------------------------------------------------------------
 
     def ranked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -101,7 +106,7 @@ class Session(Workspace):
         if after:
             brought = candidate.checkpoint == IMPORTED  # then it is as if its file had not called it rejected
             origin: Origin = "imported" if brought else "accepted" if after == candidate.text else "edited"
-            depth = 0 if brought else self.registry.depth(candidate.checkpoint) + 1
+            depth = 0 if brought else self._depth(candidate.checkpoint) + 1
             kept = candidate.fields if changed is None else changed
             example = Example(new_uid(), after, kept, origin, now(), candidate=uid, depth=depth)
         place = old or (self._ranking.place(uid) if self._ranking else None)
@@ -117,6 +122,12 @@ class Session(Workspace):
         )
         self.commit("decide", put, STATES[verdict] + (" after all" if old else ""))
         return decision
+
+    def _depth(self, checkpoint: str) -> int:
+        """`Registry.depth`, asked once."""
+        if checkpoint not in self._depths:
+            self._depths[checkpoint] = self.registry.depth(checkpoint)
+        return self._depths[checkpoint]
 
     def undo(self) -> Op | None:
         """Take back the last thing a person did; None where there is nothing left."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -17,13 +19,8 @@ WIDE = 110
 """Cells from which things stand side by side."""
 KEY_LINES = 1
 """Of the keys, below the line of activity."""
-TABS = (
-    ("write", "Write", "F2"),
-    ("curate", "Curate", "F3"),
-    ("library", "Library", "F4"),
-    ("runs", "Runs", "F5"),
-    ("report", "Report", "F6"),
-)
+TABS = ("write", "curate", "library", "runs", "report")
+"""The screens, each of them also the action that goes there."""
 
 
 def summary(session: Session) -> Content:
@@ -44,8 +41,8 @@ def summary(session: Session) -> Content:
 class Tab(Plain):
     """The name of a screen; a click goes there."""
 
-    def __init__(self, mode: str, label: str, key: str, active: bool) -> None:
-        super().__init__(line((f" {label} ", "bold"), (key, "$text-muted"), " "), classes="tab active" if active else "tab")
+    def __init__(self, mode: str, key: str, active: bool) -> None:
+        super().__init__(line((f" {mode.capitalize()} ", "bold"), (key, "$text-muted"), " "), classes="tab active" if active else "tab")
         self.mode = mode
 
     def on_click(self, event: Click) -> None:
@@ -55,16 +52,18 @@ class Tab(Plain):
 class TopBar(Vertical):
     """Two lines: what is open and how it stands; the screens."""
 
-    def __init__(self, session: Session, mode: str) -> None:
+    def __init__(self, session: Session, mode: str, key_of: Callable[[str], str]) -> None:
+        """`key_of` says which key an action has."""
         super().__init__(id="topbar")
+        self._key_of = key_of
         self.session = session
         self.mode = mode
 
     def compose(self) -> ComposeResult:
         yield Plain(summary(self.session), id="summary")
         with Horizontal(id="tabs"):
-            for mode, label, key in TABS:
-                yield Tab(mode, label, key, mode == self.mode)
+            for mode in TABS:
+                yield Tab(mode, self._key_of(mode), mode == self.mode)
 
     def renew(self) -> None:
         self.query_one("#summary", Plain).update(summary(self.session))

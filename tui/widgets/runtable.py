@@ -9,7 +9,6 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from tui.session.runlist import Line
-from tui.widgets.chrome import WIDE
 from tui.widgets.plain import line, plain
 
 COLUMNS = (
@@ -20,8 +19,8 @@ COLUMNS = (
     ("verdict", "verdict", 14),
     ("kept", "kept", 6),
 )
-NOTE, NARROW_NOTE = 34, 13
-"""Columns of a note, in a wide terminal and in a narrow one."""
+NOTE = 13
+"""Cells of a note at least: it has what the others leave."""
 Mark = tuple[str, str]
 """A run's sign on the picture, and its colour."""
 
@@ -42,7 +41,16 @@ class RunTable(DataTable[Content]):
     def on_mount(self) -> None:
         for key, label, width in COLUMNS:
             self.add_column(label, key=key, width=width)
-        self.add_column("note", key="note", width=NOTE if self.app.size.width >= WIDE else NARROW_NOTE)
+        self.add_column("note", key="note", width=NOTE)
+
+    def on_resize(self) -> None:
+        note = self.ordered_columns[-1]
+        room = max(NOTE, self.size.width - self.styles.scrollbar_size_vertical - sum(width for _, _, width in COLUMNS))
+        if note.width != room:
+            note.width = room
+            self._clear_caches()
+            self._require_update_dimensions = True  # else Textual goes by the widths of before
+            self.check_idle()
 
     @property
     def selected(self) -> str:
