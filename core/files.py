@@ -231,17 +231,35 @@ def publish_folder(staging: Path, final: Path) -> None:
     sync_folder(final.parent)
 
 
+def publish_file(staged: Path, final: Path) -> None:
+    """Give a finished file its name, synced first: whole or absent, and never over something. Raises FileExistsError where that is there."""
+    _sync_file(staged)
+    try:
+        os.link(staged, final, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.rename(staged, final)  # not every file system has second names
+    else:
+        os.unlink(staged)
+    sync_folder(final.parent)
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
+
+
 def _sync_tree(folder: Path) -> None:
     for name in names(folder):
         path = folder / name
         if stat.S_ISDIR(os.lstat(path).st_mode):
             _sync_tree(path)
-            continue
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            sync(handle)
-        finally:
-            os.close(handle)
+        else:
+            _sync_file(path)
     sync_folder(folder)
 
 

@@ -78,8 +78,6 @@ def test_bad_input_is_one_line(there, tmp_path):
         ("--strength says nothing of the base", ("generate", there, "--strength", "0.5")),
         ("--strength says nothing of the base", ("export", there, "merged", tmp_path / "out", "--strength", "0.5")),
         ("There is no example to push", ("push", there, "dataset", "me/soups")),
-        ("'MIT License' is no licence", ("push", there, "adapter", "me/soups", "--license", "MIT License")),
-        ("'MIT License' is no licence", ("export", there, "adapter", tmp_path / "out", "--license", "MIT License")),
         ("'soups' is no name of a repository", ("push", there, "dataset", "soups")),
         ("not a workspace", ("push", tmp_path, "dataset", "me/soups")),
         ("no example to export", ("export", there, "dataset", tmp_path / "out.jsonl")),
@@ -224,7 +222,14 @@ def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
         (["report", "--html", "-", "--json"], "one of them"),
         (["export", "dataset", "folder", "--origin", "written"], "--origin goes with a file"),
         (["demo", "--seed", "3"], "--seed goes with --play"),
-        (["export", "dataset", "-", "--as", "jsonl"], "- is no place here"),
+        (["export", "gguf", "-"], "- is no place here"),
+        (["export", "dataset", "-"], "with --as, one of jsonl, csv, tsv, txt, md"),
+        (["export", "kto", "-", "--as", "parquet"], "with --as, one of jsonl"),
+        (["export", "dataset", "-", "--as", "csv", "--json"], "one of them"),
+        (["export", "adapter", "out", "--license", "MIT License"], "'MIT License' is no licence"),
+        (["export", "dataset", "out", "--license", "MIT License"], "'MIT License' is no licence"),
+        (["push", "adapter", "me/soups", "--license", "MIT License"], "'MIT License' is no licence"),
+        (["retrain", "--again", ""], "--again names no run"),
         (["push", "dataset", "me/soups", "--dry-run", "-"], "- is no place here"),
         (["demo", "--at", "-"], "- is no place here"),
     ],
@@ -306,6 +311,25 @@ def test_a_reader_that_is_gone_is_told_to_the_shell(there):
     with subprocess.Popen([sys.executable, "-m", "tui", "status", str(there)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         child.stdout.close()
         assert child.wait(60) == 141 and child.stderr.read() == b""
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "txt", "md"])
+def test_standard_output_has_the_bytes_that_a_file_would_have(there, tmp_path, form):
+    with Session(there) as session:
+        session.write_example("Soupe à l'oignon.\n\nFor two.", {"Mood": "Grim", "Cook": "An owl"})
+    path = there / "flavor.toml"
+    path.write_text(path.read_text().replace('name = "Cook"', 'name = "Chef"'))
+    words = [sys.executable, "-m", "tui", "export", there, "dataset"]
+    done = subprocess.run(
+        [*words, "-", "--as", form], capture_output=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert subprocess.run([*words, tmp_path / f"x.{form}"], capture_output=True, check=False).returncode == 0
+    assert done.returncode == 0 and done.stdout == (tmp_path / f"x.{form}").read_bytes() and not (tmp_path / "-").exists()
+    left = "" if form == "jsonl" else ", left out here"
+    assert done.stderr.decode() == f"1 row has values of attributes that are no more{left}: Cook\n"
+    with subprocess.Popen([*words, "-", "--as", form], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.close()
+        assert child.wait(60) == 141 and b"Error" not in child.stderr.read()
 
 
 def test_what_cannot_be_said_ends_in_no_traceback(there, tmp_path):
@@ -421,6 +445,7 @@ from tui.commands.parser import parse
 
 async def work():
     yield Progress("reading " * 30)
+    yield Progress("汤" * 30)
     yield Note("It is an old model.")
     yield Progress("loading")
     raise FlavorError("It broke.")
@@ -438,7 +463,8 @@ def test_what_is_under_way_is_gone_before_anything_else_is_said():
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 1 and len(shown[1]) == 39 and shown[1].startswith("reading reading")
-    assert shown[2:] == ["It is an old model.\r\n", "loading", "flavor-tui: It broke.\r\n"]
+    assert shown[2] == "汤" * 19 + "…"  # two cells each
+    assert shown[3:] == ["It is an old model.\r\n", "loading", "flavor-tui: It broke.\r\n"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

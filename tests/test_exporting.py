@@ -11,6 +11,7 @@ import pytest
 
 from core import config
 from core.errors import FlavorError
+from core.exports.order import GGUF_FILE
 from core.files import EXPORTING, stale
 from core.task import Field, Task
 from dataset.exporting import FORMS, files, preferences, split_rows, table, write_disk, write_file, write_folder
@@ -64,7 +65,15 @@ def filled(session):
 
 
 @pytest.mark.parametrize(
-    "texts", [["One.", "Two\nlines."], ["Alone.\n\nIn two parts."], ["One.", "Two\n\nparts.", "Three."], ["- One.", "# Two."]]
+    "texts",
+    [
+        ["One.", "Two\nlines."],
+        ["Alone.\n\nIn two parts."],
+        ["One.", "Two\n\nparts.", "Three."],
+        ["- One.", "# Two."],
+        ["# Tiny Tavern Menu", "Two."],
+        ["## Attributes\nMood"],
+    ],
 )
 def test_texts_alone_are_read_again(tmp_path, session, texts):
     for text in texts:
@@ -122,10 +131,14 @@ async def test_an_unknown_ending_may_be_that_of_a_folder(tmp_path, filled):
 def test_a_table_is_synced_before_it_is_put_in_its_place(tmp_path, monkeypatch):
     steps = []
     monkeypatch.setattr(files, "_by_process", lambda form, staged, splits, dest: staged.write_bytes(b"PAR1"))
-    monkeypatch.setattr(files, "sync", lambda handle: steps.append(("file", (tmp_path / "x.parquet").exists())))
-    monkeypatch.setattr(files, "sync_folder", lambda folder: steps.append((folder, (tmp_path / "x.parquet").exists())))
+    monkeypatch.setattr("core.files.sync", lambda handle: steps.append(("file", (tmp_path / "x.parquet").exists())))
+    monkeypatch.setattr("core.files.sync_folder", lambda folder: steps.append((folder, (tmp_path / "x.parquet").exists())))
     write_file(table([], TASK), tmp_path / "x.parquet")
-    assert steps == [("file", False), (tmp_path, True)]
+    assert steps == [("file", False), (tmp_path, True)] and [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging" / GGUF_FILE).write_bytes(b"GGUF")
+    exporting.publish(tmp_path / "staging", tmp_path / "x.gguf", single=True)
+    assert steps[2:] == [("file", True), (tmp_path, True)] and not (tmp_path / "staging").exists()
 
 
 def test_plain_datasets_loads_every_form(tmp_path, filled):
@@ -377,16 +390,15 @@ def test_headings_within_texts_are_text(tmp_path, session):
         write_file(table(session.store.examples.values(), session.task, "raw"), tmp_path / "z.md")
 
 
-@pytest.mark.parametrize("text", ["## Description\nfoo", "##  Attributes\nMood: Grim\n## Description\nfoo"])
-def test_texts_that_begin_as_a_section_are_no_markdown_where_no_values_stand_before(tmp_path, session, text):
-    for fields in ({"Mood": "Grim"}, {}):
-        example = Example("1", text, fields, "written", "now")
-        if fields:
-            write_file(table([example], session.task, "raw"), tmp_path / "x.md")
-            assert [(row.text, row.fields) for row in read(str(tmp_path / "x.md"), session.task).rows] == [(text, fields)]
-        else:
-            with pytest.raises(FlavorError, match="begins with a ## line"):
-                write_file(table([example], session.task, "raw"), tmp_path / "y.md")
+@pytest.mark.parametrize("text", ["## Description\nfoo", "##  Attributes\nMood: Grim\n## Description\nfoo", "## Attributes\nfoo"])
+def test_texts_that_begin_as_a_section_are_not_written_raw_where_no_values_stand_before(tmp_path, session, text):
+    """Behind the bare heading they would be read as a part of the prompt."""
+    example = Example("1", text, {"Mood": "Grim"}, "written", "now")
+    for ending in ("md", "jsonl", "csv", "txt"):
+        write_file(table([example], session.task, "raw"), path := tmp_path / f"x.{ending}")
+        assert [(row.text, row.fields) for row in read(str(path), session.task).rows] == [(text, example.fields)]
+    with pytest.raises(FlavorError, match="begins with a ## line"):
+        table([Example("1", text, {}, "written", "now")], session.task, "raw")
 
 
 @pytest.mark.parametrize("name", ["origin", "Origin"])

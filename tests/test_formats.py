@@ -75,6 +75,27 @@ def test_prompts_before_plain_texts_are_no_text(tmp_path, task):
     assert "line 1: its prompt is not in the heading form" in str(fault)
 
 
+@pytest.mark.parametrize("after", ["", "\n\n# Tiny Tavern Menu\n\nPie.\n"])
+def test_prompts_that_blank_lines_would_part_are_refused_in_plain_texts(tmp_path, task, after):
+    """They look like texts of their own, and where a text ends nobody can tell."""
+    text = f"Stew.\n\n#  Tiny Tavern Menu\n\n## Attributes\n\nMood: Grim\n\n## Description\n\nSoup.{after}"
+    (tmp_path / "x.txt").write_text(text)
+    (fault,) = read(str(tmp_path / "x.txt"), task).faults
+    assert "x.txt, line 3: '# Tiny Tavern Menu', and blank lines part texts here. Read it with --format md" in str(fault)
+    (tmp_path / "x.txt").write_text(text.replace("#  Tiny Tavern Menu", "# Old Heading"))
+    (fault,) = read(str(tmp_path / "x.txt"), task).faults
+    assert "line 5: '## Attributes'" in str(fault)
+    (tmp_path / "x.txt").write_text(text.partition("Stew.")[2])
+    assert rows(read(str(tmp_path / "x.txt"), task, Choice(form="md")))[0] == ("Soup.", {"Mood": "Grim"})
+
+
+def test_a_prompt_beside_a_text_that_is_another_one_refuses_nothing(tmp_path, task):
+    for prompt in ("# Tiny Tavern Menu\nWrite a dish.\n# Rules\nbe short", "# Tiny Tavern Menu\n\n## Attributes\n\nColour: red"):
+        reading = read(write_json(tmp_path / "x.jsonl", {"text": "Soup.", "prompt": prompt}), task)
+        assert rows(reading) == [("Soup.", {})] and reading.prompts == 1 and reading.unused == ["prompt"]
+        assert read(write_json(tmp_path / "x.jsonl", {"completion": "Soup.", "prompt": prompt}), task).faults
+
+
 def test_attributes_that_a_task_without_any_does_not_have_are_named(tmp_path):
     (tmp_path / "x.md").write_text("# Dish\n\n## Attributes\n\nMood: Grim\n\n## Description\n\nSoup.\n")
     (fault,) = read(str(tmp_path / "x.md"), Task("Dish")).faults

@@ -55,7 +55,15 @@ def test_jsonl_fields_may_stand_beside_the_text(tmp_path, task):
     assert read_rows(tmp_path / "rows.jsonl", task) == [("Soup", {"Mood": "Grim", "Price": "3"})]
 
 
-@pytest.mark.parametrize("text", ["text,Mood,,\nSoup,Calm,,\n", "\n \n;;\ntext;Mood;\nSoup;Calm;\n", ",text,Mood\n0,Soup,Calm\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text,Mood,,\nSoup,Calm,,\n",
+        "\n \n;;\ntext;Mood;\nSoup;Calm;\n",
+        ",text,Mood\n0,Soup,Calm\n",
+        "text,,column 2,Mood\nSoup,a,b,Calm\n",
+    ],
+)
 def test_columns_without_a_name_are_left_out_and_so_are_blank_lines_above_the_names(tmp_path, task, text):
     (tmp_path / "rows.csv").write_text(text)
     assert read_rows(tmp_path / "rows.csv", task) == [("Soup", {"Mood": "Calm"})]

@@ -237,7 +237,8 @@ def test_markdown_shows_data_and_obeys_none(session):
 
 
 def test_a_quote_shows_its_lines_and_links_nowhere():
-    text = "One line,\n    another, far in\n\n- a third\\\nsee http://example.com/a or WWW.example.com\n     and *that*"
+    text = "One line,\n    another, far in\n\n- a third\\\nsee http://example.com/a or WWW.example.com\n     and *that*,"
+    text += " ask cook@example.com, mailto:a@b.com or xmpp:a@b.com/x"
     shown = MarkdownIt("gfm-like").render("\n".join(markdown._quoted(text)))
     assert set(re.findall("<[a-z]+", shown)) == {"<blockquote", "<p", "<br"}
     assert unescape(re.sub("<[^>]+>", "", shown)).replace("\xa0", " ").strip() == text.replace("\n\n", "\n")

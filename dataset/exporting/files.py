@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core import environment
 from core.errors import FlavorError
-from core.files import exists, exporting, publish_folder, remove_tree, sync, sync_folder, write_atomic
+from core.files import exists, exporting, publish_file, publish_folder, remove_tree, write_atomic
 from dataset.exporting.forms import Table
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".txt", ".md", ".parquet")
@@ -54,9 +54,14 @@ def _delimited(table: Table, mark: str) -> str:
     return out.getvalue()
 
 
+def _prefers(table: Table) -> bool:
+    """Whether it is of preferences, which have no other form, and are never a folder by themselves."""
+    return bool({"rejected", "label"} & table.kinds.keys())
+
+
 def _instead(table: Table) -> str:
-    """What to do where a form does not fit into texts: of preferences there is no other form."""
-    if {"rejected", "label"} & table.kinds.keys():
+    """What to do where a form does not fit into texts."""
+    if _prefers(table):
         return "Export .jsonl, .csv or .parquet."
     return "Leave --form out, or use --form raw."
 
@@ -67,21 +72,33 @@ def _markdown(table: Table) -> str:
         raise FlavorError("Markdown has one form only.", _instead(table))
     if any(len(HEADING.findall(row["text"])) > 1 for row in table.rows):
         raise FlavorError("A text has a line that begins with # itself, as a heading does.", "Export .jsonl or .csv.")
-    if table.sections:
-        raise FlavorError("A text begins with a ## line itself, as one that has attributes does.", "Export .jsonl or .csv.")
     return "\n".join(row["text"] + "\n" for row in table.rows)
 
 
 def _texts(table: Table) -> str:
-    """The texts alone, with blank lines between them, or lines of `---` where a text has a blank line itself: as `import` takes them apart."""
+    """The texts alone, with blank lines between them, or lines of `---` where a text has a blank line itself or begins as a heading does: as
+    `import` takes them apart."""
     texts = [row["text"] for row in table.rows if "text" in row]
     if len(texts) < len(table.rows):
         raise FlavorError("Plain text has no prompts and no turns.", _instead(table))
     if any(RULE.search(text) for text in texts):
         raise FlavorError("A text has a line of --- or *** itself, which would part it.", "Export .jsonl or .csv.")
-    parting = "\n\n---\n\n" if any(re.search(r"\n\s*\n", text) for text in texts) else "\n\n"
+    parting = "\n\n---\n\n" if any(re.search(r"\A#|\n\s*\n", text) for text in texts) else "\n\n"
     end = parting.rstrip("\n") if len(texts) == 1 and "-" in parting else ""  # else a blank line in it would part it
     return parting.join(texts) + end + "\n"
+
+
+def as_text(table: Table, ending: str) -> str:
+    """What a file of this ending holds; not of .parquet, which is no text. Raises FlavorError where the table has no such form."""
+    match ending:
+        case ".csv" | ".tsv":
+            return _delimited(table, "\t" if ending == ".tsv" else ",")
+        case ".txt":
+            return _texts(table)
+        case ".md":
+            return _markdown(table)
+        case _:
+            return jsonl(table)
 
 
 def write_file(table: Table, path: Path, like: str = "") -> int:
@@ -89,37 +106,20 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
     is there already: it may be the person's own."""
     ending = like or path.suffix.lower()
     if ending not in ENDINGS:
-        raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}.")
+        folder = "" if _prefers(table) else " For a folder of that name: --as folder."
+        raise FlavorError(f"{path} has an unknown ending.", f"Known: {', '.join(ENDINGS)}.{folder}")
     with _writing(path):
         if exists(path):
             raise FlavorError(f"{path} is there already.", "Choose a new name.", "exists")
         path.parent.mkdir(parents=True, exist_ok=True)
-        match ending:
-            case ".parquet":
-                staged = exporting(path)
-                with _gone_after(staged):
-                    _by_process("parquet", staged, {"train": table}, path)
-                    _publish_file(staged, path)
-            case ".csv" | ".tsv":
-                write_atomic(path, _delimited(table, "\t" if ending == ".tsv" else ","))
-            case ".txt":
-                write_atomic(path, _texts(table))
-            case ".md":
-                write_atomic(path, _markdown(table))
-            case _:
-                write_atomic(path, jsonl(table))
+        if ending == ".parquet":
+            staged = exporting(path)
+            with _gone_after(staged):
+                _by_process("parquet", staged, {"train": table}, path)
+                publish_file(staged, path)
+        else:
+            write_atomic(path, as_text(table, ending))
     return len(table.rows)
-
-
-def _publish_file(staged: Path, final: Path) -> None:
-    """Rename a finished file into place, synced first: whole or absent."""
-    handle = os.open(staged, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        sync(handle)
-    finally:
-        os.close(handle)
-    os.replace(staged, final)
-    sync_folder(final.parent)
 
 
 def write_disk(splits: Mapping[str, Table], folder: Path) -> int:

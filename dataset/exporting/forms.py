@@ -27,8 +27,6 @@ class Table:
 
     kinds: Kinds
     rows: list[dict[str, Any]]
-    sections: bool = False
-    """Of the raw form: whether a text without values begins with a line that Markdown has between prompt and text."""
 
 
 def _kinds(form: Form, task: Task) -> Kinds:
@@ -63,11 +61,21 @@ def _row(form: Form, example: Example, task: Task) -> dict[str, Any]:
 
 
 def table(examples: Iterable[Example], task: Task, form: Form = "rows") -> Table:
-    """Examples in one form."""
+    """Examples in one form. Raises FlavorError where the raw one cannot tell prompt and text apart."""
     rows = list(examples)
+    if form == "raw":
+        _check_raw(rows, task)
+    return Table(_kinds(form, task), [_row(form, row, task) for row in rows])
+
+
+def _check_raw(rows: Iterable[Example], task: Task) -> None:
+    """Raises FlavorError where a text without values begins with a line that a prompt with values has: behind the bare heading it would be read
+    as a part of the prompt."""
     opens = re.compile(rf"##[^\S\n]+({re.escape(task.attributes_heading)}|{re.escape(task.text_heading)})[^\S\n]*(\n|$)")
-    sections = form == "raw" and any(opens.match(row.text) and not task.only(row.fields) for row in rows)
-    return Table(_kinds(form, task), [_row(form, row, task) for row in rows], sections)
+    if any(opens.match(row.text) and not task.only(row.fields) for row in rows):
+        raise FlavorError(
+            "A text begins with a ## line itself, as one that has attributes does.", "Export .jsonl or .csv in the usual form."
+        )
 
 
 def with_all_names(splits: Mapping[str, Table]) -> dict[str, Table]:

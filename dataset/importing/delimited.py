@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
+from itertools import count
 
 from core.text import short
 from dataset.importing.bounds import MAX_COLUMNS, Found, lines, wrong
@@ -25,6 +27,16 @@ def _own(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and GUARDED.match(cell) else cell
 
 
+def _all_named(cells: Sequence[str]) -> list[str]:
+    """Names of columns; one without has its number, or where another is called so the next that is free."""
+    taken = set(cells)
+    names = []
+    for number, name in enumerate(cells, 1):
+        names.append(name or next(free for n in count(number) if (free := f"column {n}") not in taken))
+        taken.add(names[-1])
+    return names
+
+
 def delimited(data: bytes, tabs: bool = False) -> Found:
     """One record a row, by the names in the first line that is not blank. A cell that was guarded against formulas is itself again; an empty one
     of a column without a name is left out."""
@@ -32,10 +44,10 @@ def delimited(data: bytes, tabs: bool = False) -> Found:
     try:
         head = next((cells for cells in reader if any(map(str.strip, cells))), [])
         named = [_own(name).strip() for name in head]
-        names = [name or f"column {number}" for number, name in enumerate(named, 1)]
         before = reader.line_num
-        if len(names) > MAX_COLUMNS:
+        if len(named) > MAX_COLUMNS:
             wrong(f"line {before}: more than {MAX_COLUMNS} columns.", "Leave out what is not text.")
+        names = _all_named(named)
         if len(set(names)) < len(names):
             twice = next(name for at, name in enumerate(names) if name in names[:at])
             wrong(f"line {before}: two columns are called {short(twice, 30)!r}.", "Each column once.")

@@ -320,13 +320,29 @@ def _columned(place: str, record: Record, task: Task, choice: Choice, reading: R
     raw = None if complete or answers else without_prompt(text, task)
     if raw and (raw.fields or not (taken.fields or choice.text)):
         text, fields = raw.text, {**raw.fields, **fields}
-    elif prompt and opens_with_heading(prompt, task):
-        fields = {**in_heading_form(prompt, task).fields, **fields}
+    elif prompt and (asked := _asked(prompt, task, answered=bool(answers))) is not None:
+        fields = {**asked, **fields}
         reading.used.update(record.asked)
     elif prompt:
         reading.prompts += not set(record.asked) & set(taken.fields.values())
     before = record.before if record.before.strip() and record.before != text else ""
     return replace(_check(place, text, fields, task, record.verdict == "reject", before), origin=origin)
+
+
+def _asked(prompt: str, task: Task, answered: bool) -> dict[str, str] | None:
+    """The values in a prompt; None where it is not this task's. Raises FlavorError where it begins as this task's do and is not written as one, or
+    names attributes that the task does not have; that is another prompt where it only stands beside the text, not `answered` by its form."""
+    if not opens_with_heading(prompt, task):
+        return None
+    try:
+        fields = in_heading_form(prompt, task).fields
+        for name in fields:
+            task.field(name)
+    except FlavorError:
+        if answered:
+            raise
+        return None
+    return fields
 
 
 def _bare(own: Columns, task: Task) -> bool:

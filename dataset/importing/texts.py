@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from core.errors import FlavorError
 from core.task import Task
+from core.text import clean_line, short
 from dataset.importing.bounds import Block, Found, Lines, Ready, fault, lines, wrong
 
 BLANK = r"(?:[ \t]*+\n)*+"
@@ -108,20 +109,38 @@ def _behind_prompt(text: str, task: Task) -> Ready | FlavorError:
         return error
 
 
+def _blank(line: str) -> bool:
+    return not line.strip()
+
+
+def _parted(data: bytes, ends: Callable[[str], bool]) -> Iterator[tuple[int, str]]:
+    """The texts between lines that are ends, each with the number of its first line."""
+    block = Block()
+    for number, line in lines(data):
+        if not ends(line):
+            block.add(number, line)
+        elif text := block.take():
+            yield block.start, text
+    if text := block.take():
+        yield block.start, text
+
+
+def _torn(text: str, task: Task) -> bool:
+    """Whether a text is a piece of the heading form that blank lines have parted: the bare heading, or the attributes without one."""
+    first, *rest = [clean_line(line) for line in text.split("\n")]
+    return (not rest and first == f"# {task.heading}") or (bool(task.fields) and first == f"## {task.attributes_heading}")
+
+
 def plain(data: bytes, task: Task, mark: str = "") -> Found:
     """Texts between lines that are `mark`; without one between `---` or `***` where there is any, else between blank lines. Prompts of this
-    task before them are taken apart."""
-    ends: Callable[[str], bool] = lambda line: not line.strip()  # noqa: E731
+    task before them are taken apart. Raises FlavorError where blank lines part a prompt itself: nothing says where its text ends."""
+    ends = _blank
     if mark:
         ends = lambda line: line.strip() == mark.strip()  # noqa: E731
     elif any(_rule(line) for _, line in lines(data)):
         ends = _rule
-    block = Block()
-    for number, line in lines(data):
-        if ends(line):
-            if text := block.take():
-                yield f"line {block.start}", _behind_prompt(text, task)
-        else:
-            block.add(number, line)
-    if text := block.take():
-        yield f"line {block.start}", _behind_prompt(text, task)
+    for start, text in _parted(data, ends):
+        if ends is _blank and _torn(text, task):
+            said = short(text.partition("\n")[0], 40)
+            wrong(f"line {start}: {said!r}, and blank lines part texts here.", "Read it with --format md, or part texts with lines of ---.")
+        yield f"line {start}", _behind_prompt(text, task)

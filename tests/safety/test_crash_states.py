@@ -1,15 +1,17 @@
 """Power cuts: every state a disk may be left in, while the real store, drafts, runs and snapshots write to it, comes back whole."""
 
+import errno
 import random
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from core.files import sync, write_all
+from core.files import publish_file, sync, write_all, write_new
 from dataset.store import Store
 from tests.safety.crash import STEPS, Desk, W, broken, new_disk, recover, states
-from tests.safety.disk import Disk, on
+from tests.safety.disk import Disk, disk_of, on
 from tests.safety.sizes import SECONDS, report, rng, size
 
 AT_ONCE = 48
@@ -64,6 +66,27 @@ def test_no_crash_state_breaks_a_promise():
     count, disks, faults = survey(rng("crash states"), size("crash states"))
     assert not faults, faults[:3]
     report("crash states", f"{count:,} states ({disks:,} different disks): 0 violations", _mutants())
+
+
+@pytest.mark.parametrize("linking", [True, False])
+def test_a_file_is_published_whole_or_not_at_all(linking, monkeypatch):
+    def no_second_names(*_, **__):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    disk, seen, whole = disk_of({"out/": b""}), [], b"GGUF" * 100
+    staged, final = Path("/out/.staged"), Path("/out/x.gguf")
+    if not linking:
+        monkeypatch.setattr(disk, "link", no_second_names)
+    with on(disk):
+        write_new(staged, whole)
+        disk.watch = lambda: seen.extend(states(disk, random.Random(1), AT_ONCE))
+        publish_file(staged, final)
+        assert {image.get("out/x.gguf") for image in seen} == {None, whole}
+        assert list(states(disk, random.Random(1), AT_ONCE)) == [{"out/": b"", "out/x.gguf": whole}]
+        if linking:
+            write_new(staged, b"another")
+            with pytest.raises(FileExistsError):
+                publish_file(staged, final)
 
 
 def _ends(*ends):

@@ -10,9 +10,21 @@ from typing import Any, Literal
 from core.errors import FlavorError
 from core.task import Task
 from core.text import clean_line, counted
-from dataset.exporting import ENDINGS, Form, Table, check_free, preferences, split_rows, table, write_disk, write_file, write_folder
+from dataset.exporting import (
+    ENDINGS,
+    Form,
+    Table,
+    as_text,
+    check_free,
+    preferences,
+    split_rows,
+    table,
+    write_disk,
+    write_file,
+    write_folder,
+)
 from dataset.rows import Example
-from tui.commands.output import Line, Output, at_once
+from tui.commands.output import Line, Note, Output, at_once, pour
 from tui.session.session import Session
 
 
@@ -67,10 +79,19 @@ def keeps_older(dest: Path, form: Form = "rows", like: str = "") -> bool:
     return form == "rows" and (like or dest.suffix.lower()) == ".jsonl"
 
 
+def _put(found: Table, dest: Path | None, like: str) -> int:
+    """Write a table into a file, or as that file would be on standard output; its number of rows."""
+    with at_once():
+        if dest is not None:
+            return write_file(found, dest, like)
+        pour(as_text(found, like))
+        return len(found.rows)
+
+
 async def export(
     workspace: Path,
     what: Literal["dataset", "dpo", "kto"],
-    dest: Path,
+    dest: Path | None,
     form: Form,
     how: str,
     split: str,
@@ -79,15 +100,16 @@ async def export(
     as_json: bool = False,
 ) -> Output:
     """Write it: as `how` says (an ending, `folder` or `disk`), else as the ending of `dest` does. Of a file the rows of some origins alone. The
-    licence of a card is asked for where none is given, when the rest is known to be right."""
+    licence of a card is asked for where none is given, when the rest is known to be right. `dest` None: the data alone on standard output, as
+    `how` says."""
     like = f".{how}" if f".{how}" in ENDINGS else ""
-    folder = how == "disk" or has_card(how, dest)
+    folder = dest is not None and (how == "disk" or has_card(how, dest))
     with Session(workspace, read_only=True) as session:
         store, task = session.store, session.task
         if what != "dataset":
-            with at_once():
-                count = write_file(preferences(store, task, what), dest, like)
-            yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for TRL's {what.upper()}Trainer")
+            count = _put(preferences(store, task, what), dest, like)
+            if dest is not None:
+                yield Line({"rows": count, "to": str(dest)}, f"{counted(count, 'row')} in {dest}, for TRL's {what.upper()}Trainer")
             return
         if not store.examples:
             raise FlavorError("There is no example to export.", "Write or accept one first.", "empty")
@@ -98,12 +120,12 @@ async def export(
             raise FlavorError(
                 "No row is held out yet.", "From eight rows of yours on there are some; --split all takes every row.", "empty"
             )
-        if how == "disk":
+        if dest is not None and how == "disk":
             with at_once():
                 count = write_disk({name: table(rows, task, form) for name, rows in splits.items() if split in ("all", name)}, dest)
             told = [row for name, rows in splits.items() if split in ("all", name) for row in rows]
             yield _told(count, dest, ", for datasets.load_from_disk", told, task, kept=False)
-        elif folder:
+        elif dest is not None and folder:
             check_free(dest)
             licence = ask_licence(licence, as_json)
             with at_once():
@@ -112,13 +134,14 @@ async def export(
             files = "".join(f"\n  {path}  {counted(rows, 'row')}" for path, rows in counts.items())
             yield _told(count, dest, f", with a card:{files}", store.examples.values(), task, form == "rows", files=counts)
         else:
-            if not like and dest.suffix.lower() not in ENDINGS:
-                raise FlavorError(f"{dest} has an unknown ending.", f"Known: {', '.join(ENDINGS)}. For a folder of that name: --as folder.")
             rows = list(store.examples.values()) if split == "all" else splits[split]
             rows = [row for row in rows if not origins or row.origin in origins]
             if not rows:
                 of, options = ("", "--origin") if split == "all" else (f" of {split}", "--split or --origin")
                 raise FlavorError(f"No row{of} has the origin {' or '.join(sorted(origins))}.", f"Leave {options} out.", "empty")
-            with at_once():
-                count = write_file(as_table(rows, task, dest, form, like), dest, like)
-            yield _told(count, dest, "", rows, task, keeps_older(dest, form, like))
+            place = dest or Path()
+            count, kept = _put(as_table(rows, task, place, form, like), dest, like), keeps_older(place, form, like)
+            if dest is not None:
+                yield _told(count, dest, "", rows, task, kept)
+            elif note := older_note(rows, task, kept):
+                yield Note(note)

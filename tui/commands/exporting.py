@@ -15,10 +15,9 @@ from core.choices import check_strength
 from core.errors import FlavorError
 from core.exports.modelfile import modelfile
 from core.exports.order import GGUF_FILE, Dtype, Kind, Order, What
-from core.files import exporting, publish_folder, remove_tree, sync_folder
+from core.files import exporting, publish_file, publish_folder, remove_tree
 from core.runfiles import BASE
 from core.text import clean_line
-from dataset.exporting.folder import check_licence
 from tui.commands.output import Line, Output, Progress
 from tui.commands.processes import answers
 from tui.session.session import Session
@@ -83,15 +82,7 @@ def publish(staging: Path, dest: Path, single: bool) -> None:
     """Put what is in the staging folder, or the one file in it, where it was wanted: whole or not at all, never over something."""
     try:
         if single:
-            with open(staging / GGUF_FILE, "rb") as file:
-                os.fsync(file.fileno())
-            try:
-                os.link(staging / GGUF_FILE, dest)
-            except OSError as error:
-                if error.errno == errno.EEXIST:
-                    raise
-                os.rename(staging / GGUF_FILE, dest)  # not every file system has second names
-            sync_folder(dest.parent)
+            publish_file(staging / GGUF_FILE, dest)
         elif dest.exists():
             raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
         else:
@@ -115,8 +106,6 @@ async def export(
 ) -> Output:
     """The command, for everything that is made of a checkpoint."""
     dest = dest.absolute()
-    if licence:
-        check_licence(licence)
     with Session(workspace, read_only=True) as session:
         name = checkpoint or session.registry.current()
         if strength is not None and name == BASE:

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from core.errors import FlavorError
 from core.protocol import Loaded, Loading
 from core.text import clean_line, counted, short
-from tui.say import Told, hear, told
+from tui.say import Told, hear, silence, told
 from tui.session.session import Session
 
 
@@ -52,7 +53,7 @@ class Standing:
             print(clean_line(said.text), file=sys.stderr)  # noqa: T201
         elif self._live:
             columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0: the terminal does not say
-            sys.stderr.write(f"\r\x1b[2K{short(said.text, columns - 1)}")  # one that wraps could not be taken away whole
+            sys.stderr.write(f"\r\x1b[2K{_fitting(said.text, columns - 1)}")  # one that wraps could not be taken away whole
             sys.stderr.flush()
             self._stands = True
 
@@ -63,6 +64,27 @@ class Standing:
             with contextlib.suppress(OSError):
                 sys.stderr.write("\r\x1b[2K")
                 sys.stderr.flush()
+
+
+def _fitting(text: str, cells: int) -> str:
+    """`text` as a line of at most so many cells: of some scripts a character takes two."""
+    from rich.cells import cell_len, set_cell_size  # only where somebody watches
+
+    line = short(text, cells)
+    return line if cell_len(line) <= cells else set_cell_size(line, cells - 1).rstrip() + "…"
+
+
+def pour(text: str) -> None:
+    """Data on standard output, with the bytes of a file that holds it. Raises FlavorError where that cannot be written, and BrokenPipeError where
+    whoever read it is gone."""
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(1)
+        raise FlavorError(f"Standard output cannot be written: {error.strerror}.", "Make room there.", "disk") from None
 
 
 def _tell(number: int, _: object) -> NoReturn:

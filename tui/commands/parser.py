@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import config
+from core.errors import FlavorError
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ GOES_WITH = {
     "strength": MODELS, "kind": ("gguf", "ollama"), "dtype": ("merged",), "license": ("dataset", "adapter"),
 }  # fmt: skip
 """What may be exported with each option of `export`, by the name that its value has."""
+POURED = ("jsonl", "csv", "tsv", "txt", "md")
+"""What `export` writes on standard output, where `--as` says it."""
+NO_PLACE = "- is no place here: name a file or a folder"
 CALLED = {"how": "as", "origins": "origin"}
 """The option, where its value has another name."""
 
@@ -177,9 +181,10 @@ def parser() -> Parser:
     )
     export.add_argument(
         "dest",
-        type=_place,
+        type=_dest,
         metavar="DEST",
-        help="where to write it, a name that is not there yet: a file for gguf, gguf-adapter, dpo, kto and a dataset with an ending, else a folder",
+        help="where to write it, a name that is not there yet: a file for gguf, gguf-adapter, dpo, kto and a dataset with an ending, else a folder; "
+        "- for standard output, of rows with --as",
     )
     export.add_argument(
         "--form", choices=["rows", "prompt", "chat", "raw"], default="rows", help="of a dataset's rows (default: as they are kept)"
@@ -233,8 +238,13 @@ def parser() -> Parser:
 def _place(text: str) -> Path:
     """Where something is, or is to be written. `-` is standard input or output elsewhere, and no name that anybody wants."""
     if text == "-":
-        raise argparse.ArgumentTypeError("- is no place here: name a file or a folder")
+        raise argparse.ArgumentTypeError(NO_PLACE)
     return Path(text)
+
+
+def _dest(text: str) -> Path | None:
+    """Where an export is to be written; None for `-`, which is standard output."""
+    return None if text == "-" else Path(text)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -251,13 +261,15 @@ def misfit(args: argparse.Namespace) -> str:
     """Which option what was asked for has no use for; empty where all have one."""
     match args.command:
         case "export":
-            return _misfit_of_export(args)
-        case "push" if args.what == "dataset":
-            return next((f"--{name} says nothing of dataset" for name in ("checkpoint", "strength") if getattr(args, name) is not None), "")
+            return _misfit_of_export(args) or _misfit_of_licence(args)
+        case "push":
+            return _misfit_of_push(args) or _misfit_of_licence(args)
         case "doctor":
             return _misfit_of_doctor(args)
         case "decide" if args.verdict != "accept" and (args.text or args.set):
             return f"{'--text' if args.text else '--set'} goes with accept"
+        case "retrain" if args.again == "":
+            return "--again names no run"
         case "retrain" if args.again is not None and (args.fresh or args.epochs is not None or args.seed is not None):
             return "--again takes everything from the run: --fresh, --epochs and --seed do not go with it"
         case "models" if args.get and args.folders:
@@ -284,11 +296,37 @@ def _misfit_of_report(args: argparse.Namespace) -> str:
     return "--html and --md name the same file" if len(set(map(os.path.realpath, places))) < len(places) else ""
 
 
+def _misfit_of_push(args: argparse.Namespace) -> str:
+    given = [name for name in ("checkpoint", "strength") if args.what == "dataset" and getattr(args, name) is not None]
+    return f"--{given[0]} says nothing of dataset" if given else ""
+
+
+def _misfit_of_licence(args: argparse.Namespace) -> str:
+    from dataset.exporting.folder import check_licence  # only here, as has_card below
+
+    try:
+        if args.license:
+            check_licence(args.license)
+    except FlavorError as error:
+        return str(error)
+    return ""
+
+
+def _misfit_of_stdout(args: argparse.Namespace) -> str:
+    if args.what not in GOES_WITH["how"]:
+        return NO_PLACE
+    if args.how not in POURED:
+        return f"- is standard output: say what to write there with --as, one of {', '.join(POURED)}"
+    return "- and --json both go to standard output: one of them" if args.json else ""
+
+
 def _misfit_of_export(args: argparse.Namespace) -> str:
     given = [name for name in GOES_WITH if getattr(args, name) != args.default(name)]
     for name in given:
         if args.what not in GOES_WITH[name]:
             return f"--{CALLED.get(name, name)} says nothing of {args.what}"
+    if args.dest is None and (why := _misfit_of_stdout(args)):
+        return why
     if args.what in ("dpo", "kto") and args.how in ("folder", "disk"):
         return f"--as {args.how} goes with dataset: {args.what} is a file"
     return _misfit_of_dataset(args, given) if args.what == "dataset" else ""

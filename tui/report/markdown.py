@@ -12,13 +12,15 @@ from tui.report.words import Section, Table, sections, when
 MARK = "<!-- flavor-tui report -->"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 """What is a mark anywhere; an address is a link without any, but for what is escaped in it."""
+_AT = "<!-- -->@"
+"""In a mail address: GitHub's own renderer makes a link of one with `\\@` or `&#64;` all the same."""
 _AT_START = re.compile(r"^(\s*)([-+#=]|\d+[.)])", re.MULTILINE)
 """What is a list, a heading or a rule at the beginning of a line only."""
 
 
 def escaped(text: str) -> str:
     """`text` as Markdown that shows it."""
-    return _AT_START.sub(_at_start, _SPECIAL.sub(r"\\\1", clean(text)))
+    return _AT_START.sub(_at_start, _SPECIAL.sub(r"\\\1", clean(text))).replace("@", _AT)
 
 
 def _at_start(match: re.Match[str]) -> str:
