@@ -55,12 +55,13 @@ def loss(made: Any, rows: Sequence[Row]) -> float:
 
 def texts(
     made: Any, case: Case, asked: Sequence[Mapping[str, str]], trained: Sequence[str], *, examples: Sequence[Example] = (), shown: int = 0,
-    by_chance: bool = False, guidance: float = 0.0, from_none: bool = False,
+    by_chance: bool = False, guidance: float = 0.0, from_none: bool = False, temperature: float = 1.0,
 ) -> list[Try]:  # fmt: skip
     """What the adapter in the model writes for these values; it learned the texts `trained`. `shown` of the `examples` stand before the prompt:
     those most like what is asked for, or such as are drawn `by_chance`. Guidance leads away from other values, or `from_none`."""
     cut = cases.token_ends()
-    settings = msgspec.structs.replace(Sampling(), guidance=guidance, max_tokens=2 * max(len(cut(text)) for text, _ in case.written))
+    longest = max(len(cut(text)) for text, _ in case.written)
+    settings = msgspec.structs.replace(Sampling(), guidance=guidance, temperature=temperature, max_tokens=2 * longest)
     made._sampler.learn_examples(list(trained), settings)
     made._forms.sample(True, "bench")
     found = []

@@ -61,8 +61,9 @@ KEYS_HEAD = """
 ## `[keys]`
 
 Own keys, an action's name and its key: `accept = "y"`, or several with a comma, `accept = "y,enter"`. A key is a letter (`T` is with shift), `f7`, `ctrl+r`, or a
-name such as `space` and `slash`. Refused are a key that would do two things on one screen, and one that types a character for what has `ctrl` or an F key below: that holds
-while you type too. Footer, tabs, notes and the list of keys in help (`?`) show yours; the sentences of help and of what to do next name those below.
+name such as `space` and `slash`. Refused are a key that would do two things on one screen, and one that types a character for what below has keys with `ctrl` or F keys
+alone: that holds while you type too. Footer, tabs, notes and the list of keys in help (`?`) show yours; the sentences of help, those of what to do next and what an error advises
+name those below.
 
 | page | action | key | |
 |---|---|---|---|

@@ -299,6 +299,12 @@ def test_the_base_is_active_and_a_good_checkpoint_is_there(session):
     assert next_step(session).sentence == "Retrain (t): 18 examples, and the base is active." and retraining_pays(session) == 6
 
 
+def few_rows(session):
+    """As the settings have it by themselves: that many rows are few, and trained afresh."""
+    training = msgspec.structs.replace(session.settings.training, topup_from=64)
+    session.settings = msgspec.structs.replace(session.settings, training=training)
+
+
 @pytest.mark.parametrize(
     ("losses", "action", "sentence"),
     [
@@ -312,6 +318,7 @@ def test_the_base_is_active_and_every_row_is_known(session, losses, action, sent
     bad = bake(session, losses)
     session.registry.use("base")
     assert (next_step(session).action, next_step(session).sentence) == (action, sentence) and retraining_pays(session) == 0
+    few_rows(session)
     session.delete_example(next(iter(session.store.examples)))  # what is trained then is something else
     word = "underbaked" if action == "use another" else "overbaked"
     assert next_step(session).sentence == f"Retrain (t): {bad} is {word}, and the base is active."
@@ -331,6 +338,8 @@ def test_an_underbaked_checkpoint_of_which_a_row_is_gone_is_not_baked_on(session
     write(session, 12)
     bake(session, [4.0, 3.2])
     session.delete_example(next(iter(session.store.examples)))
+    assert next_step(session).sentence == "Bake on (t): 0001/epoch-01 is underbaked."  # with many rows it goes on all the same
+    few_rows(session)
     assert next_step(session).sentence == "Retrain (t): 0001/epoch-01 is underbaked."
 
 

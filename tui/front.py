@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from rich.text import Text
 from textual.events import Event, InputEvent, Key, MouseDown, Paste
-from textual.keys import key_to_character
+from textual.keys import format_key, key_to_character
 from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerFailed, WorkerState
 
@@ -57,10 +57,10 @@ class Front(WithNotes, InOrder):
         return shown[0] if shown else ""
 
     def own_key(self, action: str) -> str:
-        """The first key of an action on its page, as `[keys]` has it; `F2` as it stands on the keyboard."""
+        """The first key of an action on its page, `[keys]` heeded, by the name that the footer has for it; but `ctrl+r` in words, `F2` as on the keyboard."""
         default = next(key.key for table in keys.KEYS.values() for key in table if key.name == action)
         key = self.own_keys.get(action, default).split(",")[0]
-        return key.upper() if key[0] == "f" and key[1:].isdigit() else key
+        return key.upper() if key[0] == "f" and key[1:].isdigit() else format_key(key)
 
     def complain(self, error: FlavorError) -> None:
         """A failure, in one line."""

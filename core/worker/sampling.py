@@ -283,7 +283,10 @@ class Sampler:
         text.data += piece
         if b"#" in written and (cut := self._cut(text.tokens)) is not None:
             return self._finish(text, "stop", cut)
-        return self._finish(text, "length") if len(text.tokens) == text.room else None
+        if len(text.tokens) < text.room:
+            return None
+        cut = self._cut(text.tokens, whole=True) if self._marks else None
+        return self._finish(text, "length" if cut is None else "stop", cut)
 
     def _finish(self, text: _Writing, finish: str, cut: str | None = None) -> Text:
         content = (self._decode(text.tokens) if cut is None else cut).strip()

@@ -6,10 +6,12 @@ import pytest
 from textual.widgets import Input
 
 from core.errors import FlavorError
+from tests.app.test_curve import Held
 from tests.app.test_jobs import until
 from tests.app.test_sheet_screen import _queue, load
 from tui.app import FlavorApp
 from tui.jobs import retraining
+from tui.session import losses
 from tui.widgets.chrome import Activity
 
 
@@ -60,15 +62,18 @@ NO_MORE = " No candidates come by themselves now; on Curate g samples some."
 
 
 @pytest.mark.parametrize(
-    ("doing", "said"),
+    ("doing", "queue", "said"),
     [
-        ("measuring", "The measurement was stopped; everything is as it was."),
-        ("downloading", "The download was stopped; everything is as it was."),
-        ("sampling", "The sampling was stopped; everything is as it was." + NO_MORE),
-        ("training", "The retraining was stopped; everything is as it was." + NO_MORE),
+        ("measuring", True, "The measurement was stopped; everything is as it was."),
+        ("downloading", True, "The download was stopped; everything is as it was."),
+        ("sampling", True, "The sampling was stopped; everything is as it was." + NO_MORE),
+        ("sampling", False, "The sampling was stopped; everything is as it was."),  # a text was gone on with
+        ("loading", True, "No more candidates until the model is ready."),
+        ("loading", False, "The sampling was stopped; everything is as it was."),
+        ("training", False, "The retraining was stopped; everything is as it was." + NO_MORE),
     ],
 )
-async def test_that_no_candidates_come_is_said_where_none_do(workspace, monkeypatch, doing, said):
+async def test_that_no_candidates_come_is_said_where_none_do(workspace, monkeypatch, doing, queue, said):
     monkeypatch.setattr(retraining, "LONG", 3600)
     app, notes = FlavorApp(workspace, start_worker=False), []
     async with app.run_test(size=(80, 24)) as pilot:
@@ -76,12 +81,16 @@ async def test_that_no_candidates_come_is_said_where_none_do(workspace, monkeypa
         await pilot.pause()
         app.say = lambda text, *_, **__: notes.append(text)
         app.jobs._task, app.jobs.doing, app.jobs.retraining._since = Task(), doing, retraining.time.monotonic()
+        app.jobs.samples.for_queue, app.jobs.samples._beside = queue, Task() if doing == "loading" else None
         await pilot.press("escape")
-        assert notes == [said] and app.jobs.samples._stopped == said.endswith(NO_MORE)
+        assert notes == [said] and app.jobs.samples._stopped == ("No more" in said or said.endswith(NO_MORE))
+        assert not app.jobs.samples._beside
         app.jobs.doing, app.jobs._task = "none", None
 
 
-async def test_candidates_that_a_measurement_stopped_come_when_it_is_stopped(workspace, monkeypatch):
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_candidates_that_a_measurement_stopped_come_when_it_is_stopped(workspace, monkeypatch, at_once):
+    """Before its first turn, too."""
     app = FlavorApp(workspace, start_worker=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f4")
@@ -92,15 +101,35 @@ async def test_candidates_that_a_measurement_stopped_come_when_it_is_stopped(wor
         await until(pilot, lambda: len(worker.asked) == 1)
         begun = []
 
-        async def measuring(text):
-            begun.append(text)
+        async def measuring(session):
+            begun.append(session)
             await asyncio.sleep(3600)
+            yield
 
-        monkeypatch.setattr(jobs.losses, "_follow", measuring)
-        await pilot.press("l")
-        await until(pilot, lambda: begun and jobs.doing == "measuring")
-        await pilot.press("escape")
+        monkeypatch.setattr(losses, "measure", measuring)
+        if at_once:
+            jobs.losses.ask()
+            jobs.cancel()
+        else:
+            await pilot.press("l")
+            await until(pilot, lambda: begun and jobs.doing == "measuring")
+            await pilot.press("escape")
         await until(pilot, lambda: jobs.doing == "sampling" and len(worker.asked) == 2)
+        assert bool(begun) != at_once
+
+
+async def test_candidates_that_are_too_few_come_when_a_curve_is_stopped(workspace):
+    """While some wait it goes before them."""
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        worker, jobs = load(app), app.jobs
+        app.session.settings = _queue(app.session.settings, 6)
+        jobs.curve.ask(Held(), 600)
+        await until(pilot, lambda: jobs.doing == "curving")
+        await pilot.press("escape")
+        await until(pilot, lambda: jobs.doing == "sampling" and len(worker.asked) == 1)
 
 
 @pytest.mark.parametrize(

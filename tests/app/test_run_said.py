@@ -129,7 +129,7 @@ async def test_that_what_was_chosen_meanwhile_stays_is_said(workspace, monkeypat
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await pilot.pause()
         await app.jobs.retraining._retrain(lambda: app.session.plan(True))
-        said = "0001/epoch-02 stays active; 0002/epoch-01 is done (the lowest held-out loss): enter on Runs takes it."
+        said = "0001/epoch-02 stays active; 0002/epoch-01 is done (the lowest held-out loss): ⏎ on Runs takes it."
         assert said in {str(note.message) for note in app._notifications} and not app.prefer_new
 
 

@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import DataTable
 
 from core import config
+from core.config import FILE
 from core.text import clean
 from tests.app.conftest import TASK
 from tests.app.test_jobs import until
@@ -319,19 +320,22 @@ async def test_z_goes_to_a_moment_and_u_comes_back(baked):
     with Session(baked) as session:
         session.use("0001/epoch-02")
         session.delete_example("row03")
+    with (baked / FILE).open("a", encoding="utf-8") as file:  # a new one ends with [keys]
+        file.write('back = "B"\nundo_runs = "w"\n')
     app = FlavorApp(baked, start_worker=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await to_runs(pilot)
-        await pilot.press("z")
+        await pilot.press("B")
         await until(pilot, lambda: app.screen.query("#moments-table") and app.screen.query_one(DataTable).row_count == 3)
         assert column(app, "what") == ["example deleted, “Dish 3 is a ste… ← now", "0001/epoch-02 is active", "rows"]
         await pilot.press("down", "down", "enter")
         await pilot.pause()
         assert app.session.registry.current() == "base" and len(app.session.store.examples) == 12
-        assert "As it was at" in [note.message for note in app._notifications][-1]
+        said = [note.message for note in app._notifications][-1]
+        assert said.startswith("As it was at ") and said.endswith(": 12 examples, base. w takes that back, B goes anywhere else.")
         given_up = []
         app.jobs.samples.stop = lambda: given_up.append(app.session.registry.current())
-        await pilot.press("u", "f3")
+        await pilot.press("w", "f3")
         await pilot.pause()
         assert app.session.registry.current() == "0001/epoch-02" and len(app.session.store.examples) == 11
         assert given_up == ["0001/epoch-02"]  # what the base was writing

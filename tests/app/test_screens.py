@@ -469,6 +469,8 @@ async def test_what_is_said_of_keys_names_the_persons_own(workspace):
         app.push_screen(ImportDialog(app.session))
         await pilot.pause()
         assert "w in the Library takes it back." in shown(app, "#import-text")
+        app.own_keys = {"more": "slash", "undo": "left_square_bracket", "use": "full_stop", "rescue": "ctrl+e", "open": "T"}
+        assert [app.own_key(action) for action in (*app.own_keys, "search")] == ["/", "[", ".", "ctrl+e", "T", "/"]
         app.jobs.doing, app.session.store.journal.broken = "none", ""
 
 
@@ -784,6 +786,9 @@ async def test_who_only_reads_is_promised_nothing(tmp_path):
             await pilot.press("f6", "s")
             await pilot.pause()
             assert "is open elsewhere" in shown(app, "#sweep-plan") and "Beside the present settings" in shown(app, "#evidence-text")
+            app.session.held_by = "somebody else"  # whether one may write can change while one looks
+            app.screen._watch()
+            assert "is open elsewhere: somebody else" in shown(app, "#sweep-plan")
 
 
 async def asks_once_before_it_leaves(app, pilot):

@@ -8,7 +8,7 @@ from textual.widgets import Input, TextArea
 from core.task import Field
 from dataset.store import Store
 from tests.app.test_jobs import until
-from tests.app.test_sheet_screen import load
+from tests.app.test_sheet_screen import _queue, load
 from tui.app import FlavorApp
 from tui.screens.attributes import AttributesDialog
 from tui.screens.edit import EditDialog
@@ -100,7 +100,8 @@ async def test_what_is_taken_back_stands_in_the_boxes_to_be_mended(workspace):
     [
         (" burns.", "", "A lamp burns.", []),
         ("", "", "A lamp", ["The model would end the text here."]),
-        (" burns.", " is", "A lamp is", ["You went on typing: what the model wrote was left out."]),
+        (" burns.", " is", "A lamp is", ["The text has changed meanwhile: what the model wrote was left out."]),
+        (" burns.", ["ctrl+s"], "", ["Saved: 4 examples.", "The text has changed meanwhile: what the model wrote was left out."]),
     ],
 )
 async def test_what_the_model_adds_or_does_not(workspace, monkeypatch, added, typed, text, notes):
@@ -124,6 +125,26 @@ async def test_what_the_model_adds_or_does_not(workspace, monkeypatch, added, ty
         await until(pilot, lambda: app.jobs.doing == "ready")
         assert area(app).text == text and said(app) == notes
         assert app.jobs.samples._stopped and app.session.worker.asked == []
+
+
+async def test_who_stops_a_text_that_is_gone_on_with_has_candidates_all_the_same(workspace, monkeypatch):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await on_write(pilot, app)
+        worker = load(app)
+        app.session.settings = _queue(app.session.settings, 6)
+
+        async def go_on(*_):
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(app.session.candidates, "continue_text", go_on)
+        await pilot.press(*"A lamp", "ctrl+g")
+        await until(pilot, lambda: "going on with your text" in app.jobs.line().plain)
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: len(worker.asked) == 1)
+        assert said(app)[-1] == "The sampling was stopped; everything is as it was."
+        await pilot.press("c")  # and now it is the queue's
+        assert said(app)[-1].endswith("No candidates come by themselves now; g samples some.")
 
 
 async def test_what_was_taken_back_is_there_at_the_next_start(workspace):

@@ -101,7 +101,6 @@ def feed(engine, monkeypatch, written):
         ("A feat.\n## Effect\nNone.", "A trick.\n## Effect\nSome.\n# Heading\nA", "A trick.\n## Effect\nSome."),
         ("A feat.\n## Effect\nNone.", "A trick.\n#night #fog", "A trick."),
         ("A feat.", "A trick.\n#night #fog", "A trick."),
-        ("A feat.\n## Attributes\nStrong.", "A trick.\n## Attributes\nSly.", "A trick.\n## Attributes\nSly."),
         ("# Dawn\nFog.\n# Heading two\nRain.", "# Noon\nSun.\n# Heading four\nStars.", "# Noon\nSun.\n# Heading four\nStars."),
         ("# Dawn\nFog.\n# Dusk\nRain.", "# Noon\nSun.\n# Heading", "# Noon\nSun."),
         ("# Dawn\nFog.\n# Dusk\nRain.", "# Noon\nSun.\n# Night\nStars.\n\n# Heading\n\n## Attributes", "# Noon\nSun.\n# Night\nStars."),
@@ -114,10 +113,26 @@ def test_a_line_that_the_examples_have_is_no_new_heading(engine, monkeypatch, ex
     assert (found.text, found.cut_at_heading) == (text, written != text)
 
 
-def test_one_example_of_many_makes_no_form(engine, monkeypatch):
-    engine._sampler.learn_examples(["A feat.", "A trick.", "Rooms:\n# 1 a hall"], Sampling())
+@pytest.mark.parametrize(("having", "text"), [(1, "Rooms:"), (2, "Rooms:\n# 2 a den")])
+def test_two_examples_of_many_make_the_form_and_one_does_not(engine, monkeypatch, having, text):
+    engine._sampler.learn_examples(["A feat."] * 20 + ["Rooms:\n# 1 a hall"] * having, Sampling())
     feed(engine, monkeypatch, "Rooms:\n# 2 a den")
-    assert sample(engine, [1], tokens=80)[0].text == "Rooms:"
+    assert sample(engine, [1], tokens=80)[0].text == text
+
+
+def test_the_attributes_heading_is_a_line_of_a_text_whose_form_has_it(engine, monkeypatch):
+    engine._sampler.learn_examples(["A feat.\n## Attributes\nStrong."], Sampling())
+    feed(engine, monkeypatch, "A trick.\n## Attributes\nSly.")
+    prompt = [("# Heading\n\n## Attributes\n\n", 0.0), ("Mood: calm\n", 0.2), ("\n## Description\n\n", 0.0)]
+    assert sample(engine, [1], 80, prompt)[0].text == "A trick.\n## Attributes\nSly."
+
+
+def test_a_heading_at_the_limit_is_cut_as_well(engine, monkeypatch):
+    engine._sampler.learn_examples(["# Dawn\nFog.\n# Dusk\nRain."], Sampling())
+    written = "# Noon\nSun.\n# Heading"
+    feed(engine, monkeypatch, written + "s")
+    text = sample(engine, [1], len(encode_text(engine._base.tokenizer, written)))[0]
+    assert (text.text, text.finish, text.cut_at_heading) == ("# Noon\nSun.", "stop", True)
 
 
 def test_the_attributes_heading_ends_a_text_as_well_as_the_first_one_does(engine, monkeypatch):

@@ -34,8 +34,6 @@ STOPPED = {
     "curving": "The learning curve", "sweeping": "The sweep", "sheeting": "The contact sheet",
 }  # fmt: skip
 """What can be stopped, as a sentence begins with it."""
-WITH_SAMPLING = ("training", "sampling")
-"""What candidates come with, or are for: who stops it wants none."""
 NO_BASE = ("missing", "model")
 """Why a base cannot be loaded, however often the worker is started."""
 REDRAW = 0.1
@@ -178,7 +176,7 @@ class Jobs:
         self.rest()
         self.app.renew()
         self.samples.after_cancel()
-        self.app.call_later(self.go_on)  # what else waits: what was not to begin any more is forgotten
+        self.app.call_later(self.samples.fill)  # and what else waits: what was not to begin any more is forgotten
 
     def _failed(self, error: FlavorError) -> None:
         worker = self.session.worker
@@ -238,14 +236,18 @@ class Jobs:
             self.app.say("No retraining follows.")
             return
         if self.doing == "loading" and self.samples.busy:
-            self.samples.give_up()
-            self.app.say("No more candidates until the model is ready.")
+            if self.samples.for_queue:
+                self.samples.give_up()
+                self.app.say("No more candidates until the model is ready.")
+            else:
+                self.samples.leave_text()
+                self.app.say(f"{STOPPED['sampling']} was stopped; everything is as it was.")
             return
         if self.doing in STOPPED and self._task:
             if self.doing == "training" and self.retraining.asks_first():
                 return
             self._forget_behind()
-            if self.doing in WITH_SAMPLING:
+            if self.doing == "training" or (self.doing == "sampling" and self.samples.for_queue):  # who stops it wants no candidates
                 self.samples.give_up()
                 self.halt(f" No candidates come by themselves now; {self.key('more')} samples some.")
             else:

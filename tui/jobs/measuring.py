@@ -32,16 +32,6 @@ class MeasureJob:
 
     async def _measure(self, text: str) -> None:
         await asyncio.sleep(0)
-        try:
-            await self._follow(text)
-        except asyncio.CancelledError:
-            self._app.call_later(self._jobs.samples.fill)  # it had taken the place of candidates that were on their way
-            raise
-        self._jobs.rest()
-        self._jobs.changed()
-
-    async def _follow(self, text: str) -> None:
-        """Measure, and say how far it is."""
         began, asked = time.monotonic(), list(self._session.store.examples)
         async for told in losses.measure(self._session):
             if not isinstance(told, dict):
@@ -50,6 +40,8 @@ class MeasureJob:
             elif skipped := [uid for uid in asked if uid not in told]:
                 library, opens = self._app.own_key("library"), self._app.own_key("open")
                 self._app.say(f"Measured.{left_out(self._session, skipped)} {library} shows the examples, {opens} opens one to shorten it.")
+        self._jobs.rest()
+        self._jobs.changed()
 
 
 def left_out(session: Session, uids: Sequence[str]) -> str:

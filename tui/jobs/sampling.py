@@ -29,8 +29,8 @@ class SampleJob:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs, self._app = jobs, jobs.app
         self._beside: Worker[None] | None = None
-        self._for_queue = False
-        """What is sampled beside a retraining fills the queue: it goes where other candidates are to come."""
+        self.for_queue = False
+        """What was begun last fills the queue, and is no text that is gone on with."""
         self._stopped = False
         """It failed, or was given up: it does not begin by itself."""
         self._refill = False
@@ -70,12 +70,12 @@ class SampleJob:
         beside = bool(self._jobs.waits)
         if not beside and not self._jobs.make_room():
             return False
+        self.for_queue = for_queue
         if for_queue:
             self._stopped = False
         if beside:
             self._tell(beside)
             self._cancel_beside()
-            self._for_queue = for_queue
             self._beside = self._app.run_worker(
                 functools.partial(self._guarded, work, beside), name="beside", group="jobs", exit_on_error=False
             )
@@ -148,7 +148,7 @@ class SampleJob:
         text = area.text
         addition = await self._app.session.candidates.continue_text(text, fields)
         if area.text != text:
-            self._app.say("You went on typing: what the model wrote was left out.")
+            self._app.say("The text has changed meanwhile: what the model wrote was left out.")
         elif addition.strip():
             area.insert(addition, area.document.end)
             area.move_cursor(area.document.end)
@@ -164,7 +164,7 @@ class SampleJob:
         if self._jobs.doing == "sampling":
             self._refill = True
             self._jobs.make_room()
-        elif self._for_queue and self.busy:
+        elif self.for_queue and self.busy:
             self._refill = True
             self._cancel_beside()
 
@@ -173,6 +173,11 @@ class SampleJob:
         self._stopped, self._refill = True, False
         self._cancel_beside()
 
+    def leave_text(self) -> None:
+        """Do not go on with a text beside what makes a base ready: candidates may come in its place."""
+        self._cancel_beside()
+        self._app.call_later(self.fill)
+
     def afresh(self) -> None:
         """Whatever went wrong before: a retraining, or another worker, is a new beginning."""
         self._stopped = self._refill = False
@@ -180,7 +185,7 @@ class SampleJob:
 
     def other_checkpoint(self) -> None:
         """The active checkpoint is another, or the retraining is over: other candidates are to fill the queue. A text that is gone on with, is."""
-        if self._for_queue:
+        if self.for_queue:
             self._cancel_beside()
 
     def _cancel_beside(self) -> None:

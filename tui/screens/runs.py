@@ -305,10 +305,12 @@ missing of it. That takes its time, and gives way to everything else you ask for
             if seq is None:
                 return
             try:
-                self.flavor.say(go(self.session, seq))
+                said = go(self.session, seq)
             except FlavorError as error:
                 self.flavor.complain(error)
                 return
+            key = self.flavor.own_key
+            self.flavor.say(f"{said} {key('undo_runs')} takes that back, {key('back')} goes anywhere else.")
             self.flavor.want_others()
 
         self.app.push_screen(MomentsDialog(), gone)

@@ -75,15 +75,18 @@ class SweepDialog(Dialog[None]):
             about.update(plain(f"! {error}", "$text-error"))
             return
         width = max(40, self.query_one("#evidence").size.width - 2)
-        state = (values, asked.version, session.store.journal.seq, width)
+        refused = ""
+        try:
+            session.must_write()
+        except FlavorError as error:
+            refused = str(error)
+        state = (values, asked.version, session.store.journal.seq, width, refused)
         if state == self._seen:
             return
         self._seen = state
         missing = asked.missing()
-        try:
-            session.must_write()
-        except FlavorError as error:
-            about.update(plain(f"! {error}", "$text-error"))
+        if refused:
+            about.update(plain(f"! {refused}", "$text-error"))
         else:
             left = f"{missing} to do, about {duration(asked.seconds())} if none stops early" if missing else "all done"
             about.update(plain(f"{len(asked.recipes)} settings, {asked.total} trainings: {left}.", "$text-muted"))

@@ -121,7 +121,7 @@ def _by_the_base(session: Session, examples: int) -> NextStep:
     word = session.tasting.readings(newest).verdict.word
     if word == "overbaked" and _same_again(session, newest, newest):
         return NextStep("write", f"Write more: {newest} is overbaked, and of the same rows the next one would be.")
-    if word == "overbaked" or (word == "underbaked" and _would_be_afresh(session, newest)):
+    if word == "overbaked" or (word == "underbaked" and not session.planner.goes_on(newest)):
         return NextStep("retrain afresh", f"Retrain (t): {newest} is {word}, and the base is active.")
     if word == "underbaked":
         return NextStep("use another", f"Use {newest}, and bake it on (t): it is underbaked, and the base is active.")
@@ -133,11 +133,6 @@ def _same_again(session: Session, checkpoint: str, newest: str) -> bool:
     spec = session.registry.run(checkpoint.split("/")[0]).spec
     known = session.planner.new_rows(newest) < NEW_ROWS and not session.planner.gone(newest)
     return spec is not None and spec.parent is None and known
-
-
-def _would_be_afresh(session: Session, checkpoint: str) -> bool:
-    """Whether `t` would not go on from a checkpoint, since its rows are others now."""
-    return bool(session.planner.new_rows(checkpoint) or session.planner.gone(checkpoint))
 
 
 def _is_there(session: Session, checkpoint: str) -> bool:
@@ -207,8 +202,8 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
         return NextStep("write", sentence, reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
-    afresh = _would_be_afresh(session, current)
-    return NextStep("retrain" if afresh else "bake on", f"{'Retrain' if afresh else 'Bake on'} (t): {current} is underbaked.", reasons)
+    on = session.planner.goes_on(current) and not session.planner.new_rows(current)
+    return NextStep("bake on" if on else "retrain", f"{'Bake on' if on else 'Retrain'} (t): {current} is underbaked.", reasons)
 
 
 def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:

@@ -39,7 +39,7 @@ def go(workspace: Workspace, seq: int) -> str:
         lost = _use(workspace, found.checkpoint)
         workspace.commit("go", put, f"to {clock(found.time)}, {found.what}"[:200])
     workspace.forget()
-    return f"As it was at {clock(found.time)}: {counted(found.examples, 'example')}, {workspace.active()}.{lost} u takes that back, z goes anywhere else."
+    return f"As it was at {clock(found.time)}: {counted(found.examples, 'example')}, {workspace.active()}.{lost}"
 
 
 def take_back(workspace: Workspace, going: Op) -> Op | None:

@@ -127,9 +127,7 @@ class Planner:
         before = None if current == BASE else current
         parent = self._workspace.registry.measure_of(before) if before else None
         rows, new = self._rows(before)
-        few = len(rows) < training.topup_from and not onwards
-        elsewhere = not onwards and before is not None and (not self.fits(before) or self._asked_otherwise(before, rows))
-        if before and (parent is None or fresh or elsewhere or (few and (new or self.gone(before)))):
+        if before and (parent is None or fresh or (not onwards and self._afresh(before, rows, new))):
             parent, rows = None, self._rows(None)[0]
         learned = [row for row in rows if not row.held_out]
         if not learned:
@@ -145,6 +143,15 @@ class Planner:
             expected=0 if parent else self._best_before(training),
         )  # fmt: skip
         return self.of(spec, rows, len(self._workspace.store.examples) - len(rows))
+
+    def goes_on(self, checkpoint: str) -> bool:
+        """Whether `t` would train on from a checkpoint, were it active."""
+        return self._workspace.registry.measure_of(checkpoint) is not None and not self._afresh(checkpoint, *self._rows(checkpoint))
+
+    def _afresh(self, checkpoint: str, rows: Sequence[Row], new: int) -> bool:
+        """Whether it takes a run afresh where a checkpoint is active: it is of another base or task, or its rows are others now, and still few."""
+        few = len(rows) < self._workspace.settings.training.topup_from
+        return not self.fits(checkpoint) or self._asked_otherwise(checkpoint, rows) or bool(few and (new or self.gone(checkpoint)))
 
     def _best_before(self, training: Training) -> int:
         """The steps that were best in the last run afresh whose steps were as those to come; before the first one what is best as a rule. 0 where
