@@ -6,8 +6,8 @@ import sys
 
 from tests.safety.sizes import SEED, report, size
 
-MOST = 200_000_000
-"""Bytes of memory."""
+MOST = 250_000_000
+"""Bytes of memory. The same files took 177 or 211 MB on one machine, by where the allocator puts and keeps blocks of 20 MB."""
 
 
 def run(count, planted=""):
