@@ -16,7 +16,6 @@ from core.files import cache_folder, publish_folder, remove_tree
 from core.hub.asked import REPO, Push
 from core.text import clean_line, counted
 from dataset.exporting import write_folder
-from dataset.exporting.folder import check_licence
 from tui.commands.card import adapter_card, base_name, samples
 from tui.commands.dataset_export import ask_licence
 from tui.commands.exporting import carry_out, order, staging_beside
@@ -35,8 +34,6 @@ async def push(
     licence. `confirm`: the name, where nobody can type it."""
     if not REPO.fullmatch(repo):
         raise FlavorError(f"{repo!r} is no name of a repository.", "OWNER/NAME, for instance me/alien-empires.")
-    if licence:
-        check_licence(licence)
     place = dry_run.absolute() if dry_run else cache_folder().absolute() / "push" / os.urandom(4).hex()
     with Session(workspace, read_only=True) as session:
         staging = staging_beside(place)
