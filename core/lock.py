@@ -110,5 +110,9 @@ class Lock:
             self._mine = msgspec.structs.replace(self._mine, pid=0)
             with contextlib.suppress(OSError):
                 self._write()
+            # Given up in so many words: closing frees it only once every copy is closed, and a child that was born in another thread
+            # this instant holds one until it starts its own program.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._handle, fcntl.LOCK_UN)
             os.close(self._handle)
             self._handle = None

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from importlib import resources
+from itertools import permutations
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_the_loop_by_commands(tmp_path):
     unseen.write_text("\n".join(demo_rows(tmp_path / "more.jsonl", 14).read_text().splitlines()[10:]))
 
     *before, result = command("generate", there, "-n", 3, "--seed", 7)
-    assert result["candidates"] == 3 and [c["seed"] for c in before] == [7, 8, 9]
+    assert result["candidates"] == 3 and sorted(c["seed"] for c in before) == [7, 8, 9]
     assert all(c["checkpoint"] == "base" and c["finish"] in ("stop", "length") for c in before)
     edited = tmp_path / "edited.txt"
     edited.write_text("The Brin keep their empire in a jar, and the jar on a high shelf.\n")
@@ -82,7 +83,8 @@ def test_the_loop_by_commands(tmp_path):
     plain = subprocess.run(
         [sys.executable, "-m", "tui", "generate", there, "-n", "2", "--seed", "7", "--plain"], capture_output=True, text=True, check=True
     )
-    assert plain.stdout == "".join(f"{c['text']}\n\n" for c in sorted(after, key=lambda c: c["seed"]))
+    # as they come: the one that ends first is first, and which that is differs from machine to machine
+    assert plain.stdout in {"".join(f"{text}\n\n" for text in texts) for texts in permutations(c["text"] for c in after)}
     tuned = command("evaluate", there, unseen)[-1]
     base = command("evaluate", there, unseen, "--checkpoint", "base")[-1]
     assert tuned["rows"] == base["rows"] == 4 and tuned["tokens"] == base["tokens"]

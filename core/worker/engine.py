@@ -73,6 +73,8 @@ class Metrics:
         self._file.flush()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # in so many words: a child just born in another thread holds a copy of the file
+            fcntl.flock(self._file, fcntl.LOCK_UN)
         self._file.close()
 
 

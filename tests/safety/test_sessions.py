@@ -112,6 +112,16 @@ def test_whatever_stands_in_the_lock_file_opens(there, left):
     lock.release()
 
 
+def test_what_is_released_is_free_though_a_child_still_has_a_copy(tmp_path):
+    first, second = Lock(tmp_path / "lock"), Lock(tmp_path / "lock")
+    assert first.acquire() is None
+    child = os.dup(first._handle)  # what a child that is being born in another thread has until it starts its own program
+    first.release()
+    assert second.acquire() is None
+    second.release()
+    os.close(child)
+
+
 def test_a_link_is_refused(there, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (there / "drafts").symlink_to(tmp_path / "elsewhere")
