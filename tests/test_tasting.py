@@ -1,5 +1,6 @@
 """The gauges of a workspace from its files: courses over a lineage, what is cached, and what to do next."""
 
+import fcntl
 import random
 import shutil
 from dataclasses import replace
@@ -7,7 +8,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from core import runfiles
 from core.errors import FlavorError
+from core.runfiles import Result
 from tests.made import bake, refit, sample, write
 from tui.session.advice import _better, next_step, retraining_pays
 from tui.session.tasting import MOST_TEXTS, against
@@ -125,11 +128,27 @@ def test_an_interrupted_run_and_one_that_is_to_begin(session):
     write(session, 12)
     session.registry.create(session.plan().spec, session.plan().rows, ())
     assert next_step(session).sentence.startswith("Retrain: run 0001 was interrupted. A on Runs carries it out once more")
-    bake(session, [4.0, 3.2])
-    (session.registry.folder / "0002/result.json").unlink()  # what was trained on all rows first is active, and was to be measured
-    assert next_step(session).sentence.startswith("Curate: 0002/epoch-01 was ready before run 0002 was interrupted.")
+    epoch = bake(session, [4.0, 3.2])
+    (session.registry.folder / "0002/result.json").unlink()  # a person took its epoch while it went on: what remained is lost
+    assert next_step(session).sentence.startswith("Retrain: run 0002 was interrupted.")
+    refit(session, epoch)
+    (session.registry.folder / "0002/result.json").unlink()  # in its second repetition: the first was measured
+    assert next_step(session).sentence.startswith("Retrain: run 0002 was interrupted.")
+    shutil.rmtree(session.registry.checkpoint_folder(epoch))  # what was trained on all rows first is active, and was to be measured
+    assert next_step(session).sentence.startswith("Curate: 0002/refit-01 was ready before run 0002 was interrupted. Only its measuring")
     session.wish = session.plan
     assert next_step(session).sentence == "Curate or write meanwhile: a retraining begins as soon as the model is ready."
+
+
+def test_a_run_of_another_program_goes_on(session):
+    write(session, 12)
+    bake(session, [4.0, 3.2])
+    plan = session.plan()
+    folder = session.registry.create(plan.spec, plan.rows)
+    with open(folder / "metrics.jsonl", "wb") as metrics:
+        fcntl.flock(metrics, fcntl.LOCK_EX)  # as its worker holds it
+        assert next_step(session).sentence == "Curate or write meanwhile: 0002 is being trained."
+    assert next_step(session).sentence.startswith("Retrain: run 0002 was interrupted.")
 
 
 def test_a_bad_checkpoint(session):
@@ -156,6 +175,40 @@ def test_an_underbaked_checkpoint(session):
     write(session, 12)
     bake(session, [4.0, 3.2])
     assert next_step(session).sentence == "Bake on (t): 0001/epoch-01 is underbaked."
+
+
+def stay(session, losses):
+    """A run from the active checkpoint that ends with it: there was nothing new to learn."""
+    parent = session.registry.current()
+    rejected = bake(session, losses, base=4.0)
+    runfiles.write(session.registry.folder / rejected.split("/")[0] / "result.json", Result("done", checkpoint=parent))
+    session.registry.use(parent)
+    return rejected
+
+
+def test_baking_on_that_brought_nothing_is_not_asked_for_again(session):
+    write(session, 12)
+    first = bake(session, [4.0, 3.2])
+    stay(session, [3.2, 3.5, 3.6])
+    end = "Write more: 0001/epoch-01 is underbaked, and baking it on brought nothing."
+    assert next_step(session).sentence == end
+    rejected = stay(session, [3.2, 3.24, 3.24])
+    assert session.tasting.readings(rejected).verdict.word == "good"  # by itself: its run knew better
+    assert next_step(session).sentence == end
+    session.registry.use("base")
+    sentence = f"Use {first}, and write more: it is underbaked, baking it on brought nothing, and the base is active."
+    assert next_step(session).sentence == sentence
+    session.registry.use(first)
+    write(session, 1, 12)
+    assert next_step(session).sentence == f"Retrain (t): {first} is underbaked."
+
+
+def test_a_choice_that_cannot_be_read_is_not_advised(session):
+    write(session, 12)
+    damaged = bake(session, [4.0, 3.2])
+    (session.registry.checkpoint_folder(damaged) / "checkpoint.json").write_text("{")
+    session.registry.use("base")
+    assert next_step(session).sentence == "Retrain (t): 12 examples, and the base is active."
 
 
 def test_a_good_checkpoint(session):
@@ -289,6 +342,23 @@ def test_stop_says_what_is_true(session):
     assert next_step(session).action == "retrain"  # what came later is no round before
 
 
+def test_no_stop_by_a_run_that_is_not_the_last_or_by_one_of_another_base(session):
+    write(session, 12, ids="00")
+    decide(session, bake(session, [4.0, 3.2, 3.19]), kept=8, rejected=2)
+    better = bake(session, [3.19, 3.2], base=4.0)
+    decide(session, better, kept=8, rejected=2)
+    assert next_step(session).action == "stop"
+    last = bake(session, [3.2, 2.9, 2.89], base=4.0)
+    session.registry.use(better)
+    assert next_step(session).action != "stop"
+    model = msgspec.structs.replace(session.settings.model, base="another")
+    session.settings = msgspec.structs.replace(session.settings, model=model)
+    other = bake(session, [4.0, 3.3, 3.29], base=4.0, fresh=True)  # it leaves more of its base than the last one did of the other
+    decide(session, other, kept=8, rejected=2)
+    assert session.planner.fits(other) and not session.planner.fits(last) and session.tasting.readings(other).verdict.word == "good"
+    assert next_step(session).action != "stop"
+
+
 def test_the_base_is_active_and_a_good_checkpoint_is_there(session):
     write(session, 12)
     good = bake(session, [4.0, 3.2, 3.19])
@@ -330,7 +400,7 @@ def test_who_went_back_to_a_bad_checkpoint_is_sent_to_the_newest(session):
     write(session, 12, 12)
     newest = bake(session, [4.0, 3.2, 3.19], base=4.0, fresh=True)
     session.registry.use(older)
-    sentence = f"Use {newest}, of the newest run, against which nothing speaks: {older} is underbaked."
+    sentence = f"Use {newest}, the newest run's choice, against which nothing speaks: {older} is underbaked."
     assert next_step(session).sentence == sentence and retraining_pays(session) == 0
 
 

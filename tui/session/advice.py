@@ -71,17 +71,36 @@ def _newest(session: Session) -> str:
     return BASE
 
 
+def _choice(session: Session, newest: str) -> str:
+    """What the run of a checkpoint chose, be it its parent; empty where it chose none, or that cannot be read."""
+    result = session.registry.run(newest.split("/")[0]).result
+    chosen = result.checkpoint if result else None
+    there = chosen and session.registry.run(chosen.split("/")[0]).checkpoint(chosen)
+    return there.name if there else ""
+
+
+def _stayed(run: Run) -> bool:
+    """Whether a run chose its parent: each of its own checkpoints was the worse one."""
+    return bool(run.spec and run.spec.parent and run.result and run.result.checkpoint == run.spec.parent)
+
+
 def interruption(session: Session) -> NextStep | None:
     """What is left to do where the last run was interrupted; None where it was not."""
     last, current = session.registry.interrupted, session.registry.current()
     if not last:
         return None
-    if current.startswith(f"{last}/"):
+    if is_refit(current) and current.startswith(f"{last}/") and session.registry.measure_of(current) is None:
         sentence = (
             f"Curate: {current} was ready before run {last} was interrupted. Only its measuring is missing; A on Runs makes up for it."
         )
         return NextStep("curate", sentence)
     return NextStep("retrain", f"Retrain: run {last} was interrupted. A on Runs carries it out once more, t begins a new one.")
+
+
+def _live(session: Session) -> str:
+    """The run that is being carried out, here or by whoever else has the workspace open; empty where none is."""
+    last = next(reversed(session.registry.names()), "")
+    return session.registry.live or (last if last and session.registry.run(last).status == "running" else "")
 
 
 def next_step(session: Session) -> NextStep:
@@ -93,7 +112,7 @@ def next_step(session: Session) -> NextStep:
         return NextStep(
             "write", f"Write more: {counted(human, 'row')} of yours so far, and from {LEAST} on some can be held out to measure by."
         )
-    if live := session.registry.live:
+    if live := _live(session):
         measured = is_refit(current) and current.startswith(f"{live}/")  # it came first, and is in use while its epochs are measured
         going_on = f"{current} is in use and is measured" if measured else f"{live} is being trained"
         return NextStep("curate", f"Curate or write meanwhile: {going_on}.")
@@ -114,18 +133,33 @@ def next_step(session: Session) -> NextStep:
 def _by_the_base(session: Session, examples: int) -> NextStep:
     """What to do while the base is active: a good checkpoint that knows the rows need not be trained once more."""
     newest = _newest(session)
+    retrain = NextStep("retrain afresh", f"Retrain (t): {counted(examples, 'example')}, and the base is active.")
     if newest == BASE or session.planner.new_rows(newest) >= NEW_ROWS:
-        return NextStep("retrain afresh", f"Retrain (t): {counted(examples, 'example')}, and the base is active.")
+        return retrain
     if good := next(_good(session), None):
         return NextStep("use another", f"Use {good}: it is good, and the base is active.")
-    word = session.tasting.readings(newest).verdict.word
-    if word == "overbaked" and _same_again(session, newest, newest):
-        return NextStep("write", f"Write more: {newest} is overbaked, and of the same rows the next one would be.")
-    if word == "overbaked" or (word == "underbaked" and not session.planner.goes_on(newest)):
-        return NextStep("retrain afresh", f"Retrain (t): {newest} is {word}, and the base is active.")
+    chosen = _choice(session, newest)
+    if not chosen:
+        return retrain
+    word = session.tasting.readings(chosen).verdict.word
+    if word == "overbaked" and _same_again(session, chosen, newest):
+        return NextStep("write", f"Write more: {chosen} is overbaked, and of the same rows the next one would be.")
+    if word == "overbaked" or (word == "underbaked" and not session.planner.goes_on(chosen)):
+        return NextStep("retrain afresh", f"Retrain (t): {chosen} is {word}, and the base is active.")
+    if word == "underbaked" and _brought_nothing(session, chosen):
+        return NextStep(
+            "use another", f"Use {chosen}, and write more: it is underbaked, baking it on brought nothing, and the base is active."
+        )
     if word == "underbaked":
-        return NextStep("use another", f"Use {newest}, and bake it on (t): it is underbaked, and the base is active.")
-    return NextStep("use another", f"Use {newest}: nothing speaks against it, and the base is active.")
+        return NextStep("use another", f"Use {chosen}, and bake it on (t): it is underbaked, and the base is active.")
+    return NextStep("use another", f"Use {chosen}: nothing speaks against it, and the base is active.")
+
+
+def _brought_nothing(session: Session, checkpoint: str) -> bool:
+    """Whether a checkpoint was baked on already, on the same rows, and stayed the better one: once more would end as that did."""
+    specs = [run.spec for run in session.registry.runs() if run.spec and _stayed(run)]
+    tried = any(spec.kind == "train" and spec.parent == measured_by(checkpoint) for spec in specs)
+    return tried and not session.planner.new_rows(checkpoint)
 
 
 def _same_again(session: Session, checkpoint: str, newest: str) -> bool:
@@ -156,9 +190,10 @@ def _without(session: Session, current: str, why: str) -> NextStep:
 
 def _good(session: Session, may: Callable[[str], bool] = bool, first: str = "") -> Iterator[str]:
     """The good checkpoints of those that `may` be, those of the run `first` before all others, then of the newest run: what the run chose before the
-    rest, the last before the first."""
+    rest, the last before the first. None of a run that chose its parent."""
     runs = {run.name: run for run in session.registry.runs() if session.planner.fits(run.name)}
-    for run in sorted(runs.values(), key=lambda run: (run.name == first, run.name), reverse=True):
+    own = [run for run in runs.values() if not _stayed(run)]
+    for run in sorted(own, key=lambda run: (run.name == first, run.name), reverse=True):
         chosen = run.checkpoint(run.result.checkpoint) if run.result else None
         for info in ([chosen] if chosen else []) + [info for info in reversed(run.checkpoints) if info != chosen]:
             if may(info.name) and session.tasting.readings(info.name, runs).verdict.word == "good":
@@ -193,22 +228,25 @@ def _by_verdict(session: Session, current: str, verdict: Verdict) -> NextStep | 
         far = "" if _texts(session, better) >= DECIDED else ", as far as its training tells"
         return NextStep("use another", f"Use {better}: it is good{far}, while {current} is {verdict.word}.", reasons)
     newest = _newest(session)
-    if newest.split("/")[0] != current.split("/")[0] and session.tasting.readings(newest).verdict.word not in BAD:
-        return NextStep(
-            "use another", f"Use {newest}, of the newest run, against which nothing speaks: {current} is {verdict.word}.", reasons
-        )
+    chosen = _choice(session, newest)
+    if chosen.split("/")[0] not in ("", current.split("/")[0]) and session.tasting.readings(chosen).verdict.word not in BAD:
+        sentence = f"Use {chosen}, the newest run's choice, against which nothing speaks: {current} is {verdict.word}."
+        return NextStep("use another", sentence, reasons)
     if verdict.word == "overbaked" and _same_again(session, current, newest):
         sentence = f"Write more: {current} is overbaked, though it was trained afresh. Until then sample with less of it."
         return NextStep("write", sentence, reasons)
     if verdict.word == "overbaked":
         return NextStep("retrain afresh", f"Retrain afresh (T): {current} is overbaked.", reasons)
     on = session.planner.goes_on(current) and not session.planner.new_rows(current)
+    if on and _brought_nothing(session, current):
+        return NextStep("write", f"Write more: {current} is underbaked, and baking it on brought nothing.", reasons)
     return NextStep("bake on" if on else "retrain", f"{'Bake on' if on else 'Retrain'} (t): {current} is underbaked.", reasons)
 
 
 def _by_rounds(session: Session, current: str, judgement: Judgement) -> NextStep:
     """What the decisions ask for, where the checkpoint will do."""
-    told = [round_ for round_ in rounds(session.store.decisions.values()) if round_.checkpoint != BASE]
+    fits = session.planner.fits
+    told = [round_ for round_ in rounds(session.store.decisions.values()) if round_.checkpoint != BASE and fits(round_.checkpoint)]
     place = next((place for place, round_ in enumerate(told) if round_.checkpoint == current), len(told))
     now = told[place] if place < len(told) else Round(current, 0, 0, 0)
     earlier = [round_ for round_ in told[:place] if round_.decided >= DECIDED]
@@ -278,24 +316,22 @@ def _kept_more(session: Session, now: Round, told: list[Round]) -> Round | None:
     """The round of which most was kept, where that is clearly more than now, and its checkpoint is still there and no verdict speaks against it."""
     clearly = [each for each in told if each.decided >= DECIDED and each.interval()[0] > now.interval()[1]]
     there = [each for each in clearly if session.registry.run(each.checkpoint.split("/")[0]).checkpoint(each.checkpoint)]
-    will_do = [
-        each
-        for each in there
-        if session.planner.fits(each.checkpoint) and session.tasting.readings(each.checkpoint).verdict.word not in BAD
-    ]
+    will_do = [each for each in there if session.tasting.readings(each.checkpoint).verdict.word not in BAD]
     return max(will_do, key=lambda each: each.interval()[0], default=None)
 
 
 def _gain(session: Session, current: str) -> float | None:
-    """By how much the run of a checkpoint lowered the held-out loss, against its parent or, afresh, against the run before it. None where that
-    was not measured."""
+    """By how much the last run, where a checkpoint is of it, lowered the held-out loss, against its parent or, afresh, against the run before it on
+    the same base. None where that was not measured."""
     registry, own = session.registry, measured_by(current)
     run = registry.run(own.split("/")[0])
+    if any(registry.run(name).status == "done" for name in registry.names() if name > run.name):
+        return None
     if run.spec and run.spec.parent:
         losses = dict(session.tasting.course(current).points)
         before, now = losses.get(run.spec.parent), losses.get(own)
     else:  # runs afresh may hold other rows out, so each is held against the base on its own
-        earlier = [registry.run(name) for name in registry.names() if name < run.name]
+        earlier = [registry.run(name) for name in registry.names() if name < run.name and session.planner.fits(name)]
         ended = [_share_left(each, each.result.checkpoint) for each in earlier if each.result]
         before, now = next((share for share in reversed(ended) if share), None), _share_left(run, current)
     return 1 - now / before if now and before else None
