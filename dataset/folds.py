@@ -1,4 +1,4 @@
-"""Which rows are held out. A row's fold depends on its id alone, so that it keeps it for ever and curves stay comparable."""
+"""Which rows are held out. A row's fold depends on its id alone, so that it keeps it for ever; `held_out` says when it stays on its side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def held_out(uids: Iterable[str]) -> set[str]:
     by more of them, since one alone tells nothing, and a refit trains on all in any case.
 
     Give the ids of the rows that people wrote, which sort by time: whether a row is held out goes by it and by those before it alone. So with
-    more rows none that was held out is trained on, and none that was trained on is held out."""
+    more rows at the end none that was held out is trained on, and none that was trained on is held out. Where an early row is deleted, or the
+    clock was set back between two sessions, a few may change sides: a run that goes on from another keeps what that was trained on."""
     rows = sorted(uids)
     if len(rows) < LEAST:
         return set()

@@ -101,7 +101,7 @@ def test_a_top_up_starts_at_its_epoch(refitted):
     assert course.leaked == 0 and [name for name, _ in course.points][-2:] == ["0001/epoch-02", "0002/epoch-01"]
 
 
-def test_a_rewritten_row_that_is_held_out_from_now_on_is_no_unseen_one(session):
+def test_a_rewritten_row_is_no_unseen_one(session):
     write(session, 12)
     (written,) = sample(session, "base", [session.store.examples["row04"].text])
     row = msgspec.structs.replace(session.store.examples["row04"], origin="accepted", candidate=written.uid)
@@ -111,8 +111,8 @@ def test_a_rewritten_row_that_is_held_out_from_now_on_is_no_unseen_one(session):
     session.change_example("row04", "Dish 4 is a stew of four roots, many regrets and a spoon.", {})
     bake(session, [3.2, 3.1])
     rewritten = session.registry.rows("0002")["row04"]
-    assert (rewritten.origin, rewritten.held_out, rewritten.seen) == ("edited", True, 2)
-    assert session.tasting.course("0002/epoch-01").leaked == 1
+    assert (rewritten.origin, rewritten.held_out, rewritten.seen) == ("edited", False, 0)  # a fresh run would hold it out
+    assert session.tasting.course("0002/epoch-01").leaked == 0
 
 
 def test_a_top_up_from_it_would_be_seen(refitted, monkeypatch):

@@ -1,6 +1,7 @@
 """The gauges of a workspace from its files: courses over a lineage, what is cached, and what to do next."""
 
 import fcntl
+import hashlib
 import random
 import shutil
 from dataclasses import replace
@@ -48,12 +49,31 @@ def test_a_lineage_is_one_course(session):
 
 
 def test_rows_seen_before_they_were_held_out(session):
-    write(session, 7)  # too few to hold any out
-    bake(session, [None, None])
-    write(session, 5, 7)
+    """As an earlier version wrote them down."""
+    write(session, 12)
     last = bake(session, [3.0, 3.5], base=4.0)
+    folder, rows = session.registry.folder / "0001", session.registry.rows("0001").values()
+    data = runfiles.encode_rows([msgspec.structs.replace(row, seen=1.0) for row in rows])
+    (folder / "rows.jsonl").write_bytes(data)
+    spec = msgspec.structs.replace(session.registry.run("0001").spec, rows_sha256=hashlib.sha256(data).hexdigest())
+    runfiles.write(folder / "run.json", spec)
     verdict = session.tasting.readings(last).verdict
     assert verdict.word == "cannot tell yet" and "trained on earlier in this lineage" in verdict.sentence
+    assert not any(row.held_out for row in session.plan().rows)
+
+
+def test_what_a_lineage_was_trained_on_is_never_held_out_in_it(session):
+    write(session, 7)  # too few to hold any out
+    bake(session, [None, None])
+    write(session, 63, 7)
+    bake(session, [3.0, 2.9], base=4.0)
+    held = {uid for uid, row in session.registry.rows("0002").items() if row.held_out}
+    assert held and min(held) > "row06"
+    session.delete_example("row01")  # all later ones move up
+    write(session, 10, 70)
+    rows = {row.id: row for row in session.plan().rows}
+    assert {uid for uid, row in rows.items() if row.held_out and uid < "row70"} == held
+    assert any(row.held_out for uid, row in rows.items() if uid >= "row70") and not any(row.seen for row in rows.values() if row.held_out)
 
 
 def test_readings_are_made_anew_only_when_something_changed(session, monkeypatch):

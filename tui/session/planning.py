@@ -195,7 +195,10 @@ class Planner:
         )  # fmt: skip
 
     def _rows(self, parent: str | None) -> tuple[list[Row], int]:
-        """The examples as a run from this parent trains on them or holds them out, and how many of them the parent did not have."""
+        """The examples as a run from this parent trains on them or holds them out, and how many of them the parent did not have.
+
+        A row that the parent was trained on is not held out, for it is no unseen one: the rule counts places, and where an early row was
+        deleted later ones move up. Nor is one that was held out trained on, unless it is a machine's text now."""
         before: dict[str, Row] = {}
         epoch = 0
         if parent:
@@ -213,12 +216,12 @@ class Planner:
             if old and (old.text, old.fields, old.prompt) != (example.text, example.fields, prompt):
                 old = None
             new += old is None
-            known = known if uid in out else old  # it is no unseen row, whose earlier words were trained on
-            seen = known.seen + known.repeat * epoch if known and not known.held_out else 0.0
+            held = example.human and known.held_out and not known.seen if known else uid in out
+            seen = old.seen + (0 if old.held_out else old.repeat * epoch) if old else 0.0
             repeat = self._workspace.settings.training.new_rows if parent and not seen else 1
             rows.append(
                 Row(
-                    uid, prompt, example.text, repeat, uid in out, example.origin, example.fields,
+                    uid, prompt, example.text, repeat, held, example.origin, example.fields,
                     example.depth, seen,
                 )
             )  # fmt: skip
