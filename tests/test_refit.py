@@ -129,9 +129,11 @@ def test_the_verdict_is_of_its_epoch_and_says_so(refitted):
     assert own.word == epoch.word == "good"
     assert epoch.sentence.startswith("Held-out loss, 3.200, is at its lowest") and "Measured" not in epoch.sentence
     assert own.sentence.startswith("Held-out loss, 3.200, is at its lowest")
-    assert own.sentence.endswith("The held-out loss is that of 0001/epoch-02; this one was trained for as long on all rows.")
+    assert own.sentence.endswith("The held-out loss is that of 0001/epoch-02; this one was trained on all rows, up to twice as long.")
     readings = {reading.name: reading.sentence for reading in refitted.tasting.readings("0001/refit-02").readings}
-    assert readings["held-out loss"].endswith("The held-out loss is that of 0001/epoch-02; this one was trained for as long on all rows.")
+    assert readings["held-out loss"].endswith(
+        "The held-out loss is that of 0001/epoch-02; this one was trained on all rows, up to twice as long."
+    )
     assert next_step(refitted).action == "curate"
 
 

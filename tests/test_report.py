@@ -17,7 +17,7 @@ from core.text import has_controls
 from dataset.rows import Side, Tables, Vote
 from runs import measured
 from runs.measured import Bits, Losses
-from tests.made import bake, sample, write
+from tests.made import bake, refit, sample, write
 from tests.test_curve import measured as measure_curve
 from tests.test_tasting import decide
 from tui.commands import cli
@@ -112,6 +112,14 @@ def test_the_base_is_in_the_table_where_it_is_active(session):
     assert [each.name for each in told.checkpoints if each.active] == ["base"]
     table = next(section for section in sections(told) if section.title == "Checkpoints")
     assert table.lines[0] == "base is active." and table.table.rows[-1][:2] == ("▶", "base")
+
+
+def test_the_loss_of_a_refit_is_said_to_be_that_of_its_epoch(session):
+    write(session, 12)
+    refit(session, bake(session, [4.0, 3.4, 3.2]))
+    (table,) = (section for section in sections(report_of(session)) if section.title == "Checkpoints")
+    assert [row[3] for row in table.table.rows if "/" in row[1]] == ["3.400", "3.200", "(3.200)"]
+    assert table.lines[1] == "In brackets: the loss of the epoch that a refit repeats. A refit has learned the held-out rows itself."
 
 
 def test_what_was_kept_is_told_of_what_was_shown(session):

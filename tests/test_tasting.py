@@ -301,6 +301,21 @@ def test_the_line_of_activity_offers_no_retraining_before_some_can_be_held_out(s
     assert next_step(session).action == "retrain afresh" and retraining_pays(session) == 16
 
 
+def test_the_line_of_activity_counts_what_a_run_would(session):
+    write(session, 12)
+    good = bake(session, [4.0, 3.2, 3.19])
+    said = {uid: example.text for uid, example in session.store.examples.items()}
+    for uid, text in list(said.items())[:7]:
+        session.change_example(uid, f"{text} Again.", {})
+    assert retraining_pays(session) == session.planner.new_rows(good) == session.plan().spec.new_rows == 7
+    for _ in range(7):
+        session.undo()
+    assert retraining_pays(session) == session.planner.new_rows(good) == 0
+    task = msgspec.structs.replace(session.settings.task, heading="Another")
+    session.settings = msgspec.structs.replace(session.settings, task=task)
+    assert retraining_pays(session) == session.planner.new_rows(good) == 12
+
+
 def alike(session, checkpoint, count=9):
     """Texts that all begin alike, which condemns a checkpoint whose loss no longer falls."""
     draw = random.Random(checkpoint)

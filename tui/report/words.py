@@ -11,12 +11,13 @@ from core.gauges.conflicts import Conflict
 from core.gauges.forecast import Level
 from core.gauges.reading import percent
 from core.gauges.statistics import Interval
-from core.runfiles import BASE
+from core.runfiles import BASE, is_refit
 from core.text import clean, clean_line, short
 from dataset.coverage import Cover
 from dataset.rounds import Round
 from tui.report.contents import Odd, Report, Tasted
 from tui.report.curve import estimate_line, law_line
+from tui.session.runlist import held
 from tui.session.tasting import SIGNS
 
 Picture = Literal["", "rounds", "curve", "runs", "losses"]
@@ -158,13 +159,15 @@ def _checkpoints(found: Sequence[Tasted], left_out: int, ratings: Mapping[str, s
     rows = tuple(
         (
             "▶" if each.active else "", each.name, SIGNS.get(each.word, "") if each.name != BASE else "",
-            f"{each.loss:.3f}" if each.loss is not None else "", f"{each.kept} of {each.decided}" if each.decided else "",
+            held(each.name, each.loss), f"{each.kept} of {each.decided}" if each.decided else "",
             *((ratings.get(each.name, ""),) if rated else ()), each.parent, f"{each.rows}" if each.rows else "",
         )
         for each in found
     )  # fmt: skip
     active = next((each for each in found if each.active), None)
     lines = [f"{active.name} is active. {active.why}".strip()] if active else []
+    if any(is_refit(each.name) and each.loss is not None for each in found):
+        lines.append("In brackets: the loss of the epoch that a refit repeats. A refit has learned the held-out rows itself.")
     lines += [f"{left_out} older ones are on Runs."] if left_out > 0 else []
     return Section("Checkpoints", tuple(lines), Table(head, rows, frozenset({3, 4, len(head) - 1})), picture="runs")
 

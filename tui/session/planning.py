@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ from dataset.folds import held_out
 
 if TYPE_CHECKING:
     from core.gauges.verdict import Judgement
+    from core.task import Segment, Task
+    from dataset.rows import Example
     from tui.session.workspace import Workspace
 
 CHARACTERS_PER_TOKEN = 4.2
@@ -109,7 +111,10 @@ class Planner:
         """`readings`: what is known of a checkpoint."""
         self._workspace = workspace
         self._readings = readings
-        self._had: tuple[str, frozenset[str]] = ("", frozenset())
+        self._had: tuple[str, Task | None, dict[str, int]] = ("", None, {})
+        """A run, the task, and what its rows were, by id."""
+        self._compared: dict[str, tuple[Example, bool]] = {}
+        """Examples, and whether they are as that run and that task have them."""
         self._specs: dict[str, RunSpec] = {}
 
     def plan(self, fresh: bool = False, epochs: int | None = None, seed: int | None = None, onwards: bool = False) -> Plan:
@@ -209,7 +214,7 @@ class Planner:
         rows: list[Row] = []
         new = 0
         for uid, example in self._workspace.store.examples.items():
-            if not all(map(is_clean, (example.text, *example.fields.values()))):
+            if not _is_clean(example):
                 continue  # what is trained on is what was seen
             old = known = before.get(uid)
             prompt = self._workspace.task.segments(example.fields)
@@ -249,18 +254,25 @@ class Planner:
         return self._rows(None if checkpoint == BASE else checkpoint)[1]
 
     def unknown(self, checkpoint: str) -> int:
-        """Examples that the run of a checkpoint had not, and one now would have. Behind every key: of a run that does not change only the ids are kept."""
-        run = checkpoint.split("/")[0]
-        if run != self._had[0]:
-            self._had = run, frozenset() if checkpoint == BASE else frozenset(self._workspace.registry.rows(run))
-        known = self._had[1]
-        if not known and checkpoint != BASE:
+        """Examples that the run of a checkpoint had not, or not as they are now, and one now would have: `new_rows`, but behind every key. Of the run's
+        rows only hashes are kept, and what was compared is compared again only when it was changed."""
+        run, task = checkpoint.split("/")[0], self._workspace.task
+        if self._had[:2] != (run, task):
+            rows = {} if checkpoint == BASE else self._workspace.registry.rows(run)
+            self._had = run, task, {uid: _hash(row.text, row.fields, row.prompt) for uid, row in rows.items()}
+            self._compared = {}
+        had, compared = self._had[2], self._compared
+        if not had and checkpoint != BASE:
             return 0  # its rows cannot be read
-        examples = self._workspace.store.examples
-        new = examples.keys() - known
-        return (
-            len(new) if len(new) > FEW else sum(is_clean(examples[uid].text) for uid in new)
-        )  # of many it changes nothing, and takes long
+        new = []
+        for uid, example in self._workspace.store.examples.items():
+            told = compared.get(uid)
+            if told is None or told[0] is not example:
+                same = uid in had and had[uid] == _hash(example.text, example.fields, task.segments(example.fields))
+                told = compared[uid] = example, same
+            if not told[1]:
+                new.append(example)
+        return len(new) if len(new) > FEW else sum(map(_is_clean, new))  # of many it changes nothing, and takes long
 
     def gone(self, checkpoint: str) -> int:
         """The rows of its run that are no examples any more."""
@@ -290,6 +302,14 @@ class Planner:
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
         speed = max(speed, 0.01)  # whatever was said or read
         return trained / speed + measured / (3 * speed), memory
+
+
+def _is_clean(example: Example) -> bool:
+    return all(map(is_clean, (example.text, *example.fields.values())))
+
+
+def _hash(text: str, fields: Mapping[str, str], prompt: Sequence[Segment]) -> int:
+    return hash((text, frozenset(fields.items()), tuple(prompt)))
 
 
 def versions() -> dict[str, str]:

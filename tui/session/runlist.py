@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.choices import Choice
-from core.runfiles import BASE, CheckpointInfo, is_refit
+from core.runfiles import BASE, is_refit
 from core.text import counted
 from runs.registry import Run
 from runs.tree import lanes
@@ -114,18 +114,18 @@ def _run_line(run: Run, beside: str, is_open: bool, kept: Mapping[str, str], cho
         run.name,
         f"{spec.rows}, {spec.new_rows} new" if spec and spec.kind == "train" else counted(spec.pairs, "pair") if spec else "",
         clock(result.seconds) if result and result.seconds else "",
-        _held(best) if best else "",
+        held(best.name, best.held_out_loss) if best else "",
         verdict,
         kept.get(f"{run.name}/", ""),
         chosen.get(run.name, Choice()).note,
     )
 
 
-def _held(info: CheckpointInfo) -> str:
-    """Its held-out loss; in brackets where it is that of its epoch, since it was trained on those rows itself."""
-    if info.held_out_loss is None:
+def held(name: str, loss: float | None) -> str:
+    """A checkpoint's held-out loss; in brackets where it is that of its epoch, since it was trained on those rows itself."""
+    if loss is None:
         return ""
-    return f"({info.held_out_loss:.3f})" if is_refit(info.name) else f"{info.held_out_loss:.3f}"
+    return f"({loss:.3f})" if is_refit(name) else f"{loss:.3f}"
 
 
 def _checkpoint_lines(
@@ -136,7 +136,7 @@ def _checkpoint_lines(
     for epoch in reversed(run.epochs):
         name = f"{run.name}/{epoch}"
         info, choice = known.get(name), chosen.get(name, Choice())
-        loss = (_held(info) or "-") if info else ""
+        loss = (held(name, info.held_out_loss) or "-") if info else ""
         strength = f"×{choice.strength:g} " if choice.strength != 1 else ""
         found.append(
             Line(

@@ -163,7 +163,7 @@ def _measured(info: CheckpointInfo) -> Measured:
 def told_of(refit: str, run: Run) -> str:
     """Where the held-out loss of a refit comes from, in a sentence."""
     if run.checkpoint(measured_by(refit)):
-        return f"The held-out loss is that of {measured_by(refit)}; this one was trained for as long on all rows."
+        return f"The held-out loss is that of {measured_by(refit)}; this one was trained on all rows, up to twice as long."
     if run.status == "running":
         return f"It was trained on all rows first; {measured_by(refit)}, which it repeats, is measured next."
     return f"It has no held-out loss: it repeats {measured_by(refit)} on all rows, and that was never measured."
