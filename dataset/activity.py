@@ -16,8 +16,8 @@ PAUSE = 300.0
 """Seconds: a longer gap is a pause and does not count. Before a text that was typed, so much of it does."""
 SITTING = 1800.0
 """Seconds: after a longer gap a new sitting begins."""
-MACHINE = frozenset({"sample", "pass"})
-"""Kinds of operations that no person did."""
+MACHINE = frozenset({"sample", "pass", "taken"})
+"""Kinds of operations that no person did: what a run makes active is taken whoever is there. (Earlier versions wrote that as `use`.)"""
 TYPED = frozenset({"write", "change"})
 
 

@@ -279,7 +279,7 @@ def test_a_checkpoint_that_could_not_be_taken_is_told_with_the_way_to_it(there, 
     words = ["demo", "--play", "--at", at] if play else ["retrain", at]
     assert cli.run(parse(words)) == 1
     said = capsys.readouterr()
-    assert "base stays active; 0001/epoch-02 is done, epoch 2 is the best: 8 steps in 0:01" in said.out
+    assert "base stays active; 0001/epoch-02 is done, epoch 2 is the best: 8 steps, in all 0:01" in said.out
     assert "No space left on device." in said.err and f"use {at} 0001/epoch-02\n" in said.err
 
 

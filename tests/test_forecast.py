@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.gauges import forecast as module
-from core.gauges.forecast import ENOUGH, Spot, forecast
+from core.gauges.forecast import ENOUGH, Forecast, Spot, forecast
 from core.gauges.outliers import outliers
 from core.gauges.powerlaw import POWERS, Law, fit
 
@@ -95,6 +95,8 @@ def test_the_words():
     assert flat.word == "enough" and flat.interval[1] < ENOUGH and flat.sentence.startswith("Enough")
     noisy = forecast(curve(Law(3, 0.3, 0.4), noise=0.3, seed=4), 38, 60)
     assert noisy.word == "cannot tell yet" and noisy.interval[0] < 0 < noisy.interval[1]
+    barely = Forecast(20, (), gain=0.01, interval=(0.0004, 0.03))
+    assert barely.sentence == "Cannot tell yet what 10 more rows would bring: a loss between 0.0 % higher and 3.0 % lower."
     width = [told.interval[1] - told.interval[0] for told in (steep, noisy)]
     assert width[1] > 5 * width[0]
     assert forecast(curve(Law(3, 3, 0.4), noise=0.01), 38, 60) == steep  # the same points, the same numbers

@@ -14,6 +14,7 @@ from core.files import now
 from core.protocol import Loaded, Provisional, Trained
 from core.runfiles import CheckpointInfo, Result
 from core.text import duration
+from dataset.activity import acts
 from dataset.folds import fold, held_out
 from runs import measured
 from runs.registry import Registry
@@ -233,10 +234,20 @@ async def test_what_is_active_already_and_chosen_again_stays(session):
     assert await carried_out(session, session.plan(), Retraining(session, lambda: session.use(first), False)) == first
 
 
+async def test_what_a_run_makes_active_is_nothing_that_a_person_did(session):
+    write(session, 12)
+    path, nothing = session.store.journal.path, lambda: None
+    done = acts(path)
+    assert await carried_out(session, session.plan(), Retraining(session, nothing, early=True)) == "0001/epoch-02"
+    assert acts(path) == done
+    session.use("base")
+    assert len(acts(path)) == len(done) + 1
+
+
 async def test_a_run_that_ends_while_nothing_can_be_written_is_done_and_not_active(session, monkeypatch):
     write(session, 12)
 
-    def broken(name):
+    def broken(name, kind):
         raise FlavorError("runs/current could not be written.")
 
     monkeypatch.setattr(session, "use", broken)
@@ -270,7 +281,7 @@ async def test_a_provisional_one_that_could_not_be_written_down_is_made_up_for(s
     write(session, 12)
     use = session.use
 
-    def broken(name):
+    def broken(name, kind):
         monkeypatch.setattr(session, "use", use)
         raise FlavorError("runs/current could not be written.")
 

@@ -1,6 +1,7 @@
 """Settings side by side: what counts as larger than its noise, the grid, what is kept, and the command with a real worker on a tiny base."""
 
 import json
+import math
 import random
 import re
 import signal
@@ -14,8 +15,10 @@ from core.errors import FlavorError
 from core.gauges.sidebyside import Trial, compare, sentence
 from core.gauges.statistics import t_quantile
 from core.protocol import Point
+from core.worker import curve
 from tests.engine.conftest import make_tiny
 from tests.made import write
+from tui.session.planning import tokens_of
 from tui.session.session import Session
 from tui.session.sweep import NUMBERS, Grid, Sweep, named, parse_grid, table
 
@@ -103,6 +106,17 @@ def test_what_is_kept_counts_in_every_grid(session):
     assert sweep._settings() == settings  # a training of a sweep knows nothing of the first two, and the others are its recipe's
     session.change_example("row05", "Another dish.", {})
     assert sweep.missing() == sweep.total
+
+
+def test_the_estimate_is_what_the_worker_counts(session):
+    write(session, 60)
+    sweep = Sweep(session, Grid((), (), (4,)))
+    size = {row.id: tokens_of(row) for row in map(session.learning.row, session.learning.rows())}
+    tokens = 0.0
+    for recipe, subset, _ in sweep._todo():
+        learned, held = (sum(size[uid] for uid in uids) for uids in (subset.learn, subset.held))
+        tokens += recipe.epochs * (learned + math.ceil(len(subset.learn) / curve.MEASURED) * curve.MEASURING * held)
+    assert sweep.seconds() == pytest.approx(tokens / session.planner.train_speed()[0])
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ class Forecast:
             return f"Enough for this base: {MORE} more rows would lower the loss by less than {_percent(max(high, 0.1))} %."
         if self.word == "gains":
             return f"{MORE} more rows should lower the loss by {_percent(low)} to {_percent(high)} %."
-        between = f"between {_percent(-low)} % higher and {_percent(high)} % lower" if high > 0 else "perhaps even higher"
+        between = f"between {_percent(max(0.0, -low))} % higher and {_percent(high)} % lower" if high > 0 else "perhaps even higher"
         return f"Cannot tell yet what {MORE} more rows would bring: a loss {between}."
 
 

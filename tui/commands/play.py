@@ -70,7 +70,8 @@ async def play(at: Path | None, seed: int = 1) -> Output:
                         result = {"checkpoint": session.registry.current(), "steps": event.steps, "seconds": round(event.seconds, 1)}
                         stopped = f"  stopped by itself: {event.stopped}\n" if event.stopped else ""
                         yield Line(
-                            result, f"{stopped}  {outcome(session, event)}: {counted(event.steps, 'step')} in {duration(event.seconds)}\n"
+                            result,
+                            f"{stopped}  {outcome(session, event)}: {counted(event.steps, 'step')}, in all {duration(event.seconds)}\n",
                         )
                         check_taken(session, event)
             yield Line({"stage": "after"}, f"Candidates from {session.registry.current()}:")

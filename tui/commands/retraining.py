@@ -79,7 +79,7 @@ async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> O
                             yield Line({"stopped": event.stopped}, f"stopped by itself: {event.stopped}")
                         if event.note:
                             yield Line({"note": event.note}, event.note)
-                        took = f"{counted(event.steps, 'step')} in {duration(event.seconds)}"
+                        took = f"{counted(event.steps, 'step')}, in all {duration(event.seconds)}"
                         yield Line(data, f"{outcome(session, event)}: {took}{left_out(event.skipped)}")
                         check_taken(session, event)
         finally:

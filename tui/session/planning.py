@@ -297,7 +297,7 @@ class Planner:
     def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
         """Seconds and peak bytes of a run."""
         speed, memory = self.train_speed()
-        size = {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN for row in rows}
+        size = {row.id: tokens_of(row) for row in rows}
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
         speed = max(speed, 0.01)  # whatever was said or read
@@ -310,6 +310,11 @@ def _is_clean(example: Example) -> bool:
 
 def _hash(text: str, fields: Mapping[str, str], prompt: Sequence[Segment]) -> int:
     return hash((text, frozenset(fields.items()), tuple(prompt)))
+
+
+def tokens_of(row: Row) -> float:
+    """The tokens of a row, its prompt's among them, by estimate."""
+    return (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN
 
 
 def versions() -> dict[str, str]:

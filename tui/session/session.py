@@ -221,12 +221,12 @@ class Session(Workspace):
                     match event:
                         case Provisional() if self.registry.uses == stood:
                             with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
-                                self.use(event.checkpoint)
+                                self.use(event.checkpoint, "taken")
                             stood = self.registry.uses
                         case Trained() if self.registry.uses == stood:
                             if event.checkpoint not in (self.registry.current(), plan.spec.parent):  # else what stood stays
                                 try:
-                                    self.use(event.checkpoint)
+                                    self.use(event.checkpoint, "taken")
                                 except FlavorError as error:  # the run is done: a person may still take it
                                     self.not_taken = error.message
                     yield event

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
@@ -254,13 +254,14 @@ class Workspace:
         """Much of the dataset changed at once: what was worked out from it is worked out again."""
         self._copying = self._ranking = None
 
-    def use(self, checkpoint: str) -> None:
-        """Make a checkpoint active; that is a moment one can go back to. Raises FlavorError where it does not exist."""
+    def use(self, checkpoint: str, kind: Literal["use", "taken"] = "use") -> None:
+        """Make a checkpoint active, by a person or, `taken`, by its own run; that is a moment one can go back to. Raises FlavorError where it does
+        not exist."""
         self.must_write()
         with self.whole_or_not():
             self.registry.use(checkpoint)
             if self.store.active != checkpoint:
-                self.commit("use", Tables(), f"{checkpoint} is active")
+                self.commit(kind, Tables(), f"{checkpoint} is active")
 
     @contextlib.contextmanager
     def whole_or_not(self) -> Iterator[None]:

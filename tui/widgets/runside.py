@@ -95,7 +95,7 @@ def _describe(run: Run) -> Content:
     if run.result and run.spec and run.result.checkpoint == run.spec.parent and run.result.why:
         parts.append((f"active {run.result.why}\n", "$text-warning"))
     if run.result and run.result.steps:
-        parts.append((f"{counted(run.result.steps, 'step')} in {duration(run.result.seconds)}\n", "$text-muted"))
+        parts.append((f"{counted(run.result.steps, 'step')}, in all {duration(run.result.seconds)}\n", "$text-muted"))
     return line(*parts)
 
 
