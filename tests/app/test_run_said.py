@@ -2,7 +2,9 @@
 
 import pytest
 
-from core.protocol import Loading, Step, Trained
+from core import runfiles
+from core.protocol import Loaded, Loading, Provisional, Step, Trained
+from core.runfiles import CheckpointInfo
 from tests.app.test_jobs import until
 from tests.made import bake, refit, write
 from tui.app import FlavorApp
@@ -131,6 +133,50 @@ async def test_that_what_was_chosen_meanwhile_stays_is_said(workspace, monkeypat
         await app.jobs.retraining._retrain(lambda: app.session.plan(True))
         said = "0001/epoch-02 stays active; 0002/epoch-01 is done (the lowest held-out loss): ⏎ on Runs takes it."
         assert said in {str(note.message) for note in app._notifications} and not app.prefer_new
+
+
+class Chosen:
+    """A worker whose run is ready early, and then measured. While it was made the person chose another checkpoint."""
+
+    def __init__(self, app, then):
+        self._app, self._then = app, then
+
+    async def train(self, folder, sinks):
+        where = folder / "checkpoints/epoch-01"
+        where.mkdir(parents=True)
+        name = f"{folder.name}/epoch-01"
+        runfiles.write(where / "checkpoint.json", CheckpointInfo(name, 1, "starter", "f", "0" * 64, 3.0, 2.0, "now"))
+        self._app.session.use("0001/epoch-01")
+        yield Provisional(id=1, checkpoint=name, seconds=80.0)
+        self._then(name)
+        yield Step(id=1, step=1, steps=2, epoch=1, loss=1.0, rate=1e-4, tokens=9, seconds=1.0)
+        self._app.jobs.halt()
+        yield Trained(id=1, checkpoint=name, steps=1, tokens=9, seconds=90.0, train_seconds=1.0, why="as measured")
+
+
+@pytest.mark.parametrize("takes", [False, True])
+async def test_what_is_ready_and_not_taken_is_said_also_when_the_rest_is_stopped(workspace, takes):
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.4, 3.2])
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.pause()
+        said, session = [], app.session
+        app.say = lambda text, *_, **__: said.append(text)
+        session.worker = Chosen(app, session.use if takes else lambda _: None)
+        session.loaded = Loaded("tiny", "f", 1, 1, "cpu", "4 bits", id=1)
+        app.jobs.doing = "training"
+        await app.jobs.retraining._retrain(lambda: session.plan(True))
+        ready = "0002/epoch-01 is ready after 1:20. 0001/epoch-01, which was chosen meanwhile, stays active; ⏎ on Runs takes the new one."
+        ended = ("0002/epoch-01 stays active: as measured.", "The measuring was stopped; 0002/epoch-01 stays active.")
+        if not takes:
+            ended = (
+                "0001/epoch-01 stays active; 0002/epoch-01 is done (as measured): ⏎ on Runs takes it.",
+                "The retraining was stopped; 0001/epoch-01 stays active, and 0002 keeps the checkpoints that it has.",
+            )
+        assert ready in said and set(ended) <= set(said)
+        session.worker = None
 
 
 def test_the_time_left_is_that_of_the_steps():

@@ -268,10 +268,13 @@ class Jobs:
 
     def halt(self, more: str = "") -> None:
         """Stop what is going on, and nothing else; `more` is what else is to be said."""
-        what, stays = STOPPED[self.doing], self.retraining.stays
+        what, left = f"{STOPPED[self.doing]} was stopped", "everything is as it was"
+        if stays := self.retraining.stays:
+            what, left = "The measuring was stopped", f"{stays} stays active"
+        elif (live := self.session.registry.live) and self.session.registry.run(live).epochs:
+            left = f"{self.session.registry.current()} stays active, and {live} keeps the checkpoints that it has"
         self._stop()
-        said = f"The measuring was stopped; {stays} stays active." if stays else f"{what} was stopped; everything is as it was."
-        self.app.say(said + more)
+        self.app.say(f"{what}; {left}.{more}")
 
     def changed(self) -> None:
         """Something in the session changed: redraw, and see that the queue is filled."""

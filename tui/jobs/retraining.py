@@ -32,7 +32,7 @@ class RetrainJob:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs, self._app, self._session = jobs, jobs.app, jobs.session
         self._provisional = ""
-        """A checkpoint of the run that is going on, which is active already."""
+        """A checkpoint of the run that is going on, which can be used already."""
         self._since = 0.0
         """When it began."""
         self._stopping = Twice(jobs.app)
@@ -110,7 +110,7 @@ class RetrainJob:
 
     async def _tell_of(self, plan: Plan, events: AsyncIterator[AnyEvent]) -> None:
         """Say what the events of a run mean to the person."""
-        held, first = "", 0.0
+        held, first, refused = "", 0.0, ""
         async for event in events:
             match event:
                 case Loading():
@@ -124,13 +124,9 @@ class RetrainJob:
                     first = event.spent if event.step == 1 else first
                     self._jobs.tell("training", f"retraining  on all rows  {_steps(event, held, first)}", force=False)
                 case Provisional():
-                    if self._session.registry.current() == event.checkpoint:  # else it could not be written down
-                        self._provisional = event.checkpoint
-                        self._app.say(
-                            f"{event.checkpoint} is active after {duration(event.seconds)}: the next candidates come from it, while its loss is measured. You may go on.",
-                            about="the run",
-                            waits=True,
-                        )
+                    self._provisional, refused = event.checkpoint, self._session.not_taken
+                    self._app.say(self._ready(event), about="the run", waits=True)
+                    if self.stays:
                         self._new_candidates()
                 case Epoch() if event.held_out_loss is not None:
                     held = f"  held-out {event.held_out_loss:.2f}"
@@ -142,7 +138,7 @@ class RetrainJob:
                     elif current != event.checkpoint:
                         why = f" {self._session.not_taken}" if self._session.not_taken else ""
                         said = f"{current} stays active; {event.checkpoint} is done ({event.why}): {self._app.own_key('use')} on Runs takes it.{why}"
-                    elif event.checkpoint == self._provisional:
+                    elif event.checkpoint == self._provisional and not refused:  # else its end has made it active
                         said = f"{event.checkpoint} stays active: {event.why}."
                     else:
                         said = (
@@ -152,6 +148,15 @@ class RetrainJob:
                     self._app.say(f"{said}{stopped}{left_out(self._session, event.skipped)}", about="the run", waits=True)
                     if event.note:
                         self._app.say(event.note, "warning", about="the run's note", waits=True)
+
+    def _ready(self, event: Provisional) -> str:
+        """That a checkpoint can be used while its run goes on: it is active, or why not and how to take it."""
+        name, took = event.checkpoint, f"after {duration(event.seconds)}"
+        if self.stays:
+            return f"{name} is active {took}: the next candidates come from it, while its loss is measured. You may go on."
+        stays, refused = self._session.registry.current(), self._session.not_taken
+        why = f"{stays} stays active: {refused}" if refused else f"{stays}, which was chosen meanwhile, stays active;"
+        return f"{name} is ready {took}. {why} {self._app.own_key('use')} on Runs takes the new one."
 
     def _new_candidates(self) -> None:
         """Another checkpoint is active while its run goes on: its candidates come at once."""

@@ -35,7 +35,7 @@ class Session(Workspace):
     wish: Callable[[], Plan] | None = None
     """The retraining that is to begin as soon as the model is ready."""
     not_taken = ""
-    """Why the checkpoint that the last run ended with could not be made active; empty where nothing failed."""
+    """Why the checkpoint that the last run brought could not be made active; empty where nothing failed."""
 
     @cached_property
     def wordings(self) -> dict[str, Typed]:
@@ -219,19 +219,21 @@ class Session(Workspace):
             async with contextlib.aclosing(worker.train(folder, self.settings.metrics.on())) as events:
                 async for event in events:
                     match event:
-                        case Provisional() if self.registry.uses == stood:
-                            with contextlib.suppress(FlavorError):  # the run goes on, and its end tries again
-                                self.use(event.checkpoint, "taken")
-                            stood = self.registry.uses
-                        case Trained() if self.registry.uses == stood:
+                        case Provisional() | Trained() if self.registry.uses == stood:
                             if event.checkpoint not in (self.registry.current(), plan.spec.parent):  # else what stood stays
-                                try:
-                                    self.use(event.checkpoint, "taken")
-                                except FlavorError as error:  # the run is done: a person may still take it
-                                    self.not_taken = error.message
+                                self._take(event.checkpoint)
+                            stood = self.registry.uses
                     yield event
         finally:
             self.registry.live = ""
+
+    def _take(self, checkpoint: str) -> None:
+        """Make active what a run brought. Where that cannot be written down the run goes on and its end tries again; then a person may."""
+        self.not_taken = ""
+        try:
+            self.use(checkpoint, "taken")
+        except FlavorError as error:
+            self.not_taken = error.message
 
     async def evaluate(self, rows: list[Parsed], checkpoint: str | None = None) -> Evaluated:
         """Mean loss per token of texts, their headings and fields given; their ids are their places, from 1."""
