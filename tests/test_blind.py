@@ -127,6 +127,16 @@ def test_what_was_decided_is_not_blind(session):
     assert blind.next() is None
 
 
+def test_an_empty_text_is_not_asked(session):
+    blind = prepared(session, lanes=0)
+    sheet = blind._contact.sheet()
+    for lane, texts in (("base", ["", " \n"] * 3), ("0001/epoch-01", [f"Soup {n}." for n in range(6)])):
+        blind._contact.sheets.add(Column(sheet.key, lane, now(), [Text(text, "stop") for text in texts]))
+    assert blind.next() is None
+    sample(session, "base", ["", "Stew."])
+    assert {side.text for _, side in blind._texts() if side.lane == "base"} == {"Stew."}
+
+
 def test_each_pair_of_two_lanes_is_as_likely(session):
     """One prompt has four pairs, the other one; a text that both have is no pair."""
     both = [

@@ -226,9 +226,9 @@ def test_a_misspelt_option_is_told_with_the_usage_of_its_command(there):
         (["export", "dataset", "-"], "with --as, one of jsonl, csv, tsv, txt, md"),
         (["export", "kto", "-", "--as", "parquet"], "with --as, one of jsonl"),
         (["export", "dataset", "-", "--as", "csv", "--json"], "one of them"),
-        (["export", "adapter", "out", "--license", "MIT License"], "'MIT License' is no licence"),
-        (["export", "dataset", "out", "--license", "MIT License"], "'MIT License' is no licence"),
-        (["push", "adapter", "me/soups", "--license", "MIT License"], "'MIT License' is no licence"),
+        (["export", "adapter", "out", "--license", "MIT License"], "'mit license' is no licence"),
+        (["export", "dataset", "out", "--license", "MIT License"], "'mit license' is no licence"),
+        (["push", "adapter", "me/soups", "--license", "MIT License"], "'mit license' is no licence"),
         (["retrain", "--again", ""], "--again names no run"),
         (["push", "dataset", "me/soups", "--dry-run", "-"], "- is no place here"),
         (["demo", "--at", "-"], "- is no place here"),
@@ -311,6 +311,13 @@ def test_a_reader_that_is_gone_is_told_to_the_shell(there):
     with subprocess.Popen([sys.executable, "-m", "tui", "status", str(there)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         child.stdout.close()
         assert child.wait(60) == 141 and child.stderr.read() == b""
+
+
+def test_a_licence_may_be_in_capitals(there, tmp_path):
+    with Session(there) as session:
+        session.write_example("Soup.", {})
+    assert not run("export", there, "dataset", tmp_path / "x", "--license", "CC-BY-4.0").returncode
+    assert "license: cc-by-4.0\n" in (tmp_path / "x/README.md").read_text()
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "txt", "md"])

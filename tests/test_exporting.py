@@ -230,11 +230,22 @@ def test_no_cell_is_a_formula(tmp_path, session):
     for ending, mark in (("csv", ","), ("tsv", "\t")):
         path = tmp_path / f"x.{ending}"
         write_file(table(session.store.examples.values(), session.task), path)
-        raw = path.read_text()
+        raw = path.read_text("utf-8-sig")
         for cells in csv.reader(raw.splitlines(keepends=True), delimiter=mark):
             assert not any(cell[:1] in tuple("=+-@＝") for cell in cells)
         assert all(cell.startswith('"') for cell in raw.splitlines()[1].split(mark) if cell)  # no other separator can begin a cell
         assert [row.text for row in read(str(path), session.task).rows] == texts
+
+
+def test_a_spreadsheet_sees_that_it_is_utf_8(tmp_path, session):
+    session.write_example("Käse für alle.", {"Cook": "Jörg"})
+    found = table(session.store.examples.values(), session.task)
+    for ending in ("csv", "tsv", "jsonl"):
+        write_file(found, tmp_path / f"x.{ending}")
+        data = (tmp_path / f"x.{ending}").read_bytes()
+        assert data.startswith(b"\xef\xbb\xbf") == (ending == "csv")
+        for again in (read(str(tmp_path / f"x.{ending}"), session.task), read_data(data, "standard input", session.task)):
+            assert [(row.text, row.fields) for row in again.rows] == [("Käse für alle.", {"Cook": "Jörg"})]
 
 
 def test_the_card_says_where_rows_come_from(tmp_path, filled):
@@ -242,7 +253,7 @@ def test_the_card_says_where_rows_come_from(tmp_path, filled):
     card = (tmp_path / "dishes/README.md").read_text()
     assert card.startswith("---\nlicense: cc-by-4.0\n")
     for said in ("12 short texts under the heading *Tiny Tavern Menu*", "| written | 10 |", "| accepted | 1 |", "| edited | 1 |", "1 text was rejected",
-                 "| Mood | one of Calm, Grim | 5 | 1 |", "| `data/train.jsonl` |", "config_name: dpo", "load_dataset("):  # fmt: skip
+                 "| Mood | one of Calm, Grim | 5 | 1 |", "| `data/train.jsonl` |", "config_name: dpo", "load_dataset(", "`refit` were trained on all rows"):  # fmt: skip
         assert said in card, said
     with pytest.raises(FlavorError, match="is there already"):
         write_folder(filled.store, filled.task, tmp_path / "dishes", "cc-by-4.0")
@@ -386,7 +397,7 @@ def test_headings_within_texts_are_text(tmp_path, session):
     (tmp_path / "y.md").write_text("# Hero\n\nFirst.\n\n## The second part\n\nSecond.\n")
     assert [row.text for row in read(str(tmp_path / "y.md"), session.task).rows] == ["First.\n\n## The second part\n\nSecond."]
     session.write_example("Line one.\n# Another\nline two.", {})
-    with pytest.raises(FlavorError, match="begins with #"):
+    with pytest.raises(FlavorError, match="begins with # itself, as a heading does: “# Another”"):
         write_file(table(session.store.examples.values(), session.task, "raw"), tmp_path / "z.md")
 
 

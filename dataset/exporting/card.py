@@ -96,7 +96,8 @@ def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str
     )
     made = f"from {dates[0]} to {dates[-1]}" if dates[0] < dates[-1] else f"on {dates[0]}"
     held = (
-        " The `test` split is what was held out of every training run, so that losses on it can be compared."
+        " The `test` split is what runs hold out, to measure their epochs by: checkpoints called `epoch` of such a run have not seen it, those called "
+        "`refit` were trained on all rows."
         if "data/test.jsonl" in counts
         else ""
     )

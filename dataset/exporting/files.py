@@ -16,6 +16,7 @@ from pathlib import Path
 from core import environment
 from core.errors import FlavorError
 from core.files import exists, exporting, publish_file, publish_folder, remove_tree, write_atomic
+from core.text import short
 from dataset.exporting.forms import Table
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".txt", ".md", ".parquet")
@@ -25,6 +26,8 @@ HEADING = re.compile(r"(?m)^#(\s|$)")
 """The line under which a text stands in Markdown."""
 FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
 """What a spreadsheet would calculate when it opens a cell that begins so, guarded already or not."""
+BOM = "\ufeff"
+"""What tells Excel that a .csv is UTF-8; without it umlauts are two letters each there."""
 
 
 def jsonl(table: Table) -> str:
@@ -70,8 +73,10 @@ def _markdown(table: Table) -> str:
     """The heading form is the raw form: prompt and text, one after the other."""
     if list(table.kinds) != ["text"]:
         raise FlavorError("Markdown has one form only.", _instead(table))
-    if any(len(HEADING.findall(row["text"])) > 1 for row in table.rows):
-        raise FlavorError("A text has a line that begins with # itself, as a heading does.", "Export .jsonl or .csv.")
+    for row in table.rows:
+        if begins := [match.start() for match in HEADING.finditer(row["text"])][1:]:
+            said = short(row["text"][begins[0] :].partition("\n")[0], 60)
+            raise FlavorError(f"A text has a line that begins with # itself, as a heading does: “{said}”.", "Export .jsonl or .csv.")
     return "\n".join(row["text"] + "\n" for row in table.rows)
 
 
@@ -81,8 +86,8 @@ def _texts(table: Table) -> str:
     texts = [row["text"] for row in table.rows if "text" in row]
     if len(texts) < len(table.rows):
         raise FlavorError("Plain text has no prompts and no turns.", _instead(table))
-    if any(RULE.search(text) for text in texts):
-        raise FlavorError("A text has a line of --- or *** itself, which would part it.", "Export .jsonl or .csv.")
+    if parted := next((text for text in texts if RULE.search(text)), ""):
+        raise FlavorError(f"The text “{short(parted, 60)}” has a line of --- or *** itself, which would part it.", "Export .jsonl or .csv.")
     parting = "\n\n---\n\n" if any(re.search(r"\A#|\n\s*\n", text) for text in texts) else "\n\n"
     end = parting.rstrip("\n") if len(texts) == 1 and "-" in parting else ""  # else a blank line in it would part it
     return parting.join(texts) + end + "\n"
@@ -92,7 +97,7 @@ def as_text(table: Table, ending: str) -> str:
     """What a file of this ending holds; not of .parquet, which is no text. Raises FlavorError where the table has no such form."""
     match ending:
         case ".csv" | ".tsv":
-            return _delimited(table, "\t" if ending == ".tsv" else ",")
+            return _delimited(table, "\t") if ending == ".tsv" else BOM + _delimited(table, ",")
         case ".txt":
             return _texts(table)
         case ".md":

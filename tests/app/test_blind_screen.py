@@ -35,7 +35,8 @@ async def test_votes_by_keys_and_the_unveiling(baked, size):  # noqa: F811
         assert "3 votes" in shown(app, "#blind-head")  # that both were bad counts for neither
         await pilot.press("u")
         await pilot.pause()
-        assert len(app.session.store.votes) == 3
+        assert len(app.session.store.votes) == 3 and app.screen._duel == duel  # a slip of a key is mended by the same two
+        assert shown(app, "#blind-left") == duel.left.text and shown(app, "#blind-right") == duel.right.text
         await pilot.press("enter")
         await pilot.pause()
         assert "preferred to the others" in picture(app) and "0001/epoch-03" in picture(app) and "few-shot" in picture(app)
@@ -44,6 +45,10 @@ async def test_votes_by_keys_and_the_unveiling(baked, size):  # noqa: F811
         await pilot.press("enter")
         await pilot.pause()
         assert "epoch" not in picture(app) and app.screen._duel is not None
+        app.screen._blind.next = lambda: None
+        await pilot.press("u")  # whose those were has been seen
+        await pilot.pause()
+        assert len(app.session.store.votes) == 2 and app.screen._duel is None
         await pilot.press("escape")
         await pilot.pause()
         assert not isinstance(app.screen, BlindScreen)

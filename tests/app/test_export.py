@@ -28,7 +28,7 @@ async def test_one_key_writes_what_the_library_shows(workspace, tmp_path):
         assert app.screen.query_one("#export-path", Input).value == str(beside)
         await written(app, pilot, beside)
         assert isinstance(app.screen, LibraryScreen)
-        rows = list(csv.DictReader(beside.open()))
+        rows = list(csv.DictReader(beside.open(encoding="utf-8-sig")))
         assert [row["text"] for row in rows] == texts and {row["Height"] for row in rows} == {"2"}
         await pilot.press("slash", *"Example 1", "enter")
         await pilot.pause(0.4)

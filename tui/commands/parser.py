@@ -193,7 +193,7 @@ def parser() -> Parser:
         "--as", choices=["jsonl", "csv", "tsv", "txt", "md", "parquet", "folder", "disk"], dest="how",
         help="of a dataset (default: by DEST's ending; without one a folder with a card). disk: as datasets' save_to_disk",
     )  # fmt: skip
-    export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: the rows that are held out of training")
+    export.add_argument("--split", choices=["all", "train", "test"], default="all", help="test: what runs hold out; a refit learns it too")
     export.add_argument(
         "--origin", choices=["written", "imported", "accepted", "edited"], action="append", default=[], dest="origins",
         help="of a dataset's file: only these rows; may be given several times",
@@ -204,7 +204,7 @@ def parser() -> Parser:
     )
     export.add_argument("--kind", choices=["f16", "q8_0"], help="of gguf (default: f16) and ollama (default: q8_0)")
     export.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16", help="of merged")
-    export.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    export.add_argument("--license", type=str.lower, default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push = add("push", "put an adapter or the dataset on the hub, privately; names every file, and asks for the name to be typed")
     push.add_argument("what", choices=["adapter", "dataset"], help="the active checkpoint's adapter, or all examples")
     push.add_argument("repo", metavar="OWNER/NAME", help="the repository on the hub; it is made where there is none")
@@ -213,7 +213,7 @@ def parser() -> Parser:
         "--dry-run", type=_place, metavar="FOLDER", help="write exactly what would be sent into a new folder, and send nothing"
     )
     push.add_argument("--confirm", metavar="OWNER/NAME", help="the name again, where nobody can type it")
-    push.add_argument("--license", default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
+    push.add_argument("--license", type=str.lower, default="", metavar="NAME", help="what the card says, for instance cc-by-4.0")
     push.add_argument("--checkpoint", metavar="ID", help="default: the active one")
     push.add_argument(
         "--strength", type=float, metavar="S", help="of the adapter, 0 to 1.2 (default: what was chosen for it, else 1, as trained)"

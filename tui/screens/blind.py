@@ -47,6 +47,8 @@ still wait on Curate. Whose they were, and what you prefer, is unveiled at the e
         self._checkpoints = checkpoints
         self._duel: Duel | None = None
         self._unveiled = False
+        self._blindly: set[str] = set()
+        """The votes since the last unveiling: of those alone it is still hidden whose the texts are."""
         self._made: object = None
         """What was made when it was last looked for something to ask, and whether more is to come."""
 
@@ -78,9 +80,9 @@ still wait on Curate. Whose they were, and what you prefer, is unveiled at the e
             self._made = made
             self._ask()
 
-    def _ask(self) -> None:
-        """Show the next two."""
-        self._duel = duel = self._blind.next()
+    def _ask(self, again: Duel | None = None) -> None:
+        """Show the next two, or `again` those that were asked last."""
+        self._duel = duel = again or self._blind.next()
         why, votes = self._blind.enough(), self._blind.votes
         values = " · ".join(f"{name} {value}" for name, value in duel.fields.items()) if duel else ""
         bad = self._blind.bad
@@ -123,7 +125,7 @@ still wait on Curate. Whose they were, and what you prefer, is unveiled at the e
         if self._duel is None or self._unveiled:
             return
         try:
-            self._blind.vote(self._duel, preferred)
+            self._blindly.add(self._blind.vote(self._duel, preferred).uid)
         except FlavorError as error:
             self.flavor.complain(error)
             return
@@ -143,7 +145,7 @@ still wait on Curate. Whose they were, and what you prefer, is unveiled at the e
         if vote is None:
             self.flavor.say(f"The last thing done was no vote; {self.flavor.own_key('undo')} on Curate takes that back.", "warning")
             return
-        self._show_unveiled(False)
+        self._show_unveiled(False, Duel(vote.fields, vote.left, vote.right) if vote.uid in self._blindly else None)
 
     def action_unveil(self) -> None:
         self._show_unveiled(True)
@@ -151,11 +153,13 @@ still wait on Curate. Whose they were, and what you prefer, is unveiled at the e
     def action_go_on(self) -> None:
         self._show_unveiled(False)
 
-    def _show_unveiled(self, on: bool) -> None:
+    def _show_unveiled(self, on: bool, again: Duel | None = None) -> None:
+        """Show whose the texts are, or ask the next ones, `again` the last ones where they are given."""
         self._unveiled = on
         self.query_one("#duel").display = not on
         self.query_one("#unveiled").display = on
         if on:
+            self._blindly.clear()
             why = self._blind.enough() or "not clear yet: more votes would tell"
             head = line(("The unveiling", "bold"), f"  {counted(self._blind.votes, 'vote')}: {why}.\nenter goes on.")
             self.query_one("#blind-head", Plain).update(head)
@@ -163,7 +167,7 @@ still wait on Curate. Whose they were, and what you prefer, is unveiled at the e
             self.query_one("#unveiled").focus()
             self.refresh_bindings()
         else:
-            self._ask()
+            self._ask(again)
 
     def _texts(self) -> list[str]:
         """The last votes, with names."""

@@ -74,7 +74,13 @@ class Blind:
         self._random = random.SystemRandom() if seed is None else random.Random(seed)
 
     def _texts(self) -> Iterator[tuple[Fields, Side]]:
-        """Everything that may be shown: the sheet's columns, and candidates of the same lanes. One that was decided is known, and not blind."""
+        """Everything that may be shown: the sheet's columns, and candidates of the same lanes, where there is a text at all. One that was decided is
+        known, and not blind."""
+        for fields, side in self._made():
+            if side.text.strip():
+                yield fields, side
+
+    def _made(self) -> Iterator[tuple[Fields, Side]]:
         sheet = self._contact.sheets.sheet(self._contact.key)
         for lane, column in self._contact.sheets.columns(sheet.key).items() if sheet else ():
             if lane in self.lanes and sheet:
@@ -131,7 +137,7 @@ class Blind:
         return made
 
     def undo(self) -> Vote | None:
-        """Take the last vote back, if a vote was the last thing done; it can be asked again at once."""
+        """Take the last vote back, if a vote was the last thing done, and give it: it can be asked again at once."""
         last = self._session.store.last
         if last is None or last.kind != "vote":
             return None
