@@ -53,6 +53,15 @@ def read_choices(workspace: Path) -> dict[str, Choice]:
     return found
 
 
+def problem(workspace: Path) -> str:
+    """Why the choices of a workspace cannot be read; empty where they can, or there are none."""
+    try:
+        read_choices(workspace)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        return str(error)
+    return ""
+
+
 def strength_of(workspace: Path, checkpoint: str) -> float:
     """The strength that a checkpoint (0007/epoch-03) of a workspace is sampled with; 1 where none was chosen, or the file is damaged."""
     try:
@@ -81,6 +90,12 @@ class Choices:
                 self._known, self._damaged = {}, True
             self._seen = seen
         return self._known
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there are choices that cannot be read."""
+        self.all()
+        return self._damaged
 
     def of(self, checkpoint: str) -> Choice:
         """What was chosen for a checkpoint; the base has no strength but its own."""

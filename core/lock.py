@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.errors import FlavorError
 from core.files import PRIVATE, lives, now, read_bytes, write_all
 
 LENGTH = 400
@@ -61,6 +62,13 @@ def _holder(path: Path) -> Note:
     return Note()
 
 
+def refused(workspace: Path, holder: str, reason: str) -> FlavorError:
+    """Why nothing may be changed: another session writes there, or, for a `reason` of the system's, nobody can."""
+    if reason:
+        return FlavorError(f"{workspace} cannot be written: {reason}.", "Copy it to where it can be, or mend its rights.", "disk")
+    return FlavorError(f"{workspace} is open elsewhere: {holder}.", "Close that session first.", "locked")
+
+
 class Lock:
     """The lock at `path`. `note` is what stood in it before we came."""
 
@@ -68,10 +76,14 @@ class Lock:
         self.path = path
         self.note: Note | None = None
         self._mine = Note()
+        self._writes = True
         self._handle: int | None = None
 
-    def acquire(self) -> str | None:
-        """None once it is ours; else who holds it, in words. Raises OSError where the file cannot be opened or the folder knows no locks."""
+    def acquire(self, write: bool = True) -> str | None:
+        """None once it is ours; else who holds it, in words. Raises OSError where the file cannot be opened or the folder knows no locks.
+
+        Without `write` the note stays as it is: who only looks destroys no evidence.
+        """
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         try:
             try:
@@ -83,6 +95,7 @@ class Lock:
             self._handle = handle
             before = self.note or Note()
             self._mine = Note(os.getpid(), socket.gethostname()[:100], now(), before.seq, before.check, before.first)
+            self._writes = write
             self._write()
         except OSError:
             self._handle = None
@@ -90,6 +103,10 @@ class Lock:
                 os.close(handle)
             raise
         return None
+
+    def unsure(self, lines: int) -> bool:
+        """Whether the note that we found does not tell where a journal of so many lines ends. Who died with the very first line had not noted it."""
+        return lines > 0 if self.note is None else not self.note.seq and lines > 1
 
     def witness(self, seq: int, check: str, first: str) -> None:
         """Note that line `seq` was acknowledged. Not synced, and no error: what it says is never more than what is on the disk."""
@@ -99,6 +116,8 @@ class Lock:
                 self._write()
 
     def _write(self) -> None:
+        if not self._writes:
+            return
         body = _encoder.encode(self._mine)
         line = b"%08x %s" % (zlib.crc32(body), body)
         assert self._handle is not None

@@ -16,20 +16,25 @@ OURS = (
     "journal.log",
     "dataset.json",
     "curve.jsonl",
+    "sweep.jsonl",
+    "sheet.jsonl",
     "measured.json",
+    "choices.json",
+    "desk.json",
     "lock",
     "drafts",
     "snapshots",
     "damaged",
     "runs",
     "logs",
+    "metrics",
 )
 NETWORK = re.compile(r"9p|afs|afpfs|ceph|cifs|coda|davfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb3|smbfs|sshfs|rclone|s3fs|vboxsf|webdav")
 """Kinds of file systems that are on another machine, `fuse.` before them or not."""
 SYNCED = re.compile(
-    r"(dropbox|onedrive|google ?drive|nextcloud|owncloud|mobile documents|cloudstorage|pcloud ?drive|megasync|mega)( .*)?", re.I
+    r"((?i:dropbox|onedrive|google ?drive|nextcloud|owncloud|mobile documents|cloudstorage|pcloud ?drive)|MEGA(?:sync)?(?! ))( .*)?"
 )
-"""The names that sync programs give to their folders."""
+"""The names that sync programs give to their folders, most of them with an account behind; mega is a word too."""
 MARKS = {
     ".stfolder": "Syncthing",
     ".dropbox.cache": "Dropbox",

@@ -216,19 +216,24 @@ def encode_rows(rows: Sequence[Row | Pair]) -> bytes:
 
 
 def _read_lines(path: Path, sha256: str, kind: type[T]) -> list[T]:
-    data = read_bytes(path)
+    try:
+        data = read_bytes(path)
+    except FileNotFoundError:
+        raise FlavorError(f"{path} is missing.", "Start a new run.", "missing") from None
+    except OSError as error:
+        raise FlavorError(f"{path} cannot be read: {error.strerror}.", "Start a new run.", "damaged") from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise FlavorError(f"{path} was changed since the run was made.", "Start a new run.", "damaged")
     return [msgspec.json.decode(line, type=kind) for line in data.splitlines()]
 
 
 def read_rows(path: Path, sha256: str) -> list[Row]:
-    """The frozen rows of a run. Raises FlavorError where they are not those the run was made with."""
+    """The frozen rows of a run. Raises FlavorError where they are not there, or not those the run was made with."""
     return _read_lines(path, sha256, Row)
 
 
 def read_pairs(path: Path, sha256: str) -> list[Pair]:
-    """The frozen pairs of a run. Raises FlavorError where they are not those the run was made with."""
+    """The frozen pairs of a run. Raises FlavorError where they are not there, or not those the run was made with."""
     return _read_lines(path, sha256, Pair)
 
 

@@ -52,6 +52,7 @@ def mend_dataset(workspace: Path, lock: Lock) -> list[Finding]:
     else:
         mark, tables = _sound(workspace)
         found.append(_all_whole(mark))
+        lock.witness(*mark)
     view = _view_finding(workspace, mark, tables)
     if view.level != "well" and (mark.seq or exists(workspace / VIEW)):
         view = msgspec.structs.replace(view, mended=_replace(workspace, workspace / VIEW, pack(mark, to_raw(tables))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from dataset.rows import Op, Tables
@@ -32,19 +32,25 @@ class Moment(NamedTuple):
         return f"{self.what}, “{self.about}”" if self.about else self.what
 
 
+def with_active(ops: Iterable[Op]) -> Iterator[tuple[Op, str]]:
+    """Each line and the checkpoint that was active after it; empty where that was not written down yet."""
+    checkpoint = ""
+    left: dict[int, str] = {}
+    """What was active before each going back, by its line: taking it back makes that active again, after its own line was written."""
+    for op in ops:
+        if op.kind == "go":
+            left[op.seq] = checkpoint
+        checkpoint = left.get(op.of or -1, op.active or checkpoint)
+        yield op, checkpoint
+
+
 def moments(ops: Iterable[Op]) -> list[Moment]:
     """Every moment, oldest first."""
     examples: set[str] = set()
     verdicts: dict[str, str] = {}
     kept = 0
-    checkpoint = ""
-    left: dict[int, str] = {}
-    """What was active before each going back, by its line: taking it back makes that active again, after its own line was written."""
     found = []
-    for op in ops:
-        if op.kind == "go":
-            left[op.seq] = checkpoint
-        checkpoint = left.get(op.of or -1, op.active or checkpoint)
+    for op, checkpoint in with_active(ops):
         for uid, example in op.put.examples.items():
             examples.add(uid) if example else examples.discard(uid)
         for uid, decision in op.put.decisions.items():

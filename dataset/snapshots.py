@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from core import choices
 from core.files import exists, make_folder, names, publish_folder, read_bytes, remove_tree, seal, sha256, sync_folder, unseal, write_new
 from dataset.rows import Mark
 from dataset.view import mark_of
@@ -88,7 +89,7 @@ def take(workspace: Path, mark: Mark) -> bool:
     remove_tree(staging)
     os.mkdir(staging, 0o700)
     try:
-        _fill(workspace, staging, mark)
+        _fill(workspace, staging, mark, [one.folder for one in old])
         sums = Sums(mark.seq, mark.check, last.began if last and same else moment, files)
         write_new(staging / "sums.json", seal(msgspec.to_builtins(sums)))
         publish_folder(staging, workspace / "snapshots" / f"{number:04}")
@@ -100,10 +101,15 @@ def take(workspace: Path, mark: Mark) -> bool:
     return True
 
 
-def _fill(workspace: Path, staging: Path, mark: Mark) -> None:
-    for path in ("journal.log", "flavor.toml", "choices.json", "runs/current"):
+def _fill(workspace: Path, staging: Path, mark: Mark, before: list[Path]) -> None:
+    for path in ("journal.log", "flavor.toml", "runs/current"):
         if exists(workspace / path):
             write_new(staging / path.rpartition("/")[2], read_bytes(workspace / path))
+    if exists(workspace / choices.FILE):  # a session opens with damaged ones, and must not put them in the place of whole ones
+        for at in (workspace, *before):
+            if exists(at / choices.FILE) and not choices.problem(at):
+                write_new(staging / choices.FILE, read_bytes(at / choices.FILE))
+                break
     os.mkdir(staging / "drafts", 0o700)
     for name in names(workspace / "drafts"):
         if name.endswith(".json"):
@@ -132,14 +138,16 @@ def _rotate(workspace: Path, superseded: list[Path]) -> None:
 
 
 def sums_of(workspace: Path, known: dict[str, Sum]) -> dict[str, Sum]:
-    """The settings, the drafts and all files of runs, with their hashes; those of the same size and time as `known` are not read again."""
+    """The settings, choices, drafts and all files of runs, with their hashes; those of the same size and time as `known` are not read again.
+
+    Names beyond ASCII are none of ours, and may be no text."""
     found: dict[str, Sum] = {}
-    waiting = [name for name in ("flavor.toml", "drafts", "runs") if exists(workspace / name)]
+    waiting = [name for name in ("flavor.toml", choices.FILE, "drafts", "runs") if exists(workspace / name)]
     while waiting:
         name = waiting.pop()
         status = os.lstat(workspace / name)
         if stat.S_ISDIR(status.st_mode):
-            waiting += [f"{name}/{inner}" for inner in names(workspace / name) if not inner.startswith(".")]
+            waiting += [f"{name}/{inner}" for inner in names(workspace / name) if inner.isascii() and not inner.startswith(".")]
         elif stat.S_ISREG(status.st_mode) and name != "runs/current":  # that one changes with every choice
             old = known.get(name)
             if old is None or (old.size, old.modified) != (status.st_size, status.st_mtime_ns):

@@ -55,6 +55,8 @@ class Store:
         """The last line that changed an example."""
         self.active = ""
         """The checkpoint that was active, as the last line says that says so."""
+        self.was_active: set[str] = set()
+        """All that ever were: one may go back to any of them."""
         self.current: Callable[[], str] = lambda: ""
         """Which checkpoint is active now."""
         self._lock = lock
@@ -118,7 +120,9 @@ class Store:
                     table.pop(uid, None)
                 else:
                     table[uid] = document
-        self.active = op.active or self.active
+        if op.active:
+            self.active = op.active
+            self.was_active.add(op.active)
         self.examples_seq = op.seq if op.put.examples else self.examples_seq
         if op.kind == "undo":
             if self._undo and self._undo[-1].seq == op.of:  # not where a repair could not bring that line back

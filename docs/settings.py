@@ -76,16 +76,18 @@ FILES = """
 | `flavor.toml` | the task and the settings |
 | `journal.log` | everything that was written, decided and undone: the truth, from which `dataset.json` is made anew where it is missing |
 | `dataset.json` | the same as tables, to be read by other programs |
-| `runs/` | a folder a run: its frozen rows, settings, metrics and checkpoints; `current` names the active one, `choices.json` holds strengths and notes |
+| `runs/` | a folder a run: its frozen rows, settings, metrics and checkpoints; `current` names the active one |
+| `choices.json` | strengths and notes of checkpoints and runs |
 | `sheet.jsonl`, `curve.jsonl`, `sweep.jsonl`, `measured.json` | contact sheets, the points of the learning curve and of sweeps, losses of rows: measured again where they are gone |
 | `snapshots/` | the last ten sessions' ends, for `flavor-tui doctor` to mend from |
-| `drafts/` | what is typed and not saved yet; `desk.json`: where the last start ended |
+| `drafts/` | what is typed and not saved yet |
+| `desk.json` | where the last start ended |
 | `damaged/` | what was set aside when a damaged file was mended |
 | `logs/` | `worker.log`, `screen.log`: nothing of them is sent anywhere |
 | `metrics/` | what `[metrics]` asked for |
 | `lock` | who has the workspace open; a second session opens it to be read only |
 
-To keep an evening, copy the whole folder while it is closed, or `flavor.toml`, `journal.log` and `runs/` at least. Outside of it there are the cache (`~/.cache/flavor-tui`, on macOS `~/Library/Caches/flavor-tui`, or `FLAVOR_TUI_CACHE`:
+To keep an evening, copy the whole folder while it is closed, or `flavor.toml`, `journal.log`, `choices.json` and `runs/` at least. Outside of it there are the cache (`~/.cache/flavor-tui`, on macOS `~/Library/Caches/flavor-tui`, or `FLAVOR_TUI_CACHE`:
 converted models and chosen 4-bit codes, both made again where they are gone) and the list of recent workspaces (`~/.local/state/flavor-tui`, or `FLAVOR_TUI_STATE`). `XDG_CACHE_HOME` and `XDG_STATE_HOME` are heeded.
 """
 

@@ -48,23 +48,21 @@ def _compare(workspace: Path, path: str, sha: str) -> list[Finding]:
 
 def _check_run(run: Run) -> list[Finding]:
     where = f"runs/{run.name}"
+    if run.status == "newer":
+        return [Finding("note", where, run.reason)]
     if run.spec is None:
         return [Finding("lost", f"{where}", run.reason or "it cannot be read")]
     found = []
     try:
         runfiles.read_rows(run.folder / "rows.jsonl", run.spec.rows_sha256)
-    except (FlavorError, OSError) as error:
+    except FlavorError as error:
         found.append(Finding("lost", f"{where}/rows.jsonl", str(error)))
+    again = not found
     if run.result and run.result.status == "done" and run.result.checkpoint not in [info.name for info in run.checkpoints]:
         found.append(Finding("lost", where, f"its chosen checkpoint {run.result.checkpoint} cannot be read"))
-    if run.status == "interrupted":
-        found.append(
-            Finding(
-                "note",
-                where,
-                "it was interrupted; its rows and its seed are whole, so it can be run again: A on Runs, or `retrain --again`",
-            )
-        )
+    if run.status == "interrupted" and again:
+        what = "it was interrupted; its rows and its seed are whole, so it can be run again: A on Runs, or `retrain --again`"
+        found.append(Finding("note", where, what))
     for name in names(run.folder / "checkpoints"):
         if not name.startswith("."):
             found += _check_checkpoint(run.folder / "checkpoints" / name, f"{where}/checkpoints/{name}")

@@ -109,8 +109,7 @@ class Run:
 
     def base_loss(self) -> float | None:
         """Held-out loss of the base, measured at the start."""
-        measured = (m for m in read_jsonl(self.folder / "metrics.jsonl") if m.get("type") == "epoch")
-        return next((float(m["base_loss"]) for m in measured if m.get("base_loss") is not None), None)
+        return next((float(loss) for (loss,) in self._measured("epoch", "base_loss")), None)
 
 
 class Registry:

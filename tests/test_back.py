@@ -81,6 +81,15 @@ def test_undo_takes_the_going_back(session):
     assert session.store.examples["row05"].text.startswith("Dish 5")
 
 
+def test_undo_of_a_going_back_knows_what_only_sampling_wrote_down(session):
+    stood = evening(session)
+    session.registry.use("0001/epoch-02")  # and killed before the journal had it
+    sample(session, "0001/epoch-02", ["One more stew."])
+    go(session, min(stood))
+    session.undo()
+    assert session.registry.current() == "0001/epoch-02" == all_moments(session)[-1].checkpoint
+
+
 @pytest.mark.parametrize("deed", ["go", "undo", "use"])
 @pytest.mark.parametrize("broken", ["dataset.journal.sync", "runs.registry.write_atomic"])
 def test_a_disk_that_fails_leaves_dataset_and_checkpoint_together(session, monkeypatch, deed, broken):

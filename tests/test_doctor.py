@@ -11,16 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from core import environment, files
+from core import choices, config, environment, files
 from core.errors import FlavorError
 from core.finding import Finding
+from core.lock import Lock
 from dataset import snapshots
 from dataset.store import Store
 from runs.registry import Registry
 from tests.test_cli import run
 from tui.commands import checking
 from tui.session.doctor import examine
-from tui.session.drafts import Draft, Typed
+from tui.session.drafts import Draft, Typed, kept_drafts
+from tui.session.rescue import save_copy
 from tui.session.session import Session
 
 
@@ -162,11 +164,13 @@ def test_strays_open_files_and_damaged_drafts(there):
     (there / "drafts").mkdir(exist_ok=True)
     (there / "drafts/write.json").write_text('{"text": "half a te')
     (there / ".journal.log.0123456789ab.tmp").write_text("x")
-    (there / "flavor.toml").chmod(0o644)
+    for name in ("flavor.toml", "sheet.jsonl", "sweep.jsonl", "desk.json", "metrics"):
+        (there / name).touch()
+        (there / name).chmod(0o644)
     said = {one.where: one for one in examine(there, repair=True)}
     assert said["drafts/write.json"].level == "lost" and (there / "damaged/0001-write.json").read_text() == '{"text": "half a te'
     assert said[".journal.log.0123456789ab.tmp"].mended == "removed"
-    assert (there / "flavor.toml").stat().st_mode & 0o077 == 0
+    assert not [path for path in there.iterdir() if path.is_file() and path.stat().st_mode & 0o077]
 
 
 def test_nothing_goes_through_a_link_inside(there, tmp_path):
@@ -218,6 +222,69 @@ def test_settings_come_back_from_the_snapshot(there):
     assert (there / "flavor.toml").read_text() == text
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes().replace(b"dry", b"wet")), Path.unlink])
+def test_strengths_and_notes_come_back_from_the_snapshot(there, damage):
+    write(there, 1)
+    path = there / choices.FILE
+    with Session(there) as session:
+        session.choices.set_note("0001/epoch-01", "dry")  # and nothing else
+    assert {one.level for one in examine(there, repair=False)} == {"well"}
+    damage(path)
+    gone = not path.exists()
+    if not gone:
+        with Session(there) as session:  # its snapshot takes the place of the one before
+            assert session.choices.damaged
+    (found,) = (one for one in examine(there, repair=True) if one.where == choices.FILE)
+    assert found.level == "mend" and "taken from snapshots/" in found.mended and ("damaged/0001-choices.json" in found.mended) != gone
+    assert choices.read_choices(there)["0001/epoch-01"].note == "dry"
+
+
+def test_strengths_and_notes_that_are_nowhere_are_named_once(there):
+    write(there, 1)
+    (there / choices.FILE).write_text("{")
+    (found,) = (one for one in examine(there, repair=True) if one.where == choices.FILE)
+    assert found.level == "lost" and (there / "damaged/0001-choices.json").read_text() == "{"
+    assert {one.level for one in examine(there, repair=False)} == {"well"}
+
+
+def test_looking_leaves_the_note_of_the_lock_as_it_is(there):
+    write(there, 3)
+    (there / "lock").unlink()
+    for _ in range(2):
+        assert any(one.where == "lock" and "does not tell where" in one.what for one in examine(there, repair=False))
+    lock = Lock(there / "lock")  # as something that writes a note and knows no journal
+    assert lock.acquire() is None
+    lock.release()
+    with Session(there) as session:
+        assert session.unsure
+    with Session(there) as session:
+        assert not session.unsure
+
+
+def test_where_nobody_can_write_no_session_is_said_to_be_open(there, monkeypatch):
+    def none(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    write(there, 1)
+    monkeypatch.setattr(Lock, "acquire", none)
+    for attempt in (lambda: examine(there, repair=True), lambda: Session(there).must_write()):
+        with pytest.raises(FlavorError, match=r"cannot be written: Read-only file system\.") as said:
+            attempt()
+        assert "session" not in str(said.value)
+    assert [one.what for one in examine(there, repair=False) if one.where == "lock"] == [
+        "the workspace cannot be written: Read-only file system"
+    ]
+
+
+def test_a_strangers_file_whose_name_is_no_text(there):
+    (there / "runs").mkdir()
+    (there / os.fsdecode(b"runs/Caf\xe9.txt")).touch(0o644)
+    write(there, 1)
+    assert len(snapshots.snapshots(there)) == 1
+    assert run("undo", there).returncode == 0
+    assert run("doctor", there, "--json").returncode == 0
+
+
 def test_ten_snapshots_are_kept_and_one_for_a_session(there, monkeypatch):
     for number in range(13):
         write(there, 1)
@@ -249,3 +316,33 @@ def test_a_workspace_that_is_called_as_its_folders_keeps_what_is_a_persons(tmp_p
     for path in (mine, left):
         path.touch()
     assert files.stale(*files.folders_of(workspace)) == [left]
+
+
+def test_a_copy_saved_elsewhere_has_the_base_of_the_original(there, tmp_path):
+    (there / "models/m").mkdir(parents=True)
+    config.put_base(there, "models/m")
+    with Session(there) as session:
+        save_copy(session, tmp_path / "copy")
+        assert config.load(tmp_path / "copy").model.base == session.base() == str(there.resolve() / "models/m")
+
+
+def test_an_edit_that_was_saved_is_not_offered_again(there):
+    write(there, 1)
+    with Session(there) as session:
+        (uid,) = session.store.examples
+        for text in ("Mine.", "Mine, and more."):
+            Draft(there, f"edit-{uid}-{len(text)}").keep(Typed(text, {"Mood": "Calm"}, uid))
+        session.change_example(uid, "Mine.", {"Mood": "Calm"})  # and killed before the draft was dropped
+        assert [typed.text for typed in kept_drafts(there, session.store.examples.values())] == ["Mine, and more."]
+    assert len(list((there / "drafts").iterdir())) == 1
+
+
+def test_a_damaged_draft_is_set_aside_once(there):
+    (there / "drafts").mkdir()
+    (there / "drafts/write.json").write_text("{")
+    said = []
+    for _ in range(2):
+        draft = Draft(there, "write")
+        draft.read()
+        said.append(draft.problem)
+    assert "damaged/0001-write.json" in said[0] and not said[1] and len(list((there / "damaged").iterdir())) == 1

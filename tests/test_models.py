@@ -1,5 +1,6 @@
 """The models on this machine: found by their headers, told from what is no base, and fetched with what came before kept."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import gguf
 import numpy as np
@@ -16,7 +18,10 @@ import pytest
 from core.errors import FlavorError
 from core.fit import Machine, Shape, need
 from core.hub import models as looking
+from core.hub.basefolder import check_folder
+from core.hub.download import explain
 from core.hub.models import below, shape_of_folder
+from core.hub.resuming import Parts
 from docs import json_lines
 from tests.engine.conftest import make_tiny
 from tests.exports.conftest import run
@@ -78,6 +83,50 @@ def test_weights_that_lie_there_twice_count_once(tiny, tmp_path):
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}))
     assert shape_of_folder(folder).parameters == parameters
+
+
+def test_other_json_in_a_models_folder_is_nobodys_business(tiny, tmp_path):
+    folder = shutil.copytree(tiny, tmp_path / "trained")
+    (folder / "trainer_state.json").write_text(json.dumps(["auto_map"] * 2_000_000))
+    (folder / "notes.json").write_text('{"a": 1}\n{"b": 2}\n')
+    assert check_folder(folder, "it") == folder
+    for index in ("{}", "[]"):
+        (folder / "model.safetensors.index.json").write_text(index)
+        with pytest.raises(FlavorError, match="names no weights"):
+            check_folder(folder, "it")
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(errno.ENOSPC, "Make room"), (errno.EROFS, "HF_HOME"), (errno.EACCES, "HF_HOME"), (errno.ECONNRESET, "network")]
+)
+def test_what_hinders_a_download_is_called_what_it_is(number, hint):
+    told = explain("someone/tiny", OSError(number, os.strerror(number), "/cache/part"))
+    assert os.strerror(number) in told.message and hint in told.hint
+
+
+def test_an_address_that_was_good_for_a_while_only_is_asked_for_anew(hub, tmp_path, monkeypatch):
+    """As where the bytes are kept elsewhere: first an address that is refused."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    class Elsewhere(Hub):
+        def answer(self, request):
+            self.requests.append((request.command, request.path, request.headers.get("Authorization", "")))
+            fresh = request.path.endswith("?fresh")
+            self.say(request, 302 if fresh else 403, {}, {"Location": f"{hub.url}/someone/tiny/resolve/main/{weights}"} if fresh else {})
+
+    weights = "model.safetensors"
+    elsewhere = Elsewhere()
+    addresses = iter([f"{elsewhere.url}/{weights}?old", f"{elsewhere.url}/{weights}?fresh"])
+    data = hub.repos["model", "someone/tiny"].files[weights]
+    told = SimpleNamespace(etag=hashlib.sha256(data).hexdigest(), size=len(data))
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(location=next(addresses), **vars(told)))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    hub.pace = 0
+    file = SimpleNamespace(will_download=True, file_size=len(data), filename=weights, commit_hash="main")
+    Parts("someone/tiny", [file]).fetch()
+    elsewhere.close()
+    assert (tmp_path / "models--someone--tiny/blobs" / told.etag).read_bytes() == data
 
 
 def test_a_driver_that_does_not_know_the_memory_is_no_gpu(monkeypatch):

@@ -16,10 +16,13 @@ from core.runfiles import CheckpointInfo, Result
 from core.text import duration
 from dataset.activity import acts
 from dataset.folds import fold, held_out
+from dataset.rows import Tables
 from runs import measured
+from runs.checkup import check_runs
 from runs.registry import Registry
 from runs.sheets import Column, Sheet, Sheets
 from tests.made import bake, sample, top_up
+from tui.session.again import plan_again
 from tui.session.back import go
 
 
@@ -164,8 +167,31 @@ def test_frozen_rows_are_those_of_the_plan(session):
     assert list(session.registry.rows("0001").values()) == plan.rows
     lines = (session.registry.folder / "0001/rows.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["prompt"][0][0].startswith("# Tiny Tavern Menu")
-    (session.registry.folder / "0001/rows.jsonl").write_text("changed")
+    rows = session.registry.folder / "0001/rows.jsonl"
+    rows.write_text("changed")
     assert session.registry.rows("0001") == {}
+    assert [one.level for one in check_runs(session.folder, {}, False)] == ["lost"]  # and nothing of running it again
+    for change in (rows.unlink, lambda: rows.symlink_to(session.folder / "flavor.toml")):
+        change()
+        with pytest.raises(FlavorError, match=r"rows\.jsonl"):
+            plan_again(session, "0001")
+
+
+def test_a_run_of_a_newer_version_is_not_called_lost(session):
+    write(session, 3)
+    plan = session.plan()
+    spec = session.registry.create(plan.spec, plan.rows) / "run.json"
+    spec.write_bytes(spec.read_bytes().replace(b'"format": 1', b'"format": 2').split(b',\n "crc32"')[0] + b"}")
+    (found,) = (one for one in check_runs(session.folder, {}, False) if one.where == "runs/0001")
+    assert found.level == "note" and "newer version" in found.what
+
+
+def test_lines_of_metrics_that_are_none_of_ours_are_left_out(session):
+    write(session, 12)
+    name = bake(session, [3.0, 2.5]).partition("/")[0]
+    with (session.registry.folder / name / "metrics.jsonl").open("a") as file:
+        file.write('7\n["epoch"]\n{"type": "epoch", "base_loss": "low"}\n{"type": "epoch", "base_loss": 4.5}\n')
+    assert session.registry.run(name).base_loss() == 4.5
 
 
 def test_no_runs_yet(tmp_path):
@@ -255,7 +281,7 @@ async def test_a_run_that_ends_while_nothing_can_be_written_is_done_and_not_acti
     assert session.registry.checkpoint_folder("0001/epoch-02")
 
 
-@pytest.mark.parametrize("speaks", ["current", "choices", "candidates", "losses", "sheet"])
+@pytest.mark.parametrize("speaks", ["current", "choices", "candidates", "losses", "sheet", "moments"])
 def test_the_name_of_a_run_that_was_removed_by_hand_is_not_used_again(session, speaks):
     """What was chosen, sampled, measured or shown of it would be taken for the new one's."""
     write(session, 12)
@@ -271,6 +297,10 @@ def test_the_name_of_a_run_that_was_removed_by_hand_is_not_used_again(session, s
         case "sheet":
             Sheets(session.folder).add(Sheet("key", now(), [], [], [], {}))
             Sheets(session.folder).add(Column("key", name, now(), []))
+        case "moments":  # to which one may go back
+            for one in (name, "0001/epoch-01"):
+                session.use(one)
+                session.commit("use", Tables())
     if speaks != "current":
         session.registry.use("base")
     shutil.rmtree(session.registry.folder / "0002")

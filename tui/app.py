@@ -181,8 +181,8 @@ class FlavorApp(Host):
         gc.freeze()  # what is imported stays anyway; looking through it would hold the picture back by 20 ms
         gc.enable()
         remember(self.session.folder)
-        if self.session.held_by:
-            self.say(f"Read-only: this workspace is open elsewhere ({self.session.held_by}).", "warning")
+        if refusal := self.session.refused:
+            self.say(f"Read-only: {refusal.message}", "warning")
         elif self._start_worker:
             self.jobs.model.load()
         from tui.offers import offer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from core.place import warning
@@ -18,7 +19,11 @@ def offer(app: Host) -> None:
     if broken := session.store.journal.broken:
         app.say(f"{broken} {app.own_key('rescue')}: write again, or save a copy elsewhere.", "error")
     if session.unsure:
-        app.say("The note in `lock` was gone; flavor-tui doctor looks whether anything is missing.", "warning")
+        end = "`lock` does not tell where the journal ended: were its last lines cut off, nobody would know."
+        app.say(f"{end} See whether your last texts are there.", "warning")
+    if session.choices.damaged:
+        mend = f"flavor-tui doctor {shlex.quote(str(session.folder))} --repair"
+        app.say(f"choices.json is damaged: strengths and notes do not count. To mend them, leave, then: {mend}", "warning")
     if place := warning(session.folder):
         app.say(place, "warning")
     if session.fixed and not session.held_by:
@@ -29,7 +34,7 @@ def offer(app: Host) -> None:
         lost = interruption(session)
         if lost and lost.action == "retrain":  # where only the measuring is missing, the person was asked as they left
             app.say(lost.sentence)
-    drafts = [] if session.held_by else kept_drafts(session.folder)
+    drafts = [] if session.held_by else kept_drafts(session.folder, session.store.examples.values())
     if not drafts:
         return
     from tui.screens.drafts import DraftsDialog  # only here: a start without them need not wait
@@ -46,7 +51,8 @@ def rescue(app: Host) -> None:
     """Where the journal could not be written: the choice between writing again and a copy elsewhere."""
     session = app.session
     if not session.store.journal.broken:
-        app.say("Nothing is wrong: everything is written as you go.")
+        refusal = session.refused
+        app.say(f"{refusal.message} Nothing is written here." if refusal else "Nothing is wrong: everything is written as you go.")
         return
     from tui.screens.rescue import RescueDialog
 

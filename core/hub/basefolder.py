@@ -11,8 +11,8 @@ ALLOWED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
 """The files that are ever fetched."""
 TWICE = ["consolidated*.safetensors"]
 """Of these: the same weights once more, in a form that nothing here reads."""
-VOCABULARIES = ("tokenizer.json", "vocab.json")
-"""Large, and read by no code that follows an `auto_map`."""
+SETTINGS = "*config*.json"
+"""The files in which transformers looks for an `auto_map`; others may be large, or no JSON."""
 
 
 def _has_key(value: object, key: str) -> bool:
@@ -24,8 +24,8 @@ def _has_key(value: object, key: str) -> bool:
 
 def check_folder(folder: Path, name: str) -> Path:
     """`folder` if its model may be loaded. Raises FlavorError with the reason where not."""
-    for path in sorted(folder.glob("*.json")):
-        if path.name not in VOCABULARIES and _has_key(read_json(path), "auto_map"):
+    for path in sorted(folder.glob(SETTINGS)):
+        if _has_key(read_json(path), "auto_map"):
             raise FlavorError(f"{name} needs code of its own to run, which is never executed here.", "Choose another base.", "model")
     if not (folder / "config.json").exists():
         raise FlavorError(f"{name} has no config.json.", "Is it a whole causal language model?", "model")
@@ -36,7 +36,10 @@ def check_folder(folder: Path, name: str) -> Path:
         raise FlavorError(f"{name} has {reason}.", "Weights must be safetensors or GGUF.", "model")
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        missing = sorted({part for part in read_json(index)["weight_map"].values() if not (folder / part).exists()})
+        parts = told.get("weight_map") if isinstance(told := read_json(index), dict) else None
+        if not isinstance(parts, dict):
+            raise FlavorError(f"{name} has a {index.name} that names no weights.", "Load it again to complete it.", "model")
+        missing = sorted({str(part) for part in parts.values() if not (folder / str(part)).exists()})
         if missing:
             raise FlavorError(f"{name} lacks {missing[0]} ({len(missing)} file(s) missing).", "Load it again to complete it.", "model")
     return folder

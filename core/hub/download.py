@@ -6,6 +6,7 @@ before is resumed. Only safetensors, JSON, text and templates are asked for, nev
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 import time
@@ -37,6 +38,13 @@ def explain(name: str, error: BaseException) -> FlavorError:
             return FlavorError(f"There is no model {name!r} on the hub, or it is private.", "Check the id, or `hf auth login`.", "missing")
         case HfHubHTTPError() if error.response is not None and error.response.status_code in (401, 403):
             return FlavorError(f"The hub refused access to {name}.", "`hf auth login`, then try again.", "access")
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return FlavorError(f"{name} could not be downloaded: {error.strerror}.", "Make room; what came stays, and is resumed.", "disk")
+        case OSError(errno=errno.EACCES | errno.EPERM | errno.EROFS):
+            where = error.filename or "the hub's cache"
+            return FlavorError(
+                f"{name} could not be kept: {where}: {error.strerror}.", "Mend its rights, or set HF_HOME to another folder.", "disk"
+            )
         case _:
             reason = environment.mask(short(str(error), 120))
             return FlavorError(

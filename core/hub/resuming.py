@@ -47,6 +47,7 @@ class Parts:
     def fetch(self) -> None:
         """Get them, one after another. Raises what the library raises; FlavorError where a file is not what it was said to be."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.errors import HfHubHTTPError
         from huggingface_hub.utils import build_hf_headers
 
         for file in self._files:
@@ -55,9 +56,16 @@ class Parts:
             if told.etag is None or told.size is None:
                 continue  # the library knows what to do, or says why not
             headers = build_hf_headers()
-            if urlparse(told.location).netloc != urlparse(url).netloc:
+            elsewhere = urlparse(told.location).netloc != urlparse(url).netloc
+            if elsewhere:
                 headers.pop("authorization", None)  # the token is for the hub only
-            self._get(told.location, told.etag, told.size, headers)
+            try:
+                self._get(told.location, told.etag, told.size, headers)
+            except HfHubHTTPError as error:
+                if not elsewhere or error.response.status_code != 403:
+                    raise
+                again = get_hf_file_metadata(url).location  # an address elsewhere is good for a while only
+                self._get(again, told.etag, told.size, headers)
             self._part, self._whole = None, self._whole + told.size
 
     def _get(self, url: str, etag: str, size: int, headers: dict[str, str]) -> None:

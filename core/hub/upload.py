@@ -47,10 +47,10 @@ def push(asked: Push) -> Iterator[dict[str, Any]]:
     try:
         yield {"stage": f"asking the hub for {asked.repo}"}
         try:
-            _must_be_private(asked, hub.repo_info(asked.repo, repo_type=asked.kind))
+            _must_be_as_asked(asked, hub.repo_info(asked.repo, repo_type=asked.kind))
         except RepositoryNotFoundError:
             hub.create_repo(asked.repo, repo_type=asked.kind, private=not asked.public)
-            _must_be_private(asked, hub.repo_info(asked.repo, repo_type=asked.kind))
+            _must_be_as_asked(asked, hub.repo_info(asked.repo, repo_type=asked.kind))
         yield {"stage": f"sending {counted(len(asked.names), 'file')}"}
         added = [CommitOperationAdd(name, Path(asked.folder) / name) for name in asked.names]
         done = hub.create_commit(asked.repo, added, commit_message=asked.message, repo_type=asked.kind)
@@ -59,10 +59,13 @@ def push(asked: Push) -> Iterator[dict[str, Any]]:
     yield {"url": str(done.commit_url), "commit": done.oid}
 
 
-def _must_be_private(asked: Push, info: Any) -> None:
-    """Raises FlavorError where others would see what the person meant to keep: a repository that was there already, or an organisation's rule."""
+def _must_be_as_asked(asked: Push, info: Any) -> None:
+    """Raises FlavorError where others would see what the person meant to keep, or nobody what was to be shown: a repository that was there
+    already, or an organisation's rule."""
     if not info.private and not asked.public:
         raise FlavorError(f"{asked.repo} is public on the hub.", "Choose another name, or say --public.", "public")
+    if info.private and asked.public:
+        raise FlavorError(f"{asked.repo} is private on the hub.", "Push without --public, or make it public on its page first.", "private")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Input, TextArea
 from core import config
 from core.config import FILE
 from core.errors import FlavorError
+from core.lock import Lock
 from core.task import Field, Task
 from dataset.rows import Tables
 from dataset.store import Store
@@ -791,6 +792,33 @@ async def test_who_only_reads_is_promised_nothing(tmp_path):
             assert "is open elsewhere: somebody else" in shown(app, "#sweep-plan")
 
 
+async def test_what_stands_in_the_way_of_writing_is_said_at_the_start_and_by_the_way_out(workspace, monkeypatch):
+    def none(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    said = []
+    monkeypatch.setattr(Lock, "acquire", none)
+    app = FlavorApp(workspace, start_worker=False)
+    app.say = lambda text, *_, **__: said.append(text)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+r")
+        await pilot.pause()
+    cause = f"{workspace.resolve()} cannot be written: Read-only file system."
+    assert said == [f"Read-only: {cause}", f"{cause} Nothing is written here."]
+
+
+async def test_damaged_choices_and_a_lock_that_knows_nothing_are_said_at_the_start(workspace):
+    said = []
+    (workspace / "choices.json").write_text("{")
+    (workspace / "lock").write_text("")
+    app = FlavorApp(workspace, start_worker=False)
+    app.say = lambda text, *_, **__: said.append(text)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+    assert said[0].startswith("`lock` does not tell where the journal ended")
+    assert said[1].startswith("choices.json is damaged") and said[1].endswith(f"flavor-tui doctor {workspace.resolve()} --repair")
+
+
 async def asks_once_before_it_leaves(app, pilot):
     said = []
     app.say = lambda text, *_, **__: said.append(text)
@@ -1205,6 +1233,8 @@ async def test_a_recent_workspace_that_cannot_be_reached_keeps_none_from_being_o
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert recent() == [workspace.resolve()]
+    remember(tmp_path / os.fsdecode(b"Caf\xe9"))  # no text, so that the list cannot hold it
+    assert recent() == [workspace.resolve()]
     monkeypatch.setattr("tui.session.recent.read_json", no_room)
     remember(workspace)
     app = FlavorApp(gone, start_worker=False)

@@ -123,6 +123,13 @@ def test_a_repository_that_is_public_already_gets_nothing_by_mistake(push, hub):
     assert hub.repos["model", REPO].files
 
 
+def test_a_repository_that_is_private_already_is_not_called_public(push, hub):
+    hub.repos["dataset", REPO] = Repo(private=True)
+    done = push("dataset", REPO, "--license", "mit", "--confirm", REPO, "--public")
+    assert done.returncode == 1 and "is private on the hub" in done.stderr and "without --public" in done.stderr
+    assert not hub.repos["dataset", REPO].files
+
+
 def test_the_token_is_shown_to_the_hub_and_to_nobody_else(push, hub, tmp_path, baked):
     done = push("dataset", REPO, "--license", "mit", "--confirm", REPO)
     assert {given for _, path, given in hub.requests if not path.startswith("/lfs/")} == {f"Bearer {TOKEN}"}

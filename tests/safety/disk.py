@@ -310,7 +310,7 @@ def disk_of(files: dict[str, bytes]) -> Disk:
 class _NoLocks(SimpleNamespace):
     """`fcntl` on a disk that only one process knows."""
 
-    LOCK_EX = LOCK_NB = 0
+    LOCK_EX = LOCK_NB = LOCK_UN = 0
 
     @staticmethod
     def flock(handle, how):

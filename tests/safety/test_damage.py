@@ -21,7 +21,7 @@ from tui.session.doctor import examine
 from tui.session.drafts import read_draft
 from tui.session.session import Session
 
-TEXT_FILES = ("w/journal.log", "w/dataset.json", "w/lock", "w/flavor.toml", "w/drafts/write.json", "w/runs/current")
+TEXT_FILES = ("w/journal.log", "w/dataset.json", "w/lock", "w/flavor.toml", "w/choices.json", "w/drafts/write.json", "w/runs/current")
 
 
 def workspace(random_numbers: random.Random) -> dict[str, bytes]:
@@ -47,6 +47,7 @@ def workspace(random_numbers: random.Random) -> dict[str, bytes]:
             getattr(desk, step)()
         _finish(desk.registry, "0001")
         desk.registry.use("0001/epoch-01")
+        desk.session.choices.set_note("0001/epoch-01", f"of {random_numbers.random()}")
         desk.run()
         closed = random_numbers.random() < 0.5
         if not closed:
@@ -124,7 +125,7 @@ def look(files: dict[str, bytes]) -> dict[str, object]:
         with contextlib.suppress(OSError, ValueError):
             draft = read_draft(W / "drafts/write.json").text
         found: dict[str, object] = {"texts": TABLES.encode(session.store.tables()), "draft": draft, "runs/current": Registry(W).current()}
-    found |= {path[2:]: data for path, data in files.items() if path.startswith(("w/runs/0", "w/flavor"))}
+    found |= {path[2:]: data for path, data in files.items() if path.startswith(("w/runs/0", "w/flavor", "w/choices"))}
     return found
 
 
@@ -182,7 +183,7 @@ def _silent(truth, there, found, opening: bool) -> str:
                 continue
             return thing
         places = PLACES.get(thing, (thing, *(thing.rsplit("/", cut)[0] for cut in range(1, thing.count("/") + 1))))
-        alone = thing in ("draft", "flavor.toml") or thing.endswith("adapter_config.json")  # only a snapshot has their hash
+        alone = thing in ("draft", "flavor.toml", "choices.json") or thing.endswith("adapter_config.json")  # only a snapshot has their hash
         if not named & {*places, "all"} and not (alone and snapshot_gone):
             return thing
     return ""

@@ -131,7 +131,8 @@ def test_a_link_is_refused(there, tmp_path):
 
 @pytest.mark.parametrize(
     ("folder", "said"),
-    [("Dropbox/evening", "Dropbox"), ("OneDrive - Home/evening", "OneDrive"), ("notes/evening", ""), ("megaliths/evening", "")],
+    [("Dropbox/evening", "Dropbox"), ("OneDrive - Home/evening", "OneDrive"), ("MEGAsync/evening", "MEGAsync"), ("notes/evening", "")]
+    + [(f"{name}/evening", "") for name in ("megaliths", "Mega City", "mega", "MEGA men")],
 )
 def test_a_synced_folder_is_warned_about(tmp_path, folder, said):
     (tmp_path / folder).mkdir(parents=True)

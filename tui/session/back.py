@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import FlavorError
 from core.text import counted
 from dataset.journal import Journal
-from dataset.moments import Moment, moments, tables_at, way
+from dataset.moments import Moment, moments, tables_at, way, with_active
 from dataset.rows import Op
 
 if TYPE_CHECKING:
@@ -44,12 +44,14 @@ def go(workspace: Workspace, seq: int) -> str:
 
 def take_back(workspace: Workspace, going: Op) -> Op | None:
     """Undo a going back: dataset and checkpoint are as before it. Raises FlavorError, with nothing changed, where that cannot be written."""
-    before = [moment.checkpoint for moment in all_moments(workspace) if moment.seq < going.seq]
+    before = ""
+    for op, active in with_active(Journal(workspace.store.journal.path, read_only=True).replay()):  # also where no moment says so
+        before = active if op.seq < going.seq else before
     with workspace.whole_or_not():
-        _use(workspace, before[-1] if before else "")
-        op = workspace.store.undo()
+        _use(workspace, before)
+        taken = workspace.store.undo()
     workspace.forget()
-    return op
+    return taken
 
 
 def _use(workspace: Workspace, checkpoint: str) -> str:

@@ -8,48 +8,60 @@ from pathlib import Path
 
 import msgspec
 
-from core import config
+from core import choices, config
 from core.errors import FlavorError
 from core.files import exists, folders_of, keep_aside, names, read_bytes, remove_tree, sha256, stale, write_atomic
 from core.finding import Finding
-from core.lock import Lock
+from core.lock import Lock, refused
 from core.place import OURS, refuse_links, warning
-from core.text import check_text, counted
+from core.text import counted
 from dataset.checkup import check_dataset, mend_dataset
 from dataset.snapshots import Snapshot, snapshots
 from dataset.store import Store
 from runs.checkup import check_runs, mend_current
-from tui.session.drafts import read_draft
+from tui.session.drafts import read_draft, saved
 
 
 def examine(workspace: Path, repair: bool) -> list[Finding]:
     """What was found, the gravest last. With `repair`, also what was done about it; no original is overwritten.
 
-    Raises FlavorError where this is no workspace, or where another session holds it and something is to be mended.
+    Raises FlavorError where this is no workspace, or where something is to be mended and another session holds it, or nobody can write there.
     """
     if not any(exists(workspace / name) for name in OURS[:4]):
         raise FlavorError(f"{workspace} is not a workspace.", "Make one: flavor-tui new.", "missing")
     refuse_links(workspace)
     lock = Lock(workspace / "lock")
     found: list[Finding] = []
+    holder, reason = None, ""
     try:
-        holder = lock.acquire()
+        holder = lock.acquire(write=repair)
     except OSError as error:
-        holder = f"nobody, but the folder cannot be written ({error.strerror})"
-    if holder and repair:
-        raise FlavorError(f"{workspace} is open elsewhere: {holder}.", "Close that session first.", "locked")
+        reason = error.strerror or str(error)
+    if repair and (holder or reason):
+        raise refused(workspace, holder or "", reason)
     try:
-        if holder:
+        if reason:
+            found.append(Finding("note", "lock", f"the workspace cannot be written: {reason}"))
+        elif holder:
             found.append(Finding("note", "lock", f"open elsewhere: {holder}; what it is writing now may look unfinished"))
-        elif lock.note is None and exists(workspace / "journal.log"):
-            found.append(Finding("note", "lock", "its note was gone, so that nobody can tell whether the journal's end was cut off"))
-        parts = (_settings, _dataset, _runs, _drafts, _strays, _modes)
+        elif lock.unsure(_lines(workspace)):
+            what = "it does not tell where the journal ended, so that nobody can tell whether its end was cut off"
+            found.append(Finding("note", "lock", what))
+        parts = (_settings, _choices, _dataset, _runs, _drafts, _strays, _modes)
         found += [one for part in parts for one in part(workspace, lock, repair)]
     finally:
         lock.release()
     if place := warning(workspace):
         found.append(Finding("note", ".", place))
     return sorted(found, key=lambda one: ("well", "note", "mend", "lost").index(one.level))
+
+
+def _lines(workspace: Path) -> int:
+    """Of the journal, as far as it can be read."""
+    try:
+        return read_bytes(workspace / "journal.log").count(b"\n")
+    except OSError:
+        return 0
 
 
 def _dataset(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
@@ -77,22 +89,51 @@ def _settings(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
         good = next((one.folder for one in snapshots(workspace) if _can_be_read(one.folder / config.FILE)), None)
         if good is None:
             return [Finding("lost", config.FILE, f"{error.message} No snapshot has it")]
-        mended = ""
-        if repair:
-            kept = f"; what it was is kept as damaged/{keep_aside(workspace, path).name}" if exists(path) else ""
-            write_atomic(path, read_bytes(good / config.FILE))
-            mended = f"taken from snapshots/{good.name}{kept}"
+        mended = _take(path, good) if repair else ""
         return [Finding("mend", config.FILE, f"{error.message} snapshots/{good.name} has it as it was", mended)]
     try:
         config.check_base(workspace, settings.model.base)
     except FlavorError as error:
         return [Finding("lost", config.FILE, f"its base {error}")]
-    last = _last(workspace)
-    before = last.sums.files.get(config.FILE) if last and last.sums else None
+    return _changed(path)
+
+
+def _take(path: Path, snapshot: Path) -> str:
+    """Put a snapshot's file in a workspace; what was there is kept. Says so."""
+    kept = f"; what it was is kept as damaged/{keep_aside(path.parent, path).name}" if exists(path) else ""
+    write_atomic(path, read_bytes(snapshot / path.name))
+    return f"taken from snapshots/{snapshot.name}{kept}"
+
+
+def _changed(path: Path) -> list[Finding]:
+    """Whether a file that can be read is what it was at the end of the last session."""
+    last = _last(path.parent)
+    before = last.sums.files.get(path.name) if last and last.sums else None
     if last and before and not _same(path, before.sha256):
         what = f"it was changed since the last session, by you or by damage; snapshots/{last.folder.name} has what it was"
-        return [Finding("note", config.FILE, what)]
-    return [Finding("well", config.FILE, "it can be read")]
+        return [Finding("note", path.name, what)]
+    return [Finding("well", path.name, "it can be read")]
+
+
+def _choices(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
+    """choices.json, the same; there need not be one."""
+    path = workspace / choices.FILE
+    last = _last(workspace)
+    gone = not exists(path) and last and last.sums and path.name in last.sums.files
+    problem = "it was there at the end of the last session, and is gone" if gone else choices.problem(workspace)
+    if not problem:
+        return _changed(path) if exists(path) else []
+    whole = (one.folder for one in snapshots(workspace) if exists(one.folder / path.name) and not choices.problem(one.folder))
+    good = next(whole, None)
+    mended = ""
+    if good is None:
+        if repair and not gone:
+            mended = f"moved to damaged/{keep_aside(workspace, path).name}, where it can be read"
+            os.unlink(path)
+        return [Finding("lost", path.name, f"strengths and notes: {problem}. No snapshot has them", mended)]
+    if repair:
+        mended = _take(path, good)
+    return [Finding("mend", path.name, f"strengths and notes: {problem}. snapshots/{good.name} has what they were", mended)]
 
 
 def _check_keys(settings: config.Settings) -> None:
@@ -162,12 +203,9 @@ def _changed_drafts(workspace: Path, said: set[str]) -> list[Finding]:
 def _saved(workspace: Path, draft: Path) -> bool:
     """Whether an example is known to be what a draft holds."""
     try:
-        typed = read_draft(draft)
-        text, fields = check_text(typed.text), {name: value for name, value in typed.fields.items() if value}
-        examples = Store(workspace, read_only=True).examples.values()
+        return saved(read_draft(draft), Store(workspace, read_only=True).examples.values())
     except (OSError, ValueError, FlavorError):
         return False
-    return any(example.text == text and example.fields == fields for example in examples)
 
 
 def _same(path: Path, sha: str) -> bool:

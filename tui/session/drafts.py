@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
+from core.errors import FlavorError
 from core.files import keep_aside, make_folder, names, read_bytes, seal, sync_folder, unseal, write_atomic
+from core.text import check_text
+from dataset.rows import Example
 
 EVERY = 0.8
 """Seconds between two looks at whether something was typed."""
@@ -39,16 +43,29 @@ def read_draft(path: Path) -> Typed:
     except FileNotFoundError:
         raise
     except (OSError, msgspec.MsgspecError) as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error)) from error
 
 
-def kept_drafts(workspace: Path) -> list[Typed]:
-    """The unsaved edits of rows, to be offered again."""
+def saved(typed: Typed, examples: Collection[Example]) -> bool:
+    """Whether an example is known to be what a draft holds."""
+    try:
+        text, fields = check_text(typed.text), {name: value for name, value in typed.fields.items() if value}
+    except FlavorError:
+        return False
+    return any(example.text == text and example.fields == fields for example in examples)
+
+
+def kept_drafts(workspace: Path, examples: Collection[Example] = ()) -> list[Typed]:
+    """The unsaved edits of rows, to be offered again. One that is among the examples is removed: its writer died before it could do so."""
     found = []
     for name in names(workspace / "drafts"):
         if name.startswith("edit-") and name.endswith(".json"):
             with contextlib.suppress(ValueError, OSError):
-                found.append(read_draft(workspace / "drafts" / name))
+                typed = read_draft(workspace / "drafts" / name)
+                if saved(typed, examples):
+                    os.unlink(workspace / "drafts" / name)
+                else:
+                    found.append(typed)
     return [typed for typed in found if typed.row and typed.text.strip()]
 
 
@@ -71,14 +88,16 @@ class Draft:
         self._changes = 0
 
     def read(self) -> Typed | None:
-        """What was typed and not saved, if anything. One that is damaged is kept in `damaged/`, and `problem` says so."""
+        """What was typed and not saved, if anything. One that is damaged is moved to `damaged/`, and `problem` says so."""
         try:
             self._last = None if self._read_only else read_draft(self.path)
         except FileNotFoundError:
             pass
-        except ValueError:
+        except ValueError as error:
             with contextlib.suppress(OSError):
                 self.problem = f"An unsaved text is damaged; what is left of it is in damaged/{keep_aside(self.workspace, self.path).name}."
+                if not isinstance(error.__cause__, OSError):  # what only cannot be read may be whole, and stays
+                    os.unlink(self.path)
         return self._last
 
     def typed(self) -> bool:

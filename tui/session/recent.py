@@ -24,7 +24,7 @@ def recent() -> list[Path]:
 
 def remember(workspace: Path) -> None:
     """Put a workspace first. Never raises: a list that cannot be kept is no reason to stop."""
-    with contextlib.suppress(FlavorError, OSError):
+    with contextlib.suppress(FlavorError, OSError, UnicodeError):  # a path may be no text
         names = [str(workspace.resolve()), *(str(path) for path in recent() if path != workspace.resolve())]
         state_folder().mkdir(parents=True, exist_ok=True)
         write_json(state_folder() / "recent.json", names[:KEPT])

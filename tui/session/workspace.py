@@ -20,7 +20,7 @@ from core.config import Preset, Sampling, Settings
 from core.errors import FlavorError
 from core.files import make_folder, new_uid, now, sweep
 from core.gauges.copying import Copying
-from core.lock import Lock
+from core.lock import Lock, refused
 from core.place import refuse_links
 from core.protocol import AnyEvent, Loaded, Usable
 from core.runfiles import BASE
@@ -45,13 +45,15 @@ class Workspace:
         self.settings: Settings = config.load(self.folder)
         refuse_links(self.folder)
         self.held_by = ""
-        """Who else writes here, or why nobody can; empty where this session does."""
+        """Who else writes here, `nobody` where the folder cannot be written; empty where this session does."""
+        self._unwritable = ""
+        """Why it cannot, in the system's words."""
         self._lock = Lock(self.folder / "lock")
         if not read_only:
             try:
                 self.held_by = self._lock.acquire() or ""
             except OSError as error:
-                self.held_by = f"nobody, but the folder cannot be written ({error.strerror})"
+                self.held_by, self._unwritable = "nobody", error.strerror or str(error)
         only = read_only or bool(self.held_by)
         try:
             self.store = Store(self.folder, only, None if only else self._lock)
@@ -88,7 +90,7 @@ class Workspace:
         try:
             self.store.close()
             if not self.store.read_only:
-                with contextlib.suppress(OSError):  # the doctor says how old the last one is
+                with contextlib.suppress(OSError, ValueError):  # the doctor says how old the last one is
                     take(self.folder, self.store.mark)
         finally:
             self._lock.release()
@@ -108,7 +110,7 @@ class Workspace:
 
         sampled = {one.checkpoint for table in (self.store.batches, self.store.candidates) for one in table.values()}
         lanes = {lane.partition(" ")[0] for lane in Sheets(self.folder).lanes()}
-        return {self.store.active, *sampled, *self.choices.all(), *measured.read(self.folder).losses, *lanes}
+        return {*self.store.was_active, *sampled, *self.choices.all(), *measured.read(self.folder).losses, *lanes}
 
     @property
     def task(self) -> Task:
@@ -117,12 +119,17 @@ class Workspace:
     @property
     def unsure(self) -> bool:
         """Whether the file that knows the journal's end did not when this session began."""
-        return not self.held_by and self._lock.note is None and self.store.journal.seq > 0
+        return not self.held_by and self._lock.unsure(self.store.journal.seq)
+
+    @property
+    def refused(self) -> FlavorError | None:
+        """What keeps this session from changing anything since it began."""
+        return refused(self.folder, self.held_by, self._unwritable) if self.held_by else None
 
     def must_write(self) -> None:
         """Raises FlavorError where this session may not change anything."""
-        if self.held_by:
-            raise FlavorError(f"{self.folder} is open elsewhere: {self.held_by}.", "Close that session first.", "locked")
+        if refusal := self.refused:
+            raise refusal
         if self.store.journal.broken:
             raise FlavorError(self.store.journal.broken, RESCUE, "read-only")
 
