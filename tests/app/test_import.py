@@ -105,7 +105,7 @@ async def test_faults_are_shown_and_nothing_is_imported(workspace, tmp_path):
         )
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert "line 3" in shown(app, "#dialog-error") and len(app.session.store.examples) == 3
+        assert "Nothing was imported" in shown(app, "#dialog-error") and len(app.session.store.examples) == 3
         app.screen.query_one("#import-source", Input).value = str(tmp_path / "absent.csv")
         await pilot.pause()
         assert not shown(app, "#dialog-error")  # that was of another source
@@ -115,6 +115,50 @@ async def test_faults_are_shown_and_nothing_is_imported(workspace, tmp_path):
         await pilot.press("ctrl+s", "escape")
         await pilot.pause()
         assert len(app.session.store.examples) == 3
+
+
+async def test_a_file_that_was_mended_meanwhile_is_read_again(workspace, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("text,Height\nThe lamp burns gossip.,9\n")
+    async with opened(workspace) as (app, pilot):
+        assert "mend it there, and ctrl+s reads it again" in await look_at(app, pilot, path)
+        for text, said in (("The lamp burns gossip.,8", "! It was read anew, and nothing"), ("The lamp burns whale fat.,5", "It was read anew; ctrl+s")):
+            path.write_text(f"text,Height\n{text}\n")
+            await pilot.press("ctrl+s")
+            await settled(app, pilot)
+            assert said in shown(app, "#dialog-error") and len(app.session.store.examples) == 3
+        assert "whale fat. [Height 5]" in shown(app, "#import-text")
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert [row.text for row in app.session.store.examples.values()][3:] == ["The lamp burns whale fat."]
+
+
+async def test_a_file_of_a_folder_that_was_mended_is_read_again(workspace, tmp_path):
+    (tmp_path / "rows").mkdir()
+    path = tmp_path / "rows/x.csv"
+    path.write_text("text,Height\nThe lamp burns gossip.,9\n")
+    async with opened(workspace) as (app, pilot):
+        await look_at(app, pilot, path.parent)
+        path.write_text("text,Height\nThe lamp burns gossip.,5\n")
+        await pilot.press("ctrl+s")
+        await settled(app, pilot)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert len(app.session.store.examples) == 4
+
+
+async def test_first_rows_are_those_that_would_be_imported_with_their_lines(workspace, tmp_path):
+    async with opened(workspace) as (app, pilot):
+        there = next(iter(app.session.store.examples.values())).text
+        (tmp_path / "x.json").write_text(json.dumps([{"text": there}, {"text": "Roses are red,\nthe lamp is dead."}]))
+        said = await look_at(app, pilot, tmp_path / "x.json")
+        assert "↵ ends a line" in said and "Roses are red, ↵ the lamp is dead." in said and said.count(there[:12]) > 1
+        await pilot.press("ctrl+d")
+        first = shown(app, "#import-text").partition("first rows")[2].partition("near-duplicates")[0]
+        assert "Roses" in first and there[:12] not in first
+        (tmp_path / "x.json").write_text(json.dumps([{"text": there}]))
+        await pilot.press("enter")
+        assert "0 examples" in (said := await settled(app, pilot)) and "first rows" not in said
 
 
 async def test_what_is_pasted_are_rows(workspace):

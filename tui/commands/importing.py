@@ -75,13 +75,13 @@ def _data(preview: Preview, session: Session, skip_twins: bool) -> dict[str, Any
         "examples": len(session.store.examples),
         **_told(preview, skip_twins),
         "faults": [{"error": fault.message, "hint": fault.hint, "kind": fault.kind} for fault in preview.faults],
-        "first": [{"text": row.text, "fields": row.fields, "rejected": row.rejected} for row in preview.rows[:SHOWN]],
+        "first": [{"text": row.text, "fields": row.fields, "rejected": row.rejected} for row in rows[:SHOWN]],
         "twins": [clean_line(preview.twin_line(twin, session)) for twin in preview.twins[:SHOWN]],
     }
 
 
 def _shown(preview: Preview, session: Session, skip_twins: bool) -> str:
-    said = [preview.counts(skip_twins), *preview.notes(), *(f"  {row}" for row in first_rows(preview))]
+    said = [preview.counts(skip_twins), *preview.notes(), *(f"  {row}" for row in first_rows(preview.kept(skip_twins)))]
     if preview.faults:
         said += [preview.faults_line(), *(f"  {preview.fault_line(fault)}" for fault in preview.faults[:SHOWN])]
         said += [f"  and {len(preview.faults) - SHOWN} more"] * (len(preview.faults) > SHOWN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -43,6 +44,15 @@ class SourceInput(CleanInput):
         event.prevent_default()
         event.stop()
         self.screen.post_message(Pasted(pasted))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What shows that a file was changed; None where there is none."""
+    try:
+        known = path.stat()
+    except (OSError, ValueError):
+        return None
+    return known.st_size, known.st_mtime_ns
 
 
 def _as_here(fault: FlavorError) -> FlavorError:
@@ -88,6 +98,8 @@ class ImportDialog(Dialog[str | None]):
         self._reading = False
         """Whether the source is being read, so that what is seen is what stood there before."""
         self._looked = 0
+        self._stamp: tuple[int, int] | None = None
+        """Of the file, as it was when it was looked at."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -143,7 +155,8 @@ class ImportDialog(Dialog[str | None]):
         self._look()
 
     @work(exclusive=True)
-    async def _look(self) -> None:
+    async def _look(self, anew: bool = False) -> None:
+        """Read the source, and show what it holds; `anew` where it had been read, and was to be imported."""
         value = self.query_one(SourceInput).value.strip()
         if not value and not self._text:
             self._say("! There is nothing to look at yet: type where it is, or paste texts.")
@@ -151,6 +164,7 @@ class ImportDialog(Dialog[str | None]):
         source, looked = value if value.startswith("hf://") else str(typed_path(value)), self._looked
         fields = {name: column for name, column in self._chosen.items() if name}
         choice = Choice(text=self._chosen.get("", ""), fields=fields)
+        stamp = _stamp(typed_path(value))
         self._reading = True
         self._say("reading…", "$text-muted")
         told, preview = "", None
@@ -164,8 +178,10 @@ class ImportDialog(Dialog[str | None]):
         self._reading = False
         if looked != self._looked:
             return  # another source stands there by now
-        self._preview = preview
-        self._say(told)
+        self._preview, self._stamp = preview, stamp
+        if preview and anew:
+            told = "! It was read anew, and nothing was imported." if preview.faults else "It was read anew; ctrl+s imports it."
+        self._say(told, "$text-error" if told.startswith("!") else "$text-warning")
         if preview is None:
             self._show(Content(""))
             return
@@ -186,16 +202,17 @@ class ImportDialog(Dialog[str | None]):
         twins = preview.twins_line()
         if preview.faults:
             asked = all(fault.kind == "columns" for fault in preview.faults)
-            said = "choose the column of the text above" if asked else preview.faults_line()
+            mend = "paste it mended" if self._text else "mend it there, and ctrl+s reads it again"
+            said = "choose the column of the text above" if asked else f"{preview.faults_line()}; {mend}"
             parts.append((f"! {said}\n", "bold $text-error"))
             parts += [(f"  {preview.fault_line(_as_here(fault))}\n", "$text-error") for fault in preview.faults[: 1 if asked else SHOWN]]
         if twins:
             how = "left out; ctrl+d takes them in" if self._skip_twins else "ctrl+d leaves them out"
             parts.append((f"≈ {twins}: {how}\n", "bold $text-warning"))
         parts += [(f"{note}\n", "$text-muted") for note in preview.notes() if not (self._columns and note.startswith("text from"))]
-        if preview.rows:
-            parts.append(("\nfirst rows\n", "bold"))
-            parts += [f"  {row}\n" for row in first_rows(preview, SHOWN)]
+        if rows := first_rows(preview.kept(self._skip_twins), SHOWN):
+            ends = "  ↵ ends a line" if any("↵" in row for row in rows) else ""
+            parts += [("\nfirst rows", "bold"), (f"{ends}\n", "$text-muted"), *(f"  {row}\n" for row in rows)]
         if twins:
             parts.append(("\nnear-duplicates\n", "bold"))
             parts += [(f"  {clean_line(preview.twin_line(twin, self._session))}\n", "$text-muted") for twin in preview.twins[:SHOWN]]
@@ -247,6 +264,12 @@ class ImportDialog(Dialog[str | None]):
         if self._preview is None:
             self._look()  # nothing that was not looked at is imported
             return
+        if self._stale(self._preview):
+            self._look(anew=True)
+            return
+        if any(fault.kind != "columns" for fault in self._preview.faults):  # they stand above
+            self._say("! Nothing was imported: it is as it was.")
+            return
         try:
             self._session.must_write()
             put = bring(self._session, self._preview, self._skip_twins)
@@ -254,6 +277,13 @@ class ImportDialog(Dialog[str | None]):
             self._say(f"! {_as_here(error)}")
             return
         self.dismiss(f"{counted(len(put.examples), 'example')} imported; {self.flavor.own_key('undo_library')} takes that back.")
+
+    def _stale(self, preview: Preview) -> bool:
+        """Whether the source is another one by now, as far as that is seen: of what a folder holds it is not, so where there are faults it may be."""
+        if self._text:
+            return False
+        path = typed_path(self.query_one(SourceInput).value.strip())
+        return _stamp(path) != self._stamp or (bool(preview.faults) and path.is_dir())
 
     def action_leave(self) -> None:
         self.dismiss(None)

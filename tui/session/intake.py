@@ -197,13 +197,13 @@ def _tables(rows: Sequence[Read]) -> Tables:
     return put
 
 
-def first_rows(preview: Preview, count: int = SHOWN) -> list[str]:
-    """The first rows, each in a line."""
+def first_rows(rows: Sequence[Read], count: int = SHOWN) -> list[str]:
+    """The first rows, each in a line, where ↵ stands for the end of one of its own."""
     lines = []
-    for row in preview.rows[:count]:
+    for row in rows[:count]:
         fields = " · ".join(f"{name} {value}" for name, value in row.fields.items())
-        mark = "✗ " if row.rejected else ""
-        lines.append(clean_line(f"{mark}{short(row.text, 200)}" + (f"  [{fields}]" if fields else "")))
+        mark, text = "✗ " if row.rejected else "", row.text.replace("\n", " ↵ ")
+        lines.append(clean_line(f"{mark}{short(text, 200)}" + (f"  [{fields}]" if fields else "")))
     return lines
 
 
