@@ -89,6 +89,10 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The values of fields that there are, in their order, empty ones left out: a row that is older than the fields may have others."""
         return {f.name: values[f.name] for f in self.fields if values.get(f.name)}
 
+    def unlisted(self, values: Mapping[str, str]) -> list[str]:
+        """The values that are none of their field's choices, each behind its name: a row that is older than the choices may have such."""
+        return [f"{f.name} {values[f.name]}" for f in self.fields if f.choices() and values.get(f.name, "") not in ("", *f.choices())]
+
     def segments(self, values: Mapping[str, str]) -> list[Segment]:
         """The prompt, ending where the text begins. Values that are not given have no line."""
         lines = [(f"{f.name}: {values[f.name]}\n", ATTRIBUTE_WEIGHT) for f in self.fields if values.get(f.name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import chain, combinations, product
 
 from core.task import Field, Task
 
@@ -22,6 +22,10 @@ class Cover:
     """Of each field, in the task's order."""
     counts: Mapping[tuple[str, ...], int]
     """Every combination, those without an example as 0."""
+    unlisted: tuple[str, ...] = ()
+    """Values that examples have and that are no choices, each behind its field's name: such examples are in no combination."""
+    outside: int = 0
+    """The examples that have one."""
 
     @property
     def missing(self) -> list[tuple[str, ...]]:
@@ -49,4 +53,6 @@ def _cells(group: Sequence[Field]) -> int:
 def _cover(group: Sequence[Field], rows: Sequence[Mapping[str, str]]) -> Cover:
     found = Counter(tuple(row.get(field.name, "") for field in group) for row in rows)
     values = tuple(field.choices() for field in group)
-    return Cover(tuple(field.name for field in group), values, {cell: found[cell] for cell in product(*values)})
+    strays = [stray for row in rows if (stray := Task("", fields=tuple(group)).unlisted(row))]
+    counts = {cell: found[cell] for cell in product(*values)}
+    return Cover(tuple(field.name for field in group), values, counts, tuple(dict.fromkeys(chain(*strays))), len(strays))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from html import unescape
 
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
@@ -69,6 +70,19 @@ def test_an_evening_is_gathered(session):
     assert not told.rows.losses and "m on Report" in told.rows.how
     titles = [section.title for section in sections(told)]
     assert titles[:3] == ["What to do next", "The evening", "Round by round"] and "Examples by Mood and Price" in titles
+
+
+def test_values_that_are_offered_no_more_are_named(session):
+    """In the plan too: their rows are trained on as they are."""
+    evening(session)
+    mood, price, *_ = session.task.fields
+    assert "does not offer" not in session.plan().line()
+    offered = msgspec.structs.replace(mood, values=(*(value for value in mood.values if value != "Grim"), "Bleak"))
+    for fields in ((offered, price), (offered,)):
+        session.settings = msgspec.structs.replace(session.settings, task=msgspec.structs.replace(session.task, fields=fields))
+        said = next(each.lines for each in sections(report_of(session)) if each.title.startswith("Examples by Mood"))
+        assert said[-1] == "Not counted: 1 example with values that flavor.toml does not offer (Mood Grim)."
+        assert session.plan().line().endswith("; with values that flavor.toml does not offer: Mood Grim")
 
 
 def test_votes_are_told(session):

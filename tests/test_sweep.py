@@ -17,8 +17,7 @@ from core.gauges.statistics import t_quantile
 from core.protocol import Point
 from core.worker import curve
 from tests.engine.conftest import make_tiny
-from tests.made import write
-from tui.session.planning import tokens_of
+from tests.made import sample, write
 from tui.session.session import Session
 from tui.session.sweep import NUMBERS, Grid, Sweep, named, parse_grid, table
 
@@ -111,12 +110,23 @@ def test_what_is_kept_counts_in_every_grid(session):
 def test_the_estimate_is_what_the_worker_counts(session):
     write(session, 60)
     sweep = Sweep(session, Grid((), (), (4,)))
-    size = {row.id: tokens_of(row) for row in map(session.learning.row, session.learning.rows())}
+    size = session.planner.sizes(map(session.learning.row, session.learning.rows()))
     tokens = 0.0
     for recipe, subset, _ in sweep._todo():
         learned, held = (sum(size[uid] for uid in uids) for uids in (subset.learn, subset.held))
         tokens += recipe.epochs * (learned + math.ceil(len(subset.learn) / curve.MEASURED) * curve.MEASURING * held)
     assert sweep.seconds() == pytest.approx(tokens / session.planner.train_speed()[0])
+
+
+def test_how_long_a_token_is_here_is_learned_from_what_was_sampled(session):
+    write(session, 12)
+    plan = session.plan()
+    before = plan.seconds, Sweep(session, Grid()).seconds()
+    sample(session, "base", ["Ein Turm, das ist."] * 3)  # nine tokens each
+    assert session.plan().seconds == plan.seconds  # too few to tell
+    sample(session, "base", ["", "Ein Turm, das ist."])
+    after = session.plan().seconds, Sweep(session, Grid()).seconds()
+    assert after == pytest.approx([each * 4.2 / 2 for each in before])
 
 
 @pytest.fixture(scope="module")

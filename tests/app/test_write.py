@@ -9,6 +9,7 @@ from core.task import Field
 from dataset.store import Store
 from tests.app.test_jobs import until
 from tests.app.test_sheet_screen import _queue, load
+from tests.made import sample
 from tui.app import FlavorApp
 from tui.screens.attributes import AttributesDialog
 from tui.screens.edit import EditDialog
@@ -251,6 +252,16 @@ async def test_a_value_that_nobody_typed_stays_as_it_is(workspace):
         await until(pilot, lambda: app.screen is dialog and isinstance(dialog.focused, CleanArea))
         await pilot.press("shift+tab", "shift+tab", "shift+tab")
         assert values(app)[1] == "odd" and not dialog._changed()
+
+
+async def test_tokens_are_counted_as_they_came(workspace):
+    with Session(workspace) as session:
+        sample(session, "base", ["Ein Turm, das ist."] * 64)  # nine tokens each
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await on_write(pilot, app)
+        area(app).load_text("Ein Turm und das Moor.")
+        await until(pilot, lambda: "5 words, about 11 tokens" in str(app.screen.query_one("#measure", Plain).render()))
 
 
 async def test_the_page_says_what_tab_does(workspace):

@@ -12,7 +12,7 @@ from core.gauges.forecast import Level
 from core.gauges.reading import percent
 from core.gauges.statistics import Interval
 from core.runfiles import BASE, is_refit
-from core.text import clean, clean_line, short
+from core.text import clean, clean_line, counted, short
 from dataset.coverage import Cover
 from dataset.rounds import Round
 from tui.report.contents import Odd, Report, Tasted
@@ -186,6 +186,12 @@ def cover_title(cover: Cover) -> str:
     return f"Examples by {' and '.join(cover.fields)}"
 
 
+def _outside(cover: Cover) -> tuple[str, ...]:
+    """That examples with values of older days are in none of the cells."""
+    what = f"{counted(cover.outside, 'example')} with values that flavor.toml does not offer ({short(', '.join(cover.unlisted))})"
+    return (f"Not counted: {what}.",) if cover.outside else ()
+
+
 def _cover(cover: Cover) -> Section:
     """Fewer values become columns; what has no example is said in words too."""
     missing, total = cover.missing, len(cover.counts)
@@ -193,7 +199,8 @@ def _cover(cover: Cover) -> Section:
         (values,) = cover.values
         line = f"{len(missing)} of {total} values have no example yet: {', '.join(cell[0] for cell in missing)}." if missing else ""
         cells = tuple(f"{cover.counts[value,] or '·'}" for value in values)
-        return Section(cover_title(cover), (line or "Every value has an example.",), Table(values, (cells,), frozenset(range(len(values)))))
+        sentences = (line or "Every value has an example.", *_outside(cover))
+        return Section(cover_title(cover), sentences, Table(values, (cells,), frozenset(range(len(values)))))
     across = 0 if len(cover.values[0]) <= len(cover.values[1]) else 1
     columns, lines = cover.values[across], cover.values[1 - across]
 
@@ -207,7 +214,7 @@ def _cover(cover: Cover) -> Section:
     told = [f"{line} without {cover.fields[across]} {', '.join(none)}" for line, none in gaps if none][:MOST_MISSING]
     if told and len(missing) < total:
         said.append("; ".join(told) + ".")
-    return Section(cover_title(cover), tuple(said), Table(head, rows, frozenset(range(1, len(head)))))
+    return Section(cover_title(cover), (*said, *_outside(cover)), Table(head, rows, frozenset(range(1, len(head)))))
 
 
 def _odd_row(each: Odd) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from tui import keys
 from tui.screens.page import Page
 from tui.session.drafts import EVERY, Draft, Typed
 from tui.session.marks import TWIN
-from tui.session.planning import CHARACTERS_PER_TOKEN
 from tui.widgets.boxes import CleanArea
 from tui.widgets.fields import FieldInputs
 from tui.widgets.plain import Plain, line, plain
@@ -114,9 +113,8 @@ becomes that choice; **→** takes what stands there in grey.
     def _measure(self) -> None:
         text = self.query_one(TextArea).text
         fields = self.session.task.fields
-        parts: list[str | tuple[str, str]] = [
-            f"{counted(len(words(text)), 'word')}, about {counted(round(len(text) / CHARACTERS_PER_TOKEN), 'token')}   "
-        ]
+        tokens = round(len(text) / self.session.planner.characters_per_token())
+        parts: list[str | tuple[str, str]] = [f"{counted(len(words(text)), 'word')}, about {counted(tokens, 'token')}   "]
         if not text and fields:
             parts += [("tab: the next box" + (", completing a choice" if any(map(Field.choices, fields)) else ""), "$text-muted")]
         elif len(text) > MAX_TEXT:

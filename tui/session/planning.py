@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from tui.session.workspace import Workspace
 
 CHARACTERS_PER_TOKEN = 4.2
-"""Of English prose, for estimates only."""
+"""Of English prose, for estimates only, until `SAMPLED` texts tell how it is here."""
+SAMPLED = 4
+LATEST = 64
+"""Texts, the newest, that tell it then."""
 MOST_SEEN = 4
 """Epochs in which a lineage may see its rows before training afresh is proposed: `bench.topup` measures it."""
 FEW = 50
@@ -59,6 +63,8 @@ class Plan:
     """Examples with characters that are not shown as they are stored: they must be saved again first."""
     unasked: Sequence[str] = ()
     """Attributes that rows have values of and the task has not: no prompt has them."""
+    unlisted: Sequence[str] = ()
+    """Values that rows have and that are no choices of the task: their prompts have them."""
     pairs: Sequence[Pair] = ()
     """Of a run of taste."""
     absent: str = ""
@@ -87,6 +93,7 @@ class Plan:
         hidden = f"; {self.left_out} left out, since they hold hidden characters: open and save them" if self.left_out else ""
         names = ", ".join(map(short, self.unasked))
         unasked = f"; without the values of {names}, which flavor.toml has no attribute for" if names else ""
+        unlisted = f"; with values that flavor.toml does not offer: {short(', '.join(self.unlisted))}" if self.unlisted else ""
         takes = f"{epochs_of(self.spec)}, {self.steps} steps"
         new, time = f"({self.spec.new_rows} new)", f"about {duration(self.seconds)}"
         if self.first:
@@ -95,7 +102,7 @@ class Plan:
             held = f" and {self.held} held out" if self.held else ""
             again = f"then again on all {len(self.rows)} rows, " if self.refit else ""
             work = f": {counted(self.learned, 'row')}{held} {new}, {takes}, {again}{time}"
-        return f"{how}{work}{memory}{hidden}{unasked}"
+        return f"{how}{work}{memory}{hidden}{unasked}{unlisted}"
 
 
 def epochs_of(spec: RunSpec) -> str:
@@ -193,9 +200,10 @@ class Planner:
         parent = spec.parent
         known = {field.name for field in self._workspace.task.fields}
         unasked = list(dict.fromkeys(name for row in rows for name in row.fields if name not in known))
+        unlisted = list(dict.fromkeys(value for row in rows for value in self._workspace.task.unlisted(row.fields)))
         overbaked = parent is not None and self._readings(parent).verdict.word == "overbaked"
         return Plan(
-            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out, unasked,
+            spec, rows, len(learned), len(rows) - len(learned), steps, seconds, memory, seen, overbaked, left_out, unasked, unlisted,
             absent=self._workspace.settings.metrics.absent(), refit=refit, first=first,
         )  # fmt: skip
 
@@ -294,10 +302,21 @@ class Planner:
                 return run.result.tokens / run.result.train_seconds, run.result.peak_memory
         return speed, memory
 
+    def characters_per_token(self) -> float:
+        """By what was sampled last, which is in the language of the rows and in the tokens of the base."""
+        sampled = (c for c in reversed(self._workspace.store.candidates.values()) if c.tokens and c.text)
+        found = [len(candidate.text) / candidate.tokens for candidate in islice(sampled, LATEST)]
+        return median(found) if len(found) >= SAMPLED else CHARACTERS_PER_TOKEN
+
+    def sizes(self, rows: Iterable[Row]) -> dict[str, float]:
+        """The tokens of rows by id, those of their prompts among them, by estimate."""
+        per_token = self.characters_per_token()
+        return {row.id: (len(row.text) + sum(len(text) for text, _ in row.prompt)) / per_token for row in rows}
+
     def estimate(self, rows: list[Row], epochs: int) -> tuple[float, int]:
         """Seconds and peak bytes of a run."""
         speed, memory = self.train_speed()
-        size = {row.id: tokens_of(row) for row in rows}
+        size = self.sizes(rows)
         trained = sum(size[row.id] * row.repeat for row in rows if not row.held_out) * epochs
         measured = sum(size[row.id] for row in rows if row.held_out) * (epochs + 1)
         speed = max(speed, 0.01)  # whatever was said or read
@@ -310,11 +329,6 @@ def _is_clean(example: Example) -> bool:
 
 def _hash(text: str, fields: Mapping[str, str], prompt: Sequence[Segment]) -> int:
     return hash((text, frozenset(fields.items()), tuple(prompt)))
-
-
-def tokens_of(row: Row) -> float:
-    """The tokens of a row, its prompt's among them, by estimate."""
-    return (len(row.text) + sum(len(text) for text, _ in row.prompt)) / CHARACTERS_PER_TOKEN
 
 
 def versions() -> dict[str, str]:

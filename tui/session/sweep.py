@@ -19,7 +19,6 @@ from dataset.folds import FOLDS
 from dataset.subsets import Subset, subsets
 from runs.points import SWEEP, Points
 from tui.session.learning import METHOD, USED, point_key, wanted_points
-from tui.session.planning import tokens_of
 
 if TYPE_CHECKING:
     from tui.session.session import Session
@@ -155,7 +154,7 @@ class Sweep:
     def seconds(self) -> float:
         """What is missing takes so long, by estimate, if no training stops early."""
         learning = self._session.learning
-        size = {example.uid: tokens_of(learning.row(example)) for example in learning.rows()}
+        size = self._session.planner.sizes(map(learning.row, learning.rows()))
         tokens = sum(
             recipe.epochs
             * (sum(size[uid] for uid in subset.learn) + math.ceil(len(subset.learn) / MEASURED) * sum(size[uid] for uid in subset.held) / 3)
