@@ -122,7 +122,10 @@ async def test_a_file_that_was_mended_meanwhile_is_read_again(workspace, tmp_pat
     path.write_text("text,Height\nThe lamp burns gossip.,9\n")
     async with opened(workspace) as (app, pilot):
         assert "mend it there, and ctrl+s reads it again" in await look_at(app, pilot, path)
-        for text, said in (("The lamp burns gossip.,8", "! It was read anew, and nothing"), ("The lamp burns whale fat.,5", "It was read anew; ctrl+s")):
+        for text, said in (
+            ("The lamp burns gossip.,8", "! It was read anew, and nothing"),
+            ("The lamp burns whale fat.,5", "It was read anew; ctrl+s"),
+        ):
             path.write_text(f"text,Height\n{text}\n")
             await pilot.press("ctrl+s")
             await settled(app, pilot)
