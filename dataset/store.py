@@ -111,6 +111,7 @@ class Store:
 
     def apply(self, op: Op) -> None:
         """Show what a line of the journal says."""
+        restored = False
         for name in Tables.__struct_fields__:
             table = getattr(self, name)
             for uid, document in getattr(op.put, name).items():
@@ -119,7 +120,10 @@ class Store:
                 if document is None:
                     table.pop(uid, None)
                 else:
+                    restored |= name == "examples" and uid not in table and uid < next(reversed(table), "")
                     table[uid] = document
+        if restored:  # an example that comes back has its old place again, in Library and in what is exported
+            self.examples = dict(sorted(self.examples.items()))
         if op.active:
             self.active = op.active
             self.was_active.add(op.active)

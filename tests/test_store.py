@@ -235,6 +235,18 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
 
 
+def test_an_example_that_comes_back_has_its_old_place(tmp_path):
+    store = Store(tmp_path)
+    rows = [add(store, f"text {number}") for number in range(4)]
+    store.commit("delete", Tables(examples={rows[1].uid: None, rows[0].uid: None}))
+    store.undo()
+    assert list(store.examples.values()) == rows
+    store.close()
+    store = Store(tmp_path)
+    assert list(store.examples.values()) == rows
+    store.close()
+
+
 def test_sampling_settings_come_back_as_they_were(tmp_path):
     """After a reload too, a candidate can be sampled again from its record: whole numbers stay whole."""
     wanted = Sampling(top_k=40, temperature=1.0, preset="wild")
