@@ -39,6 +39,7 @@ from core.protocol import (
     encode,
 )  # fmt: skip
 from core.task import Segment, Task
+from core.text import short
 
 SILENT = 10.0
 """Seconds without an answer to a ping from which a worker that was asked for something counts as hung."""
@@ -147,7 +148,7 @@ class WorkerClient:
                     await asyncio.sleep(0)  # a flood does not hold up the screen
         except Nonsense as error:
             return f"it sent something senseless ({error})"
-        except (msgspec.MsgspecError, ValueError):  # no message, or a line that does not end
+        except (msgspec.MsgspecError, ValueError, RecursionError):  # no message, a line that does not end, or nothing but brackets
             return "it sent something unreadable"
         return ""
 
@@ -248,7 +249,12 @@ class WorkerClient:
         if process is None or process.stdin is None:
             raise FlavorError("The worker is not running.", "Restart it with R.", "worker")
         try:
-            process.stdin.write(encode(command))
+            line = encode(command)
+        except UnicodeEncodeError as error:  # the bytes of a name on the disk, as Python holds them
+            name = short(error.object.encode(errors="backslashreplace").decode(), 200)
+            raise FlavorError(f"{name} is not UTF-8, and cannot be sent to the worker.", "Rename it.", "name") from None
+        try:
+            process.stdin.write(line)
             await process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
             if self._watcher:
@@ -271,7 +277,12 @@ class WorkerClient:
             self._heard = self._moved = time.monotonic()
         ended = False
         try:
-            await self._send(command)
+            try:
+                await self._send(command)
+            except FlavorError:
+                ended = True
+                self._commands.pop(command.id, None)  # nobody was asked: there is nothing to wait for
+                raise
             while not ended:
                 event = await queue.get()
                 ended = isinstance(event, LAST)

@@ -358,7 +358,7 @@ def render(task: Task, base: str) -> str:
 def find_base(workspace: Path, base: str) -> str:
     """A base as the worker finds it: a path in `flavor.toml` is meant from the workspace."""
     path = workspace / base
-    if base != STARTER and (base.startswith((".", "~")) or base.endswith(".gguf") or os.path.isdir(path)):
+    if base != STARTER and (base.startswith((".", "~")) or base.lower().endswith(".gguf") or os.path.isdir(path)):
         return str(typed_path(base) if base.startswith("~") else path)
     return base
 

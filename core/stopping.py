@@ -52,8 +52,8 @@ class Watch:
 
     epochs: list[Baked] = field(default_factory=list)
     parent: Baked | None = None
-    """What a run goes on from that has no new rows to teach: it stays where every epoch is the worse one. With new rows a loss that rises a
-    little is their price."""
+    """What a run goes on from that has no new rows to teach: it stays where every epoch is the worse one, or without held-out rows recites.
+    With new rows a loss that rises a little is their price."""
 
     def best(self) -> tuple[int, str]:
         """The epoch to use (0: the parent stays), and why."""
@@ -62,8 +62,11 @@ class Watch:
         if losses and before is not None and min(losses) > before * EQUAL:
             return 0, f"as before: there was nothing new to learn, and held-out loss rose from {before:.3f} to {min(losses):.3f}"
         if not losses:
-            fresh = [baked for baked in self.epochs if baked.recall < RECITED] or self.epochs[:1]
-            return fresh[-1].epoch, "the last one that does not recite its rows; none is held out"
+            if fresh := [baked for baked in self.epochs if baked.recall < RECITED]:
+                return fresh[-1].epoch, "the last one that does not recite its rows; none is held out"
+            if self.parent:
+                return 0, "as before: there was nothing new to learn, and every epoch recites its rows; none is held out"
+            return self.epochs[0].epoch, "the first one, since every epoch recites its rows; none is held out"
         good = [b for b in self.epochs if b.held_out_loss is not None and b.held_out_loss <= min(losses) * EQUAL][-1]
         lowest = good.held_out_loss == min(losses)
         return good.epoch, "the lowest held-out loss" if lowest else "the last within 1 % of the lowest held-out loss"

@@ -90,8 +90,8 @@ def hidden(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """`clean` for a name or a value: one line, runs of white space folded."""
-    return " ".join(clean(text).split())
+    """`clean` for a name or a value: one line, runs of white space folded. Idempotent, as `clean_text` is."""
+    return clean(" ".join(clean(text).split()))
 
 
 def short(text: str, limit: int = 60) -> str:

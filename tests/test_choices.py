@@ -1,5 +1,6 @@
 """What the person chose for single checkpoints: kept, read by others, harmless when damaged; strength goes with every batch."""
 
+import msgspec
 import pytest
 
 from core.choices import FILE, Choice, Choices, read_choices, strength_of
@@ -84,6 +85,17 @@ async def test_strength_goes_with_batches_and_candidates_are_sampled_again_with_
     await session.candidates.continue_text("A beginning", {})
     assert worker.asked[-1] == 0.6
     assert session.active() == f"{last} ×0.6"
+
+
+async def test_what_cannot_be_sampled_again_says_why(session):
+    session.worker, session.loaded = Recorder(), loaded()
+    (made,) = [c async for c in session.sample(1, {}, seed=5) if hasattr(c, "uid")]
+    session.loaded = msgspec.structs.replace(session.loaded, fingerprint="other")
+    with pytest.raises(FlavorError, match="from another base"):
+        await session.candidates.reproduce(made.uid)
+    session.store.batches.clear()
+    with pytest.raises(FlavorError, match="is not recorded"):
+        await session.candidates.reproduce(made.uid)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The handle on the worker against scripted children: a stand-in for a worker that dies, raves or is cancelled."""
 
+import asyncio
 import os
+import signal
 import sys
 
 import pytest
@@ -47,6 +49,7 @@ async def test_events_arrive_in_order(tmp_path):
         ("sys.exit(0)", "code 0"),
         ('print("not json", flush=True)', "unreadable"),
         ('say(type="unheard", id=1)', "unreadable"),
+        ("""print('{"type": "loading", "id": 1, "x": ' + "[" * 99999, flush=True)""", "unreadable"),
         ('sys.stdout.write("x" * (1 << 25)); sys.stdout.flush()', "unreadable"),
     ],
 )
@@ -108,3 +111,19 @@ async def test_a_slow_base_may_take_longer_over_a_step(tmp_path, monkeypatch):
         await load(client)
         assert client.stalled == seconds
         await client.close()
+
+
+async def test_what_could_not_be_asked_is_not_waited_for(tmp_path):
+    """A folder's name that is no UTF-8, and a worker that is gone: once there is one again it is not held to have stalled."""
+    client = fake_worker(tmp_path, LOADED)
+    await client.start()
+    with pytest.raises(FlavorError, match=r"/a/caf\\udce9 is not UTF-8, and cannot be sent"):
+        [event async for event in client.load("/a/caf\udce9", "nf4", Lora())]
+    assert not client._commands and client.alive and len(await load(client)) == 1
+    os.kill(client.pid, signal.SIGKILL)
+    while not client.death:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    with pytest.raises(FlavorError, match="memory ran out"):
+        await load(client)
+    assert not client._commands
+    await client.close()

@@ -72,10 +72,11 @@ def test_no_workspace_is_made_on_what_is_no_model(tmp_path, base):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("base", ["starter", "gpt2", "org/model", "..", "../it.gguf", "{}", "{}/it.gguf"])
+@pytest.mark.parametrize("base", ["starter", "gpt2", "org/model", "..", "../it.gguf", "It.GGUF", "{}", "{}/it.gguf"])
 def test_a_base_may_be_what_is_there_or_on_the_hub(tmp_path, base):
     (tmp_path / "it.gguf").touch()
     (tmp_path / "new").mkdir()
+    (tmp_path / "new/It.GGUF").touch()
     assert config.create(tmp_path / "new", Task("x"), base.format(tmp_path)).model.base == base.format(tmp_path)
 
 

@@ -60,3 +60,10 @@ def test_the_parent_stays_where_nothing_was_new_and_every_epoch_is_worse():
     assert watch.best()[0] == 3  # within 1 % of it
     assert Watch([Baked(1, 3.05, 0.1, 0.0)]).best()[0] == 1
     assert Watch([Baked(1, None, 0.1, None)], parent).best()[0] == 1  # none is held out
+
+
+def test_without_held_out_rows_nothing_more_is_recited_for_nothing():
+    baked = [Baked(1, None, 0.8, None), Baked(2, None, 0.9, None)]
+    assert Watch(baked).best() == (1, "the first one, since every epoch recites its rows; none is held out")
+    again = Watch(baked, Baked(0, None, 0.7, None)).best()
+    assert again == (0, "as before: there was nothing new to learn, and every epoch recites its rows; none is held out")

@@ -33,6 +33,12 @@ def test_what_is_stored_is_clean_and_stays_as_it_is(text):
         assert check_text(text) == check_text(once) == once
 
 
+@given(st.text("\u3000\u205f\u200d\u200c\ufe0f\u0301 \n文☃x"))
+def test_a_line_is_clean_and_stays_as_it_is(text):
+    once = clean_line(text)
+    assert clean(once) == clean_line(once) == once == once.strip()
+
+
 def test_clean_shows_what_it_takes_away():
     assert clean("a\x1b[2Jb\x07\u202ec\r\nd\te\x85f") == "a␛[2Jb␇<U+202E>c\nd   e\nf"
     assert clean("👩‍🚀 é مرحبا") == "👩‍🚀 é مرحبا"

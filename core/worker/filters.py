@@ -1,13 +1,14 @@
 """What is done to the logits before a token is drawn: penalties that look at what was written, and filters that cut the tail.
 
 The definitions and their order are llama.cpp's (penalties, top-n-sigma, top-k, top-p, min-p, XTC, temperature last), so that values
-found elsewhere mean the same here; two are ours: XTC never removes the end token, and the end ramp.
+found elsewhere mean the same here; two are ours: XTC never removes an end token, and the end ramp.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def top_n_sigma(logits: torch.Tensor, n: float) -> torch.Tensor:
 
 def xtc(probabilities: torch.Tensor, uniform: torch.Tensor, settings: Sampling, ends: torch.Tensor) -> torch.Tensor:
     """Exclude top choices (p-e-w): in rows whose `uniform` is below the probability, drop all tokens that reach the threshold but the
-    least likely one of them. The end token, where `ends` is true, stays: without it the text would not end where it should."""
+    least likely one of them. An end token, where `ends` is true, stays: without it the text would not end where it should."""
     strong = probabilities >= settings.xtc_threshold
     least = probabilities.where(strong, 2.0).amin(-1, keepdim=True)
     drop = strong & (probabilities > least) & (uniform < settings.xtc_probability).unsqueeze(-1) & ~ends
@@ -134,10 +135,11 @@ def likely(logits: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tens
     return tokens, few
 
 
-def pick(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, end: int) -> torch.Tensor:
+def pick(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
     """One token a row, from logits (rows x vocabulary, float32, on the CPU). `uniform` and `exclude` (rows) are numbers in [0, 1): for the
-    draw, and for XTC. No filter takes the last token of a row; one to which nothing is possible from the first ends."""
-    return _drawn(logits, settings, uniform, exclude, end).where(can_go_on(logits), end)
+    draw, and for XTC. No filter takes the last token of a row; one to which nothing is possible from the first ends, with the first of
+    `ends`."""
+    return _drawn(logits, settings, uniform, exclude, ends).where(can_go_on(logits), ends[0])
 
 
 def can_go_on(logits: torch.Tensor) -> torch.Tensor:
@@ -145,8 +147,13 @@ def can_go_on(logits: torch.Tensor) -> torch.Tensor:
     return logits.amax(-1) > NEVER
 
 
-def _drawn(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, end: int) -> torch.Tensor:
+def _drawn(logits: torch.Tensor, settings: Sampling, uniform: torch.Tensor, exclude: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
     if settings.min_p and settings.temperature and not (settings.top_k or settings.top_p < 1 or settings.top_n_sigma):
         tokens, few = likely(logits, settings.min_p)
-        return tokens.gather(-1, draw(probabilities(few, settings, exclude, tokens == end), uniform).unsqueeze(-1)).squeeze(-1)
-    return draw(probabilities(logits, settings, exclude, torch.arange(logits.shape[-1]) == end), uniform)
+        return tokens.gather(-1, draw(probabilities(few, settings, exclude, _among(tokens, ends)), uniform).unsqueeze(-1)).squeeze(-1)
+    return draw(probabilities(logits, settings, exclude, _among(torch.arange(logits.shape[-1]), ends)), uniform)
+
+
+def _among(tokens: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
+    """Which of the tokens end a text: one comparison where one does, as with most bases."""
+    return reduce(torch.logical_or, [tokens == end for end in ends])

@@ -8,6 +8,7 @@ where only one example has this ability, or this difficulty. Works on bytes, so 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -27,7 +28,8 @@ def piece_bytes(tokenizer: PreTrainedTokenizerBase, size: int) -> list[bytes]:
     """What each of the first `size` tokens adds to a text, as bytes; nothing for special ones."""
     special = set(tokenizer.all_special_ids)
     names = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
-    byte_level = _byte_alphabet() if any(name and "Ġ" in name for name in names) else None
+    spaces = Counter(name[:1] for name in names if name)
+    byte_level = _byte_alphabet() if spaces["Ġ"] > spaces["▁"] else None  # a Maltese letter as well, which Gemma knows by itself
     pieces = []
     for number, name in enumerate(names):
         if name is None or number in special:

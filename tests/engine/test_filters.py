@@ -118,8 +118,19 @@ def test_a_token_is_picked_from_the_likely_ones_as_from_all(settings):
     uniform, exclude = torch.rand(64), torch.rand(64)
     end = int(scores.sum(0).argmax())
     wanted = draw(probabilities(scores, settings, exclude, torch.arange(500) == end), uniform)
-    assert pick(scores, settings, uniform, exclude, end).tolist() == wanted.tolist()
+    assert pick(scores, settings, uniform, exclude, [end]).tolist() == wanted.tolist()
     assert len(set(wanted.tolist())) > 5
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_k": 4}])
+def test_xtc_leaves_every_end(settings):
+    scores = logits(0.3, 0.4, 0.2, 0.1)
+    settings = Sampling(xtc_probability=1.0, xtc_threshold=0.15, **settings)
+
+    def found(*ends):
+        return {pick(scores, settings, torch.tensor([place / 99]), torch.zeros(1), ends).item() for place in range(99)}
+
+    assert (found(9), found(0), found(0, 1)) == ({2, 3}, {0, 2, 3}, {0, 1, 2, 3})
 
 
 def test_the_likely_ones_are_those_that_min_p_keeps():
@@ -149,6 +160,6 @@ def test_no_filters_together_leave_a_row_with_nothing(settings, rows, seed, spre
     for row, tokens in enumerate(rows):
         scores[row, list(tokens)] = -math.inf
     uniform, end = torch.rand(len(rows)), 5
-    for row, token in enumerate(pick(scores, settings, uniform, uniform, end).tolist()):
+    for row, token in enumerate(pick(scores, settings, uniform, uniform, [end]).tolist()):
         assert token == end if len(rows[row]) == 8 else token not in rows[row]
-    assert pick(torch.full((1, 8), math.nan), settings, uniform[:1], uniform[:1], end).tolist() == [end]
+    assert pick(torch.full((1, 8), math.nan), settings, uniform[:1], uniform[:1], [end]).tolist() == [end]

@@ -3,11 +3,14 @@
 import random
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from core.worker import originals as module
-from core.worker.originals import BEGINNING, PART, Index, Original, Originals
+from core.worker.originals import BEGINNING, PART, Index, Original, Originals, piece_bytes
 
 PIECES = [b"", b"a", b"b", b"c", b" ", b"ab", b"bc", b"abc", b" a", b"ca", b"aa", b"cab ca", b"abcabcabcab"]
 
@@ -211,3 +214,16 @@ def test_a_value_that_only_one_example_has_does_not_make_the_form_around_it_a_co
                 break
             written += PIECES[token]
         assert (written == one.encode()) == form
+
+
+@pytest.mark.parametrize(
+    ("names", "pieces"),
+    [
+        (["a", "Ġ", "Ġcaf", "Ã©"], [b"a", b" ", b" caf", "é".encode()]),
+        (["▁", "▁caf", "é", "<0xE2>", "Ġ"], [b" ", b" caf", "é".encode(), b"\xe2", "Ġ".encode()]),  # Gemma's, which has this letter too
+    ],
+)
+def test_pieces_are_read_in_the_way_in_which_the_tokenizer_writes_spaces(names, pieces):
+    words = {name: number for number, name in enumerate(["<|end|>", *names])}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE(vocab=words, merges=[])), eos_token="<|end|>")
+    assert piece_bytes(tokenizer, len(words) + 1) == [b"", *pieces, b""]

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from transformers import AutoTokenizer, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel, Lfm2Config
+from transformers import AutoTokenizer, Gemma3TextConfig, GenerationConfig, GPT2Config, GPT2LMHeadModel, Lfm2Config
 
 from core.config import Sampling
 from core.errors import FlavorError
@@ -42,6 +42,24 @@ def test_the_end_token_ends_a_text(engine):
     ended = [text for text in texts.values() if text.finish == "stop"]
     assert len(ended) >= 6  # 79 % of them, were all tokens alike
     assert not any("e" in text.text for text in ended)
+
+
+@pytest.mark.parametrize(("named", "ends"), [([1, 258], [258]), (258, [258]), ([1, 40], []), (None, [])])
+def test_what_else_the_base_ends_with_ends_a_text(tmp_path, monkeypatch, named, ends):
+    """As a chat model's folder says; a piece like any other is no end, whatever stands there."""
+    folder = make_tiny(tmp_path / "tiny", vocabulary=264)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<end_of_turn>"]})
+    tokenizer.save_pretrained(folder)
+    GenerationConfig(eos_token_id=named).save_pretrained(folder)
+    engine, _ = load_engine(folder, "none")
+    sampler = engine._sampler
+    assert sampler._other_ends == ends
+    assert sampler._ends(torch.zeros(264), _Writing(0, 99, data=b"Dusk.")) == [1, *ends]
+    fed = iter([*encode_text(tokenizer, "The keeper waits."), 258, *encode_text(tokenizer, "\nuser\nAnother"), 1])
+    monkeypatch.setattr("core.worker.sampling.pick", lambda scores, settings, uniform, *_: torch.tensor([next(fed)] * len(uniform)))
+    text = sample(engine, [1], 90)[0]
+    assert (text.text, text.finish) == ("The keeper waits." if ends else "The keeper waits.\nuser\nAnother", "stop")
 
 
 @pytest.mark.parametrize("written", ["A text.\n# Heading", "A text.\n\n  # Heading"])

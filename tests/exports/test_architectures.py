@@ -11,7 +11,7 @@ from core.config import Lora
 from core.exports import gguf_model, vocabulary
 from core.exports.order import GGUF_FILE, Order
 from core.worker import starter
-from tests.engine.conftest import make_tiny
+from tests.engine.conftest import make_tiny, small_files
 from tests.exports.conftest import add_merges
 
 SIZES = {
@@ -169,6 +169,8 @@ def test_a_gguf_that_lacks_weights_is_refused(tmp_path, monkeypatch):
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
         step()
+    with small_files(100_000), pytest.raises(vocabulary.FlavorError, match=r"could not be converted: .*File too large"):
+        starter.convert(whole)
     starter.convert(whole)
     with pytest.raises(vocabulary.FlavorError, match=r"part.gguf is not whole: .*layers.1.* and 8 more is missing"):
         starter.convert(tmp_path / "part.gguf")

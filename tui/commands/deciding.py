@@ -164,6 +164,5 @@ async def reproduce(workspace: Path, candidate: str) -> Output:
         finally:
             await session.stop_worker()
         same = text == session.store.candidates[candidate].text
-        yield Line(
-            {"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else 'NOT the same as recorded'}"
-        )
+        other = "NOT the same as recorded; on a GPU, on another processor or with other free memory it may be rounded otherwise"
+        yield Line({"id": candidate, "text": text, "same": same}, f"{text}\n{'the same as recorded' if same else other}")

@@ -160,13 +160,19 @@ class Candidates:
 
     async def reproduce(self, uid: str) -> str:
         """The text of a candidate, sampled again from its record: its whole batch, since batch-mates share each product."""
-        worker, _ = self._workspace.ready()
+        worker, loaded = self._workspace.ready()
         candidate = self._workspace.store.candidates.get(uid)
-        batch = self._workspace.store.batches.get(candidate.batch) if candidate else None
-        if candidate is None or batch is None:
+        if candidate is None:
             raise FlavorError(f"There is no candidate {uid!r}.", "See `flavor-tui generate`.", "missing")
+        batch = self._workspace.store.batches.get(candidate.batch)
+        if batch is None:
+            hint = "An imported one has no such record."
+            raise FlavorError("How it was sampled is not recorded, so it cannot be sampled again.", hint, "missing")
         if batch.rounded:
             raise FlavorError("It was sampled before the base's 4-bit codes were chosen, and cannot be sampled again.", kind="rounded")
+        if batch.fingerprint and batch.fingerprint != loaded.fingerprint:
+            hint = "Set that base in flavor.toml, then ask again."
+            raise FlavorError(f"It was sampled from another base ({batch.base}, not these weights of {loaded.name}).", hint, "foreign")
         folder = self._workspace.registry.checkpoint_folder(batch.checkpoint)
         settings = msgspec.convert(batch.settings, Sampling)
         texts = self._workspace.store.texts_at(batch.examples_at)
