@@ -56,14 +56,18 @@ class Host(Front):
             key = self.key_for("undo", "undo_library", "undo_runs") or self.own_key("undo")
             self.ask(f"The last thing was not done here: {last.told()}. {key} once more takes it back.")
             return None
+        before = self.session.registry.current()
         try:
             op = self.session.undo()
         except FlavorError as error:
             self.complain(error)
             return None
-        typed = op and any(uid in self.session.wordings for uid in (*op.was.candidates, *op.was.examples))
-        again = " What you had made of it is offered where you edit it again." if typed else ""
-        self.say(f"Taken back: {op.told()}.{again}" if op else "There is nothing to take back.", about="undo")
+        more = ""
+        if op and op.kind == "go":
+            more = f" {self.session.active()} is active again." if self.session.registry.current() != before else ""
+        elif op and any(uid in self.session.wordings for uid in (*op.was.candidates, *op.was.examples)):
+            more = " What you had made of it is offered where you edit it again, until you leave."
+        self.say(f"Taken back: {op.told()}.{more}" if op else "There is nothing to take back.", about="undo")
         if op and op.kind == "go":
             self.want_others()
         return op

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 from textual.widgets import DataTable
 
-from core import config
+from core import config, runfiles
 from core.config import FILE
+from core.runfiles import Result
 from core.text import clean
 from tests.app.conftest import TASK
 from tests.app.test_jobs import until
@@ -299,6 +300,18 @@ async def test_a_run_that_goes_on_is_drawn_as_it_grows(baked):
         await until(pilot, lambda: "0002  loss 3.50 → 3.00" in shown(app, "#run-legend"))
 
 
+async def test_how_a_stopped_run_ended_is_seen_when_its_worker_has_written_it(baked):
+    app = FlavorApp(baked, start_worker=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_runs(pilot)
+        plan = app.session.plan(seed=4)
+        folder = app.session.registry.create(plan.spec, plan.rows)
+        app.changed()
+        await until(pilot, lambda: "! interrupted" in column(app, "verdict"))
+        runfiles.write(folder / "result.json", Result("cancelled"))
+        await until(pilot, lambda: "· cancelled" in column(app, "verdict"), tries=100)
+
+
 async def test_a_moments_checkpoint_is_read_whole_in_a_long_list(baked):
     with Session(baked) as session:
         for number in range(30):
@@ -338,6 +351,8 @@ async def test_z_goes_to_a_moment_and_u_comes_back(baked):
         await pilot.press("w", "f3")
         await pilot.pause()
         assert app.session.registry.current() == "0001/epoch-02" and len(app.session.store.examples) == 11
+        said = [note.message for note in app._notifications][-1]
+        assert said.startswith("Taken back: to ") and said.endswith(". 0001/epoch-02 is active again.")
         assert given_up == ["0001/epoch-02"]  # what the base was writing
         assert isinstance(app.screen, CurateScreen)
 

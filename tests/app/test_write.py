@@ -12,7 +12,8 @@ from tests.app.test_sheet_screen import _queue, load
 from tests.made import sample
 from tui.app import FlavorApp
 from tui.screens.attributes import AttributesDialog
-from tui.screens.edit import EditDialog
+from tui.screens.edit import EditDialog, dialog_for
+from tui.session.back import go
 from tui.session.drafts import Draft
 from tui.session.session import Session
 from tui.widgets.boxes import CleanArea
@@ -262,6 +263,20 @@ async def test_tokens_are_counted_as_they_came(workspace):
         await on_write(pilot, app)
         area(app).load_text("Ein Turm und das Moor.")
         await until(pilot, lambda: "5 words, about 11 tokens" in str(app.screen.query_one("#measure", Plain).render()))
+
+
+async def test_a_wording_that_is_there_again_is_not_offered(workspace):
+    """It was taken back, and the moment after it gone to."""
+    with Session(workspace) as session:
+        uid = session.write_example("A tower.", {}).uid
+        session.change_example(uid, "A tower, alone.", {})
+        changed = session.store.journal.seq
+        session.undo()
+        assert dialog_for(session, uid)._kept.text == "A tower, alone."
+        go(session, changed)
+        assert dialog_for(session, uid)._kept is None
+        session.change_example(uid, "A tower and a bell.", {})
+        assert dialog_for(session, uid)._kept.text == "A tower, alone."
 
 
 async def test_the_page_says_what_tab_does(workspace):

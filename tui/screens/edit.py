@@ -52,7 +52,9 @@ class EditDialog(Dialog[bool]):
         self._over = False
         self._with_fields = bool(session.task.fields)
         self._draft = Draft(session.folder, f"edit-{uid}", bool(session.held_by))
-        self._taken_back = session.wordings.get(uid)
+        taken = session.wordings.get(uid)
+        as_it_is = taken is not None and (taken.text, taken.fields) == (text, self._values)  # by a going forward, for instance
+        self._taken_back = None if as_it_is else taken
         self._kept = self._draft.read() or self._taken_back
         self._untouched = CleanArea(text, id="untouched").text, {name: clean_line(value) for name, value in self._values.items()}
         """Text and fields as the boxes show them: what they would hide is visible in it, and lines end as the box's do."""

@@ -159,14 +159,16 @@ missing of it. That takes its time, and gives way to everything else you ask for
                 await asyncio.sleep(0)
 
     def _live(self) -> None:
-        """Go along with a run that is going on, and see how one that was stopped has ended: its worker writes that a moment later."""
+        """Go along with a run that is going on, and see how one that was stopped has ended: its worker writes that a moment later. Until
+        then it goes on, or seems interrupted."""
         if not self.is_current:
             return
-        live = self.session.registry.live
-        if not live and any(run.status == "running" for run in self._runs.values()):
+        registry = self.session.registry
+        live, open_ = registry.live, {run.status: run.name for run in self._runs.values() if not run.result}
+        if not live and ("running" in open_ or ("interrupted" in open_ and registry.run(open_["interrupted"]).result)):
             self.renew()
         if self.flavor.jobs.doing == "training" and live:
-            run = self.session.registry.run(live)
+            run = registry.run(live)
             known = self._runs.get(run.name)
             if known is None or (known.status, known.epochs) != (run.status, run.epochs):
                 self.renew()
