@@ -68,7 +68,7 @@ class Training(_Section, frozen=True):
     topup_epochs: Annotated[int, Meta(ge=1, le=100)] = 2
     """Most epochs of a top-up (warm start from the active checkpoint)."""
     stop_early: bool = True
-    """Stop when held-out loss has turned and the rows are being recited; `false`: always all epochs."""
+    """Stop when held-out loss has turned and more of the rows is recited than before; `false`: always all epochs."""
     refit_rows: Annotated[int, Meta(ge=0, le=10_000)] = 64
     """A run of at most so many rows is repeated on all of them, the held-out ones too, for twice as many steps as were best
     without them, up to 40; 0: never (`docs/learning.md`)."""

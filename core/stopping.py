@@ -1,4 +1,4 @@
-"""When a run has baked long enough: held-out loss has turned and the rows are being recited. Pure; the engine asks after every epoch."""
+"""When a run has baked long enough: held-out loss has turned and more of the rows is recited. Pure; the engine asks after every epoch."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class Watch:
         """Take an epoch in; the reason to stop now, or nothing."""
         self.epochs.append(baked)
         if baked.held_out_loss is None:
-            return f"{baked.recall:.0%} of the rows is recited" if baked.recall >= RECITED else ""
+            return f"{baked.recall:.0%} of the rows' tokens are recited" if baked.recall >= RECITED else ""
         losses = [b.held_out_loss for b in self.epochs if b.held_out_loss is not None]
         lowest = min(losses)
         turned = baked.held_out_loss > lowest * TURNED
         rise = f"held-out loss rose from {lowest:.3f} to {baked.held_out_loss:.3f}"
         best = self.epochs[losses.index(lowest)]
         if turned and baked.gap > best.gap:
-            return f"{rise}, and {baked.recall:.0%} of the rows is recited"
+            return f"{rise}; of the rows' tokens {baked.recall:.1%} are recited, {best.recall:.1%} when it was lowest"
         if turned and len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
             return f"{rise}, two epochs in a row"
         return ""

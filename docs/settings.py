@@ -54,8 +54,9 @@ An attribute is a section `[[task.fields]]` of its own, with `name`, `kind`, and
 | `choice` | one of its values | `--field "Mood=choice:Calm,Grim"` |
 | `scale` | 1 to 5 | `--field Menace=scale` |
 
-Attributes may be added, renamed or taken out at any time: rows keep what they have, and show what the task has now. Where heading or attributes changed since the active
-checkpoint was trained, `t` trains afresh. Three tasks come with the program: `flavor-tui new FOLDER --template alien-empires`, `skill-checks` or `image-prompts`.
+Attributes may be added, renamed or taken out at any time: rows keep what they have, and show what the task has now. A value that a choice lost
+is still trained on in the rows that have it; the plan and Report name it. Where heading or attributes changed since the active checkpoint was trained, `t` trains afresh.
+Three tasks come with the program: `flavor-tui new FOLDER --template alien-empires`, `skill-checks` or `image-prompts`.
 """
 KEYS_HEAD = """
 ## `[keys]`

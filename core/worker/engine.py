@@ -341,7 +341,6 @@ class Engine:
             result = Result("failed", reason=reason, seconds=time.perf_counter() - began)
             raise
         finally:
-            metrics.close()
             sinks.close()
             give_back_memory()
             if result.status != "done":
@@ -349,6 +348,7 @@ class Engine:
                     self._adapters.changed()  # half-trained: the next use puts a whole one in
                 with contextlib.suppress(OSError):
                     runfiles.write(folder / "result.json", result)
+            metrics.close()  # only now: whoever looked before would take the run for one that was interrupted
 
     def _train(self, number: int, folder: Path, spec: RunSpec, began: float) -> Iterator[Event | None]:
         base, forms, _ = self._ready()
