@@ -40,6 +40,8 @@ class Store:
     def __init__(self, workspace: Path, read_only: bool = False, lock: Lock | None = None) -> None:
         """Open it; who writes holds its lock. Raises FlavorError where the journal is damaged, or misses a line that was acknowledged."""
         self.examples: dict[str, Example] = {}
+        self._places: dict[str, int] = {}
+        """Of all examples there ever were, in the order in which they first came."""
         self.candidates: dict[str, Candidate] = {}
         self.decisions: dict[str, Decision] = {}
         self.batches: dict[str, Batch] = {}
@@ -120,10 +122,12 @@ class Store:
                 if document is None:
                     table.pop(uid, None)
                 else:
-                    restored |= name == "examples" and uid not in table and uid < next(reversed(table), "")
+                    if name == "examples":
+                        restored |= uid not in table and uid in self._places
+                        self._places.setdefault(uid, len(self._places))
                     table[uid] = document
         if restored:  # an example that comes back has its old place again, in Library and in what is exported
-            self.examples = dict(sorted(self.examples.items()))
+            self.examples = dict(sorted(self.examples.items(), key=lambda item: self._places[item[0]]))
         if op.active:
             self.active = op.active
             self.was_active.add(op.active)

@@ -238,6 +238,9 @@ def test_undo_is_the_inverse_of_everything(tmp_path_factory, task, steps):
 def test_an_example_that_comes_back_has_its_old_place(tmp_path):
     store = Store(tmp_path)
     rows = [add(store, f"text {number}") for number in range(4)]
+    named = Example("demo001", "one of the demo's", {}, "imported", now())
+    store.commit("demo", Tables(examples={named.uid: named}))
+    rows += [named, add(store)]
     store.commit("delete", Tables(examples={rows[1].uid: None, rows[0].uid: None}))
     store.undo()
     assert list(store.examples.values()) == rows
