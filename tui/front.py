@@ -30,6 +30,8 @@ class Front(WithNotes, InOrder):
     opened = False
     pressed = 0
     """Keys, pastes and clicks so far."""
+    last_key = ""
+    """The key that was pressed last; empty after a paste or a click."""
     prefer_new = False
     """Show a card of the new checkpoint next, even if an older one is on the desk: it has just been retrained."""
     crash: CrashLog
@@ -47,14 +49,15 @@ class Front(WithNotes, InOrder):
         self.say(self.question, "warning")
 
     def key_for(self, *actions: str) -> str:
-        """The first key that does one of these here and now, as a person reads it; empty where none does, as while letters are typed."""
+        """The key that does one of these here and now, as a person reads it: the one that was just pressed, else the first; empty where none does,
+        as while letters are typed."""
         into = self.focused
-        shown = [
-            self.get_key_display(active.binding)
+        shown = {
+            key: self.get_key_display(active.binding)
             for key, active in self.active_bindings.items()
             if active.binding.action in actions and not (into and into.check_consume_key(key, key_to_character(key)))
-        ]
-        return shown[0] if shown else ""
+        }
+        return shown.get(self.last_key) or next(iter(shown.values()), "")
 
     def own_key(self, action: str) -> str:
         """The first key of an action on its page, `[keys]` heeded, by the name that the footer has for it; but `ctrl+r` in words, `F2` as on the keyboard."""
@@ -107,6 +110,7 @@ class Front(WithNotes, InOrder):
     async def in_turn(self, event: Event) -> None:
         if isinstance(event, Key | Paste | MouseDown):
             self.pressed += 1
+            self.last_key = event.key if isinstance(event, Key) else ""
             self.put_away_read()
         await self._survive(super().in_turn, event)
 

@@ -44,6 +44,20 @@ async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presse
         app.jobs.doing, app.jobs._task = "none", None
 
 
+async def test_the_question_names_the_key_that_was_pressed(workspace, monkeypatch):
+    monkeypatch.setattr(retraining, "LONG", 0)
+    app, said = FlavorApp(workspace, start_worker=False), []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f4")
+        await pilot.pause()
+        app.say = lambda text, *_, **__: said.append(text)
+        app.jobs._task = Task()
+        app.jobs.doing, app.jobs.retraining._since = "training", retraining.time.monotonic()
+        await pilot.press("escape", "j", "c")
+        assert [text.split(" once more")[0] for text in said] == ["esc", "c"]
+        app.jobs.doing, app.jobs._task = "none", None
+
+
 async def test_another_key_takes_the_question_back_and_a_search_is_only_left(workspace, monkeypatch):
     monkeypatch.setattr(retraining, "LONG", 0)
     app = FlavorApp(workspace, start_worker=False)

@@ -692,6 +692,21 @@ async def test_what_could_not_be_deleted_is_not_said_to_be(workspace, monkeypatc
         assert "Deleted; u brings it back." in {str(note.message) for note in app._notifications}
 
 
+async def test_home_and_end_go_to_the_ends_and_an_offer_of_undo_goes_with_it(workspace):
+    app = FlavorApp(workspace, start_worker=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("f4", "end")
+        table = app.screen.query_one(DataTable)
+        assert table.cursor_row == 2
+        before = list(app.session.store.examples)
+        await pilot.press("d", "u")
+        await pilot.pause()
+        assert not any("brings it back" in note.message for note in app._notifications)
+        assert list(app.session.store.examples) == before
+        await pilot.press("home")
+        assert table.cursor_row == 0
+
+
 async def test_the_librarys_cursor_stays_on_its_row(workspace):
     with Session(workspace) as session:
         uid, newer = add_candidates(session, ["An older candidate.", "A newer one."])

@@ -22,6 +22,7 @@ from tui.session import losses
 from tui.session.marks import TWIN
 from tui.widgets.boxes import CleanInput
 from tui.widgets.plain import Plain, fitted, line, plain
+from tui.widgets.rowtable import RowTable
 
 EXAMPLES, ALL = "examples", "all"
 FILTERS = (EXAMPLES, ALL, "written", "imported", "accepted", "edited", "rejected", "skipped", "passed")
@@ -60,7 +61,7 @@ class Search(CleanInput):
         self.screen.query_one(DataTable).focus()
 
 
-class LibraryTable(DataTable[object]):
+class LibraryTable(RowTable[object]):
     """The rows. The footer says what enter does, which a table's own binding hides."""
 
     BINDINGS = [Binding("enter", "select_cursor", "open", tooltip="Open the row", show=True, id="open")]
@@ -255,7 +256,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
             return
         shown = any(row.uid in last.put.examples for _, row in self._rows())
         gone = "" if shown else " It is no longer among the rows that are shown here."
-        self.flavor.say(f"Saved: “{last.about()}”. {self.flavor.own_key('undo_library')} takes it back.{gone}")
+        self.flavor.say(f"Saved: “{last.about()}”. {self.flavor.own_key('undo_library')} takes it back.{gone}", about="undo")
         self.flavor.changed()
 
     def action_search(self) -> None:
@@ -278,7 +279,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
         except FlavorError as error:
             self.flavor.complain(error)
             return
-        self.flavor.say(f"Deleted; {self.flavor.key_for('undo_library')} brings it back.")
+        self.flavor.say(f"Deleted; {self.flavor.key_for('undo_library')} brings it back.", about="undo")
         self.flavor.changed()
 
     def action_bring_in(self) -> None:
@@ -286,7 +287,7 @@ typos, off style, or your most original. **≈** marks near-duplicates.
 
         def done(said: str | None) -> None:
             if said:
-                self.flavor.say(said)
+                self.flavor.say(said, about="undo")
                 self.flavor.changed()
 
         self.app.push_screen(ImportDialog(self.session), done)

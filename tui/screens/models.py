@@ -19,6 +19,7 @@ from tui.commands.fetching import fetch
 from tui.commands.models import Known, known, told
 from tui.screens.dialog import Dialog
 from tui.widgets.plain import Plain, line, plain
+from tui.widgets.rowtable import RowTable
 
 COLUMNS = (("model", 30), ("where", 11), ("size", 5), ("needs", 10))
 LOOKING = "◌ looking for models on this machine"
@@ -44,7 +45,7 @@ class ModelsDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Plain(plain("Models", "bold"), id="dialog-title")
-            table: DataTable[object] = DataTable(cursor_type="row", id="models-table")
+            table = RowTable[object](cursor_type="row", id="models-table")
             yield table
             yield Plain(id="models-about")
             yield Plain(id="models-doing")

@@ -15,6 +15,7 @@ from dataset.moments import Moment
 from tui.screens.dialog import Dialog
 from tui.session.back import all_moments, clock
 from tui.widgets.plain import Plain, fitted, line, plain
+from tui.widgets.rowtable import RowTable
 
 NOW = " ← now"
 """What is said of the latest moment."""
@@ -60,7 +61,7 @@ class MomentsDialog(Dialog[int | None]):
                 ),
                 id="dialog-title",
             )
-            yield DataTable(cursor_type="row", cell_padding=0, id="moments-table")
+            yield RowTable[object](cursor_type="row", cell_padding=0, id="moments-table")
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:

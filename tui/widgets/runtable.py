@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import DataTable
 
 from tui.session.runlist import Line
 from tui.widgets.plain import line, plain
+from tui.widgets.rowtable import RowTable
 
 COLUMNS = (
     ("name", "run", 16),
@@ -25,7 +25,7 @@ Mark = tuple[str, str]
 """A run's sign on the picture, and its colour."""
 
 
-class RunTable(DataTable[Content]):
+class RunTable(RowTable[Content]):
     """`show` makes it show these rows; the cursor stays on its row."""
 
     BINDINGS = [
