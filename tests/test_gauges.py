@@ -12,7 +12,7 @@ from core.gauges.breakdown import breaks, ended
 from core.gauges.copying import Copying, copied_shares, run_holders, runs
 from core.gauges.diversity import compression_ratio, compressions, distinct, equal_length, self_repetition, shared_spans
 from core.gauges.edits import edit_distance
-from core.gauges.openings import names, same_openings
+from core.gauges.openings import names, nouns_too, same_openings
 from core.gauges.reading import Sample, Source, percent
 from core.gauges.sampled import of_texts
 from core.gauges.statistics import beta_quantile, beta_share, mean_interval, share_interval
@@ -185,6 +185,18 @@ def test_openings_and_names():
     assert names({"1": "on Gull Point", "2": "on Gull Rock"}) == [("Gull", ["1", "2"])]
     assert names({"1": "on Gull Point", "2": "on Gull Rock"}, {"gull"}) == []
     assert names({}) == [] == same_openings({})
+
+
+def test_what_is_a_noun_where_nouns_have_a_capital_is_called_no_name():
+    snow = [
+        f"Der Schnee fällt leise auf {house},\nder Kater schläft am Ofen, halb noch wach."
+        for house in ("das alte Dach", "mein Haus", "den Wald")
+    ]
+    rows = [Source(f"r{number}", text) for number, text in enumerate(snow)]
+    assert "texts have the word " in by_name(of_texts(sampled(snow), rows))["names"].sentence
+    texts = [f"{text} They call it Seraphina." for text in DIFFERENT]
+    assert "texts have the name Seraphina in them" in by_name(of_texts(sampled(texts), ROWS))["names"].sentence
+    assert not nouns_too(DIFFERENT) and not nouns_too([])
 
 
 def test_what_broke_and_what_ended():

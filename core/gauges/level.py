@@ -7,7 +7,7 @@ from functools import lru_cache
 from statistics import fmean
 
 from core.gauges.copying import Copying, copied_shares, run_holders
-from core.gauges.openings import Groups, names, same_openings
+from core.gauges.openings import Groups, names, nouns_too, same_openings
 from core.gauges.reading import Source
 from core.text import words
 
@@ -32,6 +32,8 @@ class Level:
         self.opening = self._widest(same_openings(self.human))
         self.name = self._widest(names(self.human))
         """The shares of them that begin alike, and that have the same name in them, at most."""
+        self.nouns = nouns_too(self.human.values())
+        """Whether they write nouns with a capital, as names."""
         self.small = frozenset(word for text in self.human.values() for word in text.split() if word == word.lower())
         """Words that they write in small letters."""
 

@@ -130,7 +130,8 @@ def _names(samples: Sequence[Sample], rest: Level, at: Thresholds) -> Reading | 
     asked = {sample.uid: " ".join(sample.values).lower() for sample in samples}
     groups = [(name, [uid for uid in uids if name.lower() not in asked[uid]]) for name, uids in names(texts, rest.small)]
     groups = sorted(((name, uids) for name, uids in groups if len(uids) > 1), key=lambda group: -len(group[1]))
-    share = f" have the name {groups[0][0]} in them" if groups else " have a name in common"
+    kind = "word" if rest.nouns else "name"
+    share = f" have the {kind} {groups[0][0]} in them" if groups else " have a name in common"
     return _widespread("names", groups, rest.name, len(texts), share, at)
 
 
