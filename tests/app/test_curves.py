@@ -53,6 +53,10 @@ def test_lines_are_drawn_dot_by_dot():
     assert dots([0, 5, 9], [1, 8, 2]) == dots([0, 5], [1, 8]) | dots([5, 9], [8, 2])
 
 
+def seen(app):
+    return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+
+
 async def test_a_single_point_has_a_scale_of_its_own():
     """After the first measurement there is one point, around which the library would draw a scale of millionths."""
     app = App()
@@ -62,6 +66,8 @@ async def test_a_single_point_has_a_scale_of_its_own():
         plot.show([(Curve([], [(0, 5.0)]), "●", "green")])
         await pilot.pause()
         assert (plot._x_min, plot._x_max, plot._y_min, plot._y_max) == (-1, 1, 4.5, 5.5)
+        (said,) = [line for line in seen(app) if "step" in line]
+        assert said.split() == ["step", "0", "1"]
         plot.show([(Curve([], [(0, 5.0), (20, 4.0)]), "●", "green")])
         await pilot.pause()
         assert plot._x_min < 0 and plot._x_max > 20, "the frame would cover the first and the last sign"
@@ -75,7 +81,7 @@ async def test_the_axes_say_what_they_are_within_the_lines_that_they_have():
         await app.mount(plot)
         plot.show([(Curve([], [(0, 5.0), (20, 4.0)]), "●", "green")])
         await pilot.pause()
-        lines = ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+        lines = seen(app)
         (said,) = [line for line in lines if "step" in line]
         assert said.startswith(" step ") and "10" in said and "loss" in lines[0]
         assert lines[-1] == said or not lines[-1].strip()

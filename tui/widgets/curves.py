@@ -16,6 +16,7 @@ from textual.containers import Grid
 from textual.geometry import Size
 from textual_hires_canvas import Canvas, HiResMode, TextAlign
 from textual_plot import PlotWidget
+from textual_plot.axis_formatter import NumericAxisFormatter
 from textual_plot.plot_widget import Legend, LinePlot, map_coordinate_to_hires_pixel
 
 from runs.curves import Curve, thin
@@ -77,6 +78,14 @@ class Dots(Canvas):
         super().notify_style_update()
 
 
+class Steps(NumericAxisFormatter):
+    """Ticks at whole steps, from the first one on."""
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        ticks = ((tick, round(tick)) for tick in super().get_ticks(min_, max_, max_ticks))
+        return [whole for tick, whole in ticks if whole >= 0 and abs(tick - whole) < 1e-6]
+
+
 class CurvesPlot(PlotWidget, can_focus=False):
     """The picture. `show` draws it anew."""
 
@@ -100,6 +109,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         self.margin_top, self.margin_bottom, self.margin_left = 1, 1, 7
         self.set_ylabel("loss")
         self.set_xlabel("step")
+        self.set_x_formatter(Steps())
 
     def show(self, runs: Sequence[Drawn]) -> None:
         """Draw these runs; the later ones on top."""
