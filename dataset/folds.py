@@ -22,8 +22,9 @@ def held_out(uids: Iterable[str]) -> set[str]:
     by more of them, since one alone tells nothing, and a refit trains on all in any case.
 
     Give the ids of the rows that people wrote, which sort by time: whether a row is held out goes by it and by those before it alone. So with
-    more rows at the end none that was held out is trained on, and none that was trained on is held out. Where an early row is deleted, or the
-    clock was set back between two sessions, a few may change sides: a run that goes on from another keeps what that was trained on."""
+    more rows at the end none that was held out is trained on, and none that was trained on is held out. Where an early row is deleted, an
+    accepted one mended, which is a person's row from then on, or the clock was set back between two sessions, a few may change sides: a run that goes on
+    from another keeps what that was trained on."""
     rows = sorted(uids)
     if len(rows) < LEAST:
         return set()

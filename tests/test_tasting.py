@@ -12,8 +12,9 @@ import pytest
 from core import runfiles
 from core.errors import FlavorError
 from core.runfiles import Result
+from dataset.folds import held_out
 from tests.made import bake, refit, sample, write
-from tui.session.advice import _better, next_step, retraining_pays
+from tui.session.advice import _better, _gain, next_step, retraining_pays
 from tui.session.tasting import MOST_TEXTS, against
 
 
@@ -74,6 +75,20 @@ def test_what_a_lineage_was_trained_on_is_never_held_out_in_it(session):
     rows = {row.id: row for row in session.plan().rows}
     assert {uid for uid, row in rows.items() if row.held_out and uid < "row70"} == held
     assert any(row.held_out for uid, row in rows.items() if uid >= "row70") and not any(row.seen for row in rows.values() if row.held_out)
+
+
+def test_a_row_that_was_away_for_a_run_is_known_all_the_same(session):
+    write(session, 7)
+    bake(session, [None, None])
+    write(session, 63, 7)
+    away = min(held_out(session.store.examples))
+    assert away in session.registry.learned("0001/epoch-01")
+    session.delete_example(away)
+    bake(session, [3.0, 2.9], base=4.0)
+    session.undo()
+    assert session.plan().spec.parent == "0002/epoch-01"
+    assert not next(row for row in session.plan().rows if row.id == away).held_out
+    assert next(row for row in session.plan(fresh=True).rows if row.id == away).held_out  # nothing was trained on it then
 
 
 def test_readings_are_made_anew_only_when_something_changed(session, monkeypatch):
@@ -383,15 +398,37 @@ def test_no_stop_by_a_run_that_is_not_the_last_or_by_one_of_another_base(session
     better = bake(session, [3.19, 3.2], base=4.0)
     decide(session, better, kept=8, rejected=2)
     assert next_step(session).action == "stop"
+    stay(session, [3.19, 3.5, 3.6])  # it came out of the last run as the better one
+    assert next_step(session).sentence.endswith("and the last run did not lower the loss.")
     last = bake(session, [3.2, 2.9, 2.89], base=4.0)
     session.registry.use(better)
-    assert next_step(session).action != "stop"
+    assert next_step(session).action != "stop" and _gain(session, better) is None
     model = msgspec.structs.replace(session.settings.model, base="another")
     session.settings = msgspec.structs.replace(session.settings, model=model)
     other = bake(session, [4.0, 3.3, 3.29], base=4.0, fresh=True)  # it leaves more of its base than the last one did of the other
+    assert _gain(session, other) is None
     decide(session, other, kept=8, rejected=2)
+    assert not any("0001" in reason or "0002" in reason for reason in next_step(session).reasons)
     assert session.planner.fits(other) and not session.planner.fits(last) and session.tasting.readings(other).verdict.word == "good"
     assert next_step(session).action != "stop"
+
+
+def test_what_came_out_of_a_bake_on_is_the_refit_that_it_began_with(session):
+    write(session, 12)
+    kept = refit(session, bake(session, [4.0, 3.2]))
+    assert session.plan().spec.parent == "0001/epoch-01"
+    bake(session, [3.2, 3.5, 3.6], base=4.0)
+    runfiles.write(session.registry.folder / "0002/result.json", Result("done", checkpoint="0001/epoch-01"))
+    session.registry.use("base")
+    assert next_step(session).sentence.startswith(f"Use {kept}, and write more")
+
+
+def test_an_interrupted_run_whose_refit_is_measured_left_nothing_to_be_missed(session):
+    write(session, 12)
+    bake(session, [4.0, 3.4, 3.2, 3.19])
+    refit(session, "0001/epoch-02")
+    (session.registry.folder / "0001/result.json").unlink()
+    assert "interrupted" not in next_step(session).sentence
 
 
 def test_the_base_is_active_and_a_good_checkpoint_is_there(session):

@@ -96,8 +96,8 @@ def card(store: Store, task: Task, licence: str, form: Form, counts: Mapping[str
     )
     made = f"from {dates[0]} to {dates[-1]}" if dates[0] < dates[-1] else f"on {dates[0]}"
     held = (
-        " The `test` split is what runs hold out, to measure their epochs by: checkpoints called `epoch` of such a run have not seen it, those called "
-        "`refit` were trained on all rows."
+        " The `test` split is what a run afresh holds out, to measure its epochs by: its checkpoints called `epoch` have not seen it, those called "
+        "`refit` were trained on all rows, and a run that goes on from another may have been trained on a few of them."
         if "data/test.jsonl" in counts
         else ""
     )

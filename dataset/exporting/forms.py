@@ -109,7 +109,7 @@ def preferences(store: Store, task: Task, form: Form) -> Table:
 
 
 def split_rows(examples: Mapping[str, Example]) -> dict[str, list[Example]]:
-    """`train` and `test`: the rows that runs hold out are the test split, where there are any. A refit is trained on all."""
+    """`train` and `test`: the rows that a run afresh holds out are the test split, where there are any. A refit is trained on all."""
     out = held_out(uid for uid, example in examples.items() if example.human)
     splits = {
         "train": [row for uid, row in examples.items() if uid not in out],

@@ -3,6 +3,7 @@
 import pytest
 
 from core import runfiles
+from core.errors import FlavorError
 from core.protocol import Loaded, Loading, Provisional, Step, Trained
 from core.runfiles import CheckpointInfo
 from tests.app.test_jobs import until
@@ -177,6 +178,29 @@ async def test_what_is_ready_and_not_taken_is_said_also_when_the_rest_is_stopped
             )
         assert ready in said and set(ended) <= set(said)
         session.worker = None
+
+
+async def test_why_a_checkpoint_was_not_taken_is_forgotten_once_a_person_chose(workspace, monkeypatch):
+    with Session(workspace) as session:
+        write(session, 12)
+        bake(session, [4.0, 3.2])
+        use, said = session.use, []
+
+        class Worker:
+            async def train(self, folder, sinks):
+                monkeypatch.setattr(session, "use", full)
+                yield Provisional(id=1, checkpoint=f"{folder.name}/epoch-01", seconds=80.0)
+                said.append(session.not_taken)
+                use("0001/epoch-01")
+                yield Trained(id=1, checkpoint=f"{folder.name}/epoch-01", steps=1, tokens=9, seconds=90.0, train_seconds=1.0, why="as measured")
+
+        def full(*_):
+            raise FlavorError("runs/current could not be written: No space left on device.")
+
+        monkeypatch.setattr(session, "ready", lambda: (Worker(), None))
+        async for _ in session.retrain(session.plan(True)):
+            pass
+        assert said == ["runs/current could not be written: No space left on device."] and session.not_taken == ""
 
 
 def test_the_time_left_is_that_of_the_steps():

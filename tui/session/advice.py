@@ -72,28 +72,36 @@ def _newest(session: Session) -> str:
 
 
 def _choice(session: Session, newest: str) -> str:
-    """What the run of a checkpoint chose, be it its parent; empty where it chose none, or that cannot be read."""
+    """What the run of a checkpoint chose, be it what it began with; empty where it chose none, or that cannot be read."""
     result = session.registry.run(newest.split("/")[0]).result
     chosen = result.checkpoint if result else None
-    there = chosen and session.registry.run(chosen.split("/")[0]).checkpoint(chosen)
+    if not chosen:
+        return ""
+    run = session.registry.run(chosen.split("/")[0])
+    own = run.result.checkpoint if run.result else None
+    there = run.checkpoint(own if own and measured_by(own) == chosen else chosen)  # what goes on from a refit has its epoch for a parent
     return there.name if there else ""
 
 
-def _stayed(run: Run) -> bool:
-    """Whether a run chose its parent: each of its own checkpoints was the worse one."""
-    return bool(run.spec and run.spec.parent and run.result and run.result.checkpoint == run.spec.parent)
+def _stayed(run: Run) -> str:
+    """The parent that a run chose, for each of its own checkpoints was the worse one; else empty."""
+    began = run.spec.parent if run.spec else None
+    return began if began and run.result and run.result.checkpoint == began else ""
 
 
 def interruption(session: Session) -> NextStep | None:
-    """What is left to do where the last run was interrupted; None where it was not."""
+    """What is left to do where the last run was interrupted; None where it was not, or left nothing to be missed."""
     last, current = session.registry.interrupted, session.registry.current()
     if not last:
         return None
-    if is_refit(current) and current.startswith(f"{last}/") and session.registry.measure_of(current) is None:
+    in_use = is_refit(current) and current.startswith(f"{last}/")
+    if in_use and session.registry.measure_of(current) is None:
         sentence = (
             f"Curate: {current} was ready before run {last} was interrupted. Only its measuring is missing; A on Runs makes up for it."
         )
         return NextStep("curate", sentence)
+    if in_use and session.tasting.readings(current).verdict.word not in BAD:
+        return None
     return NextStep("retrain", f"Retrain: run {last} was interrupted. A on Runs carries it out once more, t begins a new one.")
 
 
@@ -157,8 +165,7 @@ def _by_the_base(session: Session, examples: int) -> NextStep:
 
 def _brought_nothing(session: Session, checkpoint: str) -> bool:
     """Whether a checkpoint was baked on already, on the same rows, and stayed the better one: once more would end as that did."""
-    specs = [run.spec for run in session.registry.runs() if run.spec and _stayed(run)]
-    tried = any(spec.kind == "train" and spec.parent == measured_by(checkpoint) for spec in specs)
+    tried = any(_stayed(run) == measured_by(checkpoint) and run.spec and run.spec.kind == "train" for run in session.registry.runs())
     return tried and not session.planner.new_rows(checkpoint)
 
 
@@ -321,13 +328,15 @@ def _kept_more(session: Session, now: Round, told: list[Round]) -> Round | None:
 
 
 def _gain(session: Session, current: str) -> float | None:
-    """By how much the last run, where a checkpoint is of it, lowered the held-out loss, against its parent or, afresh, against the run before it on
-    the same base. None where that was not measured."""
+    """By how much the last run lowered the held-out loss, where a checkpoint is of it or came out of it as the better one: against its parent or,
+    afresh, against the run before it on the same base. None where that was not measured."""
     registry, own = session.registry, measured_by(current)
     run = registry.run(own.split("/")[0])
-    if any(registry.run(name).status == "done" for name in registry.names() if name > run.name):
-        return None
-    if run.spec and run.spec.parent:
+    later = [each for each in map(registry.run, registry.names()) if each.name > run.name and each.status == "done"]
+    if trained := [each for each in later if each.spec and each.spec.kind == "train"]:
+        losses = dict(trained[-1].held_out()) if _stayed(trained[-1]) == own else {}
+        before, now = losses.pop(0, None), min(losses.values(), default=None)
+    elif run.spec and run.spec.parent:
         losses = dict(session.tasting.course(current).points)
         before, now = losses.get(run.spec.parent), losses.get(own)
     else:  # runs afresh may hold other rows out, so each is held against the base on its own

@@ -210,8 +210,8 @@ class Planner:
     def _rows(self, parent: str | None) -> tuple[list[Row], int]:
         """The examples as a run from this parent trains on them or holds them out, and how many of them the parent did not have.
 
-        A row that the parent was trained on is not held out, for it is no unseen one: the rule counts places, and where an early row was
-        deleted later ones move up. Nor is one that was held out trained on, unless it is a machine's text now."""
+        A row that the parent was trained on, or what it goes on from, is not held out, for it is no unseen one: the rule counts places, and where
+        an early row was deleted later ones move up. Nor is one that was held out trained on, unless it is a machine's text now."""
         before: dict[str, Row] = {}
         epoch = 0
         if parent:
@@ -219,6 +219,8 @@ class Planner:
             before, epoch = self._workspace.registry.rows(run), int(name.partition("-")[2])
         human = [uid for uid, example in self._workspace.store.examples.items() if example.human]
         out = held_out(human)  # never a machine's own text: that would flatter it, and change the measure from run to run
+        if not out <= before.keys():
+            out = out - self._trained(parent)
         rows: list[Row] = []
         new = 0
         for uid, example in self._workspace.store.examples.items():
@@ -239,6 +241,17 @@ class Planner:
                 )
             )  # fmt: skip
         return rows, new
+
+    def _trained(self, checkpoint: str | None) -> set[str]:
+        """The ids of all rows that a checkpoint or one that it goes on from was trained on."""
+        found: set[str] = set()
+        passed: set[str] = set()
+        while checkpoint and checkpoint not in passed:
+            passed.add(checkpoint)
+            found |= self._workspace.registry.learned(checkpoint).keys()
+            spec = self._workspace.registry.run(checkpoint.split("/")[0]).spec
+            checkpoint = spec.parent if spec else None
+        return found
 
     def _asked_otherwise(self, checkpoint: str, rows: Sequence[Row]) -> bool:
         """Whether each row that its run had as well has another prompt now: the heading was changed, or an attribute renamed."""

@@ -223,6 +223,8 @@ class Session(Workspace):
                             if event.checkpoint not in (self.registry.current(), plan.spec.parent):  # else what stood stays
                                 self._take(event.checkpoint)
                             stood = self.registry.uses
+                        case Trained():
+                            self.not_taken = ""  # a person has chosen one since
                     yield event
         finally:
             self.registry.live = ""
