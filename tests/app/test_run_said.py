@@ -192,7 +192,9 @@ async def test_why_a_checkpoint_was_not_taken_is_forgotten_once_a_person_chose(w
                 yield Provisional(id=1, checkpoint=f"{folder.name}/epoch-01", seconds=80.0)
                 said.append(session.not_taken)
                 use("0001/epoch-01")
-                yield Trained(id=1, checkpoint=f"{folder.name}/epoch-01", steps=1, tokens=9, seconds=90.0, train_seconds=1.0, why="as measured")
+                yield Trained(
+                    id=1, checkpoint=f"{folder.name}/epoch-01", steps=1, tokens=9, seconds=90.0, train_seconds=1.0, why="as measured"
+                )
 
         def full(*_):
             raise FlavorError("runs/current could not be written: No space left on device.")

@@ -334,8 +334,8 @@ def _gain(session: Session, current: str) -> float | None:
     run = registry.run(own.split("/")[0])
     later = [each for each in map(registry.run, registry.names()) if each.name > run.name and each.status == "done"]
     if trained := [each for each in later if each.spec and each.spec.kind == "train"]:
-        losses = dict(trained[-1].held_out()) if _stayed(trained[-1]) == own else {}
-        before, now = losses.pop(0, None), min(losses.values(), default=None)
+        by_epoch = dict(trained[-1].held_out()) if _stayed(trained[-1]) == own else {}
+        before, now = by_epoch.pop(0, None), min(by_epoch.values(), default=None)
     elif run.spec and run.spec.parent:
         losses = dict(session.tasting.course(current).points)
         before, now = losses.get(run.spec.parent), losses.get(own)
