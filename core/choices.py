@@ -6,13 +6,14 @@ It is no part of a checkpoint's own files: those stay as training wrote them, an
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from core.errors import FlavorError
-from core.files import exists, keep_aside, read_bytes, seal, signature, unseal, write_atomic
+from core.files import exists, read_bytes, seal, signature, unseal, write_atomic
 from core.runfiles import BASE
 from core.text import clean_line, short
 
@@ -21,6 +22,8 @@ STRONGEST = 1.2
 """Beyond, the starter's texts fall apart."""
 NOTE = 200
 """Characters of a note."""
+UNREADABLE = (OSError, ValueError, RecursionError, msgspec.MsgspecError)
+"""What reading a damaged file raises."""
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,7 +46,7 @@ def check_strength(value: float) -> float:
 
 
 def read_choices(workspace: Path) -> dict[str, Choice]:
-    """The choices by checkpoint; none where the file is absent. Raises OSError, ValueError or MsgspecError where it is damaged."""
+    """The choices by checkpoint; none where the file is absent. Raises one of `UNREADABLE` where it is damaged."""
     if not exists(workspace / FILE):
         return {}
     found = msgspec.json.decode(unseal(read_bytes(workspace / FILE), must=False), type=_File).checkpoints
@@ -57,24 +60,24 @@ def problem(workspace: Path) -> str:
     """Why the choices of a workspace cannot be read; empty where they can, or there are none."""
     try:
         read_choices(workspace)
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except UNREADABLE as error:
         return str(error)
     return ""
 
 
-def strength_of(workspace: Path, checkpoint: str) -> float:
-    """The strength that a checkpoint (0007/epoch-03) of a workspace is sampled with; 1 where none was chosen, or the file is damaged."""
-    try:
-        return read_choices(workspace).get(checkpoint, Choice()).strength
-    except (OSError, ValueError, msgspec.MsgspecError):
-        return 1.0
+def mend(workspace: Path) -> str:
+    """What to do about choices that cannot be read."""
+    return f"To mend it, once the workspace is open nowhere: flavor-tui doctor {shlex.quote(str(workspace))} --repair"
 
 
 class Choices:
-    """The file of a workspace, read again when it changes. A damaged one counts as empty, and is kept aside before it is written anew."""
+    """The file of a workspace, read again when it changes. A damaged one counts as empty, and is never written over: only the doctor knows
+    what of it is kept elsewhere."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, had: bool = False) -> None:
+        """`had`: whether there were choices, so that a file that is absent is lost."""
         self._workspace = workspace
+        self._had = had
         self._seen: tuple[int, int, int] | None = None
         """The file as it was read; None: it was absent."""
         self._known: Mapping[str, Choice] = {}
@@ -86,16 +89,21 @@ class Choices:
         if seen != self._seen:
             try:
                 self._known, self._damaged = read_choices(self._workspace), False
-            except (OSError, ValueError, msgspec.MsgspecError):
+            except UNREADABLE:
                 self._known, self._damaged = {}, True
             self._seen = seen
         return self._known
 
     @property
-    def damaged(self) -> bool:
-        """Whether there are choices that cannot be read."""
+    def problem(self) -> str:
+        """Why nobody knows what was chosen: the file `is damaged` or `is gone`; empty where it is known."""
         self.all()
-        return self._damaged
+        return "is damaged" if self._damaged else "is gone" if self._had and self._seen is None else ""
+
+    def must_be_known(self, what: str) -> None:
+        """Raises FlavorError, which says `what` follows, where nobody knows what was chosen."""
+        if self.problem:
+            raise FlavorError(f"{FILE} {self.problem}: {what}.", mend(self._workspace), "damaged")
 
     def of(self, checkpoint: str) -> Choice:
         """What was chosen for a checkpoint; the base has no strength but its own."""
@@ -117,11 +125,9 @@ class Choices:
 
     def _put(self, checkpoint: str, choice: Choice) -> None:
         """On the disk when this returns."""
+        self.must_be_known("no strength and no note can be kept")
         chosen = {name: one for name, one in {**self.all(), checkpoint: choice}.items() if one != Choice()}
-        path = self._workspace / FILE
         try:
-            if self._damaged:
-                keep_aside(self._workspace, path)
-            write_atomic(path, seal(msgspec.to_builtins(_File(chosen))))
+            write_atomic(self._workspace / FILE, seal(msgspec.to_builtins(_File(chosen))))
         except OSError as error:
             raise FlavorError(f"{FILE} could not be written: {error.strerror}.", "Make room, then choose again.", "disk") from None

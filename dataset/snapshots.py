@@ -55,8 +55,21 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def snapshots(workspace: Path) -> list[Snapshot]:
     """All there are, the latest first."""
-    folders = [workspace / "snapshots" / name for name in names(workspace / "snapshots") if name.isdigit()]
-    return [Snapshot(folder, _sums(folder)) for folder in sorted(folders, key=lambda folder: int(folder.name), reverse=True)]
+    return [Snapshot(folder, _sums(folder)) for folder in _folders(workspace)]
+
+
+def _folders(workspace: Path) -> list[Path]:
+    found = [workspace / "snapshots" / name for name in names(workspace / "snapshots") if name.isdigit()]
+    return sorted(found, key=lambda folder: int(folder.name), reverse=True)
+
+
+def with_choices(workspace: Path) -> Path | None:
+    """The latest snapshot that has choices which can be read; None where none has."""
+    return next((folder for folder in _folders(workspace) if _has_choices(folder)), None)
+
+
+def _has_choices(folder: Path) -> bool:
+    return exists(folder / choices.FILE) and not choices.problem(folder)
 
 
 def remnants(workspace: Path) -> str:
@@ -89,7 +102,7 @@ def take(workspace: Path, mark: Mark) -> bool:
     remove_tree(staging)
     os.mkdir(staging, 0o700)
     try:
-        _fill(workspace, staging, mark, [one.folder for one in old])
+        _fill(workspace, staging, mark)
         sums = Sums(mark.seq, mark.check, last.began if last and same else moment, files)
         write_new(staging / "sums.json", seal(msgspec.to_builtins(sums)))
         publish_folder(staging, workspace / "snapshots" / f"{number:04}")
@@ -101,15 +114,13 @@ def take(workspace: Path, mark: Mark) -> bool:
     return True
 
 
-def _fill(workspace: Path, staging: Path, mark: Mark, before: list[Path]) -> None:
+def _fill(workspace: Path, staging: Path, mark: Mark) -> None:
     for path in ("journal.log", "flavor.toml", "runs/current"):
         if exists(workspace / path):
             write_new(staging / path.rpartition("/")[2], read_bytes(workspace / path))
-    if exists(workspace / choices.FILE):  # a session opens with damaged ones, and must not put them in the place of whole ones
-        for at in (workspace, *before):
-            if exists(at / choices.FILE) and not choices.problem(at):
-                write_new(staging / choices.FILE, read_bytes(at / choices.FILE))
-                break
+    # A session opens with choices that are damaged or gone, and must not put those in the place of whole ones.
+    if whole := workspace if _has_choices(workspace) else with_choices(workspace):
+        write_new(staging / choices.FILE, read_bytes(whole / choices.FILE))
     os.mkdir(staging / "drafts", 0o700)
     for name in names(workspace / "drafts"):
         if name.endswith(".json"):

@@ -1,9 +1,9 @@
-"""What the person chose for single checkpoints: kept, read by others, harmless when damaged; strength goes with every batch."""
+"""What the person chose for single checkpoints: kept, read by others, never written over when damaged; strength goes with every batch."""
 
 import msgspec
 import pytest
 
-from core.choices import FILE, Choice, Choices, read_choices, strength_of
+from core.choices import FILE, Choice, Choices, read_choices
 from core.errors import FlavorError
 from core.protocol import Candidate as Arrived
 from core.protocol import Loaded, Sampled
@@ -13,12 +13,12 @@ from tui.session.session import Session
 
 def test_choices_are_kept_by_checkpoint(session):
     choices = session.choices
-    assert choices.of("0001/epoch-01") == Choice() and strength_of(session.folder, "0001/epoch-01") == 1
+    assert choices.of("0001/epoch-01") == Choice()
     assert choices.set_strength("0001/epoch-01", 0.8) == 0.8
     assert choices.set_note("0001/epoch-01", "dry,\n and the  best\x1b[31m so far") == "dry, and the best␛[31m so far"
     choices.set_strength("0002/epoch-03", 1.2)
     assert Choices(session.folder).all() == choices.all()
-    assert strength_of(session.folder, "0001/epoch-01") == 0.8
+    assert read_choices(session.folder)["0001/epoch-01"].strength == 0.8
     choices.set_strength("0002/epoch-03", 1.0)  # as trained: nothing to keep
     assert list(read_choices(session.folder)) == ["0001/epoch-01"]
 
@@ -36,21 +36,32 @@ def test_the_base_has_no_strength(session):
     assert session.choices.of("base") == Choice(note="bland")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 90, b'{"checkpoints": {"0001/epoch-01": {"strength": 7}}}', b'{"checkpoints": 3}'])
-def test_a_damaged_file_counts_as_none_and_is_kept(session, content):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\0" * 90,
+        b'{"checkpoints": {"0001/epoch-01": {"strength": 7}}}',
+        b'{"checkpoints": 3}',
+        b'{"checkpoints": {}, "more": ' + b"[" * 9000,
+    ],
+)
+def test_a_damaged_file_counts_as_none_and_is_not_written_over(session, content):
     path = session.folder / FILE
     path.write_bytes(content)
-    assert strength_of(session.folder, "0001/epoch-01") == 1
-    assert session.choices.all() == {}
-    session.choices.set_note("0001/epoch-01", "new")
-    assert read_choices(session.folder)["0001/epoch-01"].note == "new"
-    assert [kept.read_bytes() for kept in (session.folder / "damaged").iterdir()] == [content]
+    assert session.strength("0001/epoch-01") == 1 and session.choices.all() == {}
+    with pytest.raises(FlavorError, match=r"choices\.json is damaged: no strength and no note can be kept\. .* --repair$"):
+        session.choices.set_note("0001/epoch-01", "new")
+    with pytest.raises(FlavorError, match="is damaged"):
+        session.choices.set_strength("0001/epoch-01", 0.5)
+    assert path.read_bytes() == content
 
 
 def test_what_another_version_adds_does_not_hide_ours(session):
     path = session.folder / FILE
     path.write_text('{"checkpoints": {"0001/epoch-01": {"strength": 0.5, "colour": "red"}}, "more": 1}')
-    assert strength_of(session.folder, "0001/epoch-01") == 0.5
+    assert session.strength("0001/epoch-01") == 0.5
 
 
 class Recorder:

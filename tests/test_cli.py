@@ -581,6 +581,19 @@ def test_a_licence_is_asked_for_when_the_rest_is_known_to_be_right(there, tmp_pa
     assert len(calls) == asked
 
 
+def test_a_command_says_what_the_start_would(there):
+    with Session(there) as session:
+        write(session, 12)
+        last = bake(session, [4.0, 3.4])
+    (there / "lock").unlink()
+    said = run("undo", there).stderr
+    assert said.count("\n") == 1 and said.startswith("`lock` does not tell where the journal ended")
+    (there / "choices.json").write_text("{")
+    assert run("status", there).stderr.startswith("choices.json is damaged: strengths and notes do not count. To mend it")
+    words = ("export", there, "merged", there / "out")
+    assert "choices.json is damaged: nobody knows which strength was chosen" in refused(there, *words, "--checkpoint", last)
+
+
 def test_gauges_and_verdicts(there):
     with Session(there) as session:
         write(session, 12)

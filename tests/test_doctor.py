@@ -231,17 +231,32 @@ def test_strengths_and_notes_come_back_from_the_snapshot(there, damage):
     assert {one.level for one in examine(there, repair=False)} == {"well"}
     damage(path)
     gone = not path.exists()
-    if not gone:
-        with Session(there) as session:  # its snapshot takes the place of the one before
-            assert session.choices.damaged
+    with Session(there) as session:  # its snapshot takes the place of the one before
+        assert session.choices.problem == ("is gone" if gone else "is damaged")
+        session.write_example("Another stew.", {})
+        with pytest.raises(FlavorError, match="no strength and no note can be kept"):
+            session.choices.set_strength("0002/epoch-01", 0.5)
     (found,) = (one for one in examine(there, repair=True) if one.where == choices.FILE)
     assert found.level == "mend" and "taken from snapshots/" in found.mended and ("damaged/0001-choices.json" in found.mended) != gone
     assert choices.read_choices(there)["0001/epoch-01"].note == "dry"
+    assert {one.level for one in examine(there, repair=False)} == {"well"}
+
+
+def test_what_is_chosen_in_a_session_that_is_open_is_said_to_be(there):
+    write(there, 1)
+    with Session(there) as session:
+        session.choices.set_note("0001/epoch-01", "dry")
+    with Session(there) as session:
+        session.choices.set_note("0001/epoch-01", "wet")
+        (found,) = (one for one in examine(there, repair=False) if one.where == choices.FILE)
+        assert found.level == "note" and "by one that is open or was killed" in found.what
 
 
 def test_strengths_and_notes_that_are_nowhere_are_named_once(there):
     write(there, 1)
     (there / choices.FILE).write_text("{")
+    with Session(there):  # which knows the damaged file
+        pass
     (found,) = (one for one in examine(there, repair=True) if one.where == choices.FILE)
     assert found.level == "lost" and (there / "damaged/0001-choices.json").read_text() == "{"
     assert {one.level for one in examine(there, repair=False)} == {"well"}
@@ -324,6 +339,24 @@ def test_a_copy_saved_elsewhere_has_the_base_of_the_original(there, tmp_path):
     with Session(there) as session:
         save_copy(session, tmp_path / "copy")
         assert config.load(tmp_path / "copy").model.base == session.base() == str(there.resolve() / "models/m")
+
+
+def test_a_copy_is_saved_where_the_path_of_its_base_is_no_text(task, tmp_path):
+    there = tmp_path / os.fsdecode(b"Caf\xe9")
+    config.create(there, task)
+    (there / "models/m").mkdir(parents=True)
+    config.put_base(there, "models/m")
+    with Session(there) as session:
+        save_copy(session, tmp_path / "copy")
+    assert config.load(tmp_path / "copy").model.base == "models/m"
+
+
+def test_an_edit_to_the_text_of_another_row_is_offered_again(there):
+    write(there, 2)
+    with Session(there) as session:
+        one, other = session.store.examples.values()
+        Draft(there, f"edit-{one.uid}").keep(Typed(other.text, other.fields, one.uid, one.text))
+        assert [typed.row for typed in kept_drafts(there, session.store.examples.values())] == [one.uid]
 
 
 def test_an_edit_that_was_saved_is_not_offered_again(there):

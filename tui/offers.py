@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from core.place import warning
 from core.text import assigned
 from tui.session.drafts import Typed, kept_drafts
+from tui.session.warnings import warnings
 
 if TYPE_CHECKING:
     from tui.host import Host
@@ -18,12 +18,8 @@ def offer(app: Host) -> None:
     session = app.session
     if broken := session.store.journal.broken:
         app.say(f"{broken} {app.own_key('rescue')}: write again, or save a copy elsewhere.", "error")
-    if session.unsure:
-        end = "`lock` does not tell where the journal ended: were its last lines cut off, nobody would know."
-        app.say(f"{end} See whether your last texts are there.", "warning")
-    if session.choices.damaged:
-        mend = f"flavor-tui doctor {shlex.quote(str(session.folder))} --repair"
-        app.say(f"choices.json is damaged: strengths and notes do not count. To mend them, leave, then: {mend}", "warning")
+    for said in warnings(session):
+        app.say(said, "warning")
     if place := warning(session.folder):
         app.say(place, "warning")
     if session.fixed and not session.held_by:

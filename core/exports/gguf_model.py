@@ -21,6 +21,7 @@ from core.files import typed_path
 from core.hub.locate import Progress
 from core.worker import starter
 from core.worker.model import Base
+from core.worker.sampling import other_ends
 
 TYPES = {"f16": gguf.LlamaFileType.MOSTLY_F16, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 
@@ -112,8 +113,9 @@ def describe(writer: gguf.GGUFWriter, order: Order, kind: Architecture, base: Ba
     writer.add_key_length(width)
     writer.add_value_length(width)
     writer.add_rope_dimension_count(width)
-    vocabulary.write(writer, folder, base.tokenizer, base.model.get_input_embeddings().weight.shape[0])
-    writer.add_vocab_size(base.model.get_input_embeddings().weight.shape[0])
+    size = base.model.get_input_embeddings().weight.shape[0]
+    vocabulary.write(writer, folder, base.tokenizer, size, other_ends(base.model, base.tokenizer))
+    writer.add_vocab_size(size)
     return rotation(writer, config, width)
 
 

@@ -14,6 +14,7 @@ from core.exports.order import Order
 from core.files import write_new
 from core.hub.locate import Progress
 from core.worker.model import Base
+from core.worker.sampling import other_ends
 
 
 def fill(order: Order) -> Iterator[Progress]:
@@ -41,8 +42,9 @@ def fill(order: Order) -> Iterator[Progress]:
     assert not problems.unexpected_keys
     plain.tie_weights()
     config.dtype = dtype
+    end, others = base.tokenizer.eos_token_id, other_ends(base.model, base.tokenizer)
     plain.generation_config = GenerationConfig(
-        bos_token_id=base.tokenizer.bos_token_id, eos_token_id=base.tokenizer.eos_token_id, pad_token_id=base.tokenizer.pad_token_id
+        bos_token_id=base.tokenizer.bos_token_id, eos_token_id=[end, *others] if others else end, pad_token_id=base.tokenizer.pad_token_id
     )
     yield "writing", None
     plain.save_pretrained(order.staging)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def scores(told: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-def write(writer: gguf.GGUFWriter, folder: Path, tokenizer: Any, size: int) -> None:
-    """The tokenizer in `folder` (`tokenizer`: the same, loaded), its pieces filled up to `size`. Raises FlavorError on kinds that it does not know."""
+def write(writer: gguf.GGUFWriter, folder: Path, tokenizer: Any, size: int, others: Sequence[int] = ()) -> None:
+    """The tokenizer in `folder` (`tokenizer`: the same, loaded), its pieces filled up to `size`. Of the `others` that end a text GGUF has room for
+    one; llama.cpp knows those of the usual chats by their names. Raises FlavorError on kinds that it does not know."""
     import json
 
     told = json.loads(read_regular(folder / "tokenizer.json", MAX_TOKENIZER, "model"))
@@ -82,6 +84,8 @@ def write(writer: gguf.GGUFWriter, folder: Path, tokenizer: Any, size: int) -> N
     for name in ESPECIALLY:
         if (number := getattr(tokenizer, f"{name}_token_id", None)) is not None:
             getattr(writer, f"add_{name}_token_id")(number)
+    for number in others[:1]:
+        writer.add_eot_token_id(number)
     writer.add_add_bos_token(tokenizer("").input_ids[:1] == [tokenizer.bos_token_id] and tokenizer.bos_token_id is not None)
     writer.add_add_eos_token(False)
 

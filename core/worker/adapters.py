@@ -10,13 +10,13 @@ import torch
 from peft import get_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save
+from safetensors.torch import save_file
 
 from core import checkpoints, runfiles
 from core.checkpoints import Place
 from core.config import STARTER_HUB_ID, Lora
 from core.errors import FlavorError
-from core.files import now, write_new
+from core.files import now
 from core.protocol import Gauges
 from core.runfiles import CheckpointInfo, RunSpec
 from core.text import short
@@ -114,7 +114,7 @@ class Adapters:
         state = {key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(peft, adapter_name=ADAPTER).items()}
 
         def fill(staging: Path) -> CheckpointInfo:
-            write_new(staging / checkpoints.WEIGHTS, save(state))  # safetensors' own writing names no cause
+            save_file(state, staging / checkpoints.WEIGHTS)
             config = peft.peft_config[ADAPTER]
             config.base_model_name_or_path = STARTER_HUB_ID if spec.base == "starter" else spec.base
             config.inference_mode = True
@@ -129,8 +129,9 @@ class Adapters:
         final = runfiles.checkpoint_folder(folder.parent, name)
         try:
             checkpoints.publish(final, fill)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:  # which also wraps what the system says of a full disk
+            why = error.strerror if isinstance(error, OSError) else short(str(error), 200)
             raise FlavorError(
-                f"The checkpoint could not be written: {error.strerror}.", "Make room; the checkpoints that are there still serve.", "disk"
+                f"The checkpoint could not be written: {why}.", "Make room; the checkpoints that are there still serve.", "disk"
             ) from None
         self.keep(final, state)

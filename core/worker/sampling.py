@@ -121,7 +121,7 @@ class PlainReading:
         self._mask, self._position = self._mask[rows], self._position[rows]
 
 
-def _other_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def other_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The other tokens by which the base ends what it writes: a chat model often has two (Gemma's `<end_of_turn>` beside `<eos>`), and writes the
     next turn after either. Only control tokens: where a folder does not say, transformers takes a number that may be any piece."""
     found = getattr(model.generation_config, "eos_token_id", None)
@@ -148,7 +148,7 @@ class Sampler:
         self.tokenizer = tokenizer
         self.end = tokenizer.eos_token_id
         """What training teaches a text to end with."""
-        self._other_ends = _other_ends(model, tokenizer)
+        self._other_ends = other_ends(model, tokenizer)
         self._pieces = piece_bytes(tokenizer, model.get_input_embeddings().weight.shape[0])
         self._positions = _learned_positions(model)
         self._originals = Originals(self._pieces, self._encode)

@@ -5,10 +5,10 @@ import json
 import gguf
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 from core.config import Lora
-from core.exports import gguf_model, vocabulary
+from core.exports import gguf_model, model_folder, vocabulary
 from core.exports.order import GGUF_FILE, Order
 from core.worker import starter
 from tests.engine.conftest import make_tiny, small_files
@@ -69,6 +69,15 @@ def test_llama_cpp_computes_the_same_logits(config, arch, tmp_path, llama):
     true = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).float()(input_ids=torch.tensor([prompt])).logits[0, -1]
     assert true.std() > 0.5
     assert (torch.tensor(found["logits"][0]) - true.detach()).abs().max() < 0.05 * true.std()
+
+
+def test_what_else_the_base_ends_with_ends_texts_of_its_exports(tmp_path):
+    base = add_merges(make_tiny(tmp_path / "base", vocabulary=264), CUTS["gpt-2"])
+    GenerationConfig(eos_token_id=[1, 0]).save_pretrained(base)
+    assert gguf.GGUFReader(write_gguf(base, tmp_path)).fields["tokenizer.ggml.eot_token_id"].contents() == 0
+    (tmp_path / "merged").mkdir()
+    list(model_folder.fill(Order("merged", str(tmp_path / "merged"), str(base), "none", False, Lora(), None)))
+    assert GenerationConfig.from_pretrained(tmp_path / "merged").eos_token_id == [1, 0]
 
 
 @pytest.mark.parametrize("name", CUTS)

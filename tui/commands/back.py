@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.text import counted
-from tui.commands.output import Line, Output
+from tui.commands.output import Line, Output, opened
 from tui.session.back import all_moments, clock, go
-from tui.session.session import Session
 
 
 async def back(workspace: Path, line: int | None) -> Output:
     """`flavor-tui back`: the moments, or to one of them."""
-    with Session(workspace, read_only=line is None) as session:
+    with opened(workspace, read_only=line is None) as session:
         if line is not None:
             said = go(session, line)
             yield Line({"line": line, "examples": len(session.store.examples), "checkpoint": session.registry.current()}, said)

@@ -18,9 +18,10 @@ from core.files import now
 from core.protocol import Row
 from runs import measured
 from runs.measured import Bits
-from tui.commands.output import Line, Output, Progress
+from tui.commands.output import Line, Note, Output, Progress
 from tui.session.doctor import examine
 from tui.session.session import Session
+from tui.session.warnings import warnings
 
 FOUND = {"well": "well", "note": "note", "mend": "damaged", "lost": "LOST"}
 MOST_MEASURED = 12
@@ -85,6 +86,8 @@ async def bits(workspace: Path) -> Output:
     if "error" in data:
         raise FlavorError(data["error"], data["hint"], "model")
     with Session(workspace) as session:
+        for line in warnings(session):
+            yield Note(line)  # while the progress stands there
         if not session.held_by:  # else it is said all the same, and not kept for the report
             base = session.settings.model.base
             measured.keep_bits(session.folder, Bits(base, data["four_bits"], data["sixteen_bits"], data["rows"], now()))

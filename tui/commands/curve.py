@@ -9,7 +9,7 @@ from typing import Any
 from core.protocol import Curved, Curving
 from core.text import counted, duration
 from dataset.rounds import rounds
-from tui.commands.output import Line, Note, Output, Progress, start
+from tui.commands.output import Line, Note, Output, Progress, opened, start
 from tui.report.curve import blocks
 from tui.session.advice import next_step
 from tui.session.inventing import kept
@@ -19,7 +19,7 @@ from tui.session.ways import tallies
 
 async def curve(workspace: Path, seeds: int, budget: float) -> Output:
     """Without time, or with nothing missing, no model is loaded."""
-    with Session(workspace, read_only=not budget) as session:
+    with opened(workspace, read_only=not budget) as session:
         session.learning.check()
         if budget and session.learning.missing(seeds):
             session.must_write()

@@ -15,7 +15,7 @@ from core.reading import decode
 from core.text import counted, duration
 from dataset.importing import read_text
 from dataset.rows import Candidate
-from tui.commands.output import Line, Output, Progress, at_once, start
+from tui.commands.output import Line, Output, Progress, at_once, opened, start
 from tui.session.intake import STDIN
 from tui.session.session import Session
 
@@ -78,7 +78,7 @@ async def generate(
     def said(line: Line) -> Line:
         return Line(line.data, f"{line.data['text']}\n") if plain else line
 
-    with Session(workspace) as session:
+    with opened(workspace) as session:
         session.must_write()
         fixed = session.task.check(_given(settings))
         trained = session.registry.checkpoint_folder(checkpoint or session.registry.current())
@@ -137,7 +137,7 @@ def _edited(path: Path) -> str:
 async def decide(
     workspace: Path, candidate: str, verdict: Literal["accept", "reject", "skip"], text: Path | None, settings: list[str]
 ) -> Output:
-    with Session(workspace) as session:
+    with opened(workspace) as session:
         edited = _edited(text) if text else None
         asked = session.store.candidates.get(candidate)
         fields = session.task.check({**session.task.only(asked.fields), **_given(settings)}) if asked and settings else None
@@ -147,14 +147,14 @@ async def decide(
 
 
 async def undo(workspace: Path) -> Output:
-    with Session(workspace) as session:
+    with opened(workspace) as session:
         op = session.undo()
         data = {"undone": op.kind if op else None, "examples": len(session.store.examples)}
         yield Line(data, f"taken back: {op.told()}" if op else "There is nothing to take back.")
 
 
 async def reproduce(workspace: Path, candidate: str) -> Output:
-    with Session(workspace, read_only=True) as session:
+    with opened(workspace, read_only=True) as session:
         if candidate not in session.store.candidates:
             raise FlavorError(f"There is no candidate {candidate!r}.", "See `flavor-tui generate`.", "missing")
         try:

@@ -46,6 +46,13 @@ def order(session: Session, what: What, checkpoint: str, staging: Path, strength
     )  # fmt: skip
 
 
+def chosen_strength(session: Session, checkpoint: str) -> float:
+    """The strength that was chosen for a checkpoint. Raises FlavorError where nobody knows: no other may leave in its place unsaid."""
+    if checkpoint != BASE:
+        session.choices.must_be_known("nobody knows which strength was chosen, unless --strength names it")
+    return session.strength(checkpoint)
+
+
 async def carry_out(asked: Order) -> AsyncGenerator[Progress]:
     """Fill the staging folder; what is being done. Raises FlavorError; there is then no staging folder."""
     staging, done = Path(asked.staging), False
@@ -110,7 +117,7 @@ async def export(
         name = checkpoint or session.registry.current()
         if strength is not None and name == BASE:
             raise FlavorError("--strength says nothing of the base: it has no adapter.", "Choose a checkpoint, or leave it out.", "usage")
-        strength = session.strength(name) if strength is None else strength
+        strength = chosen_strength(session, name) if strength is None else strength
         staging = staging_beside(dest)
         more: dict[str, Any] = {}
         what: What = "gguf" if form == "ollama" else form

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import FlavorError
 from core.text import clean_line, counted, short
 from dataset.importing import Choice
-from tui.commands.output import Line, Output, Progress, at_once
+from tui.commands.output import Line, Output, Progress, at_once, opened
 from tui.session.intake import SHOWN, Preview, bring, first_rows, look
 from tui.session.session import Session
 
@@ -29,7 +29,7 @@ def fields_from(pairs: list[str], session: Session) -> dict[str, str]:
 async def import_(
     workspace: Path, sources: list[str], choice: dict[str, str], fields: list[str], dry_run: bool, skip_twins: bool
 ) -> Output:
-    with Session(workspace, read_only=dry_run) as session:
+    with opened(workspace, read_only=dry_run) as session:
         if not dry_run:
             session.must_write()
         yield Progress("reading")

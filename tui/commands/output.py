@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from core.errors import FlavorError
@@ -16,6 +17,7 @@ from core.protocol import Loaded, Loading
 from core.text import clean_line, counted, short
 from tui.say import Told, hear, silence, told
 from tui.session.session import Session
+from tui.session.warnings import warnings
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,14 @@ def at_once() -> Iterator[None]:
     finally:
         for number, former in before.items():
             signal.signal(number, signal.SIG_DFL if number in told else former)
+
+
+def opened(workspace: Path, read_only: bool = False) -> Session:
+    """The session of a command; what a person should know of the workspace was said on stderr. Raises FlavorError where it cannot be opened."""
+    session = Session(workspace, read_only)
+    for line in warnings(session):
+        print(clean_line(line), file=sys.stderr)  # noqa: T201
+    return session
 
 
 def _model_progress(event: Loading) -> Progress:

@@ -18,7 +18,7 @@ from core.text import clean_line, counted
 from dataset.exporting import write_folder
 from tui.commands.card import adapter_card, base_name, samples
 from tui.commands.dataset_export import ask_licence
-from tui.commands.exporting import carry_out, order, staging_beside
+from tui.commands.exporting import carry_out, chosen_strength, order, staging_beside
 from tui.commands.output import Line, Output, Progress, at_once
 from tui.commands.processes import answers
 from tui.session.session import Session
@@ -40,7 +40,7 @@ async def push(
         try:
             if what == "adapter":
                 name = checkpoint or session.registry.current()
-                chosen = session.strength(name) if strength is None else strength
+                chosen = chosen_strength(session, name) if strength is None else strength
                 async for progress in _adapter(session, staging, repo, licence, name, chosen):
                     yield progress
             else:

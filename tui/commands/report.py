@@ -9,11 +9,10 @@ from types import ModuleType
 from core.errors import FlavorError
 from core.files import exists, read_bytes, write_atomic
 from core.text import clean_line
-from tui.commands.output import Line, Output, Progress, start
+from tui.commands.output import Line, Output, Progress, opened, start
 from tui.report import markdown, page, terminal
 from tui.report.contents import Report, gather
 from tui.session import losses
-from tui.session.session import Session
 
 OURS = 400
 """Bytes at a file's beginning within which a report says that it is one."""
@@ -53,7 +52,7 @@ async def report(workspace: Path, html: str | None, md: str | None, measure: boo
     files = {form: place for form, place in asked.items() if place != STDOUT}
     for form, place in files.items():
         check_place(Path(place), form)  # before anything is measured
-    with Session(workspace, read_only=not measure) as session:
+    with opened(workspace, read_only=not measure) as session:
         if measure:
             session.must_write()
             try:

@@ -13,7 +13,7 @@ from core.errors import FlavorError
 from core.protocol import Epoch, Loading, Provisional, Refit, Step, Trained
 from core.runfiles import measured_by
 from core.text import counted, duration
-from tui.commands.output import Line, Output, Progress, left_out, start
+from tui.commands.output import Line, Output, Progress, left_out, opened, start
 from tui.say import program
 from tui.session.again import plan_again
 from tui.session.planning import Plan
@@ -31,7 +31,7 @@ def taste(workspace: Path, seed: int | None) -> Output:
 
 async def _carry_out(workspace: Path, make_plan: Callable[[Session], Plan]) -> Output:
     """Plan a run, say so, carry it out. Raises FlavorError also where its checkpoint is there and could not be made active."""
-    with Session(workspace) as session:
+    with opened(workspace) as session:
         session.must_write()
         make_plan(session)  # says what is wrong before anything is loaded
         try:

@@ -8,16 +8,15 @@ from pathlib import Path
 from core.protocol import Curved, Curving
 from core.text import counted, duration
 from tui.commands.curve import measured
-from tui.commands.output import Line, Output, start
+from tui.commands.output import Line, Output, opened, start
 from tui.report.terminal import columns
 from tui.report.words import Table
-from tui.session.session import Session
 from tui.session.sweep import NO_END, NUMBERS, Grid, Sweep, table
 
 
 async def sweep(workspace: Path, grid: Grid, seeds: int, budget: int | None) -> Output:
     """With nothing missing, or no time, no model is loaded."""
-    with Session(workspace, read_only=budget == 0) as session:
+    with opened(workspace, read_only=budget == 0) as session:
         asked = Sweep(session, grid, seeds)
         asked.check()
         if budget != 0 and (missing := asked.missing()):

@@ -10,16 +10,15 @@ from core.gauges.verdict import Verdict
 from core.runfiles import BASE, is_refit, measured_by
 from core.text import clean_line, counted
 from runs.registry import Run
-from tui.commands.output import Line, Output, at_once, left_out, start
+from tui.commands.output import Line, Output, at_once, left_out, opened, start
 from tui.session.advice import next_step
 from tui.session.intake import read_source
-from tui.session.session import Session
 from tui.session.tasting import MARKS, SIGNS, against
 
 
 async def evaluate(workspace: Path, source: str, checkpoint: str | None) -> Output:
     """`source`: a file, hf://datasets/OWNER/NAME, or - for standard input, as of `import`."""
-    with Session(workspace, read_only=True) as session:
+    with opened(workspace, read_only=True) as session:
         with at_once():
             rows = read_source(source, session.task).parsed()
         name = checkpoint or session.registry.current()
@@ -75,7 +74,7 @@ def _run_line(run: Run, current: str, verdicts: dict[str, Verdict]) -> Line:
 
 
 async def runs(workspace: Path) -> Output:
-    with Session(workspace, read_only=True) as session:
+    with opened(workspace, read_only=True) as session:
         current = session.registry.current()
         found = session.registry.runs()
         known = {run.name: run for run in found}
@@ -86,7 +85,7 @@ async def runs(workspace: Path) -> Output:
 
 
 async def gauges(workspace: Path, checkpoint: str | None) -> Output:
-    with Session(workspace, read_only=True) as session:
+    with opened(workspace, read_only=True) as session:
         name = checkpoint or session.registry.current()
         judgement = session.tasting.readings(name)
         for reading in judgement.readings:
@@ -111,7 +110,7 @@ def _reading_text(reading: Reading) -> str:
 
 
 async def use(workspace: Path, checkpoint: str, strength: float | None = None) -> Output:
-    with Session(workspace) as session:
+    with opened(workspace) as session:
         session.must_write()
         session.registry.checkpoint_folder(checkpoint)
         if strength is not None:
@@ -121,7 +120,7 @@ async def use(workspace: Path, checkpoint: str, strength: float | None = None) -
 
 
 async def status(workspace: Path) -> Output:
-    with Session(workspace, read_only=True) as session:
+    with opened(workspace, read_only=True) as session:
         data = session.status()
         counts = "  ".join(f"{name} {value}" for name, value in data.items())
         yield Line({**data, "ranking": session.ranking.report()}, f"{counts}\n{session.ranking.state()}")

@@ -16,7 +16,7 @@ from core.lock import Lock, refused
 from core.place import OURS, refuse_links, warning
 from core.text import counted
 from dataset.checkup import check_dataset, mend_dataset
-from dataset.snapshots import Snapshot, snapshots
+from dataset.snapshots import Snapshot, snapshots, with_choices
 from dataset.store import Store
 from runs.checkup import check_runs, mend_current
 from tui.session.drafts import read_draft, saved
@@ -116,18 +116,19 @@ def _changed(path: Path) -> list[Finding]:
 
 
 def _choices(workspace: Path, lock: Lock, repair: bool) -> list[Finding]:
-    """choices.json, the same; there need not be one."""
+    """choices.json, the same; there need not be one, and sessions write it before they end."""
     path = workspace / choices.FILE
-    last = _last(workspace)
-    gone = not exists(path) and last and last.sums and path.name in last.sums.files
-    problem = "it was there at the end of the last session, and is gone" if gone else choices.problem(workspace)
+    good = with_choices(workspace)
+    gone = not exists(path) and good is not None
+    problem = "it was there at the end of an earlier session, and is gone" if gone else choices.problem(workspace)
     if not problem:
-        return _changed(path) if exists(path) else []
-    whole = (one.folder for one in snapshots(workspace) if exists(one.folder / path.name) and not choices.problem(one.folder))
-    good = next(whole, None)
+        if good and not _same(path, sha256(good / path.name)):
+            what = "it was changed since the last session ended, by one that is open or was killed, by you, or by damage"
+            return [Finding("note", path.name, f"{what}; snapshots/{good.name} has what it was")]
+        return [Finding("well", path.name, "it can be read")] if exists(path) else []
     mended = ""
     if good is None:
-        if repair and not gone:
+        if repair:
             mended = f"moved to damaged/{keep_aside(workspace, path).name}, where it can be read"
             os.unlink(path)
         return [Finding("lost", path.name, f"strengths and notes: {problem}. No snapshot has them", mended)]

@@ -47,16 +47,17 @@ def read_draft(path: Path) -> Typed:
 
 
 def saved(typed: Typed, examples: Collection[Example]) -> bool:
-    """Whether an example is known to be what a draft holds."""
+    """Whether an example is known to be what a draft holds; of a row that is an example, whether that one is."""
     try:
         text, fields = check_text(typed.text), {name: value for name, value in typed.fields.items() if value}
     except FlavorError:
         return False
-    return any(example.text == text and example.fields == fields for example in examples)
+    own = [example for example in examples if example.uid == typed.row]
+    return any(example.text == text and example.fields == fields for example in own or examples)
 
 
 def kept_drafts(workspace: Path, examples: Collection[Example] = ()) -> list[Typed]:
-    """The unsaved edits of rows, to be offered again. One that is among the examples is removed: its writer died before it could do so."""
+    """The unsaved edits of rows, to be offered again. One that was saved is removed: its writer died before it could do so."""
     found = []
     for name in names(workspace / "drafts"):
         if name.startswith("edit-") and name.endswith(".json"):

@@ -44,7 +44,7 @@ def save_copy(session: Session, folder: Path) -> None:
         lock.acquire()
         lock.witness(*copy.mark)
     lock.release()
-    with contextlib.suppress(FlavorError):  # settings that cannot be read are there as they were
+    with contextlib.suppress(FlavorError, UnicodeError):  # settings that cannot be read, or hold no such path, are there as they were
         base = config.load(folder).model.base
         if (there := config.find_base(session.folder, base)) != base:
             config.put_base(folder, there)  # from the copy its path would lead elsewhere, or be taken for a name on the hub

@@ -28,7 +28,7 @@ from core.task import Task
 from core.text import check_text
 from dataset.journal import RESCUE
 from dataset.rows import Candidate, Example, Op, Origin, Parsed, Tables
-from dataset.snapshots import take
+from dataset.snapshots import take, with_choices
 from dataset.store import Store
 from runs.registry import Registry
 
@@ -64,7 +64,7 @@ class Workspace:
             sweep(self.folder)
         self.registry = Registry(self.folder)
         self.store.current = self.registry.current
-        self.choices = Choices(self.folder)
+        self.choices = Choices(self.folder, had=with_choices(self.folder) is not None)
         self.registry.spoken_of = self._spoken_of
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
@@ -119,7 +119,7 @@ class Workspace:
     @property
     def unsure(self) -> bool:
         """Whether the file that knows the journal's end did not when this session began."""
-        return not self.held_by and self._lock.unsure(self.store.journal.seq)
+        return not self.store.journal.read_only and self._lock.unsure(self.store.journal.seq)
 
     @property
     def refused(self) -> FlavorError | None:
