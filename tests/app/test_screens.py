@@ -816,6 +816,7 @@ async def test_what_stands_in_the_way_of_writing_is_said_at_the_start_and_by_the
     app = FlavorApp(workspace, start_worker=False)
     app.say = lambda text, *_, **__: said.append(text)
     async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)  # after the first picture
         await pilot.press("ctrl+r")
         await pilot.pause()
     cause = f"{workspace.resolve()} cannot be written: Read-only file system."
