@@ -64,7 +64,10 @@ class Workspace:
             sweep(self.folder)
         self.registry = Registry(self.folder)
         self.store.current = self.registry.current
-        self.choices = Choices(self.folder, had=with_choices(self.folder) is not None)
+        had = False
+        with contextlib.suppress(OSError):  # what cannot be looked at tells nothing
+            had = with_choices(self.folder) is not None
+        self.choices = Choices(self.folder, had)
         self.registry.spoken_of = self._spoken_of
         self.worker: WorkerClient | None = None
         self.loaded: Loaded | None = None
