@@ -185,13 +185,14 @@ class WorkerClient:
             await asyncio.wait([reading], timeout=0.2)
         if process.returncode is None and not reading.result():
             await self._ended(process, GRACE)
-        closed = process.returncode is None
+        open_ended = process.returncode is None
         await asyncio.wait([reading], timeout=GRACE)  # what it wrote before it died
         self._kill(process)
         reason = reading.result() if reading.done() else ""
         reading.cancel()
         await self._ended(process, PATIENCE)
-        reason = reason or ("it closed its pipe" if closed else _cause(process.returncode or 0))
+        ours = open_ended and process.returncode in (None, -signal.SIGKILL)  # what it died of by itself meanwhile is still told
+        reason = reason or ("it closed its pipe" if ours else _cause(process.returncode or 0))
         self._dead = WorkerDied(f"The worker stopped: {reason}.", f"Restart it with R; its log is {self.log}.", "worker")
         self._commands.clear()
         for number, queue in self._queues.items():

@@ -77,14 +77,14 @@ async def test_a_failure_is_an_error_with_its_hint(tmp_path):
     await client.close()
 
 
-async def test_leaving_early_cancels(tmp_path):
+async def test_leaving_early_cancels(tmp_path, monkeypatch):
     body = (
         'open(os.environ["SEEN"], "a").write(c["type"] + " ")\n'
         'if c["type"] == "load": say(type="loading", id=c["id"], stage="a")\n'
         'else: say(type="cancelled", id=c["of"])'
     )
     client = fake_worker(tmp_path, body)
-    os.environ["SEEN"] = str(tmp_path / "seen")
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
     await client.start()
     events = client.load("starter", "nf4", Lora())
     assert isinstance(await anext(events), Loading)

@@ -24,6 +24,7 @@ from dataset.rows import Candidate
 from dataset.store import Store
 from runs.registry import Registry
 from tests.made import top_up
+from tests.safety.terminal import lives
 from tui.session.intake import import_files
 from tui.session.session import Session
 
@@ -34,7 +35,7 @@ SHORT = "[sampling]\nmax_tokens = 24\nbatch = 2\nkeep_ready = 2\n"
 def command(*words, code=0):
     """A command of the real program; the objects it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "tui", *map(str, words), "--json"], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", "tui", *map(str, words), "--json"], capture_output=True, text=True, timeout=1800, check=False
     )
     assert done.returncode == code, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -142,7 +143,7 @@ class Terminal:
             os.execv(sys.executable, [sys.executable, "-m", "tui", *map(str, words)])
         self.output = b""
 
-    def wait(self, condition, seconds=150):
+    def wait(self, condition, seconds=600):
         """Read until `condition()` holds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -202,7 +203,7 @@ def test_the_loop_by_keys_in_a_terminal(tmp_path):
         os.kill(everyone[1], signal.SIGKILL)
         terminal.wait(lambda: b"ended by SIGKILL" in terminal.output, 20)
         assert b"\x1b[?1049l" in terminal.output  # the terminal was restored
-        terminal.wait(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in everyone[2:]), 20)  # no orphan
+        terminal.wait(lambda: not any(map(lives, everyone[2:])), 20)  # no orphan
         assert len(store().examples) == 4
     finally:
         terminal.end()

@@ -59,10 +59,10 @@ def nursery(monkeypatch):
 
 def read_until(terminal: int, what: str) -> None:
     """Read the screen until `what` was painted."""
-    seen = ""
-    while what not in seen:
+    seen = b""
+    while what.encode() not in seen:
         assert select.select([terminal], [], [], 60)[0], f"{what!r} never came"
-        seen += os.read(terminal, 1 << 16).decode("utf-8", "replace")
+        seen += os.read(terminal, 1 << 16)
 
 
 def type_and_kill(nursery, folder, keys: int, how: str = "careful") -> int:

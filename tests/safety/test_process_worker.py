@@ -71,7 +71,7 @@ class Desk:
         await self.pilot.press("R")
         await self.until(lambda: self.app.session.worker and self.app.session.worker.pid)
 
-    async def strike(self, fault, command, patience=120):
+    async def strike(self, fault, command, patience=600):
         """Provoke a fault; what is wrong with how the app took it, and how many seconds after it the cause was named."""
         self.struck.unlink(missing_ok=True)
         await self.fresh(f"{fault}:{command}")
