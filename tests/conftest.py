@@ -1,8 +1,6 @@
 """What all tests share: nothing of them reaches the developer's home; two processes run them; the safety suites' figures at the end."""
 
 import os
-import shutil
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,6 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 from core import config
 from core.task import Field, Task
+from tests.safety.memory import in_memory
 from tests.safety.sizes import SEED, SHARE, figures, table, write_report
 from tui.session.session import Session
 
@@ -28,14 +27,13 @@ ALONE = ("test_loop.py", "test_process_events.py", "test_process_killed.py", "te
 
 hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("calm")  # a busy machine is no fault
-MEMORY = Path("/dev/shm")
 
 
 def pytest_configure():
     """The tests' folders are in memory where there is room: a process that dies takes nothing from the system's memory, so that a disk
     which waits at every fsync would prove no more. What a power cut leaves is looked at on a disk of our own, in `tests/safety/disk.py`."""
-    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if where := in_memory(4 << 30):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", where)
 
 
 @pytest.hookimpl(tryfirst=True)

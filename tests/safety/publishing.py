@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from core import checkpoints, files
@@ -19,6 +20,7 @@ from core.config import Lora, Training
 from core.errors import FlavorError
 from core.runfiles import CheckpointInfo, RunSpec
 from runs.registry import Registry
+from tests.safety.memory import in_memory
 
 PLACE = Place("base", "f" * 32, "t" * 32, Lora(r=4, alpha=8))
 
@@ -51,10 +53,17 @@ def publish(workspace: Path, spec: RunSpec, epoch: int) -> None:
 
 
 def child(workspace: Path, spec: RunSpec, done: int) -> None:
-    for epoch in range(1, 90):
-        publish(workspace, spec, epoch)
-        os.write(done, b".")
-    os._exit(0)
+    """Publish, and end here whatever happens: an error that went on would remove the parent's folder."""
+    status = 1
+    try:
+        for epoch in range(1, 90):
+            publish(workspace, spec, epoch)
+            os.write(done, b".")
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 def look(workspace: Path, spec: RunSpec, finished: int, before: str) -> list[str]:
@@ -87,10 +96,12 @@ def round_of(workspace: Path, number: int, rng: random.Random) -> list[str]:
     os.close(done)
     time.sleep(rng.random() * 0.06)
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    status = os.waitpid(pid, 0)[1]
     finished = len(os.read(told, 1 << 16))
     os.close(told)
     wrong = look(workspace, spec, finished, before)
+    if status not in (0, signal.SIGKILL):
+        wrong.append(f"publishing ended by itself, with status {status}")
     files.sweep(workspace)
     left = [name for name in files.names(workspace / "runs" / spec.name / "checkpoints") if name.startswith(".")]
     return wrong + [f"{name} was left over" for name in left]
@@ -105,13 +116,20 @@ def in_place(staging: Path, final: Path) -> None:
         time.sleep(0.002)
 
 
+def fail(staging: Path, final: Path) -> None:
+    """A planted fault: publishing that fails."""
+    raise OSError("planted")
+
+
+PLANTED = {"in place": in_place, "failing": fail}
+
+
 def main() -> None:
     count, seed = int(sys.argv[1]), sys.argv[2]
-    if sys.argv[3] == "planted":
-        checkpoints.publish_folder = in_place  # type: ignore[attr-defined]
+    if planted := PLANTED.get(sys.argv[3]):
+        checkpoints.publish_folder = planted  # type: ignore[attr-defined]
     rng, wrong = random.Random(seed), []
-    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=where) as name:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as name:
         for number in range(1, count + 1):
             wrong += round_of(Path(name), number, rng)
             if number % 100 == 0:

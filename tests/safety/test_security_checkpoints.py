@@ -31,11 +31,12 @@ def run(count, planted=""):
 
 def test_publishing_is_killed():
     count = size("checkpoints killed")
-    found, planted = run(count), run(30, "planted")
+    found, planted, failing = run(count), run(30, "in place"), run(30, "failing")
     caught = "caught" if planted["wrong"] else "MISSED"
     report("checkpoints killed", f"{count} kills: {found['wrong']} half published, lost or left over", f"written in place: {caught}")
     assert not found["wrong"], found["first"]
     assert caught == "caught"
+    assert any("by itself" in fault for fault in failing["first"]), "a child that failed was taken for one that was killed"
 
 
 @pytest.fixture(scope="module")
