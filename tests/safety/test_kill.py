@@ -1,5 +1,6 @@
 """kill -9 of the process that holds the store, at random instants: nothing that was acknowledged is lost, nothing is unreadable."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -53,9 +54,10 @@ for line in sys.stdin:
         folder, how = line.split()
         if how == "in-place":
             exec(IN_PLACE)
+        if how == "crashing":
+            Store.write_view = None
         work(Path(folder), 1 if how == "in-place" else 7)
-    os.waitpid(child, 0)
-    os.write(1, b"dead\\n")
+    os.write(1, b"dead %d\\n" % os.waitpid(child, 0)[1])
 """
 IN_PLACE = '''
 IN_PLACE = """
@@ -77,8 +79,9 @@ class Nursery:
     def __init__(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", IN_PLACE + NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def kill_one(self, folder: Path, lines: int, seconds: float, how: str = "whole") -> int:
-        """Let a store work on `folder`; kill it so many seconds after it acknowledged so many lines. The last one that it acknowledged."""
+    def kill_one(self, folder: Path, lines: int, seconds: float, how: str = "whole") -> tuple[int, int]:
+        """Let a store work on `folder`; kill it so many seconds after it acknowledged so many lines. The last one that it acknowledged, and
+        the status with which it ended."""
         self.process.stdin.write(f"{folder} {how}\n".encode())
         self.process.stdin.flush()
         pid = int(self.process.stdout.readline().split()[1])
@@ -86,11 +89,12 @@ class Nursery:
         while True:
             if lines == 0:
                 time.sleep(seconds)
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended by itself: its status tells
+                    os.kill(pid, signal.SIGKILL)
             lines -= 1
             line = self.process.stdout.readline()
-            if line == b"dead\n":
-                return acknowledged
+            if line.startswith(b"dead"):
+                return acknowledged, int(line.split()[1])
             acknowledged = int(line)
 
     def close(self) -> None:
@@ -132,9 +136,11 @@ def campaign(nursery, tmp_path, kills, random_numbers, how="whole"):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             before = 0
-        acknowledged = nursery.kill_one(folder, random_numbers.randrange(20), random_numbers.random() * 0.002, how)
+        acknowledged, status = nursery.kill_one(folder, random_numbers.randrange(20), random_numbers.random() * 0.002, how)
         lines += max(0, acknowledged - before)
         before, fault = reopen(folder, acknowledged, before)
+        if status != signal.SIGKILL:
+            fault = f"it ended by itself, with status {status}"
         if fault:
             wrong.append(fault)
             break
@@ -145,7 +151,9 @@ def test_kill_9_of_the_store(nursery, quick_disk):
     kills, lines, wrong = campaign(nursery, quick_disk, cases("store killed"), rng("store killed"))
     assert not wrong, wrong
     *_, caught = campaign(nursery, quick_disk, range(60), rng("store killed in place"), "in-place")
-    assert caught, "a view written in place was not caught"
+    assert caught and "by itself" not in caught[0], "a view written in place was not caught"
+    *_, crashed = campaign(nursery, quick_disk, range(60), rng("store that crashes"), "crashing")
+    assert crashed and "by itself" in crashed[0], "a store that crashes was taken for one that was killed"
     report(
         "store killed",
         f"{kills:,} kills, {lines:,} decisions acknowledged: 0 lost, 0 files unreadable",
