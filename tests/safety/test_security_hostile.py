@@ -72,16 +72,16 @@ def storable(raw):
 
 
 class Reader:
-    """Looks for texts on the screen, and keeps what was not as it should be."""
+    """Looks for texts on the screen, and keeps what was not as it should be. A planted fault is waited out: shortly, since its card is there."""
 
-    def __init__(self, terminal, patience=120):
-        self.terminal, self.patience = terminal, patience
+    def __init__(self, terminal, patience=120, glance=120):
+        self.terminal, self.patience, self.glance = terminal, patience, glance
         self.wrong = []
 
-    def until(self, condition, fault):
+    def until(self, condition, fault, patience=None):
         """Wait for a condition, as long as it takes a busy machine; whether it came."""
         with contextlib.suppress(AssertionError):
-            self.terminal.wait(lambda: condition() or self.terminal.ended(), self.patience)
+            self.terminal.wait(lambda: condition() or self.terminal.ended(), patience or self.patience)
         if not condition():
             self.wrong.append(fault)
             return False
@@ -90,7 +90,7 @@ class Reader:
     def see(self, raw, where):
         """All of the text is on the screen, whatever the line breaks."""
         wanted = squeezed(clean(raw))
-        return self.until(lambda: wanted in squeezed(self.terminal.screen.text()), f"{where}: not seen: {raw!r}")
+        return self.until(lambda: wanted in squeezed(self.terminal.screen.text()), f"{where}: not seen: {raw!r}", self.glance)
 
     def come(self, word, where):
         """Wait for a word; whether it came."""
@@ -191,7 +191,7 @@ def play(folder, texts, state, planted=""):
     fill(workspace, texts)
     environment = {"PYTHONPATH": str(ROOT), "FLAVOR_TUI_STATE": str(state), "FLAVOR_TUI_CACHE": str(state / "cache")}
     with Terminal(workspace, code=WITH_FAKE + planted, columns=100, rows=45, FAKE_FAULT="failed:sample", **environment) as terminal:
-        reader = Reader(terminal, 4 if planted else 120)
+        reader = Reader(terminal, 20, 4) if planted else Reader(terminal)
         terminal.wait(lambda: terminal.shows("id0") or terminal.ended())
         if reader.come("ready: fake", "worker"):
             terminal.press("g")  # the stand-in answers with a hostile error
@@ -211,7 +211,7 @@ def test_hostile_texts_are_shown_and_not_obeyed(tmp_path):
     wrong = play(tmp_path / "a", texts, tmp_path / "state")
     obeyed = play(tmp_path / "b", texts[:6], tmp_path / "state", OBEYED)
     marked = play(tmp_path / "c", texts[:6], tmp_path / "state", MARKED_UP)
-    planted = {"obeyed": any("obeyed" in fault for fault in obeyed), "taken for markup": bool(marked)}
+    planted = {"obeyed": any("obeyed" in fault for fault in obeyed), "taken for markup": any("not seen" in fault for fault in marked)}
     report(
         "hostile texts",
         f"{count} on all screens: {len(wrong)} obeyed, lost or crashed",
@@ -259,8 +259,10 @@ def test_the_command_line_shows_and_does_not_obey(tmp_path, monkeypatch):
         said, _ = cli(*words)
         assert "flavor-tui" in said
         for out in cli(*words, "--json", pipe=True):
-            assert not any(map(has_controls, out.splitlines())), out
+            assert not any(map(has_controls, out.split("\n"))), out
     out, _ = cli("generate", workspace, "-n", 9, "--seed", 0, "--json", pipe=True, FAKE_TEXTS=str(tmp_path / "texts"))
+    assert not any(map(has_controls, out.split("\n"))), out
+    assert [json.loads(line)["text"] for line in out.splitlines()[:9]] == list(map(clean, texts))
     out, _ = cli("runs", workspace, "--json", pipe=True)
     assert json.loads(out.splitlines()[0])["reason"] == texts[5]  # what is escaped is not lost
     assert Registry(workspace).run("0001").result.reason == texts[5] != clean_line(texts[5])
