@@ -101,14 +101,13 @@ def test_what_the_screen_acknowledged_outlives_a_kill(tmp_path):
 
 
 def plant_a_loss(workspace, screen, pressed):
-    """Take the last decision out of the journal, as a program would that acknowledges before it writes."""
+    """Take the last decision that was acknowledged out of the journal, and what follows it, as a program would that acknowledges before it
+    writes."""
     path = workspace / "journal.log"
-    lines = path.read_bytes().splitlines(keepends=True)
-    place = max(number for number, line in enumerate(lines) if b'"kind":"decide"' in line)
-    if acknowledged(screen)[1] < len(pressed):
-        return "caught"  # the last key was not acknowledged: there is nothing to lose
     whole = path.read_bytes()
-    path.write_bytes(b"".join(lines[:place]))
+    lines = whole.splitlines(keepends=True)
+    places = [number for number, line in enumerate(lines) if b'"kind":"decide"' in line]
+    path.write_bytes(b"".join(lines[: places[acknowledged(screen)[1] - 1]]))
     try:
         found = lost(workspace, screen, pressed)
     except Exception as error:  # the store itself says that a line is missing
