@@ -6,6 +6,7 @@ A fault is `kind` or `kind:command`; it strikes in the middle of the first such 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from core.worker.__main__ import be_modest
 
 FAULT, _, WHERE = os.environ.get("FAKE_FAULT", "").partition(":")
 TEXTS = os.environ.get("FAKE_TEXTS", "")
+"""A file with a list of the texts to sample, as JSON."""
 STRUCK = os.environ.get("FAKE_STRUCK", "")
 """A file for the instant of the fault, by the system's monotonic clock."""
 wire = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -119,8 +121,8 @@ def work(command: p.AnyCommand) -> None:
 
 def text_of(seed: int) -> str:
     if TEXTS:
-        with open(TEXTS, encoding="utf-8", newline="") as file:
-            texts = file.read().split("\0")
+        with open(TEXTS, encoding="utf-8") as file:
+            texts = json.load(file)
         return texts[seed % len(texts)]
     return f"Candidate {seed} has a lamp, a keeper and {seed % 97} ships."
 

@@ -245,7 +245,7 @@ def test_the_command_line_shows_and_does_not_obey(tmp_path, monkeypatch):
     fill(workspace, texts)
     listed, _ = cli("runs", workspace)
     assert texts[5][:8] in listed
-    (tmp_path / "texts").write_text("\0".join(texts), newline="")
+    (tmp_path / "texts").write_text(json.dumps(texts))
     made, _ = cli("generate", workspace, "-n", 9, "--seed", 0, FAKE_TEXTS=str(tmp_path / "texts"))
     assert all(squeezed(clean(raw)) in squeezed(made) for raw in texts[:3])
     bad = tmp_path / "rows\x1b[2J\u202e[b].jsonl"
@@ -262,9 +262,9 @@ def test_the_command_line_shows_and_does_not_obey(tmp_path, monkeypatch):
             assert not any(map(has_controls, out.split("\n"))), out
     out, _ = cli("generate", workspace, "-n", 9, "--seed", 0, "--json", pipe=True, FAKE_TEXTS=str(tmp_path / "texts"))
     assert not any(map(has_controls, out.split("\n"))), out
-    assert [json.loads(line)["text"] for line in out.splitlines()[:9]] == list(map(clean, texts))
+    assert [json.loads(line)["text"] for line in out.split("\n")[:9]] == list(map(clean, texts))
     out, _ = cli("runs", workspace, "--json", pipe=True)
-    assert json.loads(out.splitlines()[0])["reason"] == texts[5]  # what is escaped is not lost
+    assert json.loads(out.split("\n")[0])["reason"] == texts[5]  # what is escaped is not lost
     assert Registry(workspace).run("0001").result.reason == texts[5] != clean_line(texts[5])
 
 
