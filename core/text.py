@@ -24,6 +24,7 @@ _HOSTILE = re.compile(
     "\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
+_ESCAPED = re.compile(f"{_HOSTILE.pattern[:-1]}\u2028\u2029]")
 _JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]+")
 _JOINED = "[\u0590-\u1fff\u2600-\u27bf\u2b00-\u2bff\u3000-\ud7ff\uf900-\ufdff\ufe70-\uff9f\U00010000-\U000dffff]"
 """Between two of these a joiner does something: emoji, Arabic, the scripts of India. It and the next are compiled when first needed, which
@@ -144,8 +145,8 @@ def has_controls(text: str) -> bool:
 
 
 def to_json(value: object) -> str:
-    """`value` as one line of JSON that is readable and holds nothing that a terminal would hide or obey."""
-    return _HOSTILE.sub(lambda match: json.dumps(match.group())[1:-1], json.dumps(value, ensure_ascii=False, allow_nan=False))
+    """`value` as one line of JSON that is readable and holds nothing that a terminal would hide or obey, nor what some readers take for a line's end."""
+    return _ESCAPED.sub(lambda match: json.dumps(match.group())[1:-1], json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")

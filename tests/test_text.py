@@ -1,5 +1,6 @@
 """The sanitiser, the files, the task and its prompts, the gauges: the parts without state."""
 
+import json
 import os
 
 import pytest
@@ -12,7 +13,7 @@ from core.gauges import copying
 from core.gauges.breakdown import flags, usual
 from core.gauges.copying import Copying
 from core.task import Field, Task, parse_field, parse_fields
-from core.text import _spans, check_text, clean, clean_line, clean_text, word_places, words
+from core.text import _spans, check_text, clean, clean_line, clean_text, to_json, word_places, words
 
 
 @given(st.text())
@@ -37,6 +38,12 @@ def test_what_is_stored_is_clean_and_stays_as_it_is(text):
 def test_a_line_is_clean_and_stays_as_it_is(text):
     once = clean_line(text)
     assert clean(once) == clean_line(once) == once == once.strip()
+
+
+@given(st.text())
+def test_json_is_one_line_for_every_reader(text):
+    line = to_json({"text": text})
+    assert line.splitlines() == [line] and json.loads(line) == {"text": text}
 
 
 def test_clean_shows_what_it_takes_away():
