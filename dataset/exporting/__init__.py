@@ -1,11 +1,10 @@
 """The dataset as files that `import` and other tools read: in several forms, as one file, or as a folder with a card."""
 
-from dataset.exporting.files import BOM, ENDINGS, as_text, check_free, write_disk, write_file
+from dataset.exporting.files import ENDINGS, as_text, check_free, write_disk, write_file
 from dataset.exporting.folder import write_folder
 from dataset.exporting.forms import FORMS, Form, Table, preferences, split_rows, table
 
 __all__ = [
-    "BOM",
     "ENDINGS",
     "FORMS",
     "Form",

@@ -27,7 +27,7 @@ HEADING = re.compile(r"(?m)^#(\s|$)")
 FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
 """What a spreadsheet would calculate when it opens a cell that begins so, guarded already or not."""
 BOM = "\ufeff"
-"""What tells Excel that a .csv is UTF-8; without it umlauts are two letters each there."""
+"""What tells Excel that a .csv is UTF-8; without it umlauts are two letters each there. What reads a pipe does without."""
 
 
 def jsonl(table: Table) -> str:
@@ -97,7 +97,7 @@ def as_text(table: Table, ending: str) -> str:
     """What a file of this ending holds; not of .parquet, which is no text. Raises FlavorError where the table has no such form."""
     match ending:
         case ".csv" | ".tsv":
-            return _delimited(table, "\t") if ending == ".tsv" else BOM + _delimited(table, ",")
+            return _delimited(table, "\t" if ending == ".tsv" else ",")
         case ".txt":
             return _texts(table)
         case ".md":
@@ -123,7 +123,7 @@ def write_file(table: Table, path: Path, like: str = "") -> int:
                 _by_process("parquet", staged, {"train": table}, path)
                 publish_file(staged, path)
         else:
-            write_atomic(path, as_text(table, ending))
+            write_atomic(path, (BOM if ending == ".csv" else "") + as_text(table, ending))
     return len(table.rows)
 
 

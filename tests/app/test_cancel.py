@@ -1,6 +1,7 @@
 """`c`: a retraining that has gone on for long is not stopped by one key."""
 
 import asyncio
+import contextlib
 
 import pytest
 from textual.widgets import Input
@@ -26,36 +27,36 @@ class Task:
         self.cancelled += 1
 
 
-@pytest.mark.parametrize(("long", "presses"), [(0, 2), (3600, 1)])
-async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presses):
-    monkeypatch.setattr(retraining, "LONG", long)
-    app = FlavorApp(workspace, start_worker=False)
-    said = []
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        app.say = lambda text, *_, **__: said.append(text)
-        task = app.jobs._task = Task()
-        app.jobs.doing, app.jobs.retraining._since = "training", retraining.time.monotonic()
-        for press in range(presses):
-            assert task.cancelled == 0 and len(said) == press
-            await pilot.press("c")
-        assert task.cancelled == 1 and "was stopped" in said[-1] and len(said) == presses
-        assert presses == 1 or said[0].startswith("c once more stops the retraining")
-        app.jobs.doing, app.jobs._task = "none", None
-
-
-async def test_the_question_names_the_key_that_was_pressed(workspace, monkeypatch):
-    monkeypatch.setattr(retraining, "LONG", 0)
+@contextlib.asynccontextmanager
+async def on_library(workspace, doing="training"):
+    """The app on Library while something goes on; what it says is kept."""
     app, said = FlavorApp(workspace, start_worker=False), []
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f4")
         await pilot.pause()
         app.say = lambda text, *_, **__: said.append(text)
-        app.jobs._task = Task()
-        app.jobs.doing, app.jobs.retraining._since = "training", retraining.time.monotonic()
+        app.jobs._task, app.jobs.doing, app.jobs.retraining._since = Task(), doing, retraining.time.monotonic()
+        yield app, pilot, said
+        app.jobs.doing, app.jobs._task = "none", None
+
+
+@pytest.mark.parametrize(("long", "presses"), [(0, 2), (3600, 1)])
+async def test_a_long_retraining_asks_first(workspace, monkeypatch, long, presses):
+    monkeypatch.setattr(retraining, "LONG", long)
+    async with on_library(workspace) as (app, pilot, said):
+        task = app.jobs._task
+        for press in range(presses):
+            assert task.cancelled == 0 and len(said) == press
+            await pilot.press("c")
+        assert task.cancelled == 1 and "was stopped" in said[-1] and len(said) == presses
+        assert presses == 1 or said[0].startswith("c once more stops the retraining")
+
+
+async def test_the_question_names_the_key_that_was_pressed(workspace, monkeypatch):
+    monkeypatch.setattr(retraining, "LONG", 0)
+    async with on_library(workspace) as (_, pilot, said):
         await pilot.press("escape", "j", "c")
         assert [text.split(" once more")[0] for text in said] == ["esc", "c"]
-        app.jobs.doing, app.jobs._task = "none", None
 
 
 async def test_another_key_takes_the_question_back_and_a_search_is_only_left(workspace, monkeypatch):
@@ -89,17 +90,11 @@ NO_MORE = " No candidates come by themselves now; on Curate g samples some."
 )
 async def test_that_no_candidates_come_is_said_where_none_do(workspace, monkeypatch, doing, queue, said):
     monkeypatch.setattr(retraining, "LONG", 3600)
-    app, notes = FlavorApp(workspace, start_worker=False), []
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("f4")
-        await pilot.pause()
-        app.say = lambda text, *_, **__: notes.append(text)
-        app.jobs._task, app.jobs.doing, app.jobs.retraining._since = Task(), doing, retraining.time.monotonic()
+    async with on_library(workspace, doing) as (app, pilot, notes):
         app.jobs.samples.for_queue, app.jobs.samples._beside = queue, Task() if doing == "loading" else None
         await pilot.press("escape")
         assert notes == [said] and app.jobs.samples._stopped == ("No more" in said or said.endswith(NO_MORE))
         assert not app.jobs.samples._beside
-        app.jobs.doing, app.jobs._task = "none", None
 
 
 @pytest.mark.parametrize("at_once", [False, True])

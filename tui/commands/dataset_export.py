@@ -11,7 +11,6 @@ from core.errors import FlavorError
 from core.task import Task
 from core.text import clean_line, counted
 from dataset.exporting import (
-    BOM,
     ENDINGS,
     Form,
     Table,
@@ -81,11 +80,11 @@ def keeps_older(dest: Path, form: Form = "rows", like: str = "") -> bool:
 
 
 def _put(found: Table, dest: Path | None, like: str) -> int:
-    """Write a table into a file, or as that file would be on standard output, but for the mark that is meant for spreadsheets; its number of rows."""
+    """Write a table into a file, or as that file would be on standard output; its number of rows."""
     with at_once():
         if dest is not None:
             return write_file(found, dest, like)
-        pour(as_text(found, like).removeprefix(BOM))
+        pour(as_text(found, like))
         return len(found.rows)
 
 
